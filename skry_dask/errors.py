@@ -1,0 +1,29 @@
+"""Exceptions and warnings.
+
+A message is one line: what is wrong, where (file, frame), the value received, and the remedy. The
+command line prints it as it is.
+"""
+
+
+class SkryError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ReaderError(SkryError):
+    """A file cannot be read as a capture."""
+
+
+class OptionsError(SkryError, ValueError):
+    """An option has a value outside its range, or options contradict each other."""
+
+
+class StoreError(SkryError):
+    """A store or an output cannot be written, or does not hold what it should."""
+
+
+class AlignmentError(SkryError):
+    """Too few frames could be aligned for the job to go on."""
+
+
+class SkryWarning(UserWarning):
+    """Something about the input is wrong, but the job can go on; the message says how."""

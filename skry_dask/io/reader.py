@@ -1,0 +1,105 @@
+"""What a file format has to provide.
+
+A reader is made from a path, looks at the header once and keeps no open handle, so it pickles and
+travels to dask workers as its configuration. There are two kinds: frames at fixed offsets in the
+file can be read *in place* and in any order (`RawReader`); everything else has to be decoded once
+from its beginning (`VideoReader`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from skry_dask.types import Frames, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureInfo:
+    """What a file says of itself.
+
+    Parameters
+    ----------
+    format
+        Name of the format, for people: ``"SER"``, ``"AVI Y800"``, ``"mpeg4 video"``.
+    n_frames
+        Number of complete frames; for a video that must be decoded to be counted, what its header
+        claims, or None.
+    height, width
+        Size of a frame, px.
+    dtype
+        ``"uint8"`` or ``"uint16"``.
+    bits
+        Depth stated by the file: the full scale of a sample is ``2**bits - 1``.
+    time
+        int64 (frame), ns since 1970-01-01 UTC, or None where the file has no usable times.
+    attrs
+        What else is known (observer, instrument, frames per second, codec...), JSON-compatible.
+    problems
+        What is wrong with the file though it can be read, one sentence each.
+    """
+
+    format: str
+    n_frames: int | None
+    height: int
+    width: int
+    dtype: str
+    bits: int
+    time: IntArray | None = None
+    attrs: dict[str, str | int | float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class RawReader(Protocol):
+    """Frames at fixed places in a file, read in any order without copying the file."""
+
+    path: Path
+    info: CaptureInfo
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Read frames ``start`` to ``stop - 1``.
+
+        Returns
+        -------
+        uint8 or uint16 (frame, y, x), native byte order, C-contiguous, newly allocated.
+        """
+        ...
+
+
+@runtime_checkable
+class VideoReader(Protocol):
+    """Frames that must be decoded in sequence."""
+
+    path: Path
+    info: CaptureInfo
+
+    def decode(self) -> Iterator[DecodedFrame]:
+        """Decode from the beginning to the end, leaving out what cannot be decoded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """One entry of a decoded video.
+
+    Parameters
+    ----------
+    number
+        Frame number in the file, counted from 0; frames that cannot be decoded use up a number.
+    image
+        uint8 or uint16 (y, x), or None when this frame could not be decoded.
+    time
+        ns since the beginning of the video, or None.
+    problem
+        Why ``image`` is None; one sentence.
+    """
+
+    number: int
+    image: Frames | None
+    time: int | None = None
+    problem: str | None = None

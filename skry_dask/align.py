@@ -1,0 +1,348 @@
+"""Align (video stabilisation): where the scene lies in each frame.
+
+Every frame is placed against one reference frame, independently, so chunks run in parallel and no
+error accumulates. Key frames at fixed frame numbers are candidates for the reference (the one with
+most detail is taken), and they are the bridge for frames that no longer overlap with it: each key
+frame is placed against the reference or, where that fails, against its neighbours, and a frame that
+cannot be placed against the reference is placed against its nearest key frame. Key frames do not
+depend on chunks, so neither does the result.
+
+Memory: a few frames and one chunk of frames per thread. Key frames are read anew for each purpose
+rather than held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.kernels.blur import frame_detail
+from skry_dask.options import AlignMethod, AlignOptions
+from skry_dask.registration import (
+    AnchorTemplate,
+    CentroidTemplate,
+    Placement,
+    Reason,
+    centroid,
+    shows_nothing,
+    thumbnail,
+)
+from skry_dask.passes import map_frames, single_frames
+from skry_dask.results import full_scale, result, variable, whole_frames
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+    from skry_dask.passes import FrameChunk
+    from skry_dask.registration import Template
+    from skry_dask.types import AnyArray, Frames, IntArray
+
+VERSION = 1
+"""Goes into digests: raise it whenever results change."""
+
+KEY_SPACING = 64
+"""Every so many frames there is a key frame."""
+
+FAR = 0.25
+"""Key frames whose offset is at least this fraction of the frame serve as templates themselves."""
+
+RECORD = np.dtype(
+    [("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("brightness", "f4")]
+)
+
+
+class Key(NamedTuple):
+    """A key frame, how suitable it is as the reference, and its number among the key frames."""
+
+    score: float
+    index: int
+    frame: Frames
+
+
+def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
+    """Find where the scene lies in each frame.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x), uint8 or uint16; see `open_capture`.
+    options
+        See `AlignOptions`.
+
+    Returns
+    -------
+    xarray.Dataset, lazy
+        ``offset`` float64 (frame, axis), px: the scene at canvas point p shows at p + offset;
+        ``confidence`` float32 (frame), 0 to 1; ``active`` bool (frame); ``reason`` uint8 (frame),
+        why a frame is inactive; ``brightness`` float32 (frame), fraction of full scale;
+        ``reference`` int64, number of the frame whose grid is the canvas.
+
+    Raises
+    ------
+    OptionsError
+        If the reference frame is not in the capture or an anchor lies outside the frame.
+    ReaderError
+        If frames are smaller than an anchor's block.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
+    >>> alignment = skry.align(capture)
+    >>> alignment["offset"].shape
+    (8, 2)
+    """
+    options = options or AlignOptions()
+    frames = whole_frames(capture)
+    _check(capture, options)
+    aligner = Aligner(options, full_scale(capture))
+    numbers = np.arange(0, len(frames), KEY_SPACING)
+    if options.reference is not None:
+        numbers = np.union1d(numbers, _index_of(capture, options.reference))
+    keys = single_frames(frames, numbers)
+    reference = _choose_reference(keys, numbers, capture, aligner)
+    template = dask.delayed(aligner.template)(reference)
+    placements = [
+        dask.delayed(aligner.place_key)(template, before, key)
+        for before, key in zip([None, *keys[:-1]], keys, strict=True)
+    ]
+    chained = dask.delayed(aligner.chain)(reference, placements)
+    bridges = [dask.delayed(aligner.bridge)(chained, i, key) for i, key in enumerate(keys)]
+    places = np.arange(len(frames))
+    nearest = np.abs(places[:, None] - numbers[None, :]).argmin(axis=1)
+    records = map_frames(
+        aligner.align_chunk, frames, nearest, shared=[template, dask.delayed(bridges)], dtype=RECORD
+    )
+    records = records.rechunk(-1).map_blocks(
+        leave_out_far, frames.shape[1:], options.min_overlap, dtype=RECORD
+    )
+    reference_index = da.from_delayed(reference.index, (), np.int64)
+    frame_numbers = capture["frame"].to_numpy()[numbers]
+    return result(
+        capture,
+        "align",
+        VERSION,
+        options,
+        {
+            "offset": variable(
+                ("frame", "axis"),
+                da.stack([records["y"], records["x"]], axis=1),
+                "px",
+                "place of the scene in the frame, less its place on the canvas",
+            ),
+            "confidence": variable(
+                ("frame",), records["confidence"], "1", "how sure the alignment is"
+            ),
+            "active": variable(
+                ("frame",), records["reason"] == Reason.ACTIVE, "1", "whether the frame is used"
+            ),
+            "reason": variable(
+                ("frame",),
+                records["reason"],
+                "1",
+                "why a frame is inactive",
+                flag_values=[int(r) for r in Reason],
+                flag_meanings=" ".join(r.name.lower() for r in Reason),
+            ),
+            "brightness": variable(
+                ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
+            ),
+            "reference": variable(
+                (),
+                reference_index.map_blocks(lambda i: frame_numbers[i], dtype=np.int64),
+                "1",
+                "frame whose grid is the canvas",
+            ),
+        },
+    )
+
+
+def _check(capture: xr.Dataset, options: AlignOptions) -> None:
+    """Refuse what cannot work before anything is read."""
+    n_frames, height, width = capture["frames"].shape
+    where = capture.attrs.get("source", "the capture")
+    if n_frames == 0:
+        raise ReaderError(f"{where} has no frames: record it again or choose another file")
+    if options.method is AlignMethod.ANCHORS and min(height, width) < options.anchor_size:
+        raise ReaderError(
+            f"{where}: frames of {width} x {height} px are smaller than an anchor block of "
+            f"{options.anchor_size} px: give a smaller --anchor-size (16 or more), or --method "
+            "centroid"
+        )
+    for y, x in options.anchors:
+        if not (0 <= y < height and 0 <= x < width):
+            raise OptionsError(
+                f"anchor ({y:g}, {x:g}) lies outside the frame: y must be below {height}, "
+                f"x below {width}"
+            )
+
+
+def _index_of(capture: xr.Dataset, number: int) -> int:
+    """Place of a frame number among the frames."""
+    known = capture["frame"].to_numpy()
+    at = np.flatnonzero(known == number)
+    if not len(at):
+        raise OptionsError(
+            f"reference is {number}: the capture has no such frame (its frames are numbered "
+            f"{known[0]} to {known[-1]})"
+        )
+    return int(at[0])
+
+
+def _choose_reference(
+    keys: list[FrameChunk],
+    numbers: IntArray,
+    capture: xr.Dataset,
+    aligner: Aligner,
+) -> Delayed:
+    """Keep the better of two key frames until one is left; holds two at a time."""
+    wanted = aligner.options.reference
+    if wanted is not None:
+        index = int(np.searchsorted(numbers, _index_of(capture, wanted)))
+        return dask.delayed(aligner.rate)(index, keys[index])
+    best = [dask.delayed(aligner.rate)(i, key) for i, key in enumerate(keys)]
+    while len(best) > 1:
+        pairs = [best[i : i + 2] for i in range(0, len(best), 2)]
+        best = [dask.delayed(_better)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return best[0]
+
+
+def _better(a: Key, b: Key) -> Key:
+    return b if b.score > a.score else a
+
+
+@dataclass(frozen=True, slots=True)
+class Aligner:
+    """What the tasks do with frames; it travels to workers as its options.
+
+    Parameters
+    ----------
+    options
+        Of the align phase.
+    white
+        Grey level of full scale.
+    """
+
+    options: AlignOptions
+    white: int
+
+    def rate(self, index: int, key: FrameChunk) -> Key:
+        """Rate a key frame as a reference: its detail, or less than nothing if it cannot serve."""
+        frame = key.read()[0]
+        if self.options.method is AlignMethod.CENTROID:
+            usable = centroid(frame, self.white).reason is Reason.ACTIVE
+        else:
+            usable = not shows_nothing(thumbnail(frame), self.white)
+        return Key(float(frame_detail(frame, 3)) if usable else -1.0, index, frame)
+
+    def template(self, key: Key) -> Template:
+        """Prepare a key frame for placing others against it."""
+        method = self.options.method
+        kind = CentroidTemplate if method is AlignMethod.CENTROID else AnchorTemplate
+        return kind.of_frame(key.frame, self.white, self.options)
+
+    def place_key(
+        self, template: Template, previous: FrameChunk | None, key: FrameChunk
+    ) -> tuple[Placement, Placement | None]:
+        """Place a key frame against the reference and, if that fails, against the one before."""
+        frame = key.read()[0]
+        direct = template.place(frame)
+        if previous is None or self.options.method is AlignMethod.CENTROID:
+            return direct, None
+        return direct, self.template(Key(0.0, 0, previous.read()[0])).place(frame)
+
+    def chain(
+        self, reference: Key, placements: list[tuple[Placement, Placement | None]]
+    ) -> list[Placement]:
+        """Give each key frame a place: the direct one if it is sure, else by its neighbours."""
+        sure = self.options.min_confidence
+        places = [direct for direct, _ in placements]
+        places[reference.index] = Placement((0.0, 0.0), 1.0)
+        forward = range(reference.index + 1, len(places))
+        backward = range(reference.index - 1, -1, -1)
+        for indices, step in ((forward, 1), (backward, -1)):
+            for i in indices:
+                link = placements[i if step == 1 else i + 1][1]
+                neighbour = places[i - step]
+                if places[i].confidence >= sure or link is None or link.confidence < sure:
+                    continue
+                if neighbour.confidence < sure:
+                    continue
+                y, x = (n + step * d for n, d in zip(neighbour.offset, link.offset, strict=True))
+                places[i] = Placement((y, x), min(neighbour.confidence, link.confidence))
+        return places
+
+    def bridge(
+        self, chained: list[Placement], index: int, key: FrameChunk
+    ) -> tuple[Placement, Template] | None:
+        """Keep a key frame as a template where frames may need it: far from the reference."""
+        place = chained[index]
+        if place.confidence < self.options.min_confidence:
+            return None
+        frame = key.read()[0]
+        far = max(abs(v) / n for v, n in zip(place.offset, frame.shape, strict=True))
+        return (place, self.template(Key(0.0, index, frame))) if far >= FAR else None
+
+    def align_chunk(
+        self,
+        frames: Frames,
+        nearest: IntArray,
+        template: Template,
+        bridges: list[tuple[Placement, Template] | None],
+    ) -> AnyArray:
+        """Place each frame of a chunk, given the nearest key frame of each: records (frame)."""
+        records = np.zeros(len(frames), RECORD)
+        for record, frame, key in zip(records, frames, nearest, strict=True):
+            place = template.place(frame)
+            bridge = bridges[key]
+            sure = place.confidence >= self.options.min_confidence
+            if not sure and bridge is not None and place.reason != Reason.NOTHING_TO_SEE:
+                start, key_template = bridge
+                by_key = key_template.place(frame)
+                offset = tuple(a + b for a, b in zip(start.offset, by_key.offset, strict=True))
+                confidence = min(start.confidence, by_key.confidence)
+                if confidence > place.confidence:
+                    place = Placement((offset[0], offset[1]), confidence, by_key.reason)
+            if place.confidence < self.options.min_confidence and place.reason == Reason.ACTIVE:
+                place = place._replace(reason=Reason.NOT_RECOGNISED)
+            record["y"], record["x"] = place.offset
+            record["confidence"], record["reason"] = place.confidence, place.reason
+            record["brightness"] = frame.mean() / self.white
+        return records
+
+
+def leave_out_far(records: AnyArray, shape: tuple[int, int], min_overlap: float) -> AnyArray:
+    """Make frames inactive, farthest first, until the rest overlap enough.
+
+    Parameters
+    ----------
+    records
+        Of all frames.
+    shape
+        Height and width of a frame, px.
+    min_overlap
+        Fraction of a frame that the region must have.
+
+    Returns
+    -------
+    Records (frame), with the reason set for those left out.
+    """
+    out = records.copy()
+    active = np.flatnonzero(records["reason"] == Reason.ACTIVE)
+    if not len(active):
+        return out
+    offset = np.stack([records["y"], records["x"]], axis=1)[active]
+    distance = np.hypot(*(offset - np.median(offset, axis=0)).T)
+    order = np.argsort(distance, kind="stable")
+    nearest_first = offset[order]
+    spread = np.maximum.accumulate(nearest_first) - np.minimum.accumulate(nearest_first)
+    sides = np.maximum(np.array(shape) - spread, 0.0)
+    enough = sides.prod(axis=1) >= min_overlap * shape[0] * shape[1]
+    out["reason"][active[order[~enough]]] = Reason.TOO_LITTLE_OVERLAP
+    return out

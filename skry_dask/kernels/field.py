@@ -1,0 +1,105 @@
+"""Displacement fields on scattered points: outliers found and gaps filled from neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.kernels.compile import kernel
+
+if TYPE_CHECKING:
+    from skry_dask.types import BoolArray, FloatArray, IntArray
+
+
+def reject_outliers(
+    field: FloatArray, first: IntArray, neighbours: IntArray, tolerance: float
+) -> BoolArray:
+    """Find vectors that differ from the median of their neighbours.
+
+    The test of Westerweel & Scarano ("Universal outlier detection for PIV data", Experiments in
+    Fluids 39, 2005, 1096-1100) with an absolute tolerance in place of the noise level: a vector is
+    rejected when its residual exceeds ``tolerance`` plus twice the neighbours' median residual.
+
+    Parameters
+    ----------
+    field
+        float64 (point, axis), px; NaN where there is none.
+    first, neighbours
+        int64: point i's neighbours are ``neighbours[first[i]:first[i + 1]]``.
+    tolerance
+        px.
+
+    Returns
+    -------
+    bool (point), False for outliers and where there is no vector. A point with fewer than two
+    usable neighbours is taken as it is.
+    """
+    valid = ~np.isnan(field[:, 0])
+    most = int(np.diff(first).max(initial=0))
+    out = valid.copy()
+    _reject_outliers(field, valid, first, neighbours, tolerance, np.empty((3, most)), out)
+    return out
+
+
+@kernel
+def _reject_outliers(field, valid, first, neighbours, tolerance, work, out):  # type: ignore[no-untyped-def]
+    for i in range(len(field)):
+        if not valid[i]:
+            continue
+        n = 0
+        for j in neighbours[first[i] : first[i + 1]]:
+            if valid[j]:
+                work[0, n], work[1, n] = field[j, 0], field[j, 1]
+                n += 1
+        if n < 2:
+            continue
+        y, x = np.median(work[0, :n]), np.median(work[1, :n])
+        for k in range(n):
+            work[2, k] = np.hypot(work[0, k] - y, work[1, k] - x)
+        spread = np.median(work[2, :n])
+        out[i] = np.hypot(field[i, 0] - y, field[i, 1] - x) <= tolerance + 2.0 * spread
+
+
+def fill_gaps(
+    field: FloatArray, valid: BoolArray, first: IntArray, neighbours: IntArray
+) -> FloatArray:
+    """Give points without a valid vector the mean of their neighbours, ring by ring.
+
+    Parameters
+    ----------
+    field
+        float64 (point, axis), px.
+    valid
+        bool (point).
+    first, neighbours
+        int64: point i's neighbours are ``neighbours[first[i]:first[i + 1]]``.
+
+    Returns
+    -------
+    float64 (point, axis); 0 where no path of neighbours leads to a valid vector.
+    """
+    out = np.where(valid[:, None], field, 0.0)
+    _fill_gaps(valid.copy(), first, neighbours, out)
+    return out
+
+
+@kernel
+def _fill_gaps(known, first, neighbours, out):  # type: ignore[no-untyped-def]
+    filled = np.ones(1, np.bool_)
+    while filled.any():
+        filled = np.zeros(len(known), np.bool_)
+        for i in range(len(known)):
+            if known[i]:
+                continue
+            n, y, x = 0, 0.0, 0.0
+            for j in neighbours[first[i] : first[i + 1]]:
+                if known[j]:
+                    n += 1
+                    y += out[j, 0]
+                    x += out[j, 1]
+            if n:
+                out[i, 0], out[i, 1] = y / n, x / n
+                filled[i] = True
+        for i in range(len(known)):
+            known[i] = known[i] or filled[i]

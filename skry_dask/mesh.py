@@ -1,0 +1,229 @@
+"""Fragments: the canvas cut into areas or triangles, each a list of row spans.
+
+A mesh says which fragment every pixel of the region belongs to (exactly one). Areas move as a
+whole, with their frame; triangles follow the displacements of their three corners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.spatial import Delaunay
+
+from skry_dask.geometry import area_edges
+from skry_dask.kernels.raster import label_triangles, label_spans
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from skry_dask.geometry import Region
+    from skry_dask.types import FloatArray, IntArray
+
+FIXED_EVERY = 8
+"""The region's border carries one fixed point per this fraction of its longer side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """Row spans of fragments that together cover the region once.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the region, px.
+    spans
+        int64 (span, 3): row, first column, end column, in the region, px.
+    first
+        int64 (fragment + 1): where each fragment's spans begin.
+    """
+
+    shape: tuple[int, int]
+    spans: IntArray
+    first: IntArray
+
+    @classmethod
+    def of_labels(cls, labels: IntArray, n_fragments: int) -> Spans:
+        """Collect spans from an image that names the fragment of each pixel."""
+        spans, first = label_spans(labels, n_fragments)
+        return cls(labels.shape, spans, first)
+
+
+class Fragments(Protocol):
+    """What shift and add has to know of a mesh."""
+
+    spans: Spans
+
+    def affine(self, motion: FloatArray) -> FloatArray:
+        """Find where each fragment lies in a frame.
+
+        Parameters
+        ----------
+        motion
+            float64 (corner, axis): place in the frame less place on the canvas, px.
+
+        Returns
+        -------
+        float64 (fragment, 2, 3): place in the frame = affine @ (1, row, column), px, with row and
+        column counted in the region.
+        """
+        ...
+
+
+def area_labels(region: Region, area_size: int) -> IntArray:
+    """Name the area of each pixel of the region, row by row.
+
+    Returns
+    -------
+    int64 (y, x)
+    """
+    rows, columns = (
+        np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+        for edges in (area_edges(n, area_size) for n in region.shape)
+    )
+    return rows[:, None] * (columns[-1] + 1) + columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AreaMesh:
+    """The areas as fragments: each moves with the frame's offset, the one corner of this mesh.
+
+    Parameters
+    ----------
+    region
+        The rectangle that is covered.
+    spans
+        Pixels of each area.
+    """
+
+    region: Region
+    spans: Spans
+
+    @classmethod
+    def of_region(cls, region: Region, area_size: int) -> AreaMesh:
+        """Cut the region into areas."""
+        labels = area_labels(region, area_size)
+        return cls(region, Spans.of_labels(labels, int(labels[-1, -1]) + 1))
+
+    def affine(self, motion: FloatArray) -> FloatArray:
+        """Shift all areas alike; see `Fragments.affine`."""
+        y, x = motion[0] + [self.region.y, self.region.x]
+        n_areas = len(self.spans.first) - 1
+        return np.broadcast_to(np.array([[y, 1.0, 0.0], [x, 0.0, 1.0]]), (n_areas, 2, 3)).copy()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TriangleMesh:
+    """A Delaunay triangulation of the reference points and of fixed points around the region.
+
+    Parameters
+    ----------
+    region
+        The rectangle that is covered.
+    corners
+        float64 (corner, axis), reference points first, then fixed points; in the region, px.
+    n_points
+        How many of the corners are reference points.
+    triangles
+        int64 (triangle, 3), indices of corners.
+    spans
+        Pixels of each triangle.
+    """
+
+    region: Region
+    corners: FloatArray
+    n_points: int
+    triangles: IntArray
+    spans: Spans
+
+    @classmethod
+    def of_points(cls, points: FloatArray, region: Region) -> TriangleMesh:
+        """Triangulate.
+
+        Parameters
+        ----------
+        points
+            float64 (point, axis), on the canvas, px.
+        region
+            The rectangle to be covered.
+        """
+        inside = points - [region.y, region.x]
+        corners = np.concatenate([inside.reshape(-1, 2), _fixed_points(region.shape)])
+        triangles = Delaunay(corners).simplices.astype(np.int64)
+        labels = label_triangles(corners, triangles, *region.shape)
+        spans = Spans.of_labels(labels, len(triangles))
+        return cls(region, corners, len(points), triangles, spans)
+
+    def affine(self, motion: FloatArray) -> FloatArray:
+        """Follow the corners of each triangle; see `Fragments.affine`."""
+        y, x = (self.corners[self.triangles, axis] for axis in (0, 1))
+        moved = motion[self.triangles]
+        (y1, y2), (x1, x2) = (
+            (c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]) for c in (y, x)
+        )
+        m1, m2 = moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]
+        area = y1 * x2 - y2 * x1
+        by_row = (m1 * x2[:, None] - m2 * x1[:, None]) / area[:, None]
+        by_column = (m2 * y1[:, None] - m1 * y2[:, None]) / area[:, None]
+        out = np.empty((len(self.triangles), 2, 3))
+        out[:, :, 0] = moved[:, 0] - by_row * y[:, :1] - by_column * x[:, :1]
+        out[:, :, 0] += [self.region.y, self.region.x]
+        out[:, :, 1] = by_row + [1.0, 0.0]
+        out[:, :, 2] = by_column + [0.0, 1.0]
+        return out
+
+    def area_weights(self, labels: IntArray) -> csr_array:
+        """Share of each triangle's pixels that lies in each area.
+
+        Parameters
+        ----------
+        labels
+            int64 (y, x), area of each pixel, from `area_labels`.
+
+        Returns
+        -------
+        Sparse float64 (triangle, area); rows of triangles with pixels add up to 1.
+        """
+        triangle = self.labels().ravel()
+        shape = (len(self.triangles), int(labels.max()) + 1)
+        counts = coo_array((np.ones(labels.size), (triangle, labels.ravel())), shape).tocsr()
+        pixels = np.maximum(np.bincount(triangle, minlength=shape[0]), 1)
+        counts.data /= np.repeat(pixels, np.diff(counts.indptr))
+        return counts
+
+    def labels(self) -> IntArray:
+        """Name the triangle of each pixel of the region: int64 (y, x)."""
+        row, begin, end = self.spans.spans.T
+        owner = np.repeat(np.arange(len(self.triangles)), np.diff(self.spans.first))
+        reading_order = np.lexsort((begin, row))
+        return np.repeat(owner[reading_order], (end - begin)[reading_order]).reshape(
+            self.spans.shape
+        )
+
+    def neighbours(self) -> tuple[IntArray, IntArray]:
+        """List the reference points that share an edge with each reference point.
+
+        Returns
+        -------
+        int64 (point + 1), int64 (entry)
+            Point i's neighbours are ``entries[first[i]:first[i + 1]]``, ascending.
+        """
+        edges = np.concatenate([self.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
+        edges = edges[(edges < self.n_points).all(axis=1)]
+        edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+        counts = np.bincount(edges[:, 0], minlength=self.n_points)
+        return np.concatenate([[0], np.cumsum(counts)]), edges[:, 1].copy()
+
+
+def _fixed_points(shape: tuple[int, int]) -> FloatArray:
+    """Points evenly on a rectangle that lies just outside the region, px."""
+    height, width = shape
+    side = max(height, width) / FIXED_EVERY
+    rows, columns = (max(1, round(n / side)) for n in shape)
+    y = np.linspace(-1.0, height, rows + 1)
+    x = np.linspace(-1.0, width, columns + 1)
+    top, bottom = (np.stack([np.full_like(x, edge), x], axis=1) for edge in (y[0], y[-1]))
+    left, right = (np.stack([y, np.full_like(y, edge)], axis=1)[1:-1] for edge in (x[0], x[-1]))
+    return np.concatenate([top, bottom, left, right])

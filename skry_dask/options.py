@@ -1,0 +1,235 @@
+"""What a user can choose, one dataclass a phase.
+
+The same fields are keyword arguments in Python, flags of the command line, the part of a digest
+that says which stored result may be reused, and the provenance written into the output. This module
+imports neither numpy nor dask: the command line needs it before it knows whether to start them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from skry_dask.errors import OptionsError
+
+Positions: TypeAlias = tuple[tuple[float, float], ...]
+"""Points (y, x) on the canvas, px."""
+
+
+class AlignMethod(StrEnum):
+    """How a frame is aligned with the reference frame."""
+
+    ANCHORS = "anchors"
+    CENTROID = "centroid"
+
+
+def as_json(options: Any) -> dict[str, Any]:
+    """Options as JSON-compatible values, field by field in their order."""
+    return dataclasses.asdict(options)
+
+
+def _check_range(
+    name: str, value: float, low: float, high: float, *, above: bool = False
+) -> None:
+    """Refuse a value outside [low, high], or (low, high] with ``above``."""
+    inside = low < value <= high if above else low <= value <= high
+    if not inside:
+        bound = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
+        raise OptionsError(f"{name} is {value!r}: it must be {bound}")
+
+
+def _check_even(name: str, value: int) -> None:
+    """Refuse an odd number: blocks are matched at half resolution first."""
+    if value % 2:
+        raise OptionsError(f"{name} is {value}: it must be even, such as {value + 1}")
+
+
+def _positions(name: str, values: Any) -> Positions:
+    """Positions as a tuple of pairs of numbers."""
+    try:
+        return tuple((float(y), float(x)) for y, x in values)
+    except (TypeError, ValueError):
+        raise OptionsError(f"{name} is {values!r}: it must be pairs of numbers y, x") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignOptions:
+    """Options of the align phase.
+
+    Parameters
+    ----------
+    method
+        "anchors" matches blocks all over the frame (Sun, Moon); "centroid" follows the centre of
+        brightness of a disc on a dark sky (planets).
+    reference
+        Number of the frame whose grid becomes the canvas; none = the key frame with most detail.
+    anchors
+        Anchor positions (y, x) on the reference frame, px; none = placed automatically.
+    anchor_size
+        Side of an anchor's block, px.
+    min_confidence
+        Frames whose alignment is less sure than this (0 to 1) become inactive.
+    min_overlap
+        Frames are left out, farthest first, until the rest overlap in at least this fraction of
+        the frame.
+    """
+
+    method: AlignMethod = AlignMethod.ANCHORS
+    reference: int | None = None
+    anchors: Positions = ()
+    anchor_size: int = 64
+    min_confidence: float = 0.5
+    min_overlap: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        try:
+            object.__setattr__(self, "method", AlignMethod(self.method))
+        except ValueError:
+            choices = ", ".join(AlignMethod)
+            raise OptionsError(f"method is {self.method!r}: choose one of {choices}") from None
+        object.__setattr__(self, "anchors", _positions("anchors", self.anchors))
+        _check_range("anchor_size", self.anchor_size, 16, 128)
+        _check_even("anchor_size", self.anchor_size)
+        _check_range("min_confidence", self.min_confidence, 0.0, 1.0)
+        _check_range("min_overlap", self.min_overlap, 0.01, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityOptions:
+    """Options of the quality phase.
+
+    Parameters
+    ----------
+    detail_scale
+        Radius of the box blurs against which detail is measured, px.
+    area_size
+        Side of the square areas in which quality is estimated, px.
+    reference_percent
+        Percentage of frames, the best of each area, averaged into the reference image.
+    """
+
+    detail_scale: int = 3
+    area_size: int = 40
+    reference_percent: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _check_range("detail_scale", self.detail_scale, 1, 20)
+        _check_range("area_size", self.area_size, 8, 1000)
+        _check_range("reference_percent", self.reference_percent, 0.01, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackOptions:
+    """Options of the track phase.
+
+    Parameters
+    ----------
+    points
+        Reference points (y, x) on the canvas, px; none = placed automatically.
+    spacing
+        Side of the grid cells that get at most one reference point each, px.
+    block_size
+        Side of the block matched around a reference point, px.
+    search_radius
+        How far from its aligned place a reference point may be found, px.
+    brightness
+        A point must be at least this bright, as a fraction of the reference image's range.
+    structure
+        How much the block around a point must change when shifted by twice the structure scale,
+        against once.
+    structure_scale
+        Radius of the shifts with which structure is tested, px.
+    gradient_spread
+        How much of the gradient must lie across the main direction (0 = a straight edge will do,
+        0.5 = no direction prevails).
+    """
+
+    points: Positions = ()
+    spacing: int = 24
+    block_size: int = 32
+    search_radius: int = 20
+    brightness: float = 0.1
+    structure: float = 1.2
+    structure_scale: int = 1
+    gradient_spread: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        object.__setattr__(self, "points", _positions("points", self.points))
+        _check_range("spacing", self.spacing, 8, 1000)
+        _check_range("block_size", self.block_size, 8, 128)
+        _check_even("block_size", self.block_size)
+        _check_range("search_radius", self.search_radius, 2, 200)
+        _check_range("brightness", self.brightness, 0.0, 1.0)
+        _check_range("structure", self.structure, 1.0, 4.0)
+        _check_range("structure_scale", self.structure_scale, 1, 20)
+        _check_range("gradient_spread", self.gradient_spread, 0.0, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """Options of the stack phase: which fragments are averaged (one criterion at most).
+
+    Parameters
+    ----------
+    percent
+        The best percentage of each triangle's fragments [default: 30, without another criterion].
+    number
+        This many of each triangle's best fragments.
+    min_quality
+        Fragments of at least this quality, 0 being the worst and 1 the best of their triangle.
+    """
+
+    percent: float | None = None
+    number: int | None = None
+    min_quality: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value; without a criterion, take the best 30 percent."""
+        given = {k: v for k, v in as_json(self).items() if v is not None}
+        if len(given) > 1:
+            values = " and ".join(f"{name} {value}" for name, value in given.items())
+            raise OptionsError(f"{values} contradict each other: give one of them")
+        if not given:
+            object.__setattr__(self, "percent", 30.0)
+        if self.percent is not None:
+            _check_range("percent", self.percent, 0.0, 100.0, above=True)
+        if self.number is not None:
+            _check_range("number", self.number, 1, 2**31 - 1)
+        if self.min_quality is not None:
+            _check_range("min_quality", self.min_quality, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of all four phases."""
+
+    align: AlignOptions = AlignOptions()
+    quality: QualityOptions = QualityOptions()
+    track: TrackOptions = TrackOptions()
+    stack: StackOptions = StackOptions()
+
+    @classmethod
+    def of(cls, **options: Any) -> Options:
+        """Sort flat options to the phases they belong to.
+
+        Raises
+        ------
+        OptionsError
+            If a name belongs to no phase, or a value is out of range.
+        """
+        phases = {}
+        for phase in dataclasses.fields(cls):
+            kind = type(phase.default)
+            names = {f.name for f in dataclasses.fields(kind)}
+            phases[phase.name] = kind(**{k: options.pop(k) for k in names & options.keys()})
+        if options:
+            known = sorted(f.name for p in phases.values() for f in dataclasses.fields(p))
+            raise OptionsError(
+                f"no option is called {', '.join(sorted(options))}: there are {', '.join(known)}"
+            )
+        return cls(**phases)

@@ -1,0 +1,112 @@
+"""Where reference points are placed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from skry_dask.errors import OptionsError
+
+if TYPE_CHECKING:
+    from skry_dask.geometry import Region
+    from skry_dask.options import TrackOptions
+    from skry_dask.types import BoolArray, Float32Array, IntArray
+
+SHELL = ((0, 1), (1, 1), (1, 0), (1, -1))
+"""Directions in which structure is tested; their opposites give the same."""
+
+
+def place_points(image: Float32Array, region: Region, options: TrackOptions) -> IntArray:
+    """Choose at most one reference point per cell of a grid.
+
+    A point has to be bright enough; the block around it must change more under a shift of twice
+    the structure scale than under one (noise changes as much, structure up to four times as much);
+    and its gradients must not all lie in one direction, as along a limb. Of the points of a cell
+    that pass, the one whose block can be placed best is taken: the largest smaller eigenvalue of
+    the summed gradient products (Shi & Tomasi, "Good features to track", CVPR 1994, 593-600).
+
+    Parameters
+    ----------
+    image
+        float32 (y, x), the reference image on the region.
+    region
+        Where the image lies on the canvas.
+    options
+        Of the track phase.
+
+    Returns
+    -------
+    int64 (point, axis), on the canvas, px, row by row; blocks lie inside the region.
+    """
+    strength = np.where(_passes(image, options), _strength(image, options.block_size)[0], 0.0)
+    half = options.block_size // 2
+    height, width = region.shape
+    points = []
+    for top in range(half, height - half + 1, options.spacing):
+        for left in range(half, width - half + 1, options.spacing):
+            cell = strength[
+                top : min(top + options.spacing, height - half + 1),
+                left : min(left + options.spacing, width - half + 1),
+            ]
+            at = np.unravel_index(np.argmax(cell), cell.shape)
+            if cell[at] > 0:
+                points.append((region.y + top + at[0], region.x + left + at[1]))
+    return np.array(points, np.int64).reshape(-1, 2)
+
+
+def given_points(region: Region, options: TrackOptions) -> IntArray:
+    """Take the user's points, rounded to whole pixels.
+
+    Raises
+    ------
+    OptionsError
+        If a point's block would leave the region.
+    """
+    half = options.block_size // 2
+    y_range = (region.y + half, region.y + region.height - half)
+    x_range = (region.x + half, region.x + region.width - half)
+    for y, x in options.points:
+        if not (y_range[0] <= round(y) <= y_range[1] and x_range[0] <= round(x) <= x_range[1]):
+            raise OptionsError(
+                f"point ({y:g}, {x:g}): blocks of {options.block_size} px must lie in the region "
+                f"seen in every frame: y from {y_range[0]} to {y_range[1]}, x from {x_range[0]} to "
+                f"{x_range[1]}"
+            )
+    return np.rint(np.array(options.points)).astype(np.int64).reshape(-1, 2)
+
+
+def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
+    """Tell which pixels meet the criteria of a reference point: bool (y, x)."""
+    low, high = float(image.min()), float(image.max())
+    bright = image >= low + options.brightness * (high - low)
+    near = _change(image, options.structure_scale, options.block_size)
+    far = _change(image, 2 * options.structure_scale, options.block_size)
+    smaller, larger = _strength(image, options.block_size)
+    spread = smaller >= options.gradient_spread * (smaller + larger)
+    return bright & (far >= options.structure * near) & (far > 0) & spread
+
+
+def _change(image: Float32Array, radius: int, block_size: int) -> Float32Array:
+    """SSD between the block around each pixel and itself shifted by ``radius``, all directions."""
+    total = np.zeros_like(image)
+    for dy, dx in SHELL:
+        # A diagonal step of the same length as a straight one, to the nearest pixel.
+        length = radius if 0 in (dy, dx) else round(radius / 2**0.5)
+        y, x = dy * max(length, 1), dx * max(length, 1)
+        moved = np.pad(image, ((0, y), (max(-x, 0), max(x, 0))), mode="edge")
+        moved = moved[y:, max(x, 0) : max(x, 0) + image.shape[1]]
+        total += (image - moved) ** 2
+    return ndimage.uniform_filter(total, block_size, mode="nearest")
+
+
+def _strength(image: Float32Array, block_size: int) -> tuple[Float32Array, Float32Array]:
+    """Eigenvalues of the mean gradient products over the block around each pixel."""
+    gy, gx = np.gradient(image)
+    yy, xx, yx = (
+        ndimage.uniform_filter(product, block_size, mode="nearest")
+        for product in (gy * gy, gx * gx, gy * gx)
+    )
+    mean, half_gap = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
+    return mean - half_gap, mean + half_gap

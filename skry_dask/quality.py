@@ -1,0 +1,214 @@
+"""Quality: how much detail each area of each frame shows, and the images that follow from it.
+
+The quality of an area is the mean of |I - blurred I| over it (`kernels.blur`). Two images are
+made in a second pass over the frames: the best-fragments composite (each area from its best frame)
+and the reference image (each area the mean of its best few percent of frames), against which the
+track phase measures. The reference image belongs here because points are chosen on it, and how
+many they are fixes the shapes of the track phase.
+
+Cost: 1.4 ms for a frame of 840 x 612 x 8 bit on one core, and about as much in the second pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import dask
+import dask.array as da
+import numpy as np
+
+from skry_dask.accumulate import best_fragments, mean_image, shift_and_add
+from skry_dask.geometry import area_edges
+from skry_dask.kernels.blur import area_detail
+from skry_dask.mesh import AreaMesh
+from skry_dask.options import QualityOptions
+from skry_dask.passes import map_frames
+from skry_dask.results import full_scale, region_of, result, variable, whole_frames
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.geometry import Region
+    from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
+
+VERSION = 1
+"""Goes into digests: raise it whenever results change."""
+
+
+def estimate_quality(
+    capture: xr.Dataset, alignment: xr.Dataset, options: QualityOptions | None = None
+) -> xr.Dataset:
+    """Estimate quality per frame and area.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x), uint8 or uint16.
+    alignment
+        From `align`. It is loaded, if it is lazy: the region fixes the shapes of the result.
+    options
+        See `QualityOptions`.
+
+    Returns
+    -------
+    xarray.Dataset, lazy
+        ``area_quality`` float32 (frame, area), grey levels as a fraction of full scale, NaN for
+        inactive frames; ``frame_quality`` float32 (frame); ``min``, ``max`` and ``mean`` of quality
+        (area) over active frames; ``best_frame`` int64 (area), a frame number; ``composite`` and
+        ``reference`` float32 (y, x), 1 = full scale. Coordinates: canvas ``y`` and ``x``;
+        ``area_y`` and ``area_x`` (area), canvas position of each area's centre.
+
+    Raises
+    ------
+    AlignmentError
+        If no frame is active or the active frames have too little in common.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
+    >>> alignment = skry.align(capture)
+    >>> quality = skry.estimate_quality(capture, alignment)
+    >>> quality["area_quality"].dims
+    ('frame', 'area')
+    """
+    options = options or QualityOptions()
+    frames = whole_frames(capture)
+    region = region_of(alignment, capture)
+    mesh = AreaMesh.of_region(region, options.area_size)
+    offset = alignment["offset"].to_numpy()
+    active = alignment["active"].to_numpy()
+    edges = [area_edges(n, options.area_size) for n in region.shape]
+    pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
+    white = full_scale(capture) * (16 if frames.dtype == np.uint8 else 1)
+    detail = map_frames(
+        measure_chunk,
+        frames,
+        offset,
+        active,
+        shared=[dask.delayed(Areas(region, options.detail_scale, *edges), traverse=False)],
+        shape=(len(pixels),),
+        dtype=np.int64,
+    )
+    area_quality = _as_quality(detail, pixels, white)
+    images = {}
+    n_active = int(active.sum())
+    n_reference = max(1, round(n_active * options.reference_percent / 100))
+    everything = area_quality.rechunk(-1)
+    for name, number in (("composite", 1), ("reference", n_reference)):
+        chosen = everything.map_blocks(best_fragments, number, dtype=bool)
+        images[name] = _mean_of_areas(frames, chosen, offset, mesh, full_scale(capture))
+    summary = {
+        name: da.map_blocks(reduce_frames, everything, name, dtype=np.float32, drop_axis=0)
+        for name in ("min", "max", "mean")
+    }
+    best = da.map_blocks(
+        best_frames, everything, capture["frame"].to_numpy(), dtype=np.int64, drop_axis=0
+    )
+    frame_quality = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)
+    return result(
+        capture,
+        "quality",
+        VERSION,
+        options,
+        {
+            "area_quality": variable(
+                ("frame", "area"), area_quality, "1", "mean |I - blurred I| over the area"
+            ),
+            "frame_quality": variable(
+                ("frame",), frame_quality[:, 0], "1", "mean |I - blurred I| over the region"
+            ),
+            "min": variable(("area",), summary["min"], "1", "lowest quality of the area"),
+            "max": variable(("area",), summary["max"], "1", "highest quality of the area"),
+            "mean": variable(("area",), summary["mean"], "1", "mean quality of the area"),
+            "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
+            "composite": variable(
+                ("y", "x"), images["composite"], "1", "best-fragments composite"
+            ),
+            "reference": variable(
+                ("y", "x"), images["reference"], "1", "mean of each area's best frames"
+            ),
+        },
+        _coordinates(region, edges),
+    )
+
+
+class Areas(NamedTuple):
+    """Where and how detail is measured: the region, the blur's radius and the areas' borders."""
+
+    region: Region
+    radius: int
+    y_edges: IntArray
+    x_edges: IntArray
+
+
+def measure_chunk(
+    frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas
+) -> IntArray:
+    """Measure the detail of each area of each frame of a chunk.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x).
+    offset
+        float64 (frame, axis), px.
+    active
+        bool (frame).
+    areas
+        Where to measure.
+
+    Returns
+    -------
+    int64 (frame, area), sums in the units of `area_detail`; -1 for inactive frames.
+    """
+    region = areas.region
+    n_areas = (len(areas.y_edges) - 1) * (len(areas.x_edges) - 1)
+    out = np.full((len(frames), n_areas), -1, np.int64)
+    for i in np.flatnonzero(active):
+        y, x = np.rint(offset[i]).astype(int) + (region.y, region.x)
+        window = frames[i, y : y + region.height, x : x + region.width]
+        out[i] = area_detail(window, areas.radius, areas.y_edges, areas.x_edges).ravel()
+    return out
+
+
+def reduce_frames(area_quality: FloatArray, name: str) -> FloatArray:
+    """Reduce quality (frame, area) over active frames: min, max or mean."""
+    used = area_quality[~np.isnan(area_quality).any(axis=1)]
+    if name == "mean":
+        return used.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return used.min(axis=0) if name == "min" else used.max(axis=0)
+
+
+def best_frames(area_quality: FloatArray, numbers: IntArray) -> IntArray:
+    """Number of the frame in which each area is best."""
+    return numbers[np.nan_to_num(area_quality, nan=-1.0).argmax(axis=0)]
+
+
+def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
+    """Sums of detail to the mean as a fraction of full scale; NaN for inactive frames."""
+    mean = (detail / (pixels * float(white))).astype(np.float32)
+    return da.where(detail < 0, np.float32(np.nan), mean)
+
+
+def _mean_of_areas(
+    frames: da.Array, chosen: da.Array, offset: FloatArray, mesh: AreaMesh, white: int
+) -> da.Array:
+    """Average the chosen frames of each area, in a second pass over the frames."""
+    total = shift_and_add(frames, chosen, offset[:, None], mesh)
+    return da.map_blocks(mean_image, total, white, dtype=np.float32, drop_axis=0)
+
+
+def _coordinates(region: Region, edges: list[IntArray]) -> dict[str, object]:
+    """Canvas coordinates of pixels, and of the centres of areas."""
+    centre_y, centre_x = (
+        origin + (e[:-1] + e[1:] - 1) / 2
+        for origin, e in zip((region.y, region.x), edges, strict=True)
+    )
+    area_y, area_x = (c.ravel() for c in np.meshgrid(centre_y, centre_x, indexing="ij"))
+    return {
+        "y": ("y", region.y_coords, {"units": "px", "long_name": "canvas y"}),
+        "x": ("x", region.x_coords, {"units": "px", "long_name": "canvas x"}),
+        "area_y": ("area", area_y, {"units": "px", "long_name": "canvas y of the area's centre"}),
+        "area_x": ("area", area_x, {"units": "px", "long_name": "canvas x of the area's centre"}),
+    }

@@ -1,0 +1,110 @@
+"""What the results of all phases have in common: labelled, lazy, with units and provenance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from skry_dask.errors import AlignmentError, ReaderError
+from skry_dask.geometry import Region, overlap
+from skry_dask.options import as_json
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+AXIS = np.array(["y", "x"])
+"""Vectors are (y, x)."""
+
+
+def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **attrs: Any) -> Any:
+    """Build a variable with its units and what it is, in words."""
+    return xr.Variable(dims, data, {"units": units, "long_name": long_name, **attrs})
+
+
+def result(
+    capture: xr.Dataset,
+    phase: str,
+    version: int,
+    options: Any,
+    variables: dict[str, xr.Variable],
+    coords: dict[str, Any] | None = None,
+) -> xr.Dataset:
+    """Assemble the Dataset of a phase.
+
+    Coordinates ``frame`` (as the capture numbers its frames) and ``axis`` are added where a
+    variable has these dims.
+    """
+    dims = {dim for v in variables.values() for dim in v.dims}
+    coords = dict(coords or {})
+    if "frame" in dims:
+        coords["frame"] = capture["frame"]
+    if "axis" in dims:
+        coords["axis"] = AXIS
+    attrs = {"phase": phase, "version": version, "options": as_json(options)}
+    return xr.Dataset(variables, coords, attrs)
+
+
+def whole_frames(capture: xr.Dataset) -> da.Array:
+    """Frames as a dask array with chunks along ``frame`` only.
+
+    Raises
+    ------
+    ReaderError
+        If the capture has no variable ``frames`` (frame, y, x) of uint8 or uint16.
+    """
+    frames = capture.get("frames")
+    if frames is None or frames.dims != ("frame", "y", "x"):
+        found = "none" if frames is None else frames.dims
+        raise ReaderError(f"a capture has frames (frame, y, x), this one has {found}: use "
+                          "open_capture")
+    if frames.dtype not in (np.uint8, np.uint16):
+        raise ReaderError(f"frames are {frames.dtype}: they must be uint8 or uint16")
+    if frames.chunks is None:
+        frames = frames.chunk({"frame": 16})
+    return frames.data.rechunk({1: -1, 2: -1})
+
+
+def full_scale(capture: xr.Dataset) -> int:
+    """Grey level of white, from the depth that the file states."""
+    return 2 ** int(capture.attrs.get("bits", 8 * capture["frames"].dtype.itemsize)) - 1
+
+
+def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
+    """Find the region; loads the alignment, which is small and whose values fix array shapes.
+
+    Raises
+    ------
+    AlignmentError
+        If no frame is active, or the active frames have too little in common.
+    """
+    alignment.load()
+    height, width = capture["frames"].shape[1:]
+    active = alignment["active"].to_numpy()
+    where = capture.attrs.get("source", "the capture")
+    if not active.any():
+        raise AlignmentError(f"{where}: no frame could be aligned ({why_inactive(alignment)}): "
+                             "try another --method or a smaller --min-confidence")
+    region = overlap(alignment["offset"].to_numpy(), active, height, width)
+    if min(region.shape) < MIN_REGION:
+        raise AlignmentError(
+            f"{where}: the active frames have only {region.width} x {region.height} px in common: "
+            "give a larger --min-overlap, so that the farthest frames are left out"
+        )
+    return region
+
+
+MIN_REGION = 16
+"""A region narrower than this is no use, px."""
+
+
+def why_inactive(alignment: xr.Dataset) -> str:
+    """Count inactive frames by reason, in words."""
+    reason = alignment["reason"]
+    names = str(reason.attrs["flag_meanings"]).split()
+    counts = np.bincount(reason.to_numpy(), minlength=len(names))
+    return ", ".join(
+        f"{n} {name.replace('_', ' ')}" for name, n in zip(names, counts, strict=True)
+        if n and name != "active"
+    )

@@ -24,6 +24,7 @@ import xarray as xr
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.kernels.blur import frame_detail
 from skry_dask.options import AlignMethod, AlignOptions
+from skry_dask.passes import map_frames, single_frames
 from skry_dask.registration import (
     AnchorTemplate,
     CentroidTemplate,
@@ -33,7 +34,6 @@ from skry_dask.registration import (
     shows_nothing,
     thumbnail,
 )
-from skry_dask.passes import map_frames, single_frames
 from skry_dask.results import full_scale, result, variable, whole_frames
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from skry_dask.passes import FrameChunk
     from skry_dask.registration import Template
     from skry_dask.types import AnyArray, Frames, IntArray
-
-VERSION = 1
-"""Goes into digests: raise it whenever results change."""
 
 KEY_SPACING = 64
 """Every so many frames there is a key frame."""
@@ -58,10 +55,10 @@ RECORD = np.dtype(
 
 
 class Key(NamedTuple):
-    """A key frame, how suitable it is as the reference, and its number among the key frames."""
+    """A key frame, how suitable it is as the reference, and its place among the key frames."""
 
     score: float
-    index: int
+    place: int
     frame: Frames
 
 
@@ -122,12 +119,10 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     records = records.rechunk(-1).map_blocks(
         leave_out_far, frames.shape[1:], options.min_overlap, dtype=RECORD
     )
-    reference_index = da.from_delayed(reference.index, (), np.int64)
+    reference_index = da.from_delayed(reference.place, (), np.int64)
     frame_numbers = capture["frame"].to_numpy()[numbers]
     return result(
         capture,
-        "align",
-        VERSION,
         options,
         {
             "offset": variable(
@@ -263,9 +258,9 @@ class Aligner:
         """Give each key frame a place: the direct one if it is sure, else by its neighbours."""
         sure = self.options.min_confidence
         places = [direct for direct, _ in placements]
-        places[reference.index] = Placement((0.0, 0.0), 1.0)
-        forward = range(reference.index + 1, len(places))
-        backward = range(reference.index - 1, -1, -1)
+        places[reference.place] = Placement((0.0, 0.0), 1.0)
+        forward = range(reference.place + 1, len(places))
+        backward = range(reference.place - 1, -1, -1)
         for indices, step in ((forward, 1), (backward, -1)):
             for i in indices:
                 link = placements[i if step == 1 else i + 1][1]

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.spatial import Delaunay
 
 from skry_dask.geometry import area_edges
-from skry_dask.kernels.raster import label_triangles, label_spans
+from skry_dask.kernels.raster import label_spans, label_triangles
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -54,7 +54,10 @@ class Spans:
 class Fragments(Protocol):
     """What shift and add has to know of a mesh."""
 
-    spans: Spans
+    @property
+    def spans(self) -> Spans:
+        """Pixels of each fragment."""
+        ...
 
     def affine(self, motion: FloatArray) -> FloatArray:
         """Find where each fragment lies in a frame.
@@ -160,9 +163,7 @@ class TriangleMesh:
         """Follow the corners of each triangle; see `Fragments.affine`."""
         y, x = (self.corners[self.triangles, axis] for axis in (0, 1))
         moved = motion[self.triangles]
-        (y1, y2), (x1, x2) = (
-            (c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]) for c in (y, x)
-        )
+        (y1, y2), (x1, x2) = ((c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]) for c in (y, x))
         m1, m2 = moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]
         area = y1 * x2 - y2 * x1
         by_row = (m1 * x2[:, None] - m2 * x1[:, None]) / area[:, None]
@@ -170,8 +171,8 @@ class TriangleMesh:
         out = np.empty((len(self.triangles), 2, 3))
         out[:, :, 0] = moved[:, 0] - by_row * y[:, :1] - by_column * x[:, :1]
         out[:, :, 0] += [self.region.y, self.region.x]
-        out[:, :, 1] = by_row + [1.0, 0.0]
-        out[:, :, 2] = by_column + [0.0, 1.0]
+        out[:, :, 1] = by_row + np.array([1.0, 0.0])
+        out[:, :, 2] = by_column + np.array([0.0, 1.0])
         return out
 
     def area_weights(self, labels: IntArray) -> csr_array:

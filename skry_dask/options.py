@@ -1,5 +1,8 @@
 """What a user can choose, one dataclass a phase.
 
+Each says which phase it is for, and the version of that phase's algorithm: to be raised whenever
+the same options give another result, so that results of older versions are not reused.
+
 The same fields are keyword arguments in Python, flags of the command line, the part of a digest
 that says which stored result may be reused, and the provenance written into the output. This module
 imports neither numpy nor dask: the command line needs it before it knows whether to start them.
@@ -10,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from skry_dask.errors import OptionsError
 
@@ -25,14 +28,19 @@ class AlignMethod(StrEnum):
     CENTROID = "centroid"
 
 
+class PhaseOptions(Protocol):
+    """What the options of every phase have."""
+
+    phase: ClassVar[str]
+    version: ClassVar[int]
+
+
 def as_json(options: Any) -> dict[str, Any]:
     """Options as JSON-compatible values, field by field in their order."""
     return dataclasses.asdict(options)
 
 
-def _check_range(
-    name: str, value: float, low: float, high: float, *, above: bool = False
-) -> None:
+def _check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
     """Refuse a value outside [low, high], or (low, high] with ``above``."""
     inside = low < value <= high if above else low <= value <= high
     if not inside:
@@ -76,6 +84,9 @@ class AlignOptions:
         the frame.
     """
 
+    phase: ClassVar[str] = "align"
+    version: ClassVar[int] = 1
+
     method: AlignMethod = AlignMethod.ANCHORS
     reference: int | None = None
     anchors: Positions = ()
@@ -110,6 +121,9 @@ class QualityOptions:
     reference_percent
         Percentage of frames, the best of each area, averaged into the reference image.
     """
+
+    phase: ClassVar[str] = "quality"
+    version: ClassVar[int] = 1
 
     detail_scale: int = 3
     area_size: int = 40
@@ -148,6 +162,9 @@ class TrackOptions:
         0.5 = no direction prevails).
     """
 
+    phase: ClassVar[str] = "track"
+    version: ClassVar[int] = 1
+
     points: Positions = ()
     spacing: int = 24
     block_size: int = 32
@@ -183,6 +200,9 @@ class StackOptions:
     min_quality
         Fragments of at least this quality, 0 being the worst and 1 the best of their triangle.
     """
+
+    phase: ClassVar[str] = "stack"
+    version: ClassVar[int] = 1
 
     percent: float | None = None
     number: int | None = None
@@ -222,11 +242,10 @@ class Options:
         OptionsError
             If a name belongs to no phase, or a value is out of range.
         """
-        phases = {}
-        for phase in dataclasses.fields(cls):
-            kind = type(phase.default)
+        phases: dict[str, Any] = {}
+        for kind in (AlignOptions, QualityOptions, TrackOptions, StackOptions):
             names = {f.name for f in dataclasses.fields(kind)}
-            phases[phase.name] = kind(**{k: options.pop(k) for k in names & options.keys()})
+            phases[kind.phase] = kind(**{k: options.pop(k) for k in names & options.keys()})
         if options:
             known = sorted(f.name for p in phases.values() for f in dataclasses.fields(p))
             raise OptionsError(

@@ -9,6 +9,7 @@ does not depend on the length of the capture, the scheduler or the order of task
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from skry_dask.types import AnyArray, Frames, IntArray
+
+
+PASS = "frames-"
+"""What the names of tasks that read a chunk of frames begin with."""
 
 
 class FrameChunk:
@@ -96,18 +101,18 @@ def map_frames(
     -------
     dask.array.Array (frame or chunk, *shape)
     """
-    name = f"{function.__name__}-{uuid.uuid4().hex}"
+    name = f"{PASS}{function.__name__}-{uuid.uuid4().hex}"
     sizes = frames.chunks[0]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     dependencies: list[Any] = list(shared)
-    columns = []
+    columns: list[list[Any]] = []
     for values in along:
         if isinstance(values, da.Array):
             lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
             dependencies.append(lazy)
             columns.append([(lazy.name, i, *(0,) * (lazy.ndim - 1)) for i in range(len(sizes))])
         elif isinstance(values, np.ndarray):
-            columns.append([values[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)])
+            columns.append([values[a:b] for a, b in pairwise(starts)])
         else:
             columns.append(list(values))
     keys = [value.key for value in shared]

@@ -12,7 +12,7 @@ from skry_dask.errors import OptionsError
 if TYPE_CHECKING:
     from skry_dask.geometry import Region
     from skry_dask.options import TrackOptions
-    from skry_dask.types import BoolArray, Float32Array, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, IntArray
 
 SHELL = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Directions in which structure is tested; their opposites give the same."""
@@ -101,7 +101,7 @@ def _change(image: Float32Array, radius: int, block_size: int) -> Float32Array:
     return ndimage.uniform_filter(total, block_size, mode="nearest")
 
 
-def _strength(image: Float32Array, block_size: int) -> tuple[Float32Array, Float32Array]:
+def _strength(image: Float32Array, block_size: int) -> tuple[AnyArray, AnyArray]:
     """Eigenvalues of the mean gradient products over the block around each pixel."""
     gy, gx = np.gradient(image)
     yy, xx, yx = (

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from skry_dask.geometry import Region
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 
-VERSION = 1
-"""Goes into digests: raise it whenever results change."""
-
 
 def estimate_quality(
     capture: xr.Dataset, alignment: xr.Dataset, options: QualityOptions | None = None
@@ -108,8 +105,6 @@ def estimate_quality(
     frame_quality = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)
     return result(
         capture,
-        "quality",
-        VERSION,
         options,
         {
             "area_quality": variable(
@@ -122,9 +117,7 @@ def estimate_quality(
             "max": variable(("area",), summary["max"], "1", "highest quality of the area"),
             "mean": variable(("area",), summary["mean"], "1", "mean quality of the area"),
             "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
-            "composite": variable(
-                ("y", "x"), images["composite"], "1", "best-fragments composite"
-            ),
+            "composite": variable(("y", "x"), images["composite"], "1", "best-fragments composite"),
             "reference": variable(
                 ("y", "x"), images["reference"], "1", "mean of each area's best frames"
             ),
@@ -142,9 +135,7 @@ class Areas(NamedTuple):
     x_edges: IntArray
 
 
-def measure_chunk(
-    frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas
-) -> IntArray:
+def measure_chunk(frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas) -> IntArray:
     """Measure the detail of each area of each frame of a chunk.
 
     Parameters
@@ -166,7 +157,7 @@ def measure_chunk(
     n_areas = (len(areas.y_edges) - 1) * (len(areas.x_edges) - 1)
     out = np.full((len(frames), n_areas), -1, np.int64)
     for i in np.flatnonzero(active):
-        y, x = np.rint(offset[i]).astype(int) + (region.y, region.x)
+        y, x = np.rint(offset[i]).astype(int) + np.array([region.y, region.x])
         window = frames[i, y : y + region.height, x : x + region.width]
         out[i] = area_detail(window, areas.radius, areas.y_edges, areas.x_edges).ravel()
     return out
@@ -181,12 +172,12 @@ def reduce_frames(area_quality: FloatArray, name: str) -> FloatArray:
 
 
 def best_frames(area_quality: FloatArray, numbers: IntArray) -> IntArray:
-    """Number of the frame in which each area is best."""
+    """Find the number of the frame in which each area is best."""
     return numbers[np.nan_to_num(area_quality, nan=-1.0).argmax(axis=0)]
 
 
 def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
-    """Sums of detail to the mean as a fraction of full scale; NaN for inactive frames."""
+    """Turn sums of detail into the mean as a fraction of full scale; NaN for inactive frames."""
     mean = (detail / (pixels * float(white))).astype(np.float32)
     return da.where(detail < 0, np.float32(np.nan), mean)
 

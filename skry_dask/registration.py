@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -248,7 +249,7 @@ def _cells(length: int, cell: int, size: int) -> list[tuple[int, int]]:
     first, last = size // 2, length - size // 2
     n_cells = max(1, round((last - first) / cell)) if last > first else 0
     edges = np.linspace(first, last, n_cells + 1).astype(int)
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def noise_variance(image: AnyArray) -> float:

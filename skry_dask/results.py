@@ -14,6 +14,8 @@ from skry_dask.options import as_json
 if TYPE_CHECKING:
     import dask.array as da
 
+    from skry_dask.options import PhaseOptions
+
 AXIS = np.array(["y", "x"])
 """Vectors are (y, x)."""
 
@@ -25,9 +27,7 @@ def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **att
 
 def result(
     capture: xr.Dataset,
-    phase: str,
-    version: int,
-    options: Any,
+    options: PhaseOptions,
     variables: dict[str, xr.Variable],
     coords: dict[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -42,7 +42,7 @@ def result(
         coords["frame"] = capture["frame"]
     if "axis" in dims:
         coords["axis"] = AXIS
-    attrs = {"phase": phase, "version": version, "options": as_json(options)}
+    attrs = {"phase": options.phase, "version": options.version, "options": as_json(options)}
     return xr.Dataset(variables, coords, attrs)
 
 
@@ -57,8 +57,9 @@ def whole_frames(capture: xr.Dataset) -> da.Array:
     frames = capture.get("frames")
     if frames is None or frames.dims != ("frame", "y", "x"):
         found = "none" if frames is None else frames.dims
-        raise ReaderError(f"a capture has frames (frame, y, x), this one has {found}: use "
-                          "open_capture")
+        raise ReaderError(
+            f"a capture has frames (frame, y, x), this one has {found}: use open_capture"
+        )
     if frames.dtype not in (np.uint8, np.uint16):
         raise ReaderError(f"frames are {frames.dtype}: they must be uint8 or uint16")
     if frames.chunks is None:
@@ -84,8 +85,10 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
     active = alignment["active"].to_numpy()
     where = capture.attrs.get("source", "the capture")
     if not active.any():
-        raise AlignmentError(f"{where}: no frame could be aligned ({why_inactive(alignment)}): "
-                             "try another --method or a smaller --min-confidence")
+        raise AlignmentError(
+            f"{where}: no frame could be aligned ({why_inactive(alignment)}): "
+            "try another --method or a smaller --min-confidence"
+        )
     region = overlap(alignment["offset"].to_numpy(), active, height, width)
     if min(region.shape) < MIN_REGION:
         raise AlignmentError(
@@ -105,6 +108,7 @@ def why_inactive(alignment: xr.Dataset) -> str:
     names = str(reason.attrs["flag_meanings"]).split()
     counts = np.bincount(reason.to_numpy(), minlength=len(names))
     return ", ".join(
-        f"{n} {name.replace('_', ' ')}" for name, n in zip(names, counts, strict=True)
+        f"{n} {name.replace('_', ' ')}"
+        for name, n in zip(names, counts, strict=True)
         if n and name != "active"
     )

@@ -23,10 +23,7 @@ from skry_dask.results import full_scale, region_of, result, variable, whole_fra
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.types import BoolArray, FloatArray
-
-VERSION = 1
-"""Goes into digests: raise it whenever results change."""
+    from skry_dask.types import BoolArray, FloatArray, IntArray
 
 NEAREST = 4
 """A fixed point follows this many reference points, by inverse squares of their distances."""
@@ -85,13 +82,9 @@ def stack(
         motion_of_corners(points["displacement"], alignment["offset"].to_numpy(), mesh),
         mesh,
     )
-    image = da.map_blocks(
-        mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=0
-    )
+    image = da.map_blocks(mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=0)
     return result(
         capture,
-        "stack",
-        VERSION,
         options,
         {
             "stack": variable(("y", "x"), image, "1", "mean of the chosen fragments"),
@@ -167,7 +160,7 @@ def motion_of_corners(
 
 
 def _move_corners(
-    displacement: FloatArray, offset: FloatArray, weights: FloatArray, nearest: FloatArray
+    displacement: FloatArray, offset: FloatArray, weights: FloatArray, nearest: IntArray
 ) -> FloatArray:
     moved = displacement.astype(np.float64)
     followed = np.zeros((len(moved), len(nearest), 2))
@@ -176,13 +169,14 @@ def _move_corners(
     return np.concatenate([moved, followed], axis=1) + offset
 
 
-def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, FloatArray]:
+def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:
     """Weights and indices (fixed point, neighbour) of the reference points that each follows."""
     fixed = mesh.corners[mesh.n_points :]
     n_near = min(NEAREST, mesh.n_points)
     if n_near == 0:
         return np.zeros((len(fixed), 0)), np.zeros((len(fixed), 0), np.int64)
-    distance, nearest = cKDTree(mesh.corners[: mesh.n_points]).query(fixed, k=n_near)
-    distance, nearest = distance.reshape(-1, n_near), nearest.reshape(-1, n_near)
+    ranks = list(range(1, n_near + 1))
+    distance, found = cKDTree(mesh.corners[: mesh.n_points]).query(fixed, k=ranks)
+    nearest = np.asarray(found, np.int64)
     weights = 1.0 / np.maximum(distance, 1e-6) ** 2
     return weights / weights.sum(axis=1, keepdims=True), nearest

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
-VERSION = 1
-"""Goes into digests: raise it whenever results change."""
-
 TOLERANCE = 1.5
 """How far a displacement may differ from its neighbours' where these agree, px."""
 
@@ -119,7 +116,7 @@ def track(
         else place_points(reference, region, options)
     )
     image = np.rint(np.clip(reference, 0, 1) * full_scale(capture)).astype(frames.dtype)
-    corners = position - [region.y, region.x] - options.block_size // 2
+    corners = position - np.array([region.y, region.x]) - options.block_size // 2
     mesh = TriangleMesh.of_points(position.astype(np.float64), region)
     points = ReferencePoints(
         position,
@@ -141,8 +138,6 @@ def track(
     mean = mean_displacement(measured, vectors["valid"])
     return result(
         capture,
-        "track",
-        VERSION,
         options,
         {
             "position": variable(

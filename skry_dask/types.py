@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Frames: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-"""Raw frames (frame, y, x), or one frame (y, x), with all the bits that the camera gave."""
+Frames: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""uint8 or uint16: raw frames (frame, y, x), or one frame (y, x), with all bits of the camera."""
 
 AnyArray: TypeAlias = NDArray[Any]
 BoolArray: TypeAlias = NDArray[np.bool_]

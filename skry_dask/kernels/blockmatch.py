@@ -218,7 +218,7 @@ def _search(frame, top, left, size, radius, block, zero, strip, costs):  # type:
 
 @inlined
 def _lowest(costs, side):  # type: ignore[no-untyped-def]
-    """Indices of the lowest cost, the first of equals; (-1, -1) where no candidate is inside."""
+    """Find the lowest cost, the first of equals; (-1, -1) where no candidate is inside."""
     best, at_j, at_i = _FAR, -1, -1
     for j in range(side):
         for i in range(side):

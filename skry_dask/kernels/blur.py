@@ -105,7 +105,7 @@ def _row_sums(source, radius, padded, sums):  # type: ignore[no-untyped-def]
 
 @kernel
 def _column_means(sums, radius, multiplier, shift, column, out):  # type: ignore[no-untyped-def]
-    """Running sums down the columns, divided by the size of the box."""
+    """Sum down the columns, divided by the size of the box."""
     height, width = sums.shape
     value, total = out.dtype.type, column.dtype.type
     half = total(total(1) << total(shift - 1))

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from skry_dask.types import FloatArray, IntArray
 
 
-def label_triangles(
-    corners: FloatArray, triangles: IntArray, height: int, width: int
-) -> IntArray:
+def label_triangles(corners: FloatArray, triangles: IntArray, height: int, width: int) -> IntArray:
     """Name the triangle of each pixel.
 
     Parameters

@@ -141,5 +141,5 @@ def _add_fragments(frame, spans, first_span, affine, selected, table, wide, tota
 
 @kernel
 def _fixed(value):  # type: ignore[no-untyped-def]
-    """Fixed point with 16 fractional bits, rounded."""
+    """Convert to fixed point with 16 fractional bits, rounded."""
     return np.int64(np.floor(value * 65536.0 + 0.5))

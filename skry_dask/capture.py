@@ -1,0 +1,292 @@
+"""Captures: a video, whatever its format, as a Dataset of lazy frames.
+
+``open_capture(path)`` and ``xarray.open_dataset(path, engine="skry")`` are the same. Raw video is
+read in place; compressed video is decoded once, into a store beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
+
+from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io import open_reader
+from skry_dask.io.reader import DecodedFrame, RawReader
+from skry_dask.store import (
+    array_of,
+    chunk_frames,
+    decoded_for,
+    fingerprint,
+    in_place,
+    is_store,
+    open_store,
+    write_frames,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import zarr
+
+    from skry_dask.io.reader import CaptureInfo, VideoReader
+    from skry_dask.types import AnyArray
+
+log = logging.getLogger(__name__)
+
+STORE_SUFFIX = ".skry"
+
+
+def open_capture(
+    path: str | os.PathLike[str],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> xr.Dataset:
+    """Open a video or a store.
+
+    Parameters
+    ----------
+    path
+        A SER file, an AVI file, any video that FFmpeg decodes, or a store.
+    store
+        Where the frames of a compressed video are kept once they are decoded; by default beside
+        the video (``moon.mp4`` → ``moon.skry``).
+    progress
+        Called with the number of frames decoded so far, and how many the file claims to have.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``frames`` uint8 or uint16 (frame, y, x), lazy, in chunks of several frames; coordinates
+        ``frame`` int64, numbers in the file, and ``time`` datetime64[ns] (frame) where the file
+        has it. Attributes: ``source``, ``format``, ``bits`` (full scale is ``2**bits - 1``),
+        ``digest``, ``problems`` and what else the file says.
+
+    Raises
+    ------
+    ReaderError
+        If the file cannot be read as a capture.
+    StoreError
+        If a compressed video cannot be decoded into its store.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.open_capture("moon.ser")  # doctest: +SKIP
+    """
+    group, attrs = _open_group(Path(path), Path(store) if store else None, progress)
+    capture = _dataset(group, attrs)
+    return capture.chunk({"frame": capture["frames"].encoding["preferred_chunks"]["frame"]})
+
+
+class SkryBackend(BackendEntrypoint):
+    """Captures for ``xarray.open_dataset(path, engine="skry")``."""
+
+    description = "Astronomical videos (SER, AVI, MP4...) and their stores, lazily"
+    url = ""
+
+    def open_dataset(  # type: ignore[override]
+        self,
+        filename_or_obj: str | os.PathLike[str],
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+    ) -> xr.Dataset:
+        """Open a capture; see `open_capture`."""
+        group, attrs = _open_group(Path(filename_or_obj), None, None)
+        dropped = (
+            [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
+        )
+        return _dataset(group, attrs).drop_vars(dropped, errors="ignore")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Claim what only this engine reads."""
+        return str(filename_or_obj).lower().endswith((".ser", ".avi", STORE_SUFFIX))
+
+
+class _Frames(BackendArray):
+    """A zarr array as xarray indexes it."""
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> AnyArray:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> AnyArray:
+        return np.asarray(self.array[key])
+
+
+def _dataset(group: zarr.Group, attrs: dict[str, Any]) -> xr.Dataset:
+    frames = array_of(group, "frames")
+    lazy = indexing.LazilyIndexedArray(_Frames(frames))
+    n_frames = (frames.shards or frames.chunks)[0]
+    variable = xr.Variable(
+        ("frame", "y", "x"), lazy, {"units": "grey level", "long_name": "raw frames"}
+    )
+    variable.encoding["preferred_chunks"] = {
+        "frame": n_frames, "y": frames.shape[1], "x": frames.shape[2]
+    }  # fmt: skip
+    coords: dict[str, Any] = {"frame": ("frame", np.asarray(array_of(group, "frame")[:]))}
+    if "time" in group:
+        coords["time"] = ("frame", np.asarray(array_of(group, "time")[:]).astype("datetime64[ns]"))
+    return xr.Dataset({"frames": variable}, coords, attrs)
+
+
+def _open_group(
+    path: Path, store: Path | None, progress: Callable[[int, int | None], None] | None
+) -> tuple[zarr.Group, dict[str, Any]]:
+    """Open the zarr group with a capture's frames, decoding them first where that is needed."""
+    if is_store(path):
+        group = open_store(path)
+        return group, {**group.attrs.asdict(), "store": str(path)}
+    reader = open_reader(path)
+    if isinstance(reader, RawReader):
+        return in_place(reader), attributes(reader.info, path)
+    place = store or sidecar(path)
+    decode(reader, place, progress)
+    group = open_store(place)
+    return group, {**group.attrs.asdict(), "source": str(path)}
+
+
+def decode(
+    reader: VideoReader, place: Path, progress: Callable[[int, int | None], None] | None
+) -> None:
+    """Decode a video into a store, unless the store has it already."""
+    attrs = attributes(reader.info, reader.path)
+    if decoded_for(place, attrs["digest"]):
+        return
+    claimed = reader.info.n_frames
+    report = (lambda done: progress(done, claimed)) if progress else None
+    write_frames(place, reader.info, reader.decode(), attrs, report)
+
+
+def import_capture(
+    path: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> xr.Dataset:
+    """Decode any capture into a compressed store: for a cluster, or for keeping.
+
+    Parameters
+    ----------
+    path
+        The capture.
+    store
+        The folder to be made; it must not exist.
+    progress
+        Called with the number of frames done so far, and of how many.
+
+    Returns
+    -------
+    xarray.Dataset
+        The new store, opened; see `open_capture`.
+
+    Raises
+    ------
+    ReaderError
+        If the capture cannot be read.
+    StoreError
+        If the store exists or cannot be written.
+    """
+    path, store = Path(path), Path(store)
+    if store.exists() and not is_store(store):
+        raise StoreError(f"{store} exists and is not a store: give a new name")
+    if is_store(path):
+        raise ReaderError(f"{path} is a store already: copy the folder to keep it elsewhere")
+    reader = open_reader(path)
+    if isinstance(reader, RawReader):
+        attrs = attributes(reader.info, path)
+        if not decoded_for(store, attrs["digest"]):
+            n_frames = reader.info.n_frames
+            report = (lambda done: progress(done, n_frames)) if progress else None
+            write_frames(store, reader.info, _in_sequence(reader), attrs, report)
+    else:
+        decode(reader, store, progress)
+    return open_capture(store)
+
+
+def inspect_capture(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Tell what is in a file without decoding it.
+
+    Parameters
+    ----------
+    path
+        A video or a store.
+
+    Returns
+    -------
+    dict, JSON-compatible
+        ``source``, ``format``, ``frames`` (for compressed video what its header claims, or None),
+        ``width``, ``height``, ``dtype``, ``bits``, ``first_time`` and ``last_time`` where known,
+        what else the file says, and ``problems``.
+
+    Raises
+    ------
+    ReaderError
+        If the file cannot be read as a capture.
+    """
+    path = Path(path)
+    if is_store(path):
+        capture = open_capture(path)
+        n_frames, height, width = capture["frames"].shape
+        dtype, attrs = capture["frames"].dtype.name, dict(capture.attrs)
+        time = capture["time"].to_numpy() if "time" in capture.coords else None
+    else:
+        info = open_reader(path).info
+        n_frames, height, width, dtype = info.n_frames, info.height, info.width, info.dtype
+        attrs = attributes(info, path)
+        time = None if info.time is None else info.time.astype("datetime64[ns]")
+    found: dict[str, Any] = {"source": str(path), "format": attrs.pop("format")}
+    found |= {"frames": n_frames, "width": width, "height": height, "dtype": dtype}
+    found |= {"bits": attrs.pop("bits")}
+    if time is not None and len(time):
+        found |= {"first_time": str(time[0]), "last_time": str(time[-1])}
+    return found | {k: v for k, v in attrs.items() if k not in found}
+
+
+def _in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:
+    """Read a raw video from its beginning to its end, a chunk at a time."""
+    info = reader.info
+    step = chunk_frames(info)
+    for start in range(0, info.n_frames or 0, step):
+        images = reader.read(start, min(start + step, info.n_frames or 0))
+        for number, image in enumerate(images, start):
+            time = None if info.time is None else int(info.time[number])
+            yield DecodedFrame(number, image, time)
+
+
+def attributes(info: CaptureInfo, path: Path) -> dict[str, Any]:
+    """Collect what is known of a file as the attributes of its Dataset."""
+    return {
+        "source": str(path),
+        "format": info.format,
+        "bits": info.bits,
+        "digest": fingerprint(path),
+        "problems": list(info.problems),
+        **info.attrs,
+    }
+
+
+def sidecar(path: Path) -> Path:
+    """Name the store beside a video: ``moon.ser`` → ``moon.skry``."""
+    return path.with_name(f"{path.stem}{STORE_SUFFIX}")
+
+
+def can_write_in(folder: Path) -> bool:
+    """Tell whether a folder takes new files; one without any write permission bit is left alone."""
+    try:
+        return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
+    except OSError:
+        return False

@@ -1,0 +1,223 @@
+"""Slow and simple twins of the kernels, in NumPy: what the kernels are tested against."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba.extending import is_jitted
+from scipy import ndimage
+
+from skry_dask.kernels import resample
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pytest
+
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+
+
+def look_through_air(
+    levels: Float32Array,
+    sigmas: FloatArray,
+    offset: FloatArray,
+    shift_y: Float32Array,
+    shift_x: Float32Array,
+    blur: Float32Array,
+    margin: float,
+    step: float,
+    shape: tuple[int, int],
+) -> FloatArray:
+    """Twin of `skry_dask.kernels.seeing.look_through_air`, with every round that may be needed."""
+
+    def at(grid: Float32Array, y: FloatArray, x: FloatArray) -> FloatArray:
+        nodes = [y / step, x / step]
+        return ndimage.map_coordinates(grid.astype(np.float64), nodes, order=1, mode="nearest")
+
+    y0 = np.arange(shape[0])[:, None] - offset[0] + margin + np.zeros(shape)
+    x0 = np.arange(shape[1]) - offset[1] + margin + np.zeros(shape)
+    y, x = y0, x0
+    for _ in range(100):
+        y, x = y0 - at(shift_y, y, x), x0 - at(shift_x, y, x)
+
+    sigma = np.clip(at(blur, y, x), sigmas[0], sigmas[-1])
+    level = np.clip(np.searchsorted(sigmas, sigma, side="right") - 1, 0, len(sigmas) - 2)
+    low, high = sigmas[level] ** 2, sigmas[level + 1] ** 2
+    mix = (sigma**2 - low) / (high - low)
+    # Splines reach half a pixel less far than the samples they are made of.
+    places = [np.clip(c, 0.5, n - 1.5) for c, n in zip((y, x), levels.shape[1:], strict=True)]
+    images = np.stack(
+        [ndimage.map_coordinates(image, places, order=2, prefilter=False) for image in levels]
+    )
+    sharp, soft = (np.take_along_axis(images, (level + k)[None], axis=0)[0] for k in (0, 1))
+    return sharp + mix * (soft - sharp)
+
+
+# --- kernels of the four phases ----------------------------------------------------------------
+
+
+def shrink(image: AnyArray, factor: int) -> AnyArray:
+    """Twin of `skry_dask.kernels.blockmatch.shrink`: means of blocks, rounded half up."""
+    height, width = (n // factor for n in image.shape)
+    blocks = image[: height * factor, : width * factor].astype(np.int64)
+    sums = blocks.reshape(height, factor, width, factor).sum(axis=(1, 3))
+    return ((2 * sums + factor**2) // (2 * factor**2)).astype(image.dtype)
+
+
+def box_blur(image: IntArray, radius: int) -> IntArray:
+    """Mean over a square box, rounded half up; edges are continued by their last pixel."""
+    side = 2 * radius + 1
+    padded = np.pad(image, radius, mode="edge")
+    sums = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).sum(axis=(2, 3))
+    return (2 * sums + side**2) // (2 * side**2)
+
+
+def pixel_detail(image: AnyArray, radius: int) -> IntArray:
+    """|image - blurred image| at each pixel, in the units of `area_detail`."""
+    sharp = image.astype(np.int64) * (16 if image.dtype == np.uint8 else 1)
+    blurred = sharp
+    for _ in range(3):
+        blurred = box_blur(blurred, radius)
+    return np.abs(sharp - blurred)
+
+
+def area_detail(image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray) -> IntArray:
+    """Twin of `skry_dask.kernels.blur.area_detail`, with exact divisions."""
+    detail = pixel_detail(image, radius)
+    return np.array(
+        [
+            [detail[y0:y1, x0:x1].sum() for x0, x1 in pairwise(x_edges)]
+            for y0, y1 in pairwise(y_edges)
+        ],
+        np.int64,
+    ).reshape(len(y_edges) - 1, len(x_edges) - 1)
+
+
+def mean_squared_differences(
+    frame: AnyArray, block: AnyArray, corner: IntArray, radius: int
+) -> FloatArray:
+    """SSD per pixel at every shift within +- radius of a corner; infinite outside the frame."""
+    side = len(block)
+    out = np.full((2 * radius + 1, 2 * radius + 1), np.inf)
+    for j, i in np.ndindex(out.shape):
+        y, x = corner[0] + j - radius, corner[1] + i - radius
+        if 0 <= y <= frame.shape[0] - side and 0 <= x <= frame.shape[1] - side:
+            difference = frame[y : y + side, x : x + side].astype(np.int64) - block
+            out[j, i] = (difference**2).sum() / side**2
+    return out
+
+
+def match_block(frame: AnyArray, block: AnyArray, corner: IntArray, radius: int) -> FloatArray:
+    """Twin of `skry_dask.kernels.blockmatch.match_blocks` for one block, by trying every shift."""
+    # The neighbours of the best shift may lie outside the radius.
+    costs = mean_squared_differences(frame, block, corner, radius + 1)
+    inner = costs[1:-1, 1:-1]
+    j, i = np.unravel_index(np.argmin(inner), inner.shape) + np.ones(2, np.int64)
+    best = costs[j, i]
+    around = np.array([costs[j - 1, i], costs[j + 1, i], costs[j, i - 1], costs[j, i + 1]])
+    if not np.isfinite([best, *around]).all():
+        return np.full(4, np.nan)
+
+    def vertex(before: float, after: float) -> float:
+        bend = before - 2 * best + after
+        return 0.5 * (before - after) / bend if bend > 0 else 0.0
+
+    place = np.array([j, i]) - radius - 1 + [vertex(*around[:2]), vertex(*around[2:])]
+    return np.array([*place, best, around.mean() - best])
+
+
+def add_fragments(
+    frame: AnyArray,
+    spans: IntArray,
+    first_span: IntArray,
+    affine: FloatArray,
+    selected: BoolArray,
+    total: IntArray,
+) -> None:
+    """Twin of `skry_dask.kernels.resample.add_fragments`, pixel by pixel in Python's integers."""
+    weights = [[int(w) for w in row] for row in resample.cubic_table()]
+    # Products of two weights have twice their bits, of which VALUE_BITS stay.
+    down = 2 * resample.WEIGHT_BITS - resample.VALUE_BITS
+
+    def fixed(value: float) -> int:
+        return int(np.floor(value * 65536.0 + 0.5))
+
+    def sample(y: int, x: int) -> int:
+        return int(frame[min(max(y, 0), len(frame) - 1), min(max(x, 0), len(frame[0]) - 1)])
+
+    for fragment in np.flatnonzero(selected):
+        a = affine[fragment]
+        for row, begin, end in spans[first_span[fragment] : first_span[fragment + 1]]:
+            starts = [fixed(p[0] + p[1] * row + p[2] * begin) for p in a]
+            steps = [fixed(p[2]) for p in a]
+            for column in range(begin, end):
+                # In 1/256 px, to the nearest.
+                y, x = (
+                    (start + step * (column - begin) + 128) >> 8
+                    for start, step in zip(starts, steps, strict=True)
+                )
+                value = sum(
+                    wy * wx * sample((y >> 8) - 1 + j, (x >> 8) - 1 + i)
+                    for j, wy in enumerate(weights[y & 255])
+                    for i, wx in enumerate(weights[x & 255])
+                )
+                total[0, row, column] += (value + (1 << (down - 1))) >> down
+                total[1, row, column] += 1
+
+
+def label_triangles(corners: IntArray, triangles: IntArray, height: int, width: int) -> IntArray:
+    """Twin of `skry_dask.kernels.raster.label_triangles` for corners on whole pixels, exact."""
+    y, x = np.mgrid[:height, :width]
+    labels = np.full((height, width), -1, np.int64)
+    for t, triangle in reversed(list(enumerate(triangles))):
+        p = corners[triangle].astype(np.int64)
+        sides = [
+            (q[0] - o[0]) * (x - o[1]) - (q[1] - o[1]) * (y - o[0])
+            for o, q in zip(p, np.roll(p, -1, axis=0), strict=True)
+        ]
+        inside = np.all([s >= 0 for s in sides], axis=0) | np.all([s <= 0 for s in sides], axis=0)
+        labels[inside] = t
+    return labels
+
+
+def moments(image: AnyArray, threshold: int) -> IntArray:
+    """Twin of `skry_dask.kernels.centroid.moments`."""
+    weight = np.maximum(image.astype(np.int64) - threshold, 0)
+    y, x = np.indices(image.shape)
+    return np.array([weight.sum(), (weight * y).sum(), (weight * x).sum(), (weight > 0).sum()])
+
+
+def reject_outliers(field: FloatArray, groups: list[list[int]], tolerance: float) -> BoolArray:
+    """Twin of `skry_dask.kernels.field.reject_outliers`, given each point's neighbours."""
+    out = ~np.isnan(field[:, 0])
+    for i in np.flatnonzero(out):
+        near = field[groups[i]].reshape(-1, 2)
+        near = near[~np.isnan(near[:, 0])]
+        if len(near) >= 2:
+            median = np.median(near, axis=0)
+            spread = np.median(np.hypot(*(near - median).T))
+            out[i] = np.hypot(*(field[i] - median)) <= tolerance + 2 * spread
+    return out
+
+
+def fill_gaps(field: FloatArray, valid: BoolArray, groups: list[list[int]]) -> FloatArray:
+    """Twin of `skry_dask.kernels.field.fill_gaps`, given each point's neighbours."""
+    known = {i: field[i] for i in np.flatnonzero(valid)}
+    while True:
+        ring = {
+            i: np.mean([known[j] for j in groups[i] if j in known], axis=0)
+            for i in range(len(field))
+            if i not in known and any(j in known for j in groups[i])
+        }
+        if not ring:
+            return np.array([known.get(i, np.zeros(2)) for i in range(len(field))]).reshape(-1, 2)
+        known |= ring
+
+
+def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a module's kernels as plain Python, where NumPy warns of integers that overflow."""
+    for name, value in vars(module).copy().items():
+        if is_jitted(value):
+            monkeypatch.setattr(module, name, value.py_func)

@@ -1,9 +1,9 @@
 """Shift and add as a reduction over chunks of frames.
 
-Each chunk of frames folds into one accumulator inside its task, then accumulators are added up in
-a tree. Everything is an integer, so the image does not depend on chunks, scheduler or order.
+Chunks of frames fold into accumulators inside their tasks, and these are added up in pairs.
+Everything is an integer, so the image does not depend on chunks, scheduler or order.
 
-Memory: an accumulator is 16 bytes a pixel of the region; a handful exist at a time.
+Memory: an accumulator is 16 bytes a pixel of the region and image; a handful exist at a time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import dask
 import numpy as np
 
 from skry_dask.kernels.resample import VALUE_BITS, add_fragments
-from skry_dask.passes import map_frames
+from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from skry_dask.mesh import Fragments
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
-
-ADD_UP_EVERY = 4
-"""How many accumulators are added up at once: what is held in memory, times two cores."""
 
 
 def shift_and_add(
@@ -39,7 +36,7 @@ def shift_and_add(
     frames
         uint8 or uint16 (frame, y, x), chunked along frames only.
     selected
-        bool (frame, fragment).
+        bool (frame, image, fragment): several images can be made in one pass.
     motion
         float64 (frame, corner, axis); see `Fragments.affine`.
     fragments
@@ -47,32 +44,33 @@ def shift_and_add(
 
     Returns
     -------
-    int64 (2, y, x): sums in units of ``2**-VALUE_BITS`` grey levels, and counts.
+    int64 (image, 2, y, x): sums in units of ``2**-VALUE_BITS`` grey levels, and counts.
     """
-    accumulators = map_frames(
+    return fold_frames(
         add_chunk,
         frames,
         selected,
         motion,
         shared=[dask.delayed(fragments, traverse=False)],
-        per_chunk=True,
-        shape=(2, *fragments.spans.shape),
+        shape=(selected.shape[1], 2, *fragments.spans.shape),
         dtype=np.int64,
     )
-    return accumulators.sum(axis=0, split_every=ADD_UP_EVERY)
 
 
 def add_chunk(
-    frames: Frames, selected: BoolArray, motion: FloatArray, fragments: Fragments
-) -> IntArray:
-    """Fold a chunk of frames into one accumulator, int64 (1, 2, y, x); see `shift_and_add`."""
+    frames: Frames,
+    selected: BoolArray,
+    motion: FloatArray,
+    fragments: Fragments,
+    total: IntArray,
+) -> None:
+    """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`."""
     spans = fragments.spans
-    total = np.zeros((1, 2, *spans.shape), np.int64)
     for frame, chosen, moved in zip(frames, selected, motion, strict=True):
         if chosen.any():
             affine = fragments.affine(moved)
-            add_fragments(frame, spans.spans, spans.first, affine, chosen, total[0])
-    return total
+            for image, of_image in zip(total, chosen, strict=True):
+                add_fragments(frame, spans.spans, spans.first, affine, of_image, image)
 
 
 def mean_image(total: AnyArray, full_scale: int) -> Float32Array:
@@ -81,16 +79,17 @@ def mean_image(total: AnyArray, full_scale: int) -> Float32Array:
     Parameters
     ----------
     total
-        int64 (2, y, x), from `shift_and_add`.
+        int64 (..., 2, y, x), from `shift_and_add`.
     full_scale
         The grey level that becomes 1.
 
     Returns
     -------
-    float32 (y, x), 1 = full scale; NaN where nothing was added.
+    float32 (..., y, x), 1 = full scale; NaN where nothing was added.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (total[0] / (total[1] * float(full_scale << VALUE_BITS))).astype(np.float32)
+        mean = total[..., 0, :, :] / (total[..., 1, :, :] * float(full_scale << VALUE_BITS))
+    return mean.astype(np.float32)
 
 
 def best_fragments(quality: FloatArray, number: int) -> BoolArray:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import dask
 import dask.array as da
 import numpy as np
-import xarray as xr
 
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.kernels.blur import frame_detail
@@ -37,6 +36,7 @@ from skry_dask.registration import (
 from skry_dask.results import full_scale, result, variable, whole_frames
 
 if TYPE_CHECKING:
+    import xarray as xr
     from dask.delayed import Delayed
 
     from skry_dask.passes import FrameChunk

@@ -240,12 +240,14 @@ def inspect_capture(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     if is_store(path):
         capture = open_capture(path)
+        n_frames: int | None
         n_frames, height, width = capture["frames"].shape
         dtype, attrs = capture["frames"].dtype.name, dict(capture.attrs)
         time = capture["time"].to_numpy() if "time" in capture.coords else None
     else:
         info = open_reader(path).info
-        n_frames, height, width, dtype = info.n_frames, info.height, info.width, info.dtype
+        n_frames = info.n_frames
+        height, width, dtype = info.height, info.width, info.dtype
         attrs = attributes(info, path)
         time = None if info.time is None else info.time.astype("datetime64[ns]")
     found: dict[str, Any] = {"source": str(path), "format": attrs.pop("format")}

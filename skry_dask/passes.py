@@ -31,6 +31,13 @@ PASS = "frames-"
 """What the names of tasks that read a chunk of frames begin with."""
 
 
+FOLD_FRAMES = 32
+"""A task folds at least about this many frames into its accumulator,"""
+
+MIN_FOLDS = 16
+"""unless there would be fewer tasks than this."""
+
+
 class FrameChunk:
     """How to get one chunk of frames, hidden from the graph it travels in.
 
@@ -70,9 +77,8 @@ def single_frames(frames: da.Array, indices: IntArray) -> list[FrameChunk]:
 def map_frames(
     function: Callable[..., AnyArray],
     frames: da.Array,
-    *along: AnyArray | da.Array | Sequence[Any],
+    *along: AnyArray | da.Array,
     shared: Sequence[Delayed] = (),
-    per_chunk: bool = False,
     shape: tuple[int, ...] = (),
     dtype: DTypeLike,
 ) -> da.Array:
@@ -81,17 +87,15 @@ def map_frames(
     Parameters
     ----------
     function
-        Called as ``function(frames, *along, *shared)`` with numpy arrays; its name is what the
-        tasks are called.
+        Called as ``function(frames, *along, *shared)`` with numpy arrays, returns an array of one
+        entry per frame; its name is what the tasks are called.
     frames
         uint8 or uint16 (frame, y, x), chunked along ``frame`` only.
     along
         What else belongs to each frame: arrays whose first dim is ``frame``, of which each call
-        gets its part, or a sequence of one object per chunk.
+        gets its part.
     shared
         Lazy values that every call gets whole; each is in the graph once.
-    per_chunk
-        Whether the function returns one entry per chunk, in place of one per frame.
     shape
         What follows the first dim of the returned arrays.
     dtype
@@ -99,31 +103,108 @@ def map_frames(
 
     Returns
     -------
-    dask.array.Array (frame or chunk, *shape)
+    dask.array.Array (frame, *shape)
     """
-    name = f"{PASS}{function.__name__}-{uuid.uuid4().hex}"
-    sizes = frames.chunks[0]
+    name = _task_name(function)
+    columns, dependencies = _parts(frames.chunks[0], along)
+    keys = [value.key for value in shared]
+    tasks = {
+        (name, i, *(0,) * len(shape)): (_map, function, chunk, *parts, *keys)
+        for i, (chunk, *parts) in enumerate(zip(frame_chunks(frames), *columns, strict=True))
+    }
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
+    return da.Array(graph, name, chunks=(frames.chunks[0], *((n,) for n in shape)), dtype=dtype)
+
+
+def fold_frames(
+    function: Callable[..., None],
+    frames: da.Array,
+    *along: AnyArray | da.Array,
+    shared: Sequence[Delayed] = (),
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> da.Array:
+    """Fold all frames into one array of sums, lazily.
+
+    A task folds several chunks of frames, one after the other, into one accumulator; accumulators
+    are added up in pairs, so that only a few exist at a time: about two a thread, and one for
+    every doubling of their number.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(frames, *along, *shared, accumulator)``, adds to the accumulator.
+    frames, along, shared
+        As for `map_frames`.
+    shape
+        Of the accumulator.
+    dtype
+        Of the accumulator: integer, for the result not to depend on chunks.
+
+    Returns
+    -------
+    dask.array.Array of that shape, in one chunk
+    """
+    name = _task_name(function)
+    columns, dependencies = _parts(frames.chunks[0], along)
+    keys = [value.key for value in shared]
+    calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
+    n_tasks = min(max(frames.shape[0] // FOLD_FRAMES, MIN_FOLDS), len(calls))
+    edges = np.linspace(0, len(calls), n_tasks + 1).astype(int)
+    tasks: dict[Any, Any] = {
+        (name, i): (_fold, function, list(shape), np.dtype(dtype), calls[a:b], keys)
+        for i, (a, b) in enumerate(pairwise(edges))
+    }
+    level = list(tasks)
+    while len(level) > 1:
+        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+        sums = {(f"add-{name}", len(tasks) + i): pair for i, pair in enumerate(pairs)}
+        tasks |= {key: (_add, *pair) for key, pair in sums.items()}
+        level = list(sums)
+    total = f"total-{name}"
+    tasks[(total, *(0,) * len(shape))] = (_add, *level)
+    graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
+    return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=dtype)
+
+
+def _task_name(function: Callable[..., Any]) -> str:
+    return f"{PASS}{function.__name__}-{uuid.uuid4().hex}"
+
+
+def _parts(
+    sizes: tuple[int, ...], along: Sequence[AnyArray | da.Array]
+) -> tuple[list[list[Any]], list[da.Array]]:
+    """Cut arrays into the parts that belong to each chunk: values, or keys of lazy ones."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    dependencies: list[Any] = list(shared)
     columns: list[list[Any]] = []
+    dependencies = []
     for values in along:
         if isinstance(values, da.Array):
             lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
             dependencies.append(lazy)
             columns.append([(lazy.name, i, *(0,) * (lazy.ndim - 1)) for i in range(len(sizes))])
-        elif isinstance(values, np.ndarray):
-            columns.append([values[a:b] for a, b in pairwise(starts)])
         else:
-            columns.append(list(values))
-    keys = [value.key for value in shared]
-    tasks = {
-        (name, i, *(0,) * len(shape)): (_run, function, chunk, *parts, *keys)
-        for i, (chunk, *parts) in enumerate(zip(frame_chunks(frames), *columns, strict=True))
-    }
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=dependencies)
-    first = (1,) * len(sizes) if per_chunk else sizes
-    return da.Array(graph, name, chunks=(first, *((n,) for n in shape)), dtype=dtype)
+            columns.append([values[a:b] for a, b in pairwise(starts)])
+    return columns, dependencies
 
 
-def _run(function: Callable[..., AnyArray], chunk: FrameChunk, *arguments: Any) -> AnyArray:
+def _map(function: Callable[..., AnyArray], chunk: FrameChunk, *arguments: Any) -> AnyArray:
     return function(chunk.read(), *arguments)
+
+
+def _fold(
+    function: Callable[..., None],
+    shape: list[int],
+    dtype: np.dtype[Any],
+    calls: list[list[Any]],
+    shared: list[Any],
+) -> AnyArray:
+    accumulator = np.zeros(shape, dtype)
+    for chunk, *parts in calls:
+        function(chunk.read(), *parts, *shared, accumulator)
+    return accumulator
+
+
+def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:
+    """Add two accumulators into a new one: a task that is run twice must not count twice."""
+    return one if other is None else one + other

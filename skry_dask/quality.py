@@ -88,13 +88,14 @@ def estimate_quality(
         dtype=np.int64,
     )
     area_quality = _as_quality(detail, pixels, white)
-    images = {}
     n_active = int(active.sum())
     n_reference = max(1, round(n_active * options.reference_percent / 100))
     everything = area_quality.rechunk(-1)
-    for name, number in (("composite", 1), ("reference", n_reference)):
-        chosen = everything.map_blocks(best_fragments, number, dtype=bool)
-        images[name] = _mean_of_areas(frames, chosen, offset, mesh, full_scale(capture))
+    chosen = [everything.map_blocks(best_fragments, n, dtype=bool) for n in (1, n_reference)]
+    total = shift_and_add(frames, da.stack(chosen, axis=1), offset[:, None], mesh)
+    composite, reference = da.map_blocks(
+        mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=1
+    )
     summary = {
         name: da.map_blocks(reduce_frames, everything, name, dtype=np.float32, drop_axis=0)
         for name in ("min", "max", "mean")
@@ -117,10 +118,8 @@ def estimate_quality(
             "max": variable(("area",), summary["max"], "1", "highest quality of the area"),
             "mean": variable(("area",), summary["mean"], "1", "mean quality of the area"),
             "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
-            "composite": variable(("y", "x"), images["composite"], "1", "best-fragments composite"),
-            "reference": variable(
-                ("y", "x"), images["reference"], "1", "mean of each area's best frames"
-            ),
+            "composite": variable(("y", "x"), composite, "1", "best-fragments composite"),
+            "reference": variable(("y", "x"), reference, "1", "mean of each area's best frames"),
         },
         _coordinates(region, edges),
     )
@@ -180,14 +179,6 @@ def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
     """Turn sums of detail into the mean as a fraction of full scale; NaN for inactive frames."""
     mean = (detail / (pixels * float(white))).astype(np.float32)
     return da.where(detail < 0, np.float32(np.nan), mean)
-
-
-def _mean_of_areas(
-    frames: da.Array, chosen: da.Array, offset: FloatArray, mesh: AreaMesh, white: int
-) -> da.Array:
-    """Average the chosen frames of each area, in a second pass over the frames."""
-    total = shift_and_add(frames, chosen, offset[:, None], mesh)
-    return da.map_blocks(mean_image, total, white, dtype=np.float32, drop_axis=0)
 
 
 def _coordinates(region: Region, edges: list[IntArray]) -> dict[str, object]:

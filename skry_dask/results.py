@@ -10,14 +10,12 @@ import xarray as xr
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry import Region, overlap
 from skry_dask.options import as_json
+from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from skry_dask.options import PhaseOptions
-
-AXIS = np.array(["y", "x"])
-"""Vectors are (y, x)."""
 
 
 def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **attrs: Any) -> Any:

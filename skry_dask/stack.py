@@ -78,10 +78,10 @@ def stack(
     chosen = select(fragment_quality, options)
     total = shift_and_add(
         frames,
-        chosen,
+        chosen[:, None],
         motion_of_corners(points["displacement"], alignment["offset"].to_numpy(), mesh),
         mesh,
-    )
+    )[0]
     image = da.map_blocks(mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=0)
     return result(
         capture,
@@ -142,9 +142,9 @@ def motion_of_corners(
     -------
     float64 (frame, corner, axis), px
     """
-    lazy = displacement.data
-    if not isinstance(lazy, da.Array):
-        lazy = da.from_array(lazy, chunks=(256, -1, -1))
+    if displacement.chunks is None:
+        displacement = displacement.chunk({"frame": 256})
+    lazy = displacement.data.rechunk({1: -1, 2: -1})
     shift = da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2))
     weights, nearest = _followed_points(mesh)
     return da.map_blocks(

@@ -5,7 +5,7 @@ A store is a zarr v3 group with ``frames`` (frame, y, x), ``frame`` (their numbe
 presented as the same group *in place*: metadata in memory, chunks read from the video on demand.
 
 Whatever is written gets a temporary name, is flushed to the disk and renamed; a result counts only
-with its COMPLETE mark. This is the only module that imports zarr.
+with its mark ``complete``, which is written last. This is the only module that imports zarr.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +26,11 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from skry_dask.errors import ReaderError, StoreError
+from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -39,12 +40,12 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the layout described above."""
 
-CHUNK_BYTES = 2**24
+CHUNK_BYTES = 2**23
 """Chunks of frames are about this large, between the following numbers of frames."""
 
 MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES = 4, 64
 
-COMPLETE = "COMPLETE"
+COMPLETE = "complete"
 PARTIAL = ".partial-"
 
 
@@ -264,11 +265,20 @@ def _fill(
 
 def is_store(path: Path) -> bool:
     """Tell whether a path is a store with all of its frames."""
+    return "skry_schema" in _attributes(path) and (path / "frames").is_dir()
+
+
+def _attributes(group: Path) -> dict[str, Any]:
+    """Attributes of a zarr group, without opening it; none where there is no such group."""
     try:
-        metadata = json.loads((path / "zarr.json").read_bytes())
+        metadata = json.loads((group / "zarr.json").read_bytes())
     except (OSError, ValueError):
-        return False
-    return "skry_schema" in metadata.get("attributes", {}) and (path / "frames").is_dir()
+        return {}
+    return metadata.get("attributes", {}) if isinstance(metadata, dict) else {}
+
+
+def _is_complete(result: Path) -> bool:
+    return bool(_attributes(result).get(COMPLETE))
 
 
 def open_store(path: Path) -> zarr.Group:
@@ -328,9 +338,11 @@ class ResultStore:
     def find(self, phase: str, digest: str) -> xr.Dataset | None:
         """Open a complete result, or None where there is none."""
         place = self.path / phase / digest
-        if not (place / COMPLETE).is_file():
+        if not _is_complete(place):
             return None
-        return xr.open_zarr(place, consolidated=False, chunks=None).load()
+        result = xr.open_zarr(place, consolidated=False, chunks=None).load()
+        del result.attrs[COMPLETE]
+        return result.assign_coords(axis=AXIS) if "axis" in result.dims else result
 
     def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
         """Write a result; whoever looks meanwhile finds none or the whole.
@@ -347,8 +359,10 @@ class ResultStore:
             _sweep(self.path / phase)
             zarr.open_group(LocalStore(self.path), path=phase, mode="a")
             try:
-                result.to_zarr(temporary, mode="w", consolidated=False, zarr_format=3)
-                (temporary / COMPLETE).touch()
+                # zarr v3 has no stable format for text: the axis labels are put back by `find`.
+                stored = result.drop_vars("axis", errors="ignore")
+                stored.to_zarr(temporary, mode="w", consolidated=False, zarr_format=3)
+                zarr.open_group(LocalStore(temporary), mode="a").attrs[COMPLETE] = True
                 _flush(temporary)
                 with contextlib.suppress(FileExistsError):
                     _rename_new(temporary, place)
@@ -358,7 +372,7 @@ class ResultStore:
 
 def _rename_new(temporary: Path, place: Path) -> None:
     """Rename a folder to its final name, in place of an incomplete one if there is one."""
-    if place.exists() and not (place / COMPLETE).is_file():
+    if place.exists() and not _is_complete(place):
         shutil.rmtree(place)
     try:
         temporary.rename(place)

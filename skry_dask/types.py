@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Frames: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """uint8 or uint16: raw frames (frame, y, x), or one frame (y, x), with all bits of the camera."""
 
+AXIS: NDArray[np.str_] = np.array(["y", "x"])
+"""Labels of the dim ``axis``: vectors are (y, x)."""
+
 AnyArray: TypeAlias = NDArray[Any]
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]

@@ -1,0 +1,46 @@
+"""Captures that many tests share: simulated once, small, with known truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import skry_dask as skry
+from skry_dask.simulate import write_capture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+MOON = skry.SimulateOptions(frames=40, height=180, width=240, seed=3, drift=(6, -8), jitter=0.4)
+PLANET = skry.SimulateOptions(frames=24, height=160, width=180, seed=5, drift=(4, 5), jitter=0.4)
+
+
+@pytest.fixture(scope="session")
+def moon() -> xr.Dataset:
+    """Forty frames of the Moon with their truth, frames in memory."""
+    return skry.simulate("moon", MOON).compute()
+
+
+@pytest.fixture(scope="session")
+def planet() -> xr.Dataset:
+    """Twenty-four frames of a planet with their truth, frames in memory."""
+    return skry.simulate("planet", PLANET).compute()
+
+
+@pytest.fixture(scope="session")
+def moon_file(moon: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same frames as a SER file; copy it before running a job on it."""
+    path = tmp_path_factory.mktemp("captures") / "moon.ser"
+    write_capture(path, moon.chunk({"frame": 16}))
+    return path
+
+
+@pytest.fixture
+def moon_ser(moon_file: Path, tmp_path: Path) -> Path:
+    """A SER file of the Moon in a folder of its own."""
+    path = tmp_path / "moon.ser"
+    path.write_bytes(moon_file.read_bytes())
+    return path

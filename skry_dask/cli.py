@@ -109,6 +109,8 @@ def stack(
                     progress=report,
                     options=Options(align=align, quality=quality, track=track, stack=select),
                 )
+        except OptionsError:
+            raise
         except SkryError as error:
             failed = True
             _say_error(error)

@@ -12,8 +12,13 @@ import numpy as np
 from skry_dask.errors import SkryError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import xarray as xr
     from matplotlib.axes import Axes
+
+WHITE_PERCENTILE = 99.9
+"""Pixels brighter than this are shown white: a few of them must not darken the picture."""
 
 
 def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -36,7 +41,7 @@ def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the quality of frames over time, and sorted.
+    """Draw the quality of active frames over time, and from the best to the worst.
 
     Parameters
     ----------
@@ -47,8 +52,9 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = ax or _new_axes()
     values = quality["frame_quality"]
+    best_first = np.sort(values.dropna("frame"))[::-1]
     ax.plot(values["frame"], values, linewidth=1, label="in time")
-    ax.plot(values["frame"], np.sort(values)[::-1], linewidth=1, label="sorted")
+    ax.plot(np.arange(best_first.size), best_first, linewidth=1, label="best first")
     ax.set(xlabel="frame", ylabel="mean |I - blurred I|", title="Quality")
     ax.legend()
     return ax
@@ -74,8 +80,43 @@ def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None)
     return ax
 
 
-def plot_image(image: xr.DataArray, title: str, ax: Axes | None = None) -> Axes:
-    """Draw an image (y, x), black at 0 and white at its 99.9th percentile.
+def plot_warp(
+    quality: xr.Dataset,
+    points: xr.Dataset,
+    frame: int,
+    ax: Axes | None = None,
+    *,
+    magnified: float = 4.0,
+) -> Axes:
+    """Draw how the air displaced the scene in one frame: an arrow at each reference point.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    points
+        From `track`.
+    frame
+        Number of the frame.
+    ax
+        Axes to draw into.
+    magnified
+        How many times longer than the displacements the arrows are.
+    """
+    ax = ax or _new_axes()
+    plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
+    y, x = points["position"].to_numpy().T
+    moved_y, moved_x = points["displacement"].sel(frame=frame).to_numpy().T
+    ax.quiver(
+        x, y, moved_x, moved_y, angles="xy", scale_units="xy", scale=1 / magnified, color="orange"
+    )
+    return ax
+
+
+def plot_image(
+    image: xr.DataArray, title: str, ax: Axes | None = None, *, white: float | None = None
+) -> Axes:
+    """Draw an image (y, x) in grey, from black at 0 to white.
 
     Parameters
     ----------
@@ -85,22 +126,59 @@ def plot_image(image: xr.DataArray, title: str, ax: Axes | None = None) -> Axes:
         Over the picture.
     ax
         Axes to draw into.
+    white
+        Value that is shown white; by default the image's 99.9th percentile.
     """
     ax = ax or _new_axes()
     height, width = image.shape
     y, x = (float(image[d][0]) if d in image.coords else 0.0 for d in ("y", "x"))
     extent = (x - 0.5, x + width - 0.5, y + height - 0.5, y - 0.5)
-    white = float(np.nanpercentile(image, 99.9))
+    white = _white(image) if white is None else white
     ax.imshow(image, cmap="gray", vmin=0, vmax=white, extent=extent, interpolation="nearest")
     ax.set(title=title, xlabel="x, px", ylabel="y, px")
     return ax
 
 
-def _new_axes() -> Any:
+def plot_comparison(
+    images: Mapping[str, xr.DataArray], axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
+    """Draw images (y, x) side by side on one grey scale, so that they can be compared.
+
+    Parameters
+    ----------
+    images
+        By title, left to right; the brightest of them decides what is white.
+    axes
+        Axes to draw into, one an image; new ones are zoomed and moved together.
+    """
+    axes = _new_row(len(images)) if axes is None else axes
+    white = max(_white(image) for image in images.values())
+    for ax, (title, image) in zip(axes, images.items(), strict=True):
+        plot_image(image, title, ax, white=white)
+    return axes
+
+
+def _white(image: xr.DataArray) -> float:
+    return float(np.nanpercentile(image, WHITE_PERCENTILE))
+
+
+def _new_axes() -> Axes:
+    ax: Axes = _pyplot().subplots()[1]
+    return ax
+
+
+def _new_row(n_axes: int) -> Sequence[Axes]:
+    size = {"figsize": (5.5 * n_axes, 5.0), "layout": "constrained"}
+    _, row = _pyplot().subplots(1, n_axes, squeeze=False, sharex=True, sharey=True, **size)
+    axes: Sequence[Axes] = row[0]
+    return axes
+
+
+def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise SkryError(
             "pictures need matplotlib, which is not installed: pip install 'skry_dask[plot]'"
         ) from error
-    return plt.subplots()[1]
+    return plt

@@ -39,6 +39,9 @@ SEEING_REACH = 8
 AGREEMENT = 8.0
 """Anchors within this distance of the median agree with it, px."""
 
+CHANCE = 6.0
+"""A block has been found when its correlation is above this many standard deviations of chance."""
+
 MIN_COARSE_OVERLAP = 0.2
 """Coarse shifts that leave less than this fraction of the frame in common are not tried."""
 
@@ -155,8 +158,10 @@ class AnchorTemplate:
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         blocks = (self.blocks[0][seen], self.blocks[1][seen])
         reach = self.factor + SEEING_REACH
-        matched = match_blocks(frame, expected[seen], blocks, reach)[:, :2]
-        found = ~np.isnan(matched[:, 0])
+        matches = match_blocks(frame, expected[seen], blocks, reach)
+        matched, likeness = matches[:, :2], matches[:, 2]
+        # Blocks of unrelated noise correlate by chance, the less the larger they are.
+        found = likeness > CHANCE / size
         if not found.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         median = np.median(matched[found], axis=0)

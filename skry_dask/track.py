@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
+CHANCE = 4.0
+"""A block has been found when its correlation is above this many standard deviations of chance."""
+
 TOLERANCE = 1.5
 """How far a displacement may differ from its neighbours' where these agree, px."""
 
@@ -186,7 +189,8 @@ def match_chunk(
         expected = points.position + whole - points.block_size // 2
         frame = np.ascontiguousarray(frames[i])
         found = match_blocks(frame, expected, points.blocks, points.search_radius)
-        moved = found[:, :2] + (whole - offset[i])
+        moved = np.where(found[:, 2:] > CHANCE / points.block_size, found[:, :2], np.nan)
+        moved = moved + (whole - offset[i])
         valid = reject_outliers(moved, points.first, points.neighbours, TOLERANCE)
         moved = fill_gaps(moved, valid, points.first, points.neighbours)
         out["y"][i], out["x"][i], out["valid"][i] = moved[:, 0], moved[:, 1], valid

@@ -119,10 +119,10 @@ def match_blocks(
 
     Returns
     -------
-    float64 (point, 4)
-        Displacement y, x from the expected corner, px; the lowest SSD per pixel, squared grey
-        levels; the mean SSD per pixel one pixel away from the minimum, less the lowest: how well
-        the minimum is defined. NaN where no minimum lies inside the search radius and the frame.
+    float64 (point, 3)
+        Displacement y, x from the expected corner, px, and the correlation coefficient of the block
+        with what was found (about 0 for unrelated noise). NaN where no minimum lies inside the
+        search radius and the frame.
     """
     full, coarse = blocks
     size = round(full.shape[1] ** 0.5)
@@ -134,7 +134,7 @@ def match_blocks(
     fine_costs = np.empty((3, 3), np.int64)
     # int32 holds a whole block of 8-bit differences up to a side of 181 px.
     zero = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
-    out = np.full((len(corners), 4), np.nan)
+    out = np.full((len(corners), 3), np.nan)
     _match_blocks(
         frame, halve(frame), corners, full, coarse, size, search_radius, radius, zero,
         strip, costs, fine_strip, fine_costs, out,
@@ -179,9 +179,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
         best = c[1, 1]
         out[p, 0] = y - top + _vertex(c[0, 1], best, c[2, 1])
         out[p, 1] = x - left + _vertex(c[1, 0], best, c[1, 2])
-        pixels = size * size
-        out[p, 2] = best / pixels
-        out[p, 3] = ((c[0, 1] + c[2, 1] + c[1, 0] + c[1, 2]) / 4 - best) / pixels
+        out[p, 2] = _correlation(frame, y, x, size, full[p])
 
 
 @kernel
@@ -214,6 +212,25 @@ def _search(frame, top, left, size, radius, block, zero, strip, costs):  # type:
                 d = value(run[k] - block[k])
                 ssd = total(ssd + total(d) * total(d))
             costs[j, i] = ssd
+
+
+@kernel
+def _correlation(frame, top, left, size, block):  # type: ignore[no-untyped-def]
+    """Correlate a block with the frame at a place; 0 where either is flat."""
+    f, b, ff, bb, fb = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    for j in range(size):
+        row = frame[top + j, left : left + size]
+        run = block[j * size : (j + 1) * size]
+        for i in range(size):
+            p, q = np.int64(row[i]), np.int64(run[i])
+            f += p
+            b += q
+            ff += p * p
+            bb += q * q
+            fb += p * q
+    n = size * size
+    spread = float(n * ff - f * f) * float(n * bb - b * b)
+    return float(n * fb - f * b) / np.sqrt(spread) if spread > 0.0 else 0.0
 
 
 @inlined

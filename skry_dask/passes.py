@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
 
 
-PASS = "frames-"
+PASS = "frames_"
 """What the names of tasks that read a chunk of frames begin with."""
 
 

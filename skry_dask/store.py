@@ -110,6 +110,10 @@ class InPlaceStore(WrapperStore[MemoryStore]):
         """Nothing is ever written to a video."""
         return True
 
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse to write."""
+        raise ValueError(f"{self.reader.path} is read in place and read-only: import it first")
+
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:

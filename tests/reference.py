@@ -110,22 +110,17 @@ def mean_squared_differences(
 
 
 def match_block(frame: AnyArray, block: AnyArray, corner: IntArray, radius: int) -> FloatArray:
-    """Twin of `skry_dask.kernels.blockmatch.match_blocks` for one block, by trying every shift."""
-    # The neighbours of the best shift may lie outside the radius.
-    costs = mean_squared_differences(frame, block, corner, radius + 1)
-    inner = costs[1:-1, 1:-1]
-    j, i = np.unravel_index(np.argmin(inner), inner.shape) + np.ones(2, np.int64)
-    best = costs[j, i]
-    around = np.array([costs[j - 1, i], costs[j + 1, i], costs[j, i - 1], costs[j, i + 1]])
-    if not np.isfinite([best, *around]).all():
-        return np.full(4, np.nan)
+    """Match one block by trying every shift within the radius.
 
-    def vertex(before: float, after: float) -> float:
-        bend = before - 2 * best + after
-        return 0.5 * (before - after) / bend if bend > 0 else 0.0
-
-    place = np.array([j, i]) - radius - 1 + [vertex(*around[:2]), vertex(*around[2:])]
-    return np.array([*place, best, around.mean() - best])
+    Returns
+    -------
+    float64 (3): the best shift in whole pixels, and the correlation coefficient there.
+    """
+    costs = mean_squared_differences(frame, block, corner, radius)
+    y, x = np.array(np.unravel_index(np.argmin(costs), costs.shape)) - radius
+    top, left = corner[0] + y, corner[1] + x
+    found = frame[top : top + len(block), left : left + len(block)]
+    return np.array([y, x, np.corrcoef(found.ravel(), block.ravel())[0, 1]])
 
 
 def add_fragments(

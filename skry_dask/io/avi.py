@@ -1,0 +1,298 @@
+"""Uncompressed 8-bit mono AVI, read in place.
+
+Such files are exact, and any frame is found at once, so they get a reader of their own; every AVI
+with a codec goes to `skry_dask.io.video`. Two layouts are in use: a DIB (Microsoft's bitmap: a
+palette, bottom row first unless the height is negative, rows padded to 4 bytes), and a plane of
+grey values named Y800, Y8 or GREY (top row first, padded or not).
+
+FFmpeg converts a palette's greys through YUV, which is wrong by up to 1; here the palette is looked
+up, so the values are exact.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io.atomic import atomic_write, checked_frames
+from skry_dask.io.files import check_range, fill, reading
+from skry_dask.io.grey import look_up
+from skry_dask.io.reader import CaptureInfo
+from skry_dask.io.riff import AviHeader, find_frames, is_avi, read_avi_header
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from io import FileIO
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from skry_dask.types import AnyArray, Frames, IntArray
+
+_BITMAPS = (b"\0\0\0\0", b"DIB ", b"RAW ")
+_PLANES = (b"Y800", b"Y8  ", b"Y8\0\0", b"GREY")
+
+# Lengths within an AVI 1.0 file have 32 bits, and many programs take them for signed.
+MAX_BYTES = 1_900_000_000
+
+
+def is_uncompressed_mono(header: AviHeader) -> bool:
+    """Say whether `AviReader` reads a video stream; if not, it takes a decoder.
+
+    Parameters
+    ----------
+    header
+        What `read_avi_header` found.
+    """
+    if header.compression in _PLANES:
+        return True
+    return header.compression in _BITMAPS and header.bits == 8
+
+
+class AviReader:
+    """Uncompressed 8-bit mono AVI, any number of frames in any order.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ReaderError
+        Not such a file, a colour palette, or no complete frame in it.
+    """
+
+    path: Path
+    info: CaptureInfo
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        problems: list[str] = []
+        with reading(self.path) as file:
+            size = file.seek(0, 2)
+            header = self._header(file, size)
+            self._shape = (abs(header.height), header.width)
+            is_bitmap = header.compression in _BITMAPS
+            self._bottom_up = is_bitmap and header.height > 0
+            self._palette = self._grey_palette(header, problems) if is_bitmap else None
+            self._starts, self._stride = self._frames(file, size, header, problems)
+        if self._palette is not None and (self._palette == np.arange(256)).all():
+            self._palette = None
+        attrs: dict[str, str | int | float] = {"codec": header.fourcc.strip(" \0")}
+        if header.fps is not None:
+            attrs["fps"] = header.fps
+        self.info = CaptureInfo(
+            format="AVI DIB" if is_bitmap else f"AVI {attrs['codec']}",
+            n_frames=len(self._starts),
+            height=self._shape[0],
+            width=self._shape[1],
+            dtype="uint8",
+            bits=8,
+            attrs=attrs,
+            problems=tuple(problems),
+        )
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Read frames `start` to ``stop - 1``.
+
+        Parameters
+        ----------
+        start, stop
+            Frame numbers, counted from 0; dropped frames have none.
+
+        Returns
+        -------
+        uint8 (frame, y, x), grey values in [0, 255].
+
+        Raises
+        ------
+        ReaderError
+            The file does not have these frames, or cannot be read.
+        """
+        check_range(self.path, start, stop, len(self._starts))
+        height, width = self._shape
+        frames = np.empty((stop - start, height, width), np.uint8)
+        direct = self._stride == width and not self._bottom_up and self._palette is None
+        padded = np.empty((0 if direct else height, self._stride), np.uint8)
+        with reading(self.path) as file:
+            for frame, place in zip(frames, self._starts[start:stop].tolist(), strict=True):
+                fill(file, place, frame if direct else padded)
+                if not direct:
+                    rows = padded[::-1, :width] if self._bottom_up else padded[:, :width]
+                    frame[...] = rows if self._palette is None else look_up(self._palette, rows)
+        return frames
+
+    def _header(self, file: FileIO, size: int) -> AviHeader:
+        file.seek(0)
+        head = file.read(12)
+        if not is_avi(head):
+            raise ReaderError(
+                f"{self.path} is not an AVI file: it begins with {head!r}; check that it is the "
+                f"right file"
+            )
+        header = read_avi_header(file, size, self.path)
+        if not is_uncompressed_mono(header):
+            raise ReaderError(
+                f"{self.path} is not uncompressed 8-bit mono AVI: its video is {header.fourcc!r} "
+                f"with {header.bits} bits; open it with open_reader()"
+            )
+        if header.width < 1 or header.height == 0:
+            raise ReaderError(
+                f"{self.path} has a damaged header: width {header.width}, height "
+                f"{header.height}; at least 1 x 1 px can be read, record or copy it again"
+            )
+        return header
+
+    def _grey_palette(self, header: AviHeader, problems: list[str]) -> NDArray[np.uint8] | None:
+        """Return the grey value (256) of each index, or None where they are the same."""
+        colours = np.frombuffer(header.palette, np.uint8).reshape(-1, 4)[:, :3]
+        if not colours.size:
+            return None
+        if (colours != colours[:, :1]).any():
+            raise ReaderError(
+                f"{self.path} has a palette of colours: colour raw video is not supported yet; "
+                f"convert it to mono"
+            )
+        if not colours.any():
+            problems.append(
+                "The palette is black throughout; the stored values are taken as grey values."
+            )
+            return None
+        palette = np.arange(256, dtype=np.uint8)
+        palette[: len(colours)] = colours[:, 0]
+        return palette
+
+    def _frames(
+        self, file: FileIO, size: int, header: AviHeader, problems: list[str]
+    ) -> tuple[IntArray, int]:
+        """Find complete frames: int64 (frame) places in the file, and bytes from row to row."""
+        starts, lengths, damaged = find_frames(file, size, header.stream)
+        height, width = self._shape
+        n_empty = int(np.count_nonzero(lengths == 0))
+        full = lengths[lengths > 0]
+        padded = (width + 3) // 4 * 4
+        # One file is either padded or not; a damaged chunk does not decide it.
+        usual = int(np.median(full)) if full.size else 0
+        stride = padded if usual >= padded * height else width
+        # Python's numbers, since a header can claim a frame of more than 2**63 bytes.
+        needed = stride * height
+        complete = (lengths >= min(needed, size + 1)) & (starts + min(needed, size + 1) <= size)
+        n_frames = int(np.count_nonzero(complete))
+        if not n_frames:
+            raise ReaderError(
+                f"{self.path} holds no complete frame of {width} x {height} px in {len(lengths)} "
+                f"video chunks; record or copy it again"
+            )
+        if n_empty:
+            problems.append(
+                f"{n_empty} frames were dropped while recording (empty chunks); the frames "
+                f"after them move up."
+            )
+        if n_broken := len(lengths) - n_empty - n_frames:
+            problems.append(
+                f"{n_broken} frames are incomplete (a chunk too short, or the end of the file) "
+                f"and are left out."
+            )
+        if damaged is not None:
+            problems.append(
+                f"What follows byte {damaged} of {size} is no AVI chunk; frames after it cannot be "
+                f"found."
+            )
+        if header.n_frames not in (0, len(lengths)):
+            problems.append(
+                f"The header claims {header.n_frames} frames; {len(lengths)} are there."
+            )
+        return starts[complete], stride
+
+
+def write_avi(
+    path: str | os.PathLike[str],
+    frames: Iterable[AnyArray],
+    *,
+    n_frames: int,
+    height: int,
+    width: int,
+    fps: float = 30,
+) -> None:
+    """Write an uncompressed 8-bit mono AVI (Y800 with an index), completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it is there.
+    frames
+        uint8 arrays (y, x).
+    n_frames
+        How many there are.
+    height, width
+        Size of a frame, px.
+    fps
+        Frames per second, kept to 0.001.
+
+    Raises
+    ------
+    StoreError
+        A value does not fit the other ones, the file would be too long for its format (1.9 GB), or
+        it cannot be written.
+    """
+    if min(n_frames, height, width) < 1 or fps < 0.001:
+        raise StoreError(
+            f"cannot write {path}: {n_frames} frames of {height} x {width} px, {fps} per second; "
+            f"give at least 1 and a positive rate"
+        )
+    frame_bytes = height * width
+    step = 8 + frame_bytes + frame_bytes % 2
+    if n_frames * (step + 16) > MAX_BYTES:
+        raise StoreError(
+            f"cannot write {path}: {n_frames} frames of {height} x {width} px make more than "
+            f"1.9 GB, too much for AVI; write a .ser file"
+        )
+    images = checked_frames(path, frames, n_frames=n_frames, shape=(height, width), dtype="uint8")
+    with atomic_write(path) as file:
+        file.write(_avi_header(n_frames, height, width, fps, step))
+        for image in images:
+            file.write(struct.pack("<4sI", b"00db", frame_bytes))
+            file.write(image.data)
+            file.write(bytes(frame_bytes % 2))
+        _write_index(file, n_frames, frame_bytes, step)
+
+
+def _avi_header(n_frames: int, height: int, width: int, fps: float, step: int) -> bytes:
+    """Everything before the first frame's chunk."""
+    frame_bytes = height * width
+    rate = round(fps * 1000)
+    # dwFlags 0x10: the file has an index. Top row first needs no negative height in a Y800.
+    avih = struct.pack(
+        "<14I", round(1e6 / fps), round(frame_bytes * fps) & 0xFFFFFFFF, 0, 0x10, n_frames, 0, 1,
+        frame_bytes, width, height, 0, 0, 0, 0,
+    )  # fmt: skip
+    strh = struct.pack(
+        "<4s4sIHHIIIIIIII4H", b"vids", b"Y800", 0, 0, 0, 0, 1000, rate, 0, n_frames, frame_bytes,
+        0xFFFFFFFF, 0, 0, 0, min(width, 0xFFFF), min(height, 0xFFFF),
+    )  # fmt: skip
+    strf = struct.pack("<IiiHH4sIiiII", 40, width, height, 1, 8, b"Y800", frame_bytes, 0, 0, 0, 0)
+    strl = b"strl" + _chunk(b"strh", strh) + _chunk(b"strf", strf)
+    header = _chunk(b"LIST", b"hdrl" + _chunk(b"avih", avih) + _chunk(b"LIST", strl))
+    movi = struct.pack("<4sI4s", b"LIST", 4 + n_frames * step, b"movi")
+    index_bytes = 8 + 16 * n_frames
+    riff_bytes = 4 + len(header) + len(movi) + n_frames * step + index_bytes
+    return struct.pack("<4sI4s", b"RIFF", riff_bytes, b"AVI ") + header + movi
+
+
+def _chunk(identifier: bytes, content: bytes) -> bytes:
+    return identifier + len(content).to_bytes(4, "little") + content
+
+
+def _write_index(file: BinaryIO, n_frames: int, frame_bytes: int, step: int) -> None:
+    """Write idx1: every frame a key frame, places counted from the word ``movi``."""
+    entries = np.zeros(n_frames, [("id", "S4"), ("flags", "<u4"), ("at", "<u4"), ("n", "<u4")])
+    entries["id"], entries["flags"], entries["n"] = b"00db", 0x10, frame_bytes
+    entries["at"] = 4 + step * np.arange(n_frames)
+    file.write(struct.pack("<4sI", b"idx1", 16 * n_frames))
+    file.write(entries.data)

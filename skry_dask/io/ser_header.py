@@ -1,0 +1,215 @@
+"""What a SER file says besides its frames: the header and the time stamps.
+
+Layout after "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Texts and
+times are written carelessly by many programs, so nothing here refuses a file: what makes no sense
+is left out and reported.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from skry_dask.io.files import fill
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from skry_dask.types import IntArray
+
+FILE_ID = b"LUCAM-RECORDER"
+_LAYOUT = struct.Struct("<14s7i40s40s40s2q")
+HEADER_BYTES = _LAYOUT.size
+
+MONO = 0
+COLOURS = {
+    8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR", 16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC",
+    100: "RGB", 101: "BGR",
+}  # fmt: skip
+
+# Times are counts of 100 ns since 0001-01-01.
+UNIX_EPOCH = 621_355_968_000_000_000
+_TICKS_PER_SECOND = 10_000_000
+_LAST_TICK = UNIX_EPOCH + 230 * 365 * 86400 * _TICKS_PER_SECOND  # about the year 2200
+
+
+class SerHeader(NamedTuple):
+    """The 178 bytes as they are, fields in the order of the file."""
+
+    file_id: bytes
+    lu_id: int
+    colour_id: int
+    little_endian: int
+    width: int
+    height: int
+    bits: int
+    n_frames: int
+    observer: bytes
+    instrument: bytes
+    telescope: bytes
+    date_local: int
+    date_utc: int
+
+    @classmethod
+    def parse(cls, head: bytes) -> SerHeader:
+        """Take apart the first 178 bytes of a file."""
+        return cls(*_LAYOUT.unpack(head[:HEADER_BYTES]))
+
+    def pack(self) -> bytes:
+        """Put the header together: 178 bytes."""
+        return _LAYOUT.pack(*self)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one mono frame."""
+        return self.width * self.height * (1 if self.bits <= 8 else 2)
+
+    @property
+    def plausible(self) -> bool:
+        """Whether this can be the geometry of a mono frame at all."""
+        return self.width > 0 and self.height > 0 and 8 <= self.bits <= 16
+
+
+def is_ser(head: bytes, size: int) -> bool:
+    """Say whether a file is SER, by its content.
+
+    Some programs write a file identification of their own (``JSOLEX-TRIMMED``); it is accepted when
+    everything else fits, to the byte, the size of the file.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file, at least 178 where it has so many.
+    size
+        Size of the file, bytes.
+    """
+    if head.startswith(FILE_ID):
+        return True
+    if len(head) < HEADER_BYTES:
+        return False
+    header = SerHeader.parse(head)
+    if not (header.plausible and header.n_frames > 0 and header.colour_id == MONO):
+        return False
+    end = HEADER_BYTES + header.n_frames * header.frame_bytes
+    return size in (end, end + 8 * header.n_frames)
+
+
+def read_times(
+    file: FileIO, header: SerHeader, n_frames: int, size: int, problems: list[str]
+) -> IntArray | None:
+    """Read the time stamps after the frames, if there are any and they make sense.
+
+    Parameters
+    ----------
+    file
+        The file.
+    header
+        Its header.
+    n_frames
+        Number of complete frames.
+    size
+        Size of the file, bytes.
+    problems
+        What is wrong is appended, one sentence each.
+
+    Returns
+    -------
+    int64 (frame), ns since 1970-01-01 UTC, or None.
+    """
+    end = HEADER_BYTES + n_frames * header.frame_bytes
+    left = size - end
+    if n_frames != header.n_frames or left == 0:
+        return None
+    if left != 8 * n_frames:
+        problems.append(
+            f"{left} bytes follow the frames, where time stamps need {8 * n_frames}; they are "
+            f"ignored."
+        )
+        return None
+    stamps = np.empty(n_frames, "<i8")
+    fill(file, end, stamps)
+    ticks = stamps.astype(np.int64)
+    outside = int(np.count_nonzero((ticks <= UNIX_EPOCH) | (ticks > _LAST_TICK)))
+    if outside:
+        what = "all zero" if not ticks.any() else "not between the years 1970 and 2200"
+        problems.append(f"{outside} of {n_frames} time stamps are {what}; none is used.")
+        return None
+    _check_times(ticks, header, problems)
+    return (ticks - UNIX_EPOCH) * 100
+
+
+def _check_times(ticks: IntArray, header: SerHeader, problems: list[str]) -> None:
+    steps = np.diff(ticks)
+    if steps.size and not steps.any():
+        problems.append("All time stamps are equal.")
+    elif not steps.all():
+        n_equal = np.count_nonzero(steps == 0)
+        problems.append(f"{n_equal} time stamps equal the one before.")
+    if (steps < 0).any():
+        n_back = np.count_nonzero(steps < 0)
+        problems.append(f"Time stamps are out of order: {n_back} lie before the one before.")
+    local, utc = header.date_local, header.date_utc
+    quarter_hour = 900 * _TICKS_PER_SECOND
+    if _is_date(local) and _is_date(utc) and abs(local - utc) >= quarter_hour:
+        first = int(ticks[0])
+        if abs(first - local) < abs(first - utc):
+            problems.append(
+                "The first time stamp is closer to the header's local time than to its UTC: the "
+                "times are probably local."
+            )
+
+
+def _is_date(ticks: int) -> bool:
+    return UNIX_EPOCH < ticks <= _LAST_TICK
+
+
+def describe(header: SerHeader) -> dict[str, str | int | float]:
+    """Collect the texts and dates of a header, those that are there and make sense.
+
+    Parameters
+    ----------
+    header
+        The header.
+
+    Returns
+    -------
+    Some of ``observer``, ``instrument``, ``telescope``, ``date_utc`` and ``date_local`` (ISO 8601).
+    """
+    attrs: dict[str, str | int | float] = {}
+    for name in ("observer", "instrument", "telescope"):
+        if text := _text(getattr(header, name)):
+            attrs[name] = text
+    if _is_date(header.date_utc):
+        attrs["date_utc"] = f"{_iso(header.date_utc)}Z"
+    if _is_date(header.date_local):
+        attrs["date_local"] = _iso(header.date_local)
+    return attrs
+
+
+def _iso(ticks: int) -> str:
+    date = datetime.min + timedelta(microseconds=ticks // 10)
+    return date.isoformat(timespec="milliseconds")
+
+
+def _text(field: bytes) -> str:
+    """Decode a field of 40 bytes that may lack its NUL and may be in any encoding."""
+    raw = field.split(b"\0", 1)[0]
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def text_field(text: str) -> bytes:
+    """Encode at most 40 bytes, without half a character at their end.
+
+    Parameters
+    ----------
+    text
+        Any text; SER states no encoding, most programs write ASCII.
+    """
+    return text.encode("utf-8")[:40].decode("utf-8", "ignore").encode("utf-8")

@@ -1,0 +1,147 @@
+"""What a file is, its content says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skry_dask.errors import ReaderError
+from skry_dask.io import open_reader
+from skry_dask.io.avi import AviReader, write_avi
+from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.io.video import PyAvReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GREY = np.random.default_rng(4).integers(0, 256, (3, 16, 20), np.uint8)
+
+
+def make_ser(path: Path) -> None:
+    write_ser(path, GREY, n_frames=3, height=16, width=20, bits=8)
+
+
+def make_avi(path: Path) -> None:
+    write_avi(path, GREY, n_frames=3, height=16, width=20)
+
+
+def make_video(path: Path) -> None:
+    import av
+
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 20, 16, "gray"
+        for image in GREY:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
+
+
+@pytest.mark.parametrize("name", ["moon.ser", "moon.avi", "moon.mp4", "moon", "moon.ser.txt"])
+@pytest.mark.parametrize(
+    ("make", "reader"),
+    [(make_ser, SerReader), (make_avi, AviReader), (make_video, PyAvReader)],
+)
+def test_the_content_and_not_the_suffix_chooses_the_reader(
+    tmp_path: Path, name: str, make: Callable[[Path], None], reader: type
+) -> None:
+    make(tmp_path / name)
+    assert type(open_reader(tmp_path / name)) is reader
+    assert type(open_reader(os.fspath(tmp_path / name))) is reader
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ReaderError) as caught:
+        open_reader(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "No such file or directory; check the path" in refused(tmp_path / "moon.ser")
+    make_ser(tmp_path / "file")
+    assert "check the path" in refused(tmp_path / "file" / "moon.ser")
+    assert "check the path" in refused(tmp_path / ("m" * 300))
+
+
+def test_a_folder_is_refused_and_what_can_be_read_is_said(tmp_path: Path) -> None:
+    message = refused(tmp_path)
+    assert "is a folder; image sequences come in a later version" in message
+    assert ".ser and .avi" in message
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "moon.ser").touch()
+    assert "is empty" in refused(tmp_path / "moon.ser")
+
+
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "moon.ser")
+    assert "not a file but a device or a pipe" in refused(tmp_path / "moon.ser")
+
+
+def test_a_text_file_named_ser_is_refused_with_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "moon.ser"
+    path.write_text("hello world, this is no video\n")
+    assert "is not a SER file: it begins with b'hello world, t'" in refused(path)
+    path.write_bytes(b"x")
+    assert "it begins with b'x'" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["moon.avi", "moon.mp4", "moon"])
+def test_a_text_file_of_another_name_is_refused_with_its_beginning(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("hello world, this is no video\n")
+    assert "it begins with b'hello world, t'" in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["moon.png", "moon.tif", "moon.bmp", "moon.jpg"])
+def test_a_single_image_is_refused_with_what_is_read_instead(tmp_path: Path, name: str) -> None:
+    Image.fromarray(GREY[0]).save(tmp_path / name)
+    assert "is a single image" in refused(tmp_path / name)
+
+
+def test_an_avi_file_with_a_damaged_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "moon.avi"
+    make_avi(path)
+    path.write_bytes(path.read_bytes()[:100])
+    assert "its header is damaged" in refused(path)
+
+
+@pytest.mark.parametrize("make", [make_ser, make_avi, make_video])
+def test_a_file_that_may_not_be_read_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "moon.ser"
+    make(path)
+    reader = open_reader(path)
+
+    # Not by chmod: whoever runs the tests may be root, who may read everything.
+    def denied(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert "Permission denied; ask for permission" in refused(path)
+    with pytest.raises(ReaderError, match="Permission denied"):
+        next(reader.decode()) if isinstance(reader, PyAvReader) else reader.read(0, 1)
+
+
+def test_a_failing_disk_is_an_error_of_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "moon.ser"
+    make_ser(path)
+    reader = SerReader(path)
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("skry_dask.io.ser.fill", broken)
+    with pytest.raises(ReaderError, match="Input/output error; check the disk"):
+        reader.read(0, 1)

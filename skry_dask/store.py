@@ -26,10 +26,11 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io.atomic import writing
 from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from zarr.abc.store import ByteRequest
@@ -195,7 +196,7 @@ def write_frames(
     ReaderError
         If there is not one frame.
     """
-    with _writing(path):
+    with writing(path):
         path.mkdir(parents=False, exist_ok=True)
         _sweep(path)
         group = zarr.open_group(LocalStore(path), mode="a")
@@ -358,7 +359,7 @@ class ResultStore:
         """
         place = self.path / phase / digest
         temporary = place.with_name(f"{digest}{PARTIAL}{uuid.uuid4().hex}")
-        with _writing(self.path):
+        with writing(self.path):
             self.path.mkdir(exist_ok=True)
             _sweep(self.path / phase)
             zarr.open_group(LocalStore(self.path), path=phase, mode="a")
@@ -403,19 +404,3 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the disk says into one line."""
-    try:
-        yield
-    except OSError as error:
-        remedies = {
-            errno.ENOSPC: "free space there, or give another place with --store",
-            errno.ENOENT: "create its folder first",
-        }
-        remedy = remedies.get(error.errno or 0, "give another place with --store")
-        raise StoreError(
-            f"{path}: the store cannot be written ({error.strerror or error}): {remedy}"
-        ) from error

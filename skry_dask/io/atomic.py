@@ -61,7 +61,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # Short, because the target's own name may already have the greatest length allowed. Made by
     # open() and not by tempfile, so that the user's umask decides who may read the result.
     temporary = target.parent / f".skry-{secrets.token_hex(6)}.part"
-    try:
+    with writing(target):
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -72,6 +72,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             # An interrupt (Ctrl-C) has to clean up as well.
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Say in one line why something cannot be written.
+
+    Parameters
+    ----------
+    target
+        What is being written: a file or a store.
+
+    Raises
+    ------
+    StoreError
+        In place of any OSError of the block.
+    """
+    try:
+        yield
     except OSError as error:
         remedy = _REMEDY.get(error.errno or 0, "check the disk")
         raise StoreError(f"cannot write {target}: {error.strerror or error}; {remedy}") from error

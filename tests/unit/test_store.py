@@ -133,7 +133,7 @@ def test_a_failed_import_leaves_no_frames(tmp_path: Path) -> None:
         yield from decoded(100)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StoreError, match=r"a\.skry.*No space left.*--store"):
+    with pytest.raises(StoreError, match=r"a\.skry.*No space left.*free some space"):
         write_frames(tmp_path / "a.skry", INFO, broken(), {"digest": "d"})
     assert not is_store(tmp_path / "a.skry")
     assert not list((tmp_path / "a.skry").glob("frames*"))
@@ -174,13 +174,13 @@ def test_results_say_where_they_could_not_be_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(store_module, "_flush", full)
-    with pytest.raises(StoreError, match=r"a\.skry.*No space left.*free space"):
+    with pytest.raises(StoreError, match=r"a\.skry.*No space left.*free some space"):
         ResultStore(tmp_path / "a.skry").save("align", "abc", result())
     assert not list((tmp_path / "a.skry" / "align").glob("abc*"))
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="create its folder first"):
+    with pytest.raises(StoreError, match="make the folder first"):
         ResultStore(tmp_path / "no" / "a.skry").save("align", "abc", result())
 
 

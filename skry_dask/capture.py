@@ -83,7 +83,8 @@ def open_capture(
     """
     group, attrs = _open_group(Path(path), Path(store) if store else None, progress)
     capture = _dataset(group, attrs)
-    return capture.chunk({"frame": capture["frames"].encoding["preferred_chunks"]["frame"]})
+    n_chunk = capture["frames"].encoding["preferred_chunks"]["frame"]
+    return capture.assign(frames=capture["frames"].chunk({"frame": n_chunk}))
 
 
 class SkryBackend(BackendEntrypoint):

@@ -69,7 +69,7 @@ def run_demo(folder: Path, n_frames: int, progress: Callable[[Progress], None]) 
     )
     if alignment is None or quality is None:
         raise StoreError(f"{store.path} has lost its results: delete it and run the demo again")
-    best = int(quality["frame_quality"].to_numpy().argmax())
+    best = int(np.nanargmax(quality["frame_quality"].to_numpy()))
     frame = open_capture(capture_path)["frames"][best].to_numpy() / full_scale(truth)
     # The scene at canvas point p shows at p + offset: the mean over frames places the canvas.
     drift = (alignment["offset"].to_numpy() - truth["offset"].to_numpy()).mean(axis=0)

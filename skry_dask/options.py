@@ -37,7 +37,11 @@ class PhaseOptions(Protocol):
 
 def as_json(options: Any) -> dict[str, Any]:
     """Options as JSON-compatible values, field by field in their order."""
-    return dataclasses.asdict(options)
+
+    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {k: v.value if isinstance(v, StrEnum) else v for k, v in items}
+
+    return dataclasses.asdict(options, dict_factory=plain)
 
 
 def _check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:

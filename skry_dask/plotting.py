@@ -1,6 +1,7 @@
 """Pictures of what each phase found, for notebooks; needs matplotlib (the extra ``plot``).
 
-Every function draws into the axes it is given, or into new ones, and returns them.
+Every function draws into the axes it is given, or into new ones, and returns them. Where matplotlib
+is missing, a `SkryError` says what to install.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def plot_warp(
     frame: int,
     ax: Axes | None = None,
     *,
-    magnified: float = 4.0,
+    magnified: float = 8.0,
 ) -> Axes:
     """Draw how the air displaced the scene in one frame: an arrow at each reference point.
 
@@ -101,15 +102,14 @@ def plot_warp(
     ax
         Axes to draw into.
     magnified
-        How many times longer than the displacements the arrows are.
+        How many times longer than the displacements the arrows are drawn.
     """
     ax = ax or _new_axes()
     plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
     y, x = points["position"].to_numpy().T
     moved_y, moved_x = points["displacement"].sel(frame=frame).to_numpy().T
-    ax.quiver(
-        x, y, moved_x, moved_y, angles="xy", scale_units="xy", scale=1 / magnified, color="orange"
-    )
+    arrows = x, y, moved_x, moved_y
+    ax.quiver(*arrows, angles="xy", scale_units="xy", scale=1 / magnified, width=5e-3, color="C1")
     return ax
 
 
@@ -130,6 +130,7 @@ def plot_image(
         Value that is shown white; by default the image's 99.9th percentile.
     """
     ax = ax or _new_axes()
+    image = image.compute()
     height, width = image.shape
     y, x = (float(image[d][0]) if d in image.coords else 0.0 for d in ("y", "x"))
     extent = (x - 0.5, x + width - 0.5, y + height - 0.5, y - 0.5)
@@ -142,7 +143,7 @@ def plot_image(
 def plot_comparison(
     images: Mapping[str, xr.DataArray], axes: Sequence[Axes] | None = None
 ) -> Sequence[Axes]:
-    """Draw images (y, x) side by side on one grey scale, so that they can be compared.
+    """Draw images (y, x) of one size side by side, on one grey scale.
 
     Parameters
     ----------
@@ -151,7 +152,10 @@ def plot_comparison(
     axes
         Axes to draw into, one an image; new ones are zoomed and moved together.
     """
-    axes = _new_row(len(images)) if axes is None else axes
+    images = {title: image.compute() for title, image in images.items()}
+    if axes is None:
+        height, width = next(iter(images.values())).shape
+        axes = _new_row(len(images), height / width)
     white = max(_white(image) for image in images.values())
     for ax, (title, image) in zip(axes, images.items(), strict=True):
         plot_image(image, title, ax, white=white)
@@ -167,8 +171,8 @@ def _new_axes() -> Axes:
     return ax
 
 
-def _new_row(n_axes: int) -> Sequence[Axes]:
-    size = {"figsize": (5.5 * n_axes, 5.0), "layout": "constrained"}
+def _new_row(n_axes: int, height_by_width: float) -> Sequence[Axes]:
+    size = {"figsize": (4.8 * n_axes, 4.4 * height_by_width + 0.7), "layout": "constrained"}
     _, row = _pyplot().subplots(1, n_axes, squeeze=False, sharex=True, sharey=True, **size)
     axes: Sequence[Axes] = row[0]
     return axes

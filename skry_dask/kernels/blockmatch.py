@@ -2,9 +2,10 @@
 
 A block is compared by the sum of squared differences (SSD), all integers. It is searched coarsely
 at half resolution, first near the expected place and, when the best place lies on the border of
-that window, in the whole search radius; then at full resolution by descent over 3 x 3 candidates;
-a parabola through the minimum and its neighbours gives the fraction (Tian & Huhns, "Algorithms for
-subpixel registration", CVGIP 35(2), 1986, 220-233).
+that window, in the whole search radius; then at full resolution by descent over the neighbours; a
+quadratic surface through the minimum and its neighbours gives the fraction (Tian & Huhns,
+"Algorithms for subpixel registration", CVGIP 35(2), 1986, 220-233). On a smooth random image its
+errors are 0.006 px rms; parabolas along y and x alone, without the cross term, 0.042 px.
 
 The window is copied column offset by column offset into a contiguous strip, so that each candidate
 is one run of side x side values: 18.7 G differences a second on one core, against 1.2 G with
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
 NEAR = 3
 """First search window at half resolution, +- px."""
 
-DESCENT_STEPS = 6
-"""How far the descent at full resolution may correct the coarse search, px."""
+REACH = 2
+"""The descent at full resolution works in a window of +- so many px,"""
+
+RESTARTS = 3
+"""which is moved at most so often, when the descent has come to its edge."""
+
+WELL_POSED = 0.5
+"""The cross term of the surface around a minimum is used when the determinant is at least this
+fraction of what it is without; along an edge it would carry the place far along that edge."""
 
 _FAR = np.iinfo(np.int64).max
 
@@ -43,7 +51,21 @@ def halve(image: Frames) -> Frames:
     -------
     The same dtype, (y // 2, x // 2), rounded half up.
     """
-    return shrink(image, 2)
+    out = np.empty((image.shape[0] // 2, image.shape[1] // 2), image.dtype)
+    _halve(image, np.empty(2 * out.shape[1], np.uint32), out)
+    return out
+
+
+@kernel
+def _halve(image, column, out):  # type: ignore[no-untyped-def]
+    value = out.dtype.type
+    for y in range(out.shape[0]):
+        upper, lower, target = image[2 * y], image[2 * y + 1], out[y]
+        for x in range(len(column)):
+            column[x] = np.uint32(np.uint32(upper[x]) + np.uint32(lower[x]))
+        for x in range(len(target)):
+            total = np.uint32(np.uint32(column[2 * x] + column[2 * x + 1]) + np.uint32(2))
+            target[x] = value(total >> np.uint32(2))
 
 
 def shrink(image: Frames, factor: int) -> Frames:
@@ -59,13 +81,13 @@ def _shrink(image, factor, bits, column, out):  # type: ignore[no-untyped-def]
     half = np.uint32(1 << bits >> 1)
     value = out.dtype.type
     for y in range(out.shape[0]):
-        column[:] = half
+        column[:] = 0
         for k in range(factor):
             row = image[y * factor + k]
             for x in range(len(column)):
                 column[x] = np.uint32(column[x] + np.uint32(row[x]))
         for x in range(out.shape[1]):
-            total = np.uint32(0)
+            total = half
             for k in range(factor):
                 total = np.uint32(total + column[x * factor + k])
             out[y, x] = value(total >> np.uint32(bits))
@@ -130,14 +152,15 @@ def match_blocks(
     radius = (search_radius + 1) // 2
     strip = np.empty((half + 2 * radius) * half, coarse.dtype)
     costs = np.empty((2 * radius + 1, 2 * radius + 1), np.int64)
-    fine_strip = np.empty((size + 2) * size, full.dtype)
-    fine_costs = np.empty((3, 3), np.int64)
+    reach = 2 * REACH + 1
+    strips = np.empty((reach, (size + 2 * REACH) * size), full.dtype)
+    fine_costs = np.empty((reach, reach), np.int64)
     # int32 holds a whole block of 8-bit differences up to a side of 181 px.
     zero = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
     out = np.full((len(corners), 3), np.nan)
     _match_blocks(
         frame, halve(frame), corners, full, coarse, size, search_radius, radius, zero,
-        strip, costs, fine_strip, fine_costs, out,
+        strip, costs, strips, fine_costs, out,
     )  # fmt: skip
     return out
 
@@ -145,41 +168,113 @@ def match_blocks(
 @kernel
 def _match_blocks(  # type: ignore[no-untyped-def]
     frame, half_frame, corners, full, coarse, size, search_radius, radius, zero,
-    strip, costs, fine_strip, fine_costs, out,
+    strip, costs, strips, fine_costs, out,
 ):  # fmt: skip
     half = size // 2
-    near = min(NEAR, radius)
     for p in range(len(corners)):
         top, left = corners[p, 0], corners[p, 1]
         half_top, half_left = top >> 1, left >> 1
-        _search(half_frame, half_top, half_left, half, near, coarse[p], zero, strip, costs)
-        j, i = _lowest(costs, 2 * near + 1)
-        if near < radius and (j == 0 or i == 0 or j == 2 * near or i == 2 * near):
-            _search(half_frame, half_top, half_left, half, radius, coarse[p], zero, strip, costs)
-            j, i = _lowest(costs, 2 * radius + 1)
-            near_used = radius
-        else:
-            near_used = near
+        within = min(NEAR, radius)
+        _search(half_frame, half_top, half_left, half, within, coarse[p], zero, strip, costs)
+        j, i = _lowest(costs, 2 * within + 1)
+        if within < radius and (j <= 0 or i <= 0 or j == 2 * within or i == 2 * within):
+            within = radius
+            _search(half_frame, half_top, half_left, half, within, coarse[p], zero, strip, costs)
+            j, i = _lowest(costs, 2 * within + 1)
         if j < 0:
             continue
-        y = 2 * (half_top + j - near_used)
-        x = 2 * (half_left + i - near_used)
-        for _ in range(DESCENT_STEPS):
-            _search(frame, y, x, size, 1, full[p], zero, fine_strip, fine_costs)
-            j, i = _lowest(fine_costs, 3)
-            if j < 0 or (j == 1 and i == 1):
+        y, x = 2 * (half_top + j - within), 2 * (half_left + i - within)
+        for _ in range(RESTARTS):
+            j, i = _descend(frame, y, x, size, full[p], zero, strips, fine_costs)
+            inside = 0 < j < 2 * REACH and 0 < i < 2 * REACH
+            if inside:
                 break
-            y += j - 1
-            x += i - 1
-        if j != 1 or i != 1 or abs(y - top) > search_radius or abs(x - left) > search_radius:
-            continue
+            y, x = y + j - REACH, x + i - REACH
         c = fine_costs
-        if c[0, 1] == _FAR or c[2, 1] == _FAR or c[1, 0] == _FAR or c[1, 2] == _FAR:
+        if not inside or max(c[j - 1, i], c[j + 1, i], c[j, i - 1], c[j, i + 1]) == _FAR:
             continue
-        best = c[1, 1]
-        out[p, 0] = y - top + _vertex(c[0, 1], best, c[2, 1])
-        out[p, 1] = x - left + _vertex(c[1, 0], best, c[1, 2])
-        out[p, 2] = _correlation(frame, y, x, size, full[p])
+        found_y, found_x = y + j - REACH, x + i - REACH
+        if abs(found_y - top) > search_radius or abs(found_x - left) > search_radius:
+            continue
+        dy, dx = _vertex(c, j, i)
+        out[p, 0], out[p, 1] = found_y - top + dy, found_x - left + dx
+        begin = (found_y - max(y - REACH, 0)) * size
+        run = strips[i, begin : begin + size * size]
+        out[p, 2] = _correlation(run, full[p], c[j, i], zero)
+
+
+@kernel
+def _descend(frame, top, left, size, block, zero, strips, costs):  # type: ignore[no-untyped-def]
+    """Go from neighbour to neighbour to the lowest SSD within +- REACH of a place.
+
+    Costs are worked out when they are first asked for: about 8 of the 25.
+    """
+    copied = 0
+    costs[:] = -1
+    j, i = REACH, REACH
+    while True:
+        best, next_j, next_i = _FAR, j, i
+        for k in range(5):
+            # The place itself comes first: of equals it wins, and the search ends.
+            y = j + (1 if k == 1 else -1 if k == 2 else 0)
+            x = i + (1 if k == 3 else -1 if k == 4 else 0)
+            if costs[y, x] < 0:
+                copied = _cost(frame, top, left, size, block, zero, strips, costs, y, x, copied)
+            if costs[y, x] < best:
+                best, next_j, next_i = costs[y, x], y, x
+        if next_j == j and next_i == i:
+            for k in range(4):
+                y, x = j + 2 * (k >> 1) - 1, i + 2 * (k & 1) - 1
+                copied = _cost(frame, top, left, size, block, zero, strips, costs, y, x, copied)
+            return j, i
+        j, i = next_j, next_i
+        if j == 0 or i == 0 or j == 2 * REACH or i == 2 * REACH:
+            return j, i
+
+
+@kernel
+def _cost(frame, top, left, size, block, zero, strips, costs, j, i, copied):  # type: ignore[no-untyped-def]
+    """Work out one SSD; returns which columns of the window have been copied, a bit each."""
+    height, width = frame.shape
+    value, total = strips.dtype.type, type(zero)
+    first, last = max(top - REACH, 0), min(top + REACH + size, height)
+    row, column = top + j - REACH, left + i - REACH
+    if row < 0 or column < 0 or row + size > height or column + size > width:
+        costs[j, i] = _FAR
+        return copied
+    strip = strips[i]
+    if not copied >> i & 1:
+        copied |= 1 << i
+        for r in range(first, last):
+            source = frame[r, column : column + size]
+            target = strip[(r - first) * size : (r - first + 1) * size]
+            for q in range(size):
+                target[q] = value(source[q])
+    run = strip[(row - first) * size : (row - first) * size + size * size]
+    ssd = zero
+    for q in range(size * size):
+        d = value(run[q] - block[q])
+        ssd = total(ssd + total(d) * total(d))
+    costs[j, i] = ssd
+    return copied
+
+
+@kernel
+def _correlation(run, block, ssd, zero):  # type: ignore[no-untyped-def]
+    """Correlation coefficient of two blocks whose SSD is known; 0 where either is flat."""
+    total = type(zero)
+    f, b, ff, bb = zero, zero, zero, zero
+    for q in range(len(run)):
+        v, w = total(run[q]), total(block[q])
+        f = total(f + v)
+        b = total(b + w)
+        ff = total(ff + v * v)
+        bb = total(bb + w * w)
+    n = np.int64(len(run))
+    f, b, ff, bb = np.int64(f), np.int64(b), np.int64(ff), np.int64(bb)
+    fb = (ff + bb - ssd) // 2
+    spread = float(n * ff - f * f) * float(n * bb - b * b)
+    return float(n * fb - f * b) / np.sqrt(spread) if spread > 0.0 else 0.0
 
 
 @kernel
@@ -214,25 +309,6 @@ def _search(frame, top, left, size, radius, block, zero, strip, costs):  # type:
             costs[j, i] = ssd
 
 
-@kernel
-def _correlation(frame, top, left, size, block):  # type: ignore[no-untyped-def]
-    """Correlate a block with the frame at a place; 0 where either is flat."""
-    f, b, ff, bb, fb = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    for j in range(size):
-        row = frame[top + j, left : left + size]
-        run = block[j * size : (j + 1) * size]
-        for i in range(size):
-            p, q = np.int64(row[i]), np.int64(run[i])
-            f += p
-            b += q
-            ff += p * p
-            bb += q * q
-            fb += p * q
-    n = size * size
-    spread = float(n * ff - f * f) * float(n * bb - b * b)
-    return float(n * fb - f * b) / np.sqrt(spread) if spread > 0.0 else 0.0
-
-
 @inlined
 def _lowest(costs, side):  # type: ignore[no-untyped-def]
     """Find the lowest cost, the first of equals; (-1, -1) where no candidate is inside."""
@@ -244,8 +320,21 @@ def _lowest(costs, side):  # type: ignore[no-untyped-def]
     return at_j, at_i
 
 
-@inlined
-def _vertex(before, best, after):  # type: ignore[no-untyped-def]
-    """Where between -1/2 and 1/2 a parabola through three costs has its minimum."""
-    bend = before - 2 * best + after
-    return 0.5 * (before - after) / bend if bend > 0 else 0.0
+@kernel
+def _vertex(c, j, i):  # type: ignore[no-untyped-def]
+    """Where a quadratic surface through a minimum and its neighbours is lowest, within a pixel."""
+    gy, gx = 0.5 * (c[j + 1, i] - c[j - 1, i]), 0.5 * (c[j, i + 1] - c[j, i - 1])
+    hyy = float(c[j - 1, i] - 2 * c[j, i] + c[j + 1, i])
+    hxx = float(c[j, i - 1] - 2 * c[j, i] + c[j, i + 1])
+    hyx = 0.25 * (c[j + 1, i + 1] - c[j + 1, i - 1] - c[j - 1, i + 1] + c[j - 1, i - 1])
+    corner = max(c[j - 1, i - 1], c[j - 1, i + 1], c[j + 1, i - 1], c[j + 1, i + 1])
+    if corner == _FAR:
+        hyx = 0.0
+    determinant = hyy * hxx - hyx * hyx
+    if determinant <= WELL_POSED * hyy * hxx:
+        hyx, determinant = 0.0, hyy * hxx
+    if determinant <= 0.0:
+        return 0.0, 0.0
+    dy = (hyx * gx - hxx * gy) / determinant
+    dx = (hyx * gy - hyy * gx) / determinant
+    return min(max(dy, -1.0), 1.0), min(max(dx, -1.0), 1.0)

@@ -54,11 +54,28 @@ def _reject_outliers(field, valid, first, neighbours, tolerance, work, out):  # 
                 n += 1
         if n < 2:
             continue
-        y, x = np.median(work[0, :n]), np.median(work[1, :n])
-        for k in range(n):
-            work[2, k] = np.hypot(work[0, k] - y, work[1, k] - x)
-        spread = np.median(work[2, :n])
+        # Sorting loses which y belongs to which x, so vectors are looked up again for the spread.
+        y, x = _median(work[0], n), _median(work[1], n)
+        m = 0
+        for j in neighbours[first[i] : first[i + 1]]:
+            if valid[j]:
+                work[2, m] = np.hypot(field[j, 0] - y, field[j, 1] - x)
+                m += 1
+        spread = _median(work[2], n)
         out[i] = np.hypot(field[i, 0] - y, field[i, 1] - x) <= tolerance + 2.0 * spread
+
+
+@kernel
+def _median(values, n):  # type: ignore[no-untyped-def]
+    """Median of the first n values, which are sorted in place; np.median takes 4 times as long."""
+    for i in range(1, n):
+        v = values[i]
+        j = i
+        while j > 0 and values[j - 1] > v:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = v
+    return 0.5 * (values[(n - 1) // 2] + values[n // 2])
 
 
 def fill_gaps(

@@ -34,7 +34,7 @@ def stack(
         text=True,
         cwd=folder,
         check=False,
-        preexec_fn=restrict,  # noqa: PLW1509
+        preexec_fn=restrict,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import dask
@@ -56,7 +57,7 @@ def test_chunks_and_schedulers_do_not_change_a_bit(
 def chunkings(draw: st.DrawFn, n_frames: int) -> tuple[int, ...]:
     cuts = draw(st.sets(st.integers(1, n_frames - 1), max_size=8))
     edges = [0, *sorted(cuts), n_frames]
-    return tuple(b - a for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(b - a for a, b in itertools.pairwise(edges))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))

@@ -21,7 +21,7 @@ def scattered(draw, most=25):
     height, width = (draw(st.integers(16, 70)) for _ in range(2))
     places = st.tuples(st.integers(0, height - 1), st.integers(0, width - 1))
     points = draw(st.lists(places, max_size=most))
-    return Region(y, x, height, width), np.array(points, float).reshape(-1, 2) + [y, x]
+    return Region(y, x, height, width), np.array(points, float).reshape(-1, 2) + np.array([y, x])
 
 
 def times_covered(spans):

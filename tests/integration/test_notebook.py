@@ -1,0 +1,90 @@
+"""The notebooks run from beginning to end, and are committed as they were written: unrun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from ipykernel.kernelspec import write_kernel_spec
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+CELL_SECONDS = 300
+"""A cell that takes longer hangs; the first one to use a kernel may have to compile it."""
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture
+def this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ``python3`` the kernel of this interpreter, free of the user's own configuration."""
+    home = tmp_path / "jupyter"
+    write_kernel_spec(home / "kernels" / "python3")
+    monkeypatch.setenv("JUPYTER_PATH", str(home))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+
+
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=CELL_SECONDS,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    return client.execute()
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks() -> None:
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_it_is_valid_and_has_no_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5), "cells have no ids"
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in code_cells(notebook):
+        assert not cell.outputs, f"clear the outputs of cell {cell.id}"
+        assert cell.execution_count is None, f"clear the count of cell {cell.id}"
+
+
+@every_notebook
+def test_it_names_no_place_of_this_machine(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not [place for place in ("/home/", "/root/", "/tmp/", "/Users/") if place in text]
+
+
+@pytest.mark.usefixtures("this_python")
+def test_the_kernel_is_this_interpreter(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("import sys; print(sys.executable, end='')")
+    notebook = execute(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    assert notebook.cells[0].outputs[0].text == sys.executable
+
+
+@pytest.mark.usefixtures("this_python")
+@every_notebook
+def test_it_runs_without_errors_and_warnings(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    notebook = execute(nbformat.read(path, as_version=4), folder)
+    complaints = {
+        cell.id: output.text
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stderr"
+    }
+    assert not complaints
+    pictures = sum(
+        "image/png" in output.get("data", {}) for c in code_cells(notebook) for output in c.outputs
+    )
+    assert pictures, "no cell draws anything"
+    assert not list(folder.iterdir()), "a notebook cleans up after itself"

@@ -1,0 +1,186 @@
+"""What a user can choose, and how wrong choices are refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from skry_dask.errors import OptionsError, SkryError
+from skry_dask.options import (
+    AlignMethod,
+    AlignOptions,
+    Options,
+    QualityOptions,
+    StackOptions,
+    TrackOptions,
+    as_json,
+)
+
+NAN = float("nan")
+
+RANGES = [
+    (AlignOptions, "anchor_size", 16, 128, "from 16 to 128"),
+    (AlignOptions, "min_confidence", 0.0, 1.0, "from 0 to 1"),
+    (AlignOptions, "min_overlap", 0.01, 1.0, "from 0.01 to 1"),
+    (QualityOptions, "detail_scale", 1, 20, "from 1 to 20"),
+    (QualityOptions, "area_size", 8, 1000, "from 8 to 1000"),
+    (QualityOptions, "reference_percent", 0.01, 100.0, "from 0.01 to 100"),
+    (TrackOptions, "spacing", 8, 1000, "from 8 to 1000"),
+    (TrackOptions, "block_size", 8, 128, "from 8 to 128"),
+    (TrackOptions, "search_radius", 2, 200, "from 2 to 200"),
+    (TrackOptions, "brightness", 0.0, 1.0, "from 0 to 1"),
+    (TrackOptions, "structure", 1.0, 4.0, "from 1 to 4"),
+    (TrackOptions, "structure_scale", 1, 20, "from 1 to 20"),
+    (TrackOptions, "gradient_spread", 0.0, 0.5, "from 0 to 0.5"),
+    (StackOptions, "number", 1, 2**31 - 1, "from 1 to "),
+    (StackOptions, "min_quality", 0.0, 1.0, "from 0 to 1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "low", "high", "words"), RANGES)
+def test_values_outside_their_range_are_refused_with_name_value_and_range(
+    kind, name, low, high, words
+):
+    for value in (low, high):
+        assert getattr(kind(**{name: value}), name) == value
+    step = 2 if isinstance(low, int) else 1e-6
+    for value in (low - step, high + step, NAN, float("inf"), float("-inf")):
+        with pytest.raises(OptionsError) as caught:
+            kind(**{name: value})
+        assert f"{name} is {value!r}: it must be {words}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 100.1, NAN])
+def test_percent_is_above_0_and_at_most_100(value):
+    with pytest.raises(OptionsError, match=f"percent is {value}: it must be above 0 and at most"):
+        StackOptions(percent=value)
+    assert StackOptions(percent=100.0).percent == 100.0
+    assert StackOptions(percent=1e-9).percent == 1e-9
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(AlignOptions, "anchor_size"), (TrackOptions, "block_size")]
+)
+def test_blocks_have_even_sides(kind, name):
+    with pytest.raises(OptionsError, match=f"{name} is 33: it must be even, such as 34"):
+        kind(**{name: 33})
+
+
+def test_every_option_with_a_range_is_tested_here():
+    tested = {name for _, name, *_ in RANGES} | {"percent"}
+    numbers = {
+        f.name
+        for phase in dataclasses.fields(Options)
+        for f in dataclasses.fields(type(phase.default))
+        if isinstance(f.default, int | float) and not isinstance(f.default, str)
+    }
+    assert numbers <= tested
+
+
+def test_an_unknown_method_is_refused_with_the_choices():
+    with pytest.raises(OptionsError, match=r"'comet'.*anchors, centroid"):
+        AlignOptions(method="comet")
+    assert AlignOptions(method="centroid").method is AlignMethod.CENTROID
+
+
+@pytest.mark.parametrize(("kind", "name"), [(AlignOptions, "anchors"), (TrackOptions, "points")])
+def test_positions_are_pairs_of_finite_numbers(kind, name):
+    assert getattr(kind(**{name: [[1, 2], (3.5, 4)]}), name) == ((1.0, 2.0), (3.5, 4.0))
+    for wrong in ([1, 2], [(1, 2, 3)], [("a", "b")], 5, None, [(NAN, 1.0)], [(1.0, float("inf"))]):
+        with pytest.raises(OptionsError, match=rf"{name} is .*pairs of"):
+            kind(**{name: wrong})
+
+
+# --- the stacking criterion ----------------------------------------------------------------------
+
+
+def test_the_best_30_percent_are_stacked_unless_told_otherwise():
+    assert StackOptions().percent == 30.0
+    assert StackOptions(number=5).percent is None
+    assert StackOptions(min_quality=0.0).percent is None
+
+
+@pytest.mark.parametrize(
+    ("criteria", "named"),
+    [
+        ({"percent": 20.0, "number": 5}, "percent 20.0 and number 5"),
+        ({"percent": 20.0, "min_quality": 0.0}, "percent 20.0 and min_quality 0.0"),
+        ({"percent": 1.0, "number": 5, "min_quality": 0.5}, "percent 1.0 and number 5 and min_qu"),
+    ],
+)
+def test_two_criteria_contradict_each_other(criteria, named):
+    with pytest.raises(OptionsError, match=f"{named}.*contradict each other: give one"):
+        StackOptions(**criteria)
+
+
+# --- all phases ----------------------------------------------------------------------------------
+
+
+def test_flat_options_find_their_phase():
+    options = Options.of(method="centroid", area_size=50, spacing=30, number=7)
+    assert options.align == AlignOptions(method="centroid")
+    assert options.quality == QualityOptions(area_size=50)
+    assert options.track == TrackOptions(spacing=30)
+    assert options.stack == StackOptions(number=7)
+    assert Options.of() == Options()
+
+
+def test_option_names_belong_to_one_phase_each():
+    names = [
+        f.name
+        for phase in dataclasses.fields(Options)
+        for f in dataclasses.fields(type(phase.default))
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones():
+    with pytest.raises(
+        OptionsError, match=r"no option is called percentage: .*\bpercent\b"
+    ) as caught:
+        Options.of(percentage=20)
+    for name in ("method", "area_size", "spacing", "min_quality"):
+        assert name in str(caught.value)
+
+
+def test_a_flat_value_out_of_range_is_refused_like_any_other():
+    with pytest.raises(OptionsError, match="area_size is 3"):
+        Options.of(area_size=3)
+
+
+def test_wrong_options_are_errors_of_this_package_and_value_errors():
+    assert issubclass(OptionsError, SkryError)
+    assert issubclass(OptionsError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        AlignOptions(method="centroid", reference=3, anchors=((1, 2), (3.25, 4)), min_overlap=0.3),
+        QualityOptions(area_size=33, reference_percent=12.5),
+        TrackOptions(points=((5, 6.5),), block_size=48),
+        StackOptions(),
+        StackOptions(min_quality=0.25),
+    ],
+)
+def test_options_survive_a_round_trip_through_json(options):
+    text = json.dumps(as_json(options))
+    assert type(options)(**json.loads(text)) == options
+    assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]
+
+
+@pytest.mark.parametrize(
+    "kind", [AlignOptions, QualityOptions, TrackOptions, StackOptions, Options]
+)
+def test_options_cannot_be_changed_afterwards(kind):
+    name = dataclasses.fields(kind)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(kind(), name, None)
+    with pytest.raises(TypeError):
+        kind(0)
+
+
+def test_each_phase_names_itself():
+    for phase in dataclasses.fields(Options):
+        assert phase.default.phase == phase.name
+        assert phase.default.version >= 1

@@ -1,0 +1,190 @@
+"""Passes over the frames."""
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skry_dask.passes import PASS, fold_frames, frame_chunks, map_frames, single_frames
+
+REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
+FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
+WEIGHT = np.arange(17)[:, None] + np.arange(3)
+
+
+class Film:
+    """Frames that count how often each of them is read."""
+
+    shape, dtype, ndim = FRAMES.shape, FRAMES.dtype, FRAMES.ndim
+
+    def __init__(self):
+        self.reads = np.zeros(len(FRAMES), int)
+
+    def __getitem__(self, key):
+        self.reads[key[0]] += 1
+        return FRAMES[key]
+
+    def lazy(self, sizes=(5, 5, 7)):
+        meta = np.empty((0, 0, 0), self.dtype)
+        chunks = (tuple(sizes), -1, -1)
+        return da.from_array(self, chunks=chunks, asarray=False, lock=True, meta=meta)
+
+
+def weigh(frames, weight, offset):
+    """One vector per frame."""
+    return frames.sum(axis=(1, 2), dtype=np.int64)[:, None] * weight + offset
+
+
+def add_up(frames, weight, offset, total):
+    total += weigh(frames, weight, offset).sum(axis=0)
+
+
+chunks_of_frames = st.lists(st.integers(1, 9), min_size=1, max_size=17).map(
+    lambda sizes: np.diff(np.unique([0, *np.minimum(np.cumsum(sizes), 17), 17])).tolist()
+)
+
+
+# --- each frame --------------------------------------------------------------------------------
+
+
+@REPEATABLE
+@given(chunks_of_frames, st.booleans())
+def test_a_mapped_function_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
+    expected = np.concatenate([weigh(FRAMES[i : i + 1], WEIGHT[i : i + 1], 7) for i in range(17)])
+    weight = da.from_array(WEIGHT, chunks=(4, 2)) if lazily else WEIGHT
+    mapped = map_frames(
+        weigh,
+        da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1)),
+        weight,
+        shared=[dask.delayed(7)],
+        shape=(3,),
+        dtype=np.int64,
+    )
+    assert mapped.chunks == (tuple(sizes), (3,))
+    assert mapped.dtype == np.int64
+    np.testing.assert_array_equal(mapped.compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+def test_each_frame_is_read_exactly_once_and_only_when_computed(scheduler):
+    film = Film()
+    mapped = map_frames(
+        weigh, film.lazy(), WEIGHT, shared=[dask.delayed(0)], shape=(3,), dtype=np.int64
+    )
+    np.testing.assert_array_equal(film.reads, 0)
+    mapped.compute(scheduler=scheduler)
+    np.testing.assert_array_equal(film.reads, 1)
+
+
+def test_the_results_of_a_pass_can_be_used_twice_for_one_reading():
+    film = Film()
+    mapped = map_frames(lambda f: f.max(axis=(1, 2)), film.lazy(), dtype=np.uint8)
+    low, high = dask.compute(mapped.min(), mapped.max(), scheduler="sync")
+    assert (low, high) == (FRAMES.max(axis=(1, 2)).min(), FRAMES.max())
+    np.testing.assert_array_equal(film.reads, 1)
+
+
+def test_a_slice_of_the_results_reads_the_chunks_it_needs():
+    film = Film()
+    mapped = map_frames(lambda f: f.max(axis=(1, 2)), film.lazy(), dtype=np.uint8)
+    np.testing.assert_array_equal(mapped[6:9].compute(scheduler="sync"), FRAMES[6:9].max((1, 2)))
+    np.testing.assert_array_equal(np.flatnonzero(film.reads), np.arange(5, 10))
+
+
+def test_frames_are_hidden_from_the_graph_so_that_no_two_tasks_share_them():
+    lazy = da.from_array(FRAMES, chunks=(5, -1, -1))
+    both = [map_frames(lambda f: f.max(axis=(1, 2)), lazy, dtype=np.uint8) for _ in range(2)]
+    keys = set().union(*(optimized.__dask_graph__() for optimized in dask.optimize(*both)))
+    assert not any(lazy.name in str(key) for key in keys)
+    assert sum(key[0].startswith(PASS) for key in keys) == 2 * 4
+
+
+def test_functions_may_return_arrays_without_further_dims_and_empty_ones():
+    lazy = da.from_array(FRAMES, chunks=(5, -1, -1))
+    nothing = map_frames(lambda f: np.zeros((len(f), 0)), lazy, shape=(0,), dtype=float)
+    assert nothing.compute(scheduler="sync").shape == (17, 0)
+    records = np.dtype([("y", "f8"), ("reason", "u1")])
+    found = map_frames(lambda f: np.zeros(len(f), records), lazy, dtype=records)
+    assert found["reason"].compute(scheduler="sync").dtype == np.uint8
+
+
+# --- all frames --------------------------------------------------------------------------------
+
+
+@REPEATABLE
+@given(chunks_of_frames, st.booleans())
+def test_a_fold_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
+    expected = weigh(FRAMES, WEIGHT, 7).sum(axis=0)
+    weight = da.from_array(WEIGHT, chunks=(4, 2)) if lazily else WEIGHT
+    total = fold_frames(
+        add_up,
+        da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1)),
+        weight,
+        shared=[dask.delayed(7)],
+        shape=(3,),
+        dtype=np.int64,
+    )
+    assert total.shape == (3,)
+    np.testing.assert_array_equal(total.compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+def test_a_fold_reads_each_frame_exactly_once_and_only_when_computed(scheduler):
+    film = Film()
+    total = fold_frames(
+        add_up,
+        film.lazy((1,) * 17),
+        WEIGHT,
+        shared=[dask.delayed(0)],
+        shape=(3,),
+        dtype=np.int64,
+    )
+    np.testing.assert_array_equal(film.reads, 0)
+    total.compute(scheduler=scheduler)
+    np.testing.assert_array_equal(film.reads, 1)
+
+
+def test_a_fold_can_be_computed_twice():
+    total = fold_frames(
+        lambda frames, total: np.add(total, frames.sum(dtype=np.int64), out=total),
+        da.from_array(FRAMES, chunks=(3, -1, -1)),
+        shape=(2, 2),
+        dtype=np.int64,
+    )
+    for _ in range(2):
+        np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
+
+
+# --- recipes -----------------------------------------------------------------------------------
+
+
+@REPEATABLE
+@given(chunks_of_frames)
+def test_recipes_read_one_chunk_each(sizes):
+    film = Film()
+    chunks = frame_chunks(film.lazy(sizes))
+    np.testing.assert_array_equal(film.reads, 0)
+    edges = np.cumsum([0, *sizes])
+    assert len(chunks) == len(sizes)
+    for chunk, start, stop in zip(chunks, edges[:-1], edges[1:], strict=True):
+        film.reads[:] = 0
+        np.testing.assert_array_equal(chunk.read(), FRAMES[start:stop])
+        np.testing.assert_array_equal(np.flatnonzero(film.reads), np.arange(start, stop))
+
+
+def test_single_frames_are_read_alone():
+    film = Film()
+    numbers = np.array([0, 6, 16])
+    recipes = single_frames(film.lazy(), numbers)
+    np.testing.assert_array_equal(film.reads, 0)
+    for number, recipe in zip(numbers, recipes, strict=True):
+        np.testing.assert_array_equal(recipe.read(), FRAMES[number : number + 1])
+    np.testing.assert_array_equal(np.flatnonzero(film.reads), numbers)
+
+
+def test_recipes_lead_through_whatever_was_done_to_the_frames():
+    lazy = 255 - da.from_array(FRAMES, chunks=(4, 2, 3))[2:15].rechunk((5, -1, -1))
+    read = np.concatenate([chunk.read() for chunk in frame_chunks(lazy)])
+    np.testing.assert_array_equal(read, 255 - FRAMES[2:15])

@@ -1,0 +1,296 @@
+"""Where one frame lies against another."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from skry_dask.options import AlignOptions
+from skry_dask.registration import (
+    FLAT_RANGE,
+    AnchorTemplate,
+    CentroidTemplate,
+    Reason,
+    centroid,
+    noise_variance,
+    place_anchors,
+    shows_nothing,
+    thumbnail,
+)
+
+HEIGHT, WIDTH = 240, 320
+SURE = AlignOptions().min_confidence
+
+
+def texture(height, width, seed=0, scale=1.5):
+    """Draw a scene with detail everywhere, 0 to 1."""
+    image = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(height, width)), scale)
+    return (image - image.min()) / np.ptp(image)
+
+
+def expose(light, seed=0, *, white=255, noise=1.5):
+    """Turn light from 0 to 1 into a frame with read noise, in grey levels of 8 bits."""
+    level = 10 + 220 * light + np.random.default_rng(seed).normal(size=light.shape) * noise
+    dtype = np.uint8 if white == 255 else np.uint16
+    return np.clip(np.rint(level * white / 255), 0, white).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def sky():
+    """Three by three frames; the frame in the middle is the reference."""
+    return texture(3 * HEIGHT, 3 * WIDTH)
+
+
+def cut(sky, shift, *, height=HEIGHT, width=WIDTH):
+    """Light of a frame in which the reference's scene shows shifted."""
+    return sky[HEIGHT - shift[0] :, WIDTH - shift[1] :][:height, :width]
+
+
+@pytest.fixture(scope="module")
+def template(sky):
+    return AnchorTemplate.of_frame(expose(cut(sky, (0, 0))), 255, AlignOptions(anchor_size=32))
+
+
+# --- anchors -------------------------------------------------------------------------------------
+
+
+def test_the_template_finds_itself_with_full_confidence(sky, template):
+    placement = template.place(expose(cut(sky, (0, 0))))
+    assert placement.offset == pytest.approx((0, 0), abs=0.01)
+    assert placement.confidence == 1.0
+    assert placement.reason is Reason.ACTIVE
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (1, -1), (7, 12), (-33, 5), (-51, -64), (90, 100)])
+def test_shifts_are_found_to_a_twentieth_of_a_pixel(sky, template, shift):
+    placement = template.place(expose(cut(sky, shift), seed=1))
+    assert placement.offset == pytest.approx(shift, abs=0.05)
+    assert placement.confidence >= 0.8
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.6])
+@pytest.mark.parametrize("direction", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_shifts_by_more_than_half_a_frame_are_found(sky, template, direction, fraction):
+    shift = tuple(round(d * fraction * n) for d, n in zip(direction, (HEIGHT, WIDTH), strict=True))
+    placement = template.place(expose(cut(sky, shift), seed=1))
+    assert placement.offset == pytest.approx(shift, abs=0.05)
+    assert placement.confidence >= 0.8
+
+
+@pytest.mark.parametrize("shift", [(0.5, -0.5), (-12.3, 20.8)])
+def test_shifts_by_fractions_are_found(sky, template, shift):
+    light = ndimage.shift(sky, shift, order=5, mode="nearest")
+    placement = template.place(expose(np.clip(cut(light, (0, 0)), 0, 1), seed=1))
+    assert placement.offset == pytest.approx(shift, abs=0.05)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_the_depth_of_samples_does_not_matter(sky, bits):
+    white = 2**bits - 1
+    frame = expose(cut(sky, (0, 0)), white=white)
+    deep = AnchorTemplate.of_frame(frame, white, AlignOptions(anchor_size=32))
+    placement = deep.place(expose(cut(sky, (9, -14)), seed=1, white=white))
+    assert placement.offset == pytest.approx((9, -14), abs=0.05)
+
+
+def test_a_blurred_dimmed_and_noisy_frame_is_still_found(sky, template):
+    light = ndimage.gaussian_filter(cut(sky, (6, -11)), 1.5) * 0.8
+    placement = template.place(expose(light, seed=1, noise=4))
+    assert placement.offset == pytest.approx((6, -11), abs=0.15)
+    assert placement.confidence >= SURE
+
+
+def test_overexposed_parts_do_not_mislead(sky):
+    light = 1.6 * sky
+    frame = np.clip(expose(cut(light, (0, 0))), 0, 255)
+    bright = AnchorTemplate.of_frame(frame, 255, AlignOptions(anchor_size=32))
+    assert (frame == 255).mean() > 0.1
+    placement = bright.place(expose(cut(light, (-13, 21)), seed=1))
+    assert placement.offset == pytest.approx((-13, 21), abs=0.05)
+    assert placement.confidence >= 0.8
+
+
+def test_local_seeing_of_some_anchors_does_not_move_the_frame(sky, template):
+    light = cut(sky, (4, 3)).copy()
+    light[60:180, :110] = cut(sky, (9, 8))[60:180, :110]
+    placement = template.place(expose(light, seed=1))
+    assert placement.offset == pytest.approx((4, 3), abs=1.5)
+    light[60:180, :110] = cut(sky, (120, -77))[60:180, :110]
+    placement = template.place(expose(light, seed=1))
+    assert placement.offset == pytest.approx((4, 3), abs=0.1)
+    assert placement.confidence < 1.0
+
+
+@pytest.mark.parametrize("level", [0, 40, 255])
+def test_a_black_white_or_grey_frame_shows_nothing(template, level):
+    noise = np.random.default_rng(1).normal(size=(HEIGHT, WIDTH)) * 1.2
+    frame = np.clip(np.rint(level + noise), 0, 255).astype(np.uint8)
+    placement = template.place(frame)
+    assert placement.reason is Reason.NOTHING_TO_SEE
+    assert placement.confidence == 0.0
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_unrelated_noise_is_not_recognised(sky, size):
+    options = AlignOptions(anchor_size=size)
+    template = AnchorTemplate.of_frame(expose(cut(sky, (0, 0))), 255, options)
+    frames = (
+        np.random.default_rng(k).integers(0, 255, (HEIGHT, WIDTH), np.uint8) for k in range(8)
+    )
+    assert max(template.place(frame).confidence for frame in frames) < SURE
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
+def test_another_scene_is_not_recognised(scale):
+    scenes = [texture(HEIGHT, WIDTH, seed, scale) for seed in range(7)]
+    template = AnchorTemplate.of_frame(expose(scenes[0]), 255, AlignOptions(anchor_size=32))
+    confidence = [template.place(expose(scene, seed=1)).confidence for scene in scenes[1:]]
+    assert max(confidence) < SURE
+
+
+def test_places_on_a_frame_do_not_depend_on_its_memory_layout(sky, template):
+    frame = expose(cut(sky, (5, 7)), seed=1)
+    strided = np.repeat(frame, 2, axis=1)[:, ::2]
+    assert template.place(strided) == template.place(frame)
+
+
+def test_the_users_anchors_are_used():
+    sky = np.full((3 * HEIGHT, 3 * WIDTH), 0.5)
+    # Detail in two places; they move differently.
+    patch = texture(120, 120, 2)
+    before, after = sky.copy(), sky.copy()
+    before[HEIGHT + 20 : HEIGHT + 140, WIDTH + 20 : WIDTH + 140] = patch
+    before[HEIGHT + 100 : HEIGHT + 220, WIDTH + 180 : WIDTH + 300] = patch[::-1]
+    after[HEIGHT + 24 : HEIGHT + 144, WIDTH + 17 : WIDTH + 137] = patch
+    after[HEIGHT + 101 : HEIGHT + 221, WIDTH + 182 : WIDTH + 302] = patch[::-1]
+    for anchor, shift in (((80, 80), (4, -3)), ((160, 240), (1, 2))):
+        options = AlignOptions(anchors=(anchor,), anchor_size=48)
+        template = AnchorTemplate.of_frame(expose(cut(before, (0, 0))), 255, options)
+        np.testing.assert_array_equal(template.corners, [np.array(anchor) - 24])
+        placement = template.place(expose(cut(after, (0, 0)), seed=1))
+        assert placement.offset == pytest.approx(shift, abs=0.1)
+
+
+def test_blocks_of_the_users_anchors_stay_inside_the_frame(sky):
+    options = AlignOptions(anchors=((0, 0), (239, 319), (120, 5.4)), anchor_size=32)
+    template = AnchorTemplate.of_frame(expose(cut(sky, (0, 0))), 255, options)
+    assert (template.corners >= 0).all()
+    assert (template.corners + 32 <= [HEIGHT, WIDTH]).all()
+    placement = template.place(expose(cut(sky, (0, 0))))
+    assert placement.offset == pytest.approx((0, 0), abs=0.01)
+    assert placement.confidence >= SURE
+
+
+def test_a_frame_without_detail_has_no_anchors_and_recognises_nothing(sky):
+    blank = expose(np.full((HEIGHT, WIDTH), 0.4))
+    template = AnchorTemplate.of_frame(blank, 255, AlignOptions())
+    assert len(template.corners) == 0
+    assert template.place(expose(cut(sky, (0, 0)))).reason is Reason.NOT_RECOGNISED
+
+
+# --- where anchors are placed --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+@pytest.mark.parametrize("shape", [(128, 128), (131, 250), (300, 200)])
+def test_blocks_of_anchors_lie_inside_the_frame(shape, size):
+    corners = place_anchors(expose(texture(*shape)), size)
+    assert corners.dtype == np.int64
+    assert len(corners) >= 1
+    assert (corners >= 0).all()
+    assert (corners + size <= shape).all()
+
+
+def test_anchors_lie_apart_and_where_there_is_detail():
+    light = np.full((240, 320), 0.3)
+    light[:, 160:] = texture(240, 160)
+    corners = place_anchors(expose(light), 32)
+    assert (corners[:, 1] + 32 > 160).all()
+    assert len(np.unique(corners, axis=0)) == len(corners)
+    assert len(corners) <= 40
+
+
+def test_a_straight_edge_is_no_place_for_an_anchor():
+    light = ndimage.gaussian_filter(np.where(np.arange(320) < 150, 0.1, 0.9), 1.2)
+    assert len(place_anchors(expose(np.tile(light, (240, 1)), noise=0), 32)) == 0
+
+
+# --- thumbnails ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"), [((100, 160), (100, 160)), ((100, 161), (50, 80)), ((612, 840), (76, 105))]
+)
+def test_thumbnails_are_at_most_160_px_wide(shape, small):
+    image = thumbnail(np.full(shape, 255, np.uint8))
+    assert image.shape == small
+    assert image.dtype == np.float32
+    assert (image == 255).all()
+
+
+def test_a_small_bright_planet_is_something_to_see():
+    light = np.zeros((240, 320))
+    light[100:112, 150:162] = 0.5
+    assert not shows_nothing(thumbnail(expose(light)), 255)
+    assert shows_nothing(thumbnail(expose(light * FLAT_RANGE / 4)), 255)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 5.0])
+def test_noise_is_measured_in_spite_of_structure(sigma):
+    light = 20 + 60 * ndimage.gaussian_filter(texture(200, 200), 6)
+    noisy = light + np.random.default_rng(3).normal(size=light.shape) * sigma
+    assert noise_variance(noisy) ** 0.5 == pytest.approx(sigma, rel=0.05, abs=0.05)
+
+
+# --- centroid ------------------------------------------------------------------------------------
+
+
+def disc(centre, *, radius=30.0, shape=(160, 200), level=0.8):
+    """Light of a disc with a soft limb."""
+    y, x = np.indices(shape)
+    return level * np.clip(radius + 0.5 - np.hypot(y - centre[0], x - centre[1]), 0, 1)
+
+
+@pytest.mark.parametrize("white", [255, 4095])
+@pytest.mark.parametrize("shift", [(0, 0), (0.4, -0.7), (13.25, 21.5), (-33.1, 40.2)])
+def test_the_shift_of_a_disc_is_found_to_a_twentieth_of_a_pixel(shift, white):
+    template = CentroidTemplate.of_frame(
+        expose(disc((80, 100)), white=white), white, AlignOptions(method="centroid")
+    )
+    moved = disc((80 + shift[0], 100 + shift[1]))
+    placement = template.place(expose(moved, seed=1, white=white))
+    assert placement.offset == pytest.approx(shift, abs=0.05)
+    assert placement.confidence == 1.0
+    assert placement.reason is Reason.ACTIVE
+
+
+def test_the_centroid_is_where_the_disc_is():
+    assert centroid(expose(disc((71.3, 88.8))), 255).offset == pytest.approx((71.3, 88.8), abs=0.05)
+    large = centroid(expose(disc((201.0, 333.3), radius=90, shape=(480, 640))), 255)
+    assert large.offset == pytest.approx((201.0, 333.3), abs=0.05)
+
+
+@pytest.mark.parametrize("centre", [(5, 100), (80, 190), (150, 100), (80, 12)])
+def test_a_disc_cut_by_the_border_is_told_apart(centre):
+    placement = centroid(expose(disc(centre)), 255)
+    assert placement.reason is Reason.CUT_BY_BORDER
+    assert placement.confidence == 0.0
+
+
+@pytest.mark.parametrize("centre", [(31.5, 100), (80, 168)])
+def test_a_disc_that_just_touches_the_border_is_whole(centre):
+    placement = centroid(expose(disc(centre)), 255)
+    assert placement.reason is Reason.ACTIVE
+    assert placement.offset == pytest.approx(centre, abs=0.05)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_sky_without_a_disc_shows_nothing(level):
+    placement = centroid(expose(np.full((160, 200), level), noise=1.0), 255)
+    assert placement.reason is Reason.NOTHING_TO_SEE
+    assert placement.confidence == 0.0
+
+
+def test_stars_and_hot_pixels_far_from_the_disc_do_not_pull():
+    frame = expose(disc((60, 70)))
+    frame[150, 190] = frame[10, 180] = 250
+    assert centroid(frame, 255).offset == pytest.approx((60, 70), abs=0.05)

@@ -30,10 +30,16 @@ from skry_dask.registration import (
     Placement,
     Reason,
     centroid,
-    shows_nothing,
-    thumbnail,
 )
 from skry_dask.results import full_scale, result, variable, whole_frames
+from skry_dask.thumbnails import (
+    UNLIKE,
+    coarse_shift,
+    likeness_after,
+    shows_nothing,
+    spectrum,
+    thumbnail,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,25 +47,41 @@ if TYPE_CHECKING:
 
     from skry_dask.passes import FrameChunk
     from skry_dask.registration import Template
-    from skry_dask.types import AnyArray, Frames, IntArray
+    from skry_dask.types import AnyArray, Float32Array, Frames, IntArray
 
 KEY_SPACING = 64
-"""Every so many frames there is a key frame."""
+"""Every so many frames there is a key frame, more often in captures so short that there would be
+fewer than"""
+
+MIN_KEYS = 16
+
+MAX_CANDIDATES = 16
+"""The reference is chosen among at most so many key frames, evenly spread."""
 
 FAR = 0.25
 """Key frames whose offset is at least this fraction of the frame serve as templates themselves."""
+
+ANCHOR_MARGIN = 8
+"""Around an anchor's block there must be so much frame for it to move in, px."""
 
 RECORD = np.dtype(
     [("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("brightness", "f4")]
 )
 
 
-class Key(NamedTuple):
-    """A key frame, how suitable it is as the reference, and its place among the key frames."""
+class Survey(NamedTuple):
+    """A key frame's thumbnail and how much detail the frame has; 0 if it cannot be a reference."""
 
-    score: float
-    place: int
-    frame: Frames
+    small: Float32Array
+    detail: float
+
+
+class KeyPlace(NamedTuple):
+    """Where a key frame lies against the reference and, if that is unsure, its neighbours in it."""
+
+    direct: Placement
+    before: Placement | None = None
+    after: Placement | None = None
 
 
 def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
@@ -85,7 +107,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     OptionsError
         If the reference frame is not in the capture or an anchor lies outside the frame.
     ReaderError
-        If frames are smaller than an anchor's block.
+        If frames are too small for an anchor's block.
 
     Examples
     --------
@@ -98,16 +120,16 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     options = options or AlignOptions()
     frames = whole_frames(capture)
     _check(capture, options)
-    aligner = Aligner(options, full_scale(capture))
-    numbers = np.arange(0, len(frames), KEY_SPACING)
+    aligner = Aligner(options, full_scale(capture), frames.shape[1:])
+    numbers = key_numbers(len(frames))
     if options.reference is not None:
         numbers = np.union1d(numbers, _index_of(capture, options.reference))
     keys = single_frames(frames, numbers)
     reference = _choose_reference(keys, numbers, capture, aligner)
-    template = dask.delayed(aligner.template)(reference)
+    template = dask.delayed(aligner.template)(reference, keys)
     placements = [
-        dask.delayed(aligner.place_key)(template, before, key)
-        for before, key in zip([None, *keys[:-1]], keys, strict=True)
+        dask.delayed(aligner.place_key)(template, key, before, after)
+        for key, before, after in zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True)
     ]
     chained = dask.delayed(aligner.chain)(reference, placements)
     bridges = [dask.delayed(aligner.bridge)(chained, i, key) for i, key in enumerate(keys)]
@@ -119,7 +141,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     records = records.rechunk(-1).map_blocks(
         leave_out_far, frames.shape[1:], options.min_overlap, dtype=RECORD
     )
-    reference_index = da.from_delayed(reference.place, (), np.int64)
+    reference_index = da.from_delayed(reference, (), np.int64)
     frame_numbers = capture["frame"].to_numpy()[numbers]
     return result(
         capture,
@@ -164,11 +186,12 @@ def _check(capture: xr.Dataset, options: AlignOptions) -> None:
     where = capture.attrs.get("source", "the capture")
     if n_frames == 0:
         raise ReaderError(f"{where} has no frames: record it again or choose another file")
-    if options.method is AlignMethod.ANCHORS and min(height, width) < options.anchor_size:
+    needed = options.anchor_size + 2 * ANCHOR_MARGIN
+    if options.method is AlignMethod.ANCHORS and min(height, width) < needed:
         raise ReaderError(
-            f"{where}: frames of {width} x {height} px are smaller than an anchor block of "
-            f"{options.anchor_size} px: give a smaller --anchor-size (16 or more), or --method "
-            "centroid"
+            f"{where}: frames of {width} x {height} px are too small for an anchor block of "
+            f"{options.anchor_size} px, which needs {needed} px: give a smaller --anchor-size (16 "
+            "or more), or --method centroid"
         )
     for y, x in options.anchors:
         if not (0 <= y < height and 0 <= x < width):
@@ -190,26 +213,49 @@ def _index_of(capture: xr.Dataset, number: int) -> int:
     return int(at[0])
 
 
+def key_numbers(n_frames: int) -> IntArray:
+    """Choose the key frames: evenly, and some even in a short capture."""
+    spacing = min(KEY_SPACING, max(1, n_frames // MIN_KEYS))
+    return np.arange(0, n_frames, spacing)
+
+
 def _choose_reference(
-    keys: list[FrameChunk],
-    numbers: IntArray,
-    capture: xr.Dataset,
-    aligner: Aligner,
+    keys: list[FrameChunk], numbers: IntArray, capture: xr.Dataset, aligner: Aligner
 ) -> Delayed:
-    """Keep the better of two key frames until one is left; holds two at a time."""
+    """Find the reference among the key frames: its place among them, lazily."""
     wanted = aligner.options.reference
     if wanted is not None:
         index = int(np.searchsorted(numbers, _index_of(capture, wanted)))
-        return dask.delayed(aligner.rate)(index, keys[index])
-    best = [dask.delayed(aligner.rate)(i, key) for i, key in enumerate(keys)]
-    while len(best) > 1:
-        pairs = [best[i : i + 2] for i in range(0, len(best), 2)]
-        best = [dask.delayed(_better)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return best[0]
+        return dask.delayed(index)
+    candidates = np.unique(np.linspace(0, len(keys) - 1, MAX_CANDIDATES).round().astype(int))
+    surveys = [dask.delayed(aligner.survey)(keys[i]) for i in candidates]
+    return dask.delayed(choose_reference)(surveys, candidates)
 
 
-def _better(a: Key, b: Key) -> Key:
-    return b if b.score > a.score else a
+def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
+    """Choose the key frame with most detail, of those that show the scene that others show too.
+
+    Noise and clouds have detail of their own, but nothing in common with other frames.
+
+    Parameters
+    ----------
+    surveys
+        Of the candidates.
+    candidates
+        int64, their places among the key frames.
+    """
+    usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
+    alike = np.zeros(len(surveys))
+    for n, i in enumerate(usable):
+        one = surveys[i].small
+        one_spectrum = spectrum(one)
+        for j in usable[:n]:
+            other = surveys[j].small
+            shift = coarse_shift(one, one_spectrum, other)
+            if likeness_after(one, other, shift) >= UNLIKE:
+                alike[[i, j]] += 1
+    known = [i for i in usable if 2 * alike[i] >= alike.max()]
+    return int(candidates[max(known, key=lambda i: surveys[i].detail)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,55 +268,65 @@ class Aligner:
         Of the align phase.
     white
         Grey level of full scale.
+    shape
+        Height and width of a frame, px.
     """
 
     options: AlignOptions
     white: int
+    shape: tuple[int, int]
 
-    def rate(self, index: int, key: FrameChunk) -> Key:
-        """Rate a key frame as a reference: its detail, or less than nothing if it cannot serve."""
+    def survey(self, key: FrameChunk) -> Survey:
+        """Rate a key frame as a reference: its detail, 0 if it cannot serve."""
         frame = key.read()[0]
+        small = thumbnail(frame)
         if self.options.method is AlignMethod.CENTROID:
             usable = centroid(frame, self.white).reason is Reason.ACTIVE
         else:
-            usable = not shows_nothing(thumbnail(frame), self.white)
-        return Key(float(frame_detail(frame, 3)) if usable else -1.0, index, frame)
+            usable = not shows_nothing(small, self.white)
+        return Survey(small, float(frame_detail(frame, 3)) if usable else 0.0)
 
-    def template(self, key: Key) -> Template:
+    def template(self, index: int, keys: list[FrameChunk]) -> Template:
         """Prepare a key frame for placing others against it."""
         method = self.options.method
         kind = CentroidTemplate if method is AlignMethod.CENTROID else AnchorTemplate
-        return kind.of_frame(key.frame, self.white, self.options)
+        return kind.of_frame(keys[index].read()[0], self.white, self.options)
 
     def place_key(
-        self, template: Template, previous: FrameChunk | None, key: FrameChunk
-    ) -> tuple[Placement, Placement | None]:
-        """Place a key frame against the reference and, if that fails, against the one before."""
+        self,
+        template: Template,
+        key: FrameChunk,
+        before: FrameChunk | None,
+        after: FrameChunk | None,
+    ) -> KeyPlace:
+        """Place a key frame against the reference or, where that is not sure, its neighbours."""
         frame = key.read()[0]
         direct = template.place(frame)
-        if previous is None or self.options.method is AlignMethod.CENTROID:
-            return direct, None
-        return direct, self.template(Key(0.0, 0, previous.read()[0])).place(frame)
+        if direct.confidence >= self.options.min_confidence:
+            return KeyPlace(direct)
+        if self.options.method is AlignMethod.CENTROID or direct.reason is Reason.NOTHING_TO_SEE:
+            return KeyPlace(direct)
+        own = self.template(0, [key])
+        return KeyPlace(
+            direct,
+            None if before is None else own.place(before.read()[0]),
+            None if after is None else own.place(after.read()[0]),
+        )
 
-    def chain(
-        self, reference: Key, placements: list[tuple[Placement, Placement | None]]
-    ) -> list[Placement]:
+    def chain(self, reference: int, keys: list[KeyPlace]) -> list[Placement]:
         """Give each key frame a place: the direct one if it is sure, else by its neighbours."""
         sure = self.options.min_confidence
-        places = [direct for direct, _ in placements]
-        places[reference.place] = Placement((0.0, 0.0), 1.0)
-        forward = range(reference.place + 1, len(places))
-        backward = range(reference.place - 1, -1, -1)
-        for indices, step in ((forward, 1), (backward, -1)):
-            for i in indices:
-                link = placements[i if step == 1 else i + 1][1]
-                neighbour = places[i - step]
-                if places[i].confidence >= sure or link is None or link.confidence < sure:
-                    continue
-                if neighbour.confidence < sure:
-                    continue
-                y, x = (n + step * d for n, d in zip(neighbour.offset, link.offset, strict=True))
-                places[i] = Placement((y, x), min(neighbour.confidence, link.confidence))
+        places = [key.direct for key in keys]
+        places[reference] = Placement((0.0, 0.0), 1.0)
+        onward = [(i, i - 1, keys[i].before) for i in range(1, len(keys))]
+        back = [(i, i + 1, keys[i].after) for i in range(len(keys) - 2, -1, -1)]
+        for i, neighbour, link in onward + back:
+            known = places[neighbour]
+            if link is None or min(link.confidence, known.confidence) < sure:
+                continue
+            if places[i].confidence < sure:
+                y, x = (k - d for k, d in zip(known.offset, link.offset, strict=True))
+                places[i] = Placement((y, x), min(known.confidence, link.confidence))
         return places
 
     def bridge(
@@ -280,9 +336,8 @@ class Aligner:
         place = chained[index]
         if place.confidence < self.options.min_confidence:
             return None
-        frame = key.read()[0]
-        far = max(abs(v) / n for v, n in zip(place.offset, frame.shape, strict=True))
-        return (place, self.template(Key(0.0, index, frame))) if far >= FAR else None
+        far = max(abs(v) / n for v, n in zip(place.offset, self.shape, strict=True))
+        return (place, self.template(0, [key])) if far >= FAR else None
 
     def align_chunk(
         self,

@@ -11,6 +11,7 @@ imports neither numpy nor dask: the command line needs it before it knows whethe
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -61,9 +62,12 @@ def _check_even(name: str, value: int) -> None:
 def _positions(name: str, values: Any) -> Positions:
     """Positions as a tuple of pairs of numbers."""
     try:
-        return tuple((float(y), float(x)) for y, x in values)
+        pairs = tuple((float(y), float(x)) for y, x in values)
     except (TypeError, ValueError):
-        raise OptionsError(f"{name} is {values!r}: it must be pairs of numbers y, x") from None
+        pairs = ((math.nan, math.nan),)
+    if not all(math.isfinite(v) for pair in pairs for v in pair):
+        raise OptionsError(f"{name} is {values!r}: it must be pairs of numbers y, x")
+    return pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,11 @@ SHELL = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Directions in which structure is tested; their opposites give the same."""
 
 
+MIN_GRADIENT = 0.001
+"""Least gradient of a block, fraction of the image's range per px rms: with the noise of a single
+frame (a 60th of the range) a block of 32 px is then placed to half a pixel."""
+
+
 def place_points(image: Float32Array, region: Region, options: TrackOptions) -> IntArray:
     """Choose at most one reference point per cell of a grid.
 
@@ -88,8 +93,9 @@ def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
     near = _change(image, options.structure_scale, options.block_size)
     far = _change(image, 2 * options.structure_scale, options.block_size)
     smaller, larger = _strength(image, options.block_size)
+    detailed = larger > (MIN_GRADIENT * (high - low)) ** 2
     spread = smaller >= options.gradient_spread * (smaller + larger)
-    return bright & (far >= options.structure * near) & (far > 0) & spread
+    return bright & (far >= options.structure * near) & detailed & spread
 
 
 def _change(image: Float32Array, radius: int, block_size: int) -> Float32Array:

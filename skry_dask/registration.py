@@ -1,11 +1,9 @@
 """Where one frame lies against another: the methods of the align phase.
 
 A template is made from one frame and then placed on others; every placement is independent of
-every other. `AnchorTemplate` finds the coarse shift by phase correlation of shrunken frames over
-the full range (Kuglin & Hines, "The phase correlation image alignment method", Proc. IEEE Conf.
-Cybernetics and Society, 1975, 163-165), then matches blocks at many anchors and combines them
-robustly: a single anchor would follow its local seeing. `CentroidTemplate` compares centres of
-brightness.
+every other. `AnchorTemplate` finds the coarse shift on `thumbnails`, then matches blocks at many
+anchors and combines them robustly: a single anchor would follow its local seeing.
+`CentroidTemplate` compares centres of brightness.
 
 Cost: 1.5 ms for a frame of 840 x 612 on one core.
 """
@@ -18,17 +16,23 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from skry_dask.kernels.blockmatch import cut_blocks, match_blocks, shrink
 from skry_dask.kernels.centroid import moments
+from skry_dask.thumbnails import (
+    FLAT_RANGE,
+    coarse_shift,
+    shows_nothing,
+    shrink_factor,
+    spectrum,
+    thumbnail,
+)
 
 if TYPE_CHECKING:
     from skry_dask.options import AlignOptions, Positions
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
-THUMBNAIL_SIDE = 160
-"""The coarse shift is found on frames shrunken to at most this side, px."""
 
 MAX_ANCHORS = 64
 """Anchors are placed at most one per cell of a grid with about this many cells."""
@@ -40,13 +44,14 @@ AGREEMENT = 8.0
 """Anchors within this distance of the median agree with it, px."""
 
 CHANCE = 6.0
-"""A block has been found when its correlation is above this many standard deviations of chance."""
+"""A block has been found when its correlation is above this many standard deviations of chance,"""
 
-MIN_COARSE_OVERLAP = 0.2
-"""Coarse shifts that leave less than this fraction of the frame in common are not tried."""
+ALIKE = 0.6
+"""and above this fraction of the correlation that the noise in it leaves possible."""
 
-FLAT_RANGE = 0.02
-"""A frame whose shrunken copy spans less than this fraction of full scale shows nothing."""
+
+EDGE = 3
+"""Blocks stay so far from the frame's border that they can be found in their own place, px."""
 
 
 class Reason(IntEnum):
@@ -75,25 +80,6 @@ class Template(Protocol):
         ...
 
 
-def thumbnail(frame: Frames) -> Float32Array:
-    """Shrink a frame by a power of two to at most `THUMBNAIL_SIDE`; float32 (y, x)."""
-    return shrink(frame, _shrink_factor(frame.shape)).astype(np.float32)
-
-
-def _shrink_factor(shape: tuple[int, ...]) -> int:
-    factor = 1
-    while max(shape) > THUMBNAIL_SIDE * factor:
-        factor *= 2
-    return factor
-
-
-def shows_nothing(small: Float32Array, full_scale: int) -> bool:
-    """Tell whether a shrunken frame is black, white or otherwise flat."""
-    low, high = np.percentile(small, [2, 98])
-    peak = float(small.max())
-    return bool(max(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale)
-
-
 # --- anchors ---------------------------------------------------------------------------------
 
 
@@ -115,6 +101,11 @@ class AnchorTemplate:
         int64 (anchor, axis), top left pixels of the anchors' blocks.
     blocks
         The blocks, as block matching wants them.
+    bias
+        float64 (anchor, axis), where the blocks are found in their own frame, px: about 0.005 px
+        off, because the SSD around its minimum is not quite symmetric.
+    least_likeness
+        float64 (anchor), correlation from which a block counts as found.
     """
 
     full_scale: int
@@ -123,6 +114,8 @@ class AnchorTemplate:
     spectrum: AnyArray
     corners: IntArray
     blocks: tuple[AnyArray, AnyArray]
+    bias: FloatArray
+    least_likeness: FloatArray
 
     @classmethod
     def of_frame(cls, frame: Frames, full_scale: int, options: AlignOptions) -> AnchorTemplate:
@@ -135,13 +128,18 @@ class AnchorTemplate:
             else place_anchors(frame, size)
         )
         small = thumbnail(frame)
+        blocks = cut_blocks(frame, corners, size)
+        spread = np.maximum(blocks[0].astype(np.float64).var(axis=1), 1e-9)
+        possible = np.maximum(1 - noise_variance(frame) / spread, 0.0)
         return cls(
             full_scale,
-            _shrink_factor(frame.shape),
+            shrink_factor(frame.shape),
             small,
-            _spectrum(small),
+            spectrum(small),
             corners,
-            cut_blocks(frame, corners, size),
+            blocks,
+            np.nan_to_num(match_blocks(frame, corners, blocks, EDGE)[:, :2]),
+            np.maximum(ALIKE * possible, CHANCE / size),
         )
 
     def place(self, frame: Frames) -> Placement:
@@ -150,7 +148,7 @@ class AnchorTemplate:
         small = thumbnail(frame)
         if shows_nothing(small, self.full_scale):
             return Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
-        shift = np.rint(self._coarse_shift(small) * self.factor).astype(np.int64)
+        shift = self.factor * np.array(coarse_shift(self.small, self.spectrum, small))
         size = round(self.blocks[0].shape[1] ** 0.5)
         expected = self.corners + shift
         seen = ((expected >= 0) & (expected + size <= frame.shape)).all(axis=1)
@@ -159,9 +157,8 @@ class AnchorTemplate:
         blocks = (self.blocks[0][seen], self.blocks[1][seen])
         reach = self.factor + SEEING_REACH
         matches = match_blocks(frame, expected[seen], blocks, reach)
-        matched, likeness = matches[:, :2], matches[:, 2]
-        # Blocks of unrelated noise correlate by chance, the less the larger they are.
-        found = likeness > CHANCE / size
+        matched, likeness = matches[:, :2] - self.bias[seen], matches[:, 2]
+        found = likeness > self.least_likeness[seen]
         if not found.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         median = np.median(matched[found], axis=0)
@@ -170,44 +167,6 @@ class AnchorTemplate:
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         y, x = shift + matched[found][near].mean(axis=0)
         return Placement((float(y), float(x)), float(near.sum() / seen.sum()))
-
-    def _coarse_shift(self, small: Float32Array) -> FloatArray:
-        """Shift of a thumbnail against the template's, in its own pixels."""
-        product = _spectrum(small) * np.conj(self.spectrum)
-        size = np.abs(product)
-        surface = fft.irfft2(product / (size + 0.1 * size.mean() + 1e-20), s=small.shape)
-        peak = np.unravel_index(np.argmax(surface), surface.shape)
-        # The transform is periodic: a peak stands for a shift either way.
-        options = [
-            (y, x)
-            for y in (int(peak[0]), int(peak[0]) - small.shape[0])
-            for x in (int(peak[1]), int(peak[1]) - small.shape[1])
-        ]
-        return np.array(max(options, key=lambda shift: self._likeness(small, shift)), float)
-
-    def _likeness(self, small: Float32Array, shift: tuple[int, int]) -> float:
-        """Correlation of what both show after a shift, favouring a large overlap."""
-        (a, b), (c, d) = (_common(n, s) for n, s in zip(small.shape, shift, strict=True))
-        mine, other = self.small[a, c], small[b, d]
-        if mine.size < MIN_COARSE_OVERLAP * small.size:
-            return -1.0
-        mine, other = mine - mine.mean(), other - other.mean()
-        norm = float(np.sqrt((mine**2).sum() * (other**2).sum()))
-        share = mine.size / small.size
-        return float((mine * other).sum()) / norm * share**0.5 if norm > 0 else -1.0
-
-
-def _common(length: int, shift: int) -> tuple[slice, slice]:
-    """Parts of two rows of this length that show the same, the second being shifted."""
-    size = max(length - abs(shift), 0)
-    return slice(max(-shift, 0), max(-shift, 0) + size), slice(max(shift, 0), max(shift, 0) + size)
-
-
-def _spectrum(small: Float32Array) -> AnyArray:
-    """Spectrum of a thumbnail's detail, faded out towards the borders."""
-    detail = small - ndimage.uniform_filter(small, 15, mode="nearest")
-    window = [np.hanning(n + 2)[1:-1].astype(np.float32) for n in small.shape]
-    return fft.rfft2(detail * window[0][:, None] * window[1])
 
 
 def place_anchors(frame: Frames, size: int) -> IntArray:
@@ -246,13 +205,13 @@ def place_anchors(frame: Frames, size: int) -> IntArray:
                 centre = [2 * (y[0] // 2 + int(at[0])), 2 * (x[0] // 2 + int(at[1]))]
                 corners.append(centre)
     top_left = np.array(corners, np.int64).reshape(-1, 2) - size // 2
-    return np.clip(top_left, 0, np.array([height, width]) - size)
+    return np.clip(top_left, EDGE, np.array([height, width]) - size - EDGE)
 
 
 def _cells(length: int, cell: int, size: int) -> list[tuple[int, int]]:
     """Ranges of block centres, cell by cell, such that blocks stay inside."""
     first, last = size // 2, length - size // 2
-    n_cells = max(1, round((last - first) / cell)) if last > first else 0
+    n_cells = max(1, round((last - first) / cell))
     edges = np.linspace(first, last, n_cells + 1).astype(int)
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
@@ -271,7 +230,7 @@ def noise_variance(image: AnyArray) -> float:
 
 def _corners_of(positions: Positions, size: int, shape: tuple[int, ...]) -> IntArray:
     corners = np.rint(np.array(positions)).astype(np.int64) - size // 2
-    return np.clip(corners, 0, np.array(shape) - size)
+    return np.clip(corners, EDGE, np.array(shape) - size - EDGE)
 
 
 # --- centroid --------------------------------------------------------------------------------
@@ -324,7 +283,7 @@ def centroid(frame: Frames, full_scale: int) -> Placement:
     Placement
         The centroid as its offset, px.
     """
-    factor = _shrink_factor(frame.shape)
+    factor = shrink_factor(frame.shape)
     small = thumbnail(frame)
     background, peak = float(np.percentile(small, 10)), float(small.max())
     if peak - background < FLAT_RANGE * full_scale:

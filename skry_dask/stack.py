@@ -75,6 +75,8 @@ def stack(
     areas = area_labels(region, area_size)
     # Sums go triangle by triangle in a fixed order, so ranks do not depend on a BLAS library.
     fragment_quality = (mesh.area_weights(areas) @ quality["area_quality"].load().to_numpy().T).T
+    # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
+    fragment_quality[~alignment["active"].to_numpy()] = np.nan
     chosen = select(fragment_quality, options)
     total = shift_and_add(
         frames,
@@ -116,7 +118,7 @@ def select(quality: FloatArray, options: StackOptions) -> BoolArray:
     """
     if options.min_quality is not None:
         low, high = np.nanmin(quality, axis=0), np.nanmax(quality, axis=0)
-        return quality >= low + options.min_quality * (high - low)
+        return quality - low >= options.min_quality * (high - low)
     n_active = int((~np.isnan(quality).any(axis=1)).sum())
     number = options.number
     if options.percent is not None:

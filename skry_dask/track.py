@@ -40,8 +40,6 @@ TOLERANCE = 1.5
 STEP = 2.0**-16
 """Mean displacements are sums of multiples of this, px, so that their order does not matter."""
 
-VECTOR = np.dtype([("y", "f4"), ("x", "f4"), ("valid", "?")])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencePoints:
@@ -128,17 +126,25 @@ def track(
         options.search_radius,
         *mesh.neighbours(),
     )
-    vectors = map_frames(
+    measured = map_frames(
         match_chunk,
         frames,
         alignment["offset"].to_numpy(),
         alignment["active"].to_numpy(),
         shared=[dask.delayed(points, traverse=False)],
-        shape=(len(position),),
-        dtype=VECTOR,
+        shape=(len(position), 2),
+        dtype=np.float32,
     )
-    measured = da.stack([vectors["y"], vectors["x"]], axis=2)
-    mean = mean_displacement(measured, vectors["valid"])
+    mean = mean_displacement(measured)
+    active = da.from_array(alignment["active"].to_numpy(), chunks=frames.chunks[0])
+    displacement = da.map_blocks(
+        replace_missing,
+        measured - mean,
+        active[:, None, None],
+        first=points.first,
+        neighbours=points.neighbours,
+        dtype=np.float32,
+    )
     return result(
         capture,
         options,
@@ -148,12 +154,15 @@ def track(
             ),
             "displacement": variable(
                 ("frame", "point", "axis"),
-                (measured - mean).astype(np.float32),
+                displacement,
                 "px",
                 "local motion of the scene, its mean over frames subtracted",
             ),
             "valid": variable(
-                ("frame", "point"), vectors["valid"], "1", "measured, not taken from neighbours"
+                ("frame", "point"),
+                ~da.isnan(measured[:, :, 0]),
+                "1",
+                "measured, not taken from neighbours",
             ),
             "mean_displacement": variable(
                 ("point", "axis"), mean, "px", "mean over frames of the displacement measured"
@@ -180,10 +189,10 @@ def match_chunk(
 
     Returns
     -------
-    Records (frame, point): displacement y, x in px (NaN in inactive frames) and valid.
+    float32 (frame, point, axis), px; NaN in inactive frames, where nothing was found, and where
+    what was found disagrees with the neighbours.
     """
-    out = np.zeros((len(frames), len(points.position)), VECTOR)
-    out["y"], out["x"] = np.nan, np.nan
+    out = np.full((len(frames), len(points.position), 2), np.nan, np.float32)
     for i in np.flatnonzero(active):
         whole = np.rint(offset[i]).astype(np.int64)
         expected = points.position + whole - points.block_size // 2
@@ -192,30 +201,52 @@ def match_chunk(
         moved = np.where(found[:, 2:] > CHANCE / points.block_size, found[:, :2], np.nan)
         moved = moved + (whole - offset[i])
         valid = reject_outliers(moved, points.first, points.neighbours, TOLERANCE)
-        moved = fill_gaps(moved, valid, points.first, points.neighbours)
-        out["y"][i], out["x"][i], out["valid"][i] = moved[:, 0], moved[:, 1], valid
+        out[i] = np.where(valid[:, None], moved, np.nan)
     return out
 
 
-def mean_displacement(measured: da.Array, valid: da.Array) -> da.Array:
+def mean_displacement(measured: da.Array) -> da.Array:
     """Average each point's valid displacements over frames, the same for any chunks.
 
     Parameters
     ----------
     measured
-        float32 (frame, point, axis), px.
-    valid
-        bool (frame, point).
+        float32 (frame, point, axis), px; NaN where invalid.
 
     Returns
     -------
     float64 (point, axis), px; 0 for a point that was never valid.
     """
-    steps = da.map_blocks(_in_steps, measured, valid[:, :, None], dtype=np.int64)
-    total = steps.sum(axis=0)
-    count = da.maximum(valid.sum(axis=0), 1)
-    return total * STEP / count[:, None]
+    steps = da.map_blocks(_in_steps, measured, dtype=np.int64)
+    count = (~da.isnan(measured)).sum(axis=0)
+    return steps.sum(axis=0) * STEP / da.maximum(count, 1)
 
 
-def _in_steps(measured: Float32Array, valid: BoolArray) -> IntArray:
-    return np.where(valid, np.rint(np.nan_to_num(measured) / STEP), 0).astype(np.int64)
+def _in_steps(measured: Float32Array) -> IntArray:
+    return np.rint(np.nan_to_num(measured) / STEP).astype(np.int64)
+
+
+def replace_missing(
+    deviation: FloatArray, active: BoolArray, first: IntArray, neighbours: IntArray
+) -> Float32Array:
+    """Give points that were not measured in a frame the mean motion of their neighbours.
+
+    Parameters
+    ----------
+    deviation
+        float64 (frame, point, axis), displacements less each point's mean, px; NaN where invalid.
+        (Before the mean is subtracted, neighbours also differ by the warp of the reference image.)
+    active
+        bool (frame, 1, 1).
+    first, neighbours
+        See `TriangleMesh.neighbours`.
+
+    Returns
+    -------
+    float32 (frame, point, axis), px; NaN in inactive frames only.
+    """
+    out = np.full(deviation.shape, np.nan, np.float32)
+    for i in np.flatnonzero(active):
+        valid = ~np.isnan(deviation[i, :, 0])
+        out[i] = fill_gaps(deviation[i], valid, first, neighbours)
+    return out

@@ -18,7 +18,7 @@ FLOORS = (
     {"errors"},
     {"types", "options", "scene", "kernels.compile"},
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
-    {"mesh", "passes", "store", "results", "scenery", "air"},
+    {"mesh", "passes", "store", "results", "scenery", "air", "thumbnails"},
     {"accumulate", "registration", "points", "capture", "execute", "simulate", "plotting"},
     {"align", "quality", "track", "stack"},
     {"pipeline"},

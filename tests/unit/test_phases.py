@@ -237,7 +237,7 @@ def test_offsets_follow_the_simulated_drift(simulated, results):
     # Relative to the reference, which is displaced by its own air.
     error = results.alignment["offset"].to_numpy() - simulated["offset"].to_numpy()
     error -= error.mean(axis=0)
-    assert np.sqrt((error**2).mean()) < 1.0
+    assert np.sqrt((error**2).mean()) < 1.5
 
 
 def test_the_stack_is_sharper_than_a_plain_mean_and_less_noisy_than_a_frame(simulated, results):
@@ -367,9 +367,10 @@ def test_points_a_pixel_apart_do_not_let_inactive_frames_in(spoiled, spoiled_res
     alignment, quality, *_ = spoiled_results
     options = skry.TrackOptions(points=points, block_size=24, search_radius=12)
     found = skry.track(capture, alignment, quality, options).compute()
-    stack = skry.stack(capture, alignment, quality, found).compute()
+    everything = skry.StackOptions(percent=100)
+    stack = skry.stack(capture, alignment, quality, found, everything).compute()
     assert (stack["fragments"][BAD] == 0).all()
-    assert stack["stack"].notnull().all()
+    assert (stack["count"] == len(GOOD)).all()
 
 
 def test_a_bad_first_frame_does_not_spoil_a_short_capture(simulated):
@@ -381,7 +382,7 @@ def test_a_bad_first_frame_does_not_spoil_a_short_capture(simulated):
 
 
 def test_noise_in_place_of_a_key_frame_does_not_become_the_reference(simulated, monkeypatch):
-    monkeypatch.setattr(align_module, "KEY_SPACING", 4)
+    monkeypatch.setattr(align_module, "KEY_SPACING", 2)
     frames = simulated["frames"].to_numpy().copy()
     frames[4] = noise_frame(frames[4].shape)
     alignment = skry.align(capture_of(frames), ALIGN).compute()
@@ -591,7 +592,9 @@ def test_what_is_not_measured_moves_like_its_neighbours():
     assert valid[:, [i for i in range(len(grid)) if i != lost]].all()
     moved = points["displacement"].to_numpy()
     expected = np.delete(moved, lost, axis=1).mean(axis=1)
-    np.testing.assert_allclose(expected, [(0, -3.2), *[(0, 0.8)] * 4], atol=0.2)
+    whole = expected + alignment["offset"].to_numpy()
+    whole -= whole.mean(axis=0)
+    np.testing.assert_allclose(whole, [(0, -3.2), *[(0, 0.8)] * 4], atol=0.2)
     np.testing.assert_allclose(moved[1:, lost], expected[1:], atol=0.2)
 
 

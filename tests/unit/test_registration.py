@@ -6,16 +6,14 @@ from scipy import ndimage
 
 from skry_dask.options import AlignOptions
 from skry_dask.registration import (
-    FLAT_RANGE,
     AnchorTemplate,
     CentroidTemplate,
     Reason,
     centroid,
     noise_variance,
     place_anchors,
-    shows_nothing,
-    thumbnail,
 )
+from skry_dask.thumbnails import FLAT_RANGE, shows_nothing, thumbnail
 
 HEIGHT, WIDTH = 240, 320
 SURE = AlignOptions().min_confidence
@@ -100,10 +98,10 @@ def test_a_blurred_dimmed_and_noisy_frame_is_still_found(sky, template):
 
 
 def test_overexposed_parts_do_not_mislead(sky):
-    light = 1.6 * sky
+    light = 1.9 * sky
     frame = np.clip(expose(cut(light, (0, 0))), 0, 255)
     bright = AnchorTemplate.of_frame(frame, 255, AlignOptions(anchor_size=32))
-    assert (frame == 255).mean() > 0.1
+    assert (frame == 255).mean() > 0.15
     placement = bright.place(expose(cut(light, (-13, 21)), seed=1))
     assert placement.offset == pytest.approx((-13, 21), abs=0.05)
     assert placement.confidence >= 0.8
@@ -191,7 +189,7 @@ def test_a_frame_without_detail_has_no_anchors_and_recognises_nothing(sky):
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
-@pytest.mark.parametrize("shape", [(128, 128), (131, 250), (300, 200)])
+@pytest.mark.parametrize("shape", [(132, 132), (133, 250), (300, 200)])
 def test_blocks_of_anchors_lie_inside_the_frame(shape, size):
     corners = place_anchors(expose(texture(*shape)), size)
     assert corners.dtype == np.int64

@@ -1,0 +1,157 @@
+"""The coarse shift of a frame, found on thumbnails over the full range.
+
+Phase correlation (Kuglin & Hines, "The phase correlation image alignment method", Proc. IEEE Conf.
+Cybernetics and Society, 1975, 163-165) of thumbnails faded out towards their borders is quick and
+right when frames share most of what they show; where it leaves them unlike, all shifts are tried.
+
+Cost: 0.3 ms for a thumbnail of 105 x 76; trying all shifts, 1 ms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft, ndimage
+
+from skry_dask.kernels.blockmatch import shrink
+
+if TYPE_CHECKING:
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames
+
+THUMBNAIL_SIDE = 160
+"""The coarse shift is found on frames shrunken to at most this side, px."""
+
+FLAT_RANGE = 0.02
+"""A frame whose shrunken copy spans less than this fraction of full scale shows nothing."""
+
+UNLIKE = 0.5
+"""Where a coarse shift leaves frames less alike than this, all shifts are tried."""
+
+MIN_COARSE_OVERLAP = 0.2
+"""Coarse shifts that leave less than this fraction of the frame in common are not tried."""
+
+
+def thumbnail(frame: Frames) -> Float32Array:
+    """Shrink a frame by a power of two to at most `THUMBNAIL_SIDE`; float32 (y, x)."""
+    return shrink(frame, shrink_factor(frame.shape)).astype(np.float32)
+
+
+def shrink_factor(shape: tuple[int, ...]) -> int:
+    """Choose the power of two by which frames of this shape are shrunken."""
+    factor = 1
+    while max(shape) > THUMBNAIL_SIDE * factor:
+        factor *= 2
+    return factor
+
+
+def shows_nothing(small: Float32Array, full_scale: int) -> bool:
+    """Tell whether a shrunken frame is black, white or otherwise flat."""
+    low, high = np.percentile(small, [2, 98])
+    peak = float(small.max())
+    return bool(max(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale)
+
+
+def coarse_shift(one: Float32Array, one_spectrum: AnyArray, other: Float32Array) -> tuple[int, int]:
+    """Find the shift of a thumbnail against another.
+
+    Parameters
+    ----------
+    one, other
+        float32 (y, x).
+    one_spectrum
+        `spectrum` of the first.
+
+    Returns
+    -------
+    Shift of the second against the first (y, x), px of a thumbnail.
+    """
+    product = spectrum(other) * np.conj(one_spectrum)
+    size = np.abs(product)
+    surface = fft.irfft2(product / (size + 0.1 * size.mean() + 1e-20), s=other.shape)
+    peak = np.unravel_index(np.argmax(surface), surface.shape)
+    # The transform is periodic: a peak stands for a shift either way.
+    options = [
+        (y, x)
+        for y in (int(peak[0]), int(peak[0]) - other.shape[0])
+        for x in (int(peak[1]), int(peak[1]) - other.shape[1])
+    ]
+    likeness, shift = max((likeness_after(one, other, s), s) for s in options)
+    return shift if likeness >= UNLIKE else search_everywhere(one, other)
+
+
+def likeness_after(one: Float32Array, other: Float32Array, shift: tuple[int, int]) -> float:
+    """Correlate what two thumbnails both show, the second being shifted.
+
+    Parameters
+    ----------
+    one, other
+        float32 (y, x).
+    shift
+        Of the second against the first (y, x), px.
+
+    Returns
+    -------
+    Correlation coefficient, -1 where they have too little in common.
+    """
+    (a, b), (c, d) = (_common(n, s) for n, s in zip(one.shape, shift, strict=True))
+    mine, theirs = one[a, c], other[b, d]
+    if mine.size < MIN_COARSE_OVERLAP * one.size:
+        return -1.0
+    mine, theirs = mine - mine.mean(), theirs - theirs.mean()
+    norm = float(np.sqrt((mine**2).sum() * (theirs**2).sum()))
+    return float((mine * theirs).sum()) / norm if norm > 0 else -1.0
+
+
+def search_everywhere(one: Float32Array, other: Float32Array) -> tuple[int, int]:
+    """Find the shift after which two thumbnails are most alike, of all shifts.
+
+    Correlation normalised over what each shift leaves in common, by Fourier transforms (Padfield,
+    "Masked object registration in the Fourier domain", IEEE Trans. Image Processing 21(5), 2012,
+    2706-2718): phase correlation, which sees mostly the middle of frames, fails when they share
+    less than half.
+
+    Parameters
+    ----------
+    one, other
+        float32 (y, x).
+
+    Returns
+    -------
+    Shift of the second against the first (y, x), px.
+    """
+    shape = [fft.next_fast_len(2 * n - 1, real=True) for n in one.shape]
+    a, b = (_detail(image).astype(np.float64) for image in (one, other))
+
+    def correlate(p: AnyArray, q: AnyArray) -> FloatArray:
+        return fft.irfft2(fft.rfft2(q, shape) * np.conj(fft.rfft2(p, shape)), shape)
+
+    full = np.ones(one.shape)
+    n = np.maximum(np.rint(correlate(full, full)), 1.0)
+    sum_a, sum_b = correlate(a, full), correlate(full, b)
+    spread_a = np.maximum(correlate(a * a, full) - sum_a**2 / n, 1e-6)
+    spread_b = np.maximum(correlate(full, b * b) - sum_b**2 / n, 1e-6)
+    alike = (correlate(a, b) - sum_a * sum_b / n) / np.sqrt(spread_a * spread_b)
+    # Small overlaps are alike by chance more easily.
+    score = np.where(n >= MIN_COARSE_OVERLAP * one.size, alike * np.sqrt(n), -np.inf)
+    y, x = (int(i) for i in np.unravel_index(np.argmax(score), score.shape))
+    height, width = one.shape
+    return (y if y < height else y - shape[0]), (x if x < width else x - shape[1])
+
+
+def _common(length: int, shift: int) -> tuple[slice, slice]:
+    """Parts of two rows of this length that show the same, the second being shifted."""
+    size = max(length - abs(shift), 0)
+    return slice(max(-shift, 0), max(-shift, 0) + size), slice(max(shift, 0), max(shift, 0) + size)
+
+
+def spectrum(small: Float32Array) -> AnyArray:
+    """Transform a thumbnail's detail, faded out towards the borders."""
+    detail = _detail(small)
+    window = [np.hanning(n + 2)[1:-1].astype(np.float32) for n in small.shape]
+    return fft.rfft2(detail * window[0][:, None] * window[1])
+
+
+def _detail(small: Float32Array) -> Float32Array:
+    """Take out what varies slowly: illumination, vignetting."""
+    return small - ndimage.uniform_filter(small, 15, mode="nearest")

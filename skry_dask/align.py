@@ -363,7 +363,7 @@ class Aligner:
                 place = place._replace(reason=Reason.NOT_RECOGNISED)
             record["y"], record["x"] = place.offset
             record["confidence"], record["reason"] = place.confidence, place.reason
-            record["brightness"] = frame.mean() / self.white
+            record["brightness"] = thumbnail(frame).mean() / self.white
         return records
 
 

@@ -46,11 +46,16 @@ def as_json(options: Any) -> dict[str, Any]:
 
 
 def _check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
-    """Refuse a value outside [low, high], or (low, high] with ``above``."""
+    """Refuse a value outside [low, high], or (low, high] with ``above``.
+
+    Between whole numbers only whole numbers are accepted.
+    """
     inside = low < value <= high if above else low <= value <= high
     if not inside:
         bound = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
         raise OptionsError(f"{name} is {value!r}: it must be {bound}")
+    if isinstance(low, int) and isinstance(high, int) and not isinstance(value, int):
+        raise OptionsError(f"{name} is {value!r}: it must be a whole number")
 
 
 def _check_even(name: str, value: int) -> None:

@@ -152,7 +152,7 @@ class AnchorTemplate:
         size = round(self.blocks[0].shape[1] ** 0.5)
         expected = self.corners + shift
         seen = ((expected >= 0) & (expected + size <= frame.shape)).all(axis=1)
-        if seen.sum() < min(3, len(seen)) or not seen.any():
+        if not seen.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         blocks = (self.blocks[0][seen], self.blocks[1][seen])
         reach = self.factor + SEEING_REACH
@@ -166,7 +166,10 @@ class AnchorTemplate:
         if not near.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         y, x = shift + matched[found][near].mean(axis=0)
-        return Placement((float(y), float(x)), float(near.sum() / seen.sum()))
+        # A block is missed only where all of its search window lies in the frame.
+        room = expected[seen]
+        whole = ((room >= reach) & (room + size + reach <= frame.shape)).all(axis=1)
+        return Placement((float(y), float(x)), float(near.sum() / (found | whole).sum()))
 
 
 def place_anchors(frame: Frames, size: int) -> IntArray:
@@ -195,7 +198,7 @@ def place_anchors(frame: Frames, size: int) -> IntArray:
     floor = 3 * noise_variance(half) * 12 / 64
     limit = max(floor, 0.02 * float(np.percentile(strength, 95)))
     height, width = frame.shape
-    cell = max(size, round((height * width / MAX_ANCHORS) ** 0.5))
+    cell = max(size // 2, round((height * width / MAX_ANCHORS) ** 0.5))
     corners = []
     for y in _cells(height, cell, size):
         for x in _cells(width, cell, size):

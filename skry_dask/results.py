@@ -37,7 +37,7 @@ def result(
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
     if "frame" in dims:
-        coords["frame"] = capture["frame"]
+        coords["frame"] = capture["frame"].variable
     if "axis" in dims:
         coords["axis"] = AXIS
     attrs = {"phase": options.phase, "version": options.version, "options": as_json(options)}

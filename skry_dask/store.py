@@ -46,7 +46,7 @@ CHUNK_BYTES = 2**23
 
 MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES = 4, 64
 
-COMPLETE = "complete"
+COMPLETE, COORDS = "complete", "coordinate_names"
 PARTIAL = ".partial-"
 
 
@@ -345,8 +345,15 @@ class ResultStore:
         place = self.path / phase / digest
         if not _is_complete(place):
             return None
-        result = xr.open_zarr(place, consolidated=False, chunks=None).load()
-        del result.attrs[COMPLETE]
+        group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
+        variables = {
+            name: xr.Variable(_dims(array), array[...], dict(array.attrs))
+            for name, array in group.arrays()
+        }
+        attrs = group.attrs.asdict()
+        del attrs[COMPLETE]
+        coords = attrs.pop(COORDS)
+        result = xr.Dataset(variables, attrs=attrs).set_coords(coords)
         return result.assign_coords(axis=AXIS) if "axis" in result.dims else result
 
     def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
@@ -364,15 +371,33 @@ class ResultStore:
             _sweep(self.path / phase)
             zarr.open_group(LocalStore(self.path), path=phase, mode="a")
             try:
-                # zarr v3 has no stable format for text: the axis labels are put back by `find`.
-                stored = result.drop_vars("axis", errors="ignore")
-                stored.to_zarr(temporary, mode="w", consolidated=False, zarr_format=3)
-                zarr.open_group(LocalStore(temporary), mode="a").attrs[COMPLETE] = True
+                _write_result(temporary, result)
                 _flush(temporary)
                 with contextlib.suppress(FileExistsError):
                     _rename_new(temporary, place)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _dims(array: zarr.Array[Any]) -> tuple[Any, ...]:
+    return getattr(array.metadata, "dimension_names", None) or ()
+
+
+def _write_result(place: Path, result: xr.Dataset) -> None:
+    """Write a computed Dataset as a zarr group, its mark last.
+
+    With plain zarr: ``Dataset.to_zarr`` takes three times as long.
+    """
+    group = zarr.create_group(LocalStore(place))
+    # zarr v3 has no stable format for text: the axis labels are put back by `find`.
+    stored = result.drop_vars("axis", errors="ignore")
+    for name, values in stored.variables.items():
+        array = group.create_array(
+            str(name), data=values.to_numpy(), dimension_names=[str(dim) for dim in values.dims]
+        )
+        array.attrs.put(values.attrs)
+    coords = sorted(str(name) for name in stored.coords)
+    group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
 
 
 def _rename_new(temporary: Path, place: Path) -> None:

@@ -1,11 +1,12 @@
 """Block matching: where in a frame is a block of the reference, to a fraction of a pixel.
 
 A block is compared by the sum of squared differences (SSD), all integers. It is searched coarsely
-at half resolution, first near the expected place and, when the best place lies on the border of
-that window, in the whole search radius; then at full resolution by descent over the neighbours; a
-quadratic surface through the minimum and its neighbours gives the fraction (Tian & Huhns,
-"Algorithms for subpixel registration", CVGIP 35(2), 1986, 220-233). On a smooth random image its
-errors are 0.006 px rms; parabolas along y and x alone, without the cross term, 0.042 px.
+at half resolution, first near the expected place and, while the best place lies on the border of
+that window, in one of twice the size, up to the search radius; then at full resolution by descent
+over the neighbours; a quadratic surface through the minimum and its neighbours gives the fraction
+(Tian & Huhns, "Algorithms for subpixel registration", CVGIP 35(2), 1986, 220-233). On a smooth
+random image its errors are 0.006 px rms; parabolas along y and x alone, without the cross term,
+0.042 px.
 
 The window is copied column offset by column offset into a contiguous strip, so that each candidate
 is one run of side x side values: 18.7 G differences a second on one core, against 1.2 G with
@@ -23,7 +24,7 @@ from skry_dask.kernels.compile import inlined, kernel
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
 
-NEAR = 3
+NEAR = 2
 """First search window at half resolution, +- px."""
 
 REACH = 2
@@ -175,12 +176,13 @@ def _match_blocks(  # type: ignore[no-untyped-def]
         top, left = corners[p, 0], corners[p, 1]
         half_top, half_left = top >> 1, left >> 1
         within = min(NEAR, radius)
-        _search(half_frame, half_top, half_left, half, within, coarse[p], zero, strip, costs)
-        j, i = _lowest(costs, 2 * within + 1)
-        if within < radius and (j <= 0 or i <= 0 or j == 2 * within or i == 2 * within):
-            within = radius
+        while True:
             _search(half_frame, half_top, half_left, half, within, coarse[p], zero, strip, costs)
             j, i = _lowest(costs, 2 * within + 1)
+            inside = 0 < j < 2 * within and 0 < i < 2 * within
+            if inside or within == radius:
+                break
+            within = min(2 * within, radius)
         if j < 0:
             continue
         y, x = 2 * (half_top + j - within), 2 * (half_left + i - within)
@@ -225,7 +227,8 @@ def _descend(frame, top, left, size, block, zero, strips, costs):  # type: ignor
         if next_j == j and next_i == i:
             for k in range(4):
                 y, x = j + 2 * (k >> 1) - 1, i + 2 * (k & 1) - 1
-                copied = _cost(frame, top, left, size, block, zero, strips, costs, y, x, copied)
+                if costs[y, x] < 0:
+                    copied = _cost(frame, top, left, size, block, zero, strips, costs, y, x, copied)
             return j, i
         j, i = next_j, next_i
         if j == 0 or i == 0 or j == 2 * REACH or i == 2 * REACH:

@@ -79,18 +79,23 @@ def add_fragments(
     """
     wide = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
     table = _TABLES[frame.dtype.str[1:]]
+    frame = np.ascontiguousarray(frame)
     _add_fragments(frame, spans, first_span, affine, selected, table, wide, total)
 
 
 _TABLES: dict[str, AnyArray] = {
-    "u1": cubic_table().astype(np.int32),
-    "u2": cubic_table(),
+    "u1": cubic_table().astype(np.int32).ravel(),
+    "u2": cubic_table().ravel(),
 }
+
+# Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel here.
+_ONE, _TWO, _THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 
 
 @kernel
 def _add_fragments(frame, spans, first_span, affine, selected, table, wide, total):  # type: ignore[no-untyped-def]
     height, width = frame.shape
+    flat = frame.ravel()
     word = type(wide)
     values, counts = total[0], total[1]
     down = word(2 * WEIGHT_BITS - VALUE_BITS)
@@ -115,26 +120,28 @@ def _add_fragments(frame, spans, first_span, affine, selected, table, wide, tota
             value_row, count_row = values[row], counts[row]
             for column in range(begin, end):
                 y, x = fy >> 16, fx >> 16
-                wy, wx = table[(fy >> 8) & 255], table[(fx >> 8) & 255]
+                wy, wx = np.uintp((fy >> 6) & 1020), np.uintp((fx >> 6) & 1020)
                 mixed = half
                 if inside:
+                    at = np.uintp((y - 1) * width + x - 1)
                     for j in range(4):
-                        r = frame[y - 1 + j]
-                        mixed += wy[j] * word(
-                            wx[0] * word(r[x - 1])
-                            + wx[1] * word(r[x])
-                            + wx[2] * word(r[x + 1])
-                            + wx[3] * word(r[x + 2])
+                        mixed += table[wy + np.uintp(j)] * word(
+                            table[wx] * word(flat[at])
+                            + table[wx + _ONE] * word(flat[at + _ONE])
+                            + table[wx + _TWO] * word(flat[at + _TWO])
+                            + table[wx + _THREE] * word(flat[at + _THREE])
                         )
+                        at += np.uintp(width)
                 else:
                     for j in range(4):
                         r = frame[min(max(y - 1 + j, 0), height - 1)]
                         inner = word(0)
                         for i in range(4):
-                            inner += wx[i] * word(r[min(max(x - 1 + i, 0), width - 1)])
-                        mixed += wy[j] * inner
-                value_row[column] += mixed >> down
-                count_row[column] += 1
+                            tap = word(r[min(max(x - 1 + i, 0), width - 1)])
+                            inner += table[wx + np.uintp(i)] * tap
+                        mixed += table[wy + np.uintp(j)] * inner
+                value_row[np.uintp(column)] += mixed >> down
+                count_row[np.uintp(column)] += 1
                 fy += step_y
                 fx += step_x
 

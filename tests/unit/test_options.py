@@ -184,3 +184,12 @@ def test_each_phase_names_itself():
     for phase in dataclasses.fields(Options):
         assert phase.default.phase == phase.name
         assert phase.default.version >= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(AlignOptions, "anchor_size"), (QualityOptions, "area_size"), (TrackOptions, "spacing")],
+)
+def test_where_a_whole_number_is_meant_a_fraction_is_refused(kind, name):
+    with pytest.raises(OptionsError, match=rf"{name} is 40\.5: it must be a whole number"):
+        kind(**{name: 40.5})

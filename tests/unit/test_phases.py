@@ -12,7 +12,7 @@ import xarray as xr
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.align import RECORD, leave_out_far
+from skry_dask.align import RECORD, Survey, choose_reference, key_numbers, leave_out_far
 from skry_dask.errors import AlignmentError, OptionsError, ReaderError
 from skry_dask.geometry import overlap
 from skry_dask.registration import Reason
@@ -389,6 +389,31 @@ def test_noise_in_place_of_a_key_frame_does_not_become_the_reference(simulated, 
     np.testing.assert_array_equal(np.flatnonzero(~alignment["active"]), [4])
 
 
+@pytest.mark.parametrize("n_frames", [1, 2, 15, 16, 63, 64, 200, 5000])
+def test_key_frames_lie_evenly_from_the_first_on_and_near_every_frame(n_frames):
+    numbers = key_numbers(n_frames)
+    assert numbers[0] == 0
+    assert len(numbers) >= min(n_frames, 16)
+    assert len(set(np.diff(numbers))) <= 1
+    assert np.diff([*numbers, n_frames]).max() <= align_module.KEY_SPACING
+
+
+def test_the_reference_has_most_detail_of_those_that_show_what_others_show():
+    scene, other = (texture(80, 100, seed).astype(np.float32) for seed in (1, 2))
+    noise = noise_frame((80, 100)).astype(np.float32)
+    surveys = [
+        Survey(scene, 5.0),
+        Survey(noise, 90.0),
+        Survey(np.roll(scene, (7, 9), axis=(0, 1)), 6.0),
+        Survey(other, 50.0),
+        Survey(scene, 0.0),
+        Survey(scene, 4.0),
+    ]
+    assert choose_reference(surveys, np.arange(0, 60, 10)) == 20
+    assert choose_reference(surveys[4:5], np.array([3])) == 3
+    assert choose_reference(surveys[3:4], np.array([3])) == 3
+
+
 def test_a_planet_cut_by_the_border_is_inactive_and_does_not_shrink_the_region():
     y, x = np.indices((96, 128))
     centres = [(48, 64), (50, 60), (5, 64), (47, 66)]
@@ -407,6 +432,13 @@ def test_a_capture_of_which_no_frame_can_be_used_is_refused_with_counts_and_reme
     alignment = skry.align(capture, ALIGN)
     with pytest.raises(AlignmentError, match=r"night\.ser: no frame .*4 nothing to see.*--method"):
         skry.estimate_quality(capture, alignment)
+
+
+def test_active_frames_with_next_to_nothing_in_common_are_refused_with_a_remedy(moon12, results):
+    alignment = results.alignment.copy(deep=True)
+    alignment["offset"][5] = [0, 200]
+    with pytest.raises(AlignmentError, match=r"have only \d+ x \d+ px in common.*--min-overlap"):
+        skry.estimate_quality(moon12, alignment)
 
 
 # --- captures that cannot be used ----------------------------------------------------------------
@@ -492,6 +524,19 @@ def test_a_drift_of_one_and_a_half_frames_is_followed_by_key_frames(monkeypatch,
     np.testing.assert_allclose(offset, shifts - shifts[reference], atol=0.3)
     assert (alignment["confidence"] >= options.min_confidence).all()
     assert set(np.unique(alignment["reason"])) == {Reason.ACTIVE, Reason.TOO_LITTLE_OVERLAP}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "drift"), [(140, 277, (30, 50)), (172, 120, (6, -6)), (100, 190, (3, 8))]
+)
+def test_small_frames_are_followed_with_anchors_of_the_default_size(height, width, drift):
+    # Two or three blocks fit in, and some of them leave the frame.
+    options = skry.SimulateOptions(frames=9, height=height, width=width, drift=drift, seed=21)
+    moon = skry.simulate("moon", options).compute()
+    alignment = skry.align(moon.chunk(frame=4)).compute()
+    assert (alignment["reason"] == Reason.ACTIVE).all()
+    error = alignment["offset"].to_numpy() - moon["offset"].to_numpy()
+    assert np.abs(error - error.mean(axis=0)).max() < 5
 
 
 def test_min_overlap_leaves_out_the_farthest_frames():

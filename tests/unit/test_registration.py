@@ -13,7 +13,15 @@ from skry_dask.registration import (
     noise_variance,
     place_anchors,
 )
-from skry_dask.thumbnails import FLAT_RANGE, shows_nothing, thumbnail
+from skry_dask.thumbnails import (
+    FLAT_RANGE,
+    coarse_shift,
+    likeness_after,
+    search_everywhere,
+    shows_nothing,
+    spectrum,
+    thumbnail,
+)
 
 HEIGHT, WIDTH = 240, 320
 SURE = AlignOptions().min_confidence
@@ -223,6 +231,30 @@ def test_thumbnails_are_at_most_160_px_wide(shape, small):
     assert image.shape == small
     assert image.dtype == np.float32
     assert (image == 255).all()
+
+
+SMALL = texture(270, 330, seed=5).astype(np.float32) * 200
+
+
+def part(shift):
+    """Cut a thumbnail of 90 x 110 px out of a scene that shows shifted."""
+    return SMALL[90 - shift[0] :, 110 - shift[1] :][:90, :110]
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (4, -7), (-45, 0), (0, 66), (54, 0), (30, -50)])
+def test_thumbnails_are_found_at_any_shift_that_leaves_a_fifth_in_common(shift):
+    assert search_everywhere(part((0, 0)), part(shift)) == shift
+    assert coarse_shift(part((0, 0)), spectrum(part((0, 0))), part(shift)) == shift
+
+
+def test_likeness_is_the_correlation_of_what_both_show():
+    one, other = part((0, 0)), part((5, -9))
+    assert likeness_after(one, other, (5, -9)) == pytest.approx(1.0, abs=1e-6)
+    assert likeness_after(one, 250 - other, (5, -9)) == pytest.approx(-1.0, abs=1e-6)
+    assert abs(likeness_after(one, other, (0, 0))) < 0.2
+    assert likeness_after(one, np.zeros_like(other), (0, 0)) == -1.0
+    assert likeness_after(one, one, (0, 100)) == -1.0
+    assert likeness_after(one, one, (95, 0)) == -1.0
 
 
 def test_a_small_bright_planet_is_something_to_see():

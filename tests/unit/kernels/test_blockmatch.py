@@ -75,6 +75,7 @@ def test_whole_pixel_shifts_are_found_exactly(dtype, shift):
     assert np.abs(found[:, :2] - shift).max() < 0.1
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("shift", [(0.25, -0.4), (3.5, 2.7), (-5.1, 6.6)])
 def test_shifts_by_fractions_are_found_within_a_tenth_of_a_pixel(shift):
     image = smooth((100, 110))
@@ -121,6 +122,7 @@ def test_unrelated_noise_does_not_correlate(dtype):
     assert not (np.abs(found[:, 2]) > 0.1).any()
 
 
+@pytest.mark.usefixtures("kernels")
 @DTYPES
 @pytest.mark.parametrize("cell", [1, 2])
 def test_a_pattern_that_fits_at_many_places_is_not_found(dtype, cell):
@@ -129,6 +131,7 @@ def test_a_pattern_that_fits_at_many_places_is_not_found(dtype, cell):
     assert np.isnan(find(checks, checks, [(16, 16)], size=8, radius=3)).all()
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("shift", [(11, 0), (-11, 0), (0, 11), (0, -11)])
 def test_a_block_that_left_the_frame_is_not_found_where_it_was(shift):
     big = digitise(smooth((90, 90)))
@@ -153,12 +156,14 @@ def test_a_block_beyond_the_search_radius_is_not_found(shift):
     np.testing.assert_array_equal(np.rint(found[0, :2]), shift)
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("corner", [(0, 20), (20, 0), (46, 20), (20, 46)])
 def test_a_minimum_without_neighbours_inside_the_frame_is_not_taken(corner):
     image = digitise(smooth((70, 70)))
     assert np.isnan(find(image, image, [corner])).all()
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(("from_outside", "corner"), [((-14, 0), (3, 20)), ((0, 14), (20, 43))])
 def test_a_block_expected_outside_the_frame_is_found_inside_within_the_radius(from_outside, corner):
     image = digitise(smooth((70, 70)))
@@ -166,12 +171,31 @@ def test_a_block_expected_outside_the_frame_is_found_inside_within_the_radius(fr
     np.testing.assert_array_equal(np.rint(found[0, :2]), np.negative(from_outside))
 
 
+@pytest.mark.usefixtures("kernels")
 @DTYPES
 @pytest.mark.parametrize("level", [0, 100, "max"])
 def test_a_flat_block_is_not_recognised(dtype, level):
     value = np.iinfo(dtype).max if level == "max" else level
     flat = np.full((60, 60), value, dtype)
     assert not (find(flat, flat, [(18, 18)])[:, 2] > 0).any()
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_blocks_on_a_straight_edge_are_found_across_it_and_stay_within_the_radius(degrees):
+    y, x = np.indices((60, 60))
+    angle = np.deg2rad(degrees)
+    across = np.array([np.sin(angle), np.cos(angle)])
+
+    def frame(shift):
+        distance = (y - 30) * across[0] + (x - 30) * across[1] - shift
+        light = ndimage.gaussian_filter(np.clip(distance + 0.5, 0, 1), 1.5)
+        noise = np.random.default_rng(int(10 * shift)).normal(size=light.shape)
+        return digitise(np.clip(0.2 + 0.6 * light + 0.01 * noise, 0, 1))
+
+    (found,) = find(frame(0.0), frame(1.4), [(18, 18)])
+    assert found[:2] @ across == pytest.approx(1.4, abs=0.2)
+    assert np.abs(found[:2]).max() <= 9
 
 
 def test_no_blocks_give_no_matches():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skry_dask.align import align
-    from skry_dask.capture import import_capture, open_capture
+    from skry_dask.capture import as_zarr, import_capture, open_capture
     from skry_dask.options import (
         AlignOptions,
         Options,
@@ -37,6 +37,7 @@ __all__ = [
     "StackOptions",
     "TrackOptions",
     "align",
+    "as_zarr",
     "estimate_quality",
     "import_capture",
     "open_capture",
@@ -54,6 +55,7 @@ _HOMES = {
     "StackOptions": "options",
     "TrackOptions": "options",
     "align": "align",
+    "as_zarr": "capture",
     "estimate_quality": "quality",
     "import_capture": "capture",
     "open_capture": "capture",

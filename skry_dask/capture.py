@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import zarr
 
     from skry_dask.io.reader import CaptureInfo, VideoReader
-    from skry_dask.types import AnyArray
+    from skry_dask.types import AnyArray, IntArray
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ def open_capture(
     >>> import skry_dask as skry
     >>> capture = skry.open_capture("moon.ser")  # doctest: +SKIP
     """
-    group, attrs = _open_group(Path(path), Path(store) if store else None, progress)
-    capture = _dataset(group, attrs)
+    capture = _open(Path(path), Path(store) if store else None, progress)
     n_chunk = capture["frames"].encoding["preferred_chunks"]["frame"]
     return capture.assign(frames=capture["frames"].chunk({"frame": n_chunk}))
 
@@ -100,11 +99,11 @@ class SkryBackend(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
     ) -> xr.Dataset:
         """Open a capture; see `open_capture`."""
-        group, attrs = _open_group(Path(filename_or_obj), None, None)
+        capture = _open(Path(filename_or_obj), None, None)
         dropped = (
             [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
         )
-        return _dataset(group, attrs).drop_vars(dropped, errors="ignore")
+        return capture.drop_vars(dropped, errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Claim what only this engine reads."""
@@ -112,52 +111,132 @@ class SkryBackend(BackendEntrypoint):
 
 
 class _Frames(BackendArray):
-    """A zarr array as xarray indexes it."""
+    """Frames as xarray indexes them."""
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self.array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
+    def __init__(self, source: _Source) -> None:
+        self.source = source
+        self.shape = source.shape
+        self.dtype = source.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> AnyArray:
         return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self._read
+            key, self.shape, indexing.IndexingSupport.BASIC, self.source.__getitem__
         )
 
-    def _read(self, key: tuple[Any, ...]) -> AnyArray:
-        return np.asarray(self.array[key])
+
+class _Source(Protocol):
+    """What frames are read from: a zarr array, or a raw video."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any: ...
 
 
-def _dataset(group: zarr.Group, attrs: dict[str, Any]) -> xr.Dataset:
-    frames = array_of(group, "frames")
-    lazy = indexing.LazilyIndexedArray(_Frames(frames))
-    n_frames = (frames.shards or frames.chunks)[0]
-    variable = xr.Variable(
-        ("frame", "y", "x"), lazy, {"units": "grey level", "long_name": "raw frames"}
-    )
-    variable.encoding["preferred_chunks"] = {
-        "frame": n_frames, "y": frames.shape[1], "x": frames.shape[2]
-    }  # fmt: skip
-    coords: dict[str, Any] = {"frame": ("frame", np.asarray(array_of(group, "frame")[:]))}
-    if "time" in group:
-        coords["time"] = ("frame", np.asarray(array_of(group, "time")[:]).astype("datetime64[ns]"))
-    return xr.Dataset({"frames": variable}, coords, attrs)
+class _RawFrames:
+    """Frames of a raw video, read straight into the array that is returned.
+
+    Through the in-place zarr store, which `as_zarr` gives, 16 frames of 840 x 612 take 2.9 ms in
+    place of 1.3, and a single frame as long as its whole chunk.
+    """
+
+    def __init__(self, reader: RawReader) -> None:
+        info = reader.info
+        self.reader = reader
+        self.shape = (info.n_frames or 0, info.height, info.width)
+        self.dtype = np.dtype(info.dtype)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> AnyArray:
+        frames, *rest = key
+        if isinstance(frames, slice):
+            start, stop, step = frames.indices(self.shape[0])
+            return self.reader.read(start, max(start, stop))[(slice(None, None, step), *rest)]
+        number = int(frames)
+        return self.reader.read(number, number + 1)[(0, *rest)]
 
 
-def _open_group(
+def _open(
     path: Path, store: Path | None, progress: Callable[[int, int | None], None] | None
-) -> tuple[zarr.Group, dict[str, Any]]:
-    """Open the zarr group with a capture's frames, decoding them first where that is needed."""
+) -> xr.Dataset:
+    """Open a capture without chunks, decoding it first where that is needed."""
     if is_store(path):
         group = open_store(path)
-        return group, {**group.attrs.asdict(), "store": str(path)}
+        return _from_store(group, {**group.attrs.asdict(), "store": str(path)})
     reader = open_reader(path)
     if isinstance(reader, RawReader):
-        return in_place(reader), attributes(reader.info, path)
+        info = reader.info
+        numbers = np.arange(info.n_frames or 0)
+        attrs = attributes(info, path)
+        return _dataset(_RawFrames(reader), chunk_frames(info), numbers, info.time, attrs)
     place = store or sidecar(path)
     decode(reader, place, progress)
     group = open_store(place)
-    return group, {**group.attrs.asdict(), "source": str(path)}
+    return _from_store(group, {**group.attrs.asdict(), "source": str(path)})
+
+
+def _from_store(group: zarr.Group, attrs: dict[str, Any]) -> xr.Dataset:
+    frames = array_of(group, "frames")
+    time = np.asarray(array_of(group, "time")[:]) if "time" in group else None
+    n_chunk = (frames.shards or frames.chunks)[0]
+    return _dataset(frames, n_chunk, np.asarray(array_of(group, "frame")[:]), time, attrs)
+
+
+def _dataset(
+    source: _Source, n_chunk: int, numbers: IntArray, time: IntArray | None, attrs: dict[str, Any]
+) -> xr.Dataset:
+    variable = xr.Variable(
+        ("frame", "y", "x"),
+        indexing.LazilyIndexedArray(_Frames(source)),
+        {"units": "grey level", "long_name": "raw frames"},
+    )
+    _, height, width = source.shape
+    variable.encoding["preferred_chunks"] = {"frame": n_chunk, "y": height, "x": width}
+    coords: dict[str, Any] = {"frame": ("frame", numbers)}
+    if time is not None:
+        coords["time"] = ("frame", time.astype("datetime64[ns]"))
+    return xr.Dataset({"frames": variable}, coords, attrs)
+
+
+def as_zarr(
+    path: str | os.PathLike[str], *, store: str | os.PathLike[str] | None = None
+) -> zarr.Group:
+    """Open a capture as a read-only zarr group, for programs that know zarr and not us.
+
+    Parameters
+    ----------
+    path
+        A video or a store. Raw video is presented in place, without copying it.
+    store
+        Where the frames of a compressed video are kept; see `open_capture`.
+
+    Returns
+    -------
+    zarr.Group
+        With arrays ``frames`` (frame, y, x), ``frame`` and, where it is known, ``time``, int64 ns
+        since 1970 UTC.
+
+    Raises
+    ------
+    ReaderError
+        If the file cannot be read as a capture.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> frames = skry.as_zarr("moon.ser")["frames"]  # doctest: +SKIP
+    """
+    path = Path(path)
+    if is_store(path):
+        return open_store(path)
+    reader = open_reader(path)
+    if isinstance(reader, RawReader):
+        return in_place(reader)
+    place = Path(store) if store else sidecar(path)
+    decode(reader, place, None)
+    return open_store(place)
 
 
 def decode(

@@ -23,7 +23,6 @@ from skry_dask.store import (
     ResultStore,
     chunk_frames,
     digest_of,
-    in_place,
     is_store,
     open_store,
     write_frames,
@@ -54,7 +53,7 @@ def result() -> xr.Dataset:
 
 
 def test_a_raw_video_is_a_zarr_store_without_a_copy(moon_ser: Path, moon: xr.Dataset) -> None:
-    group = in_place(SerReader(moon_ser))
+    group = skry.as_zarr(moon_ser)
     frames = group["frames"]
     assert isinstance(frames, zarr.Array)
     np.testing.assert_array_equal(frames[:], moon["frames"].to_numpy())
@@ -65,7 +64,7 @@ def test_a_raw_video_is_a_zarr_store_without_a_copy(moon_ser: Path, moon: xr.Dat
 def test_a_raw_video_cannot_be_written_to(moon_ser: Path) -> None:
     before = moon_ser.read_bytes()
     with pytest.raises(ValueError, match=r"read.only"):
-        in_place(SerReader(moon_ser))["frames"][0] = 0
+        skry.as_zarr(moon_ser)["frames"][0] = 0
     assert moon_ser.read_bytes() == before
 
 
@@ -240,3 +239,18 @@ def test_16_bit_frames_keep_all_their_bits(tmp_path: Path) -> None:
     truth = skry.simulate("moon", options)
     write_capture(tmp_path / "a.ser", truth)
     np.testing.assert_array_equal(open_capture(tmp_path / "a.ser")["frames"], truth["frames"])
+
+
+def test_frames_of_a_raw_video_are_indexed_like_an_array(moon_ser: Path, moon: xr.Dataset) -> None:
+    expected = moon["frames"].to_numpy()
+    lazy = xr.open_dataset(moon_ser, engine="skry")["frames"]
+    for key in (3, -1, slice(5, 20, 3), slice(30, 2), slice(None), [7, 2, 30], slice(9, 1, -2)):
+        np.testing.assert_array_equal(lazy[key, 10:50, 7].to_numpy(), expected[key, 10:50, 7])
+
+
+def test_a_zarr_group_opens_again_in_another_process(moon_ser: Path, moon: xr.Dataset) -> None:
+    frames = pickle.loads(pickle.dumps(skry.as_zarr(moon_ser)["frames"]))
+    np.testing.assert_array_equal(frames[33:], moon["frames"].to_numpy()[33:])
+    time = skry.as_zarr(moon_ser)["time"]
+    assert isinstance(time, zarr.Array)
+    assert time.shape == (40,)

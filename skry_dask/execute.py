@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+CONNECT_SECONDS = 10
+"""How long to wait for a scheduler to answer."""
+
 POLL_SECONDS = 0.3
 """How often a cluster is asked how far it is."""
 
@@ -176,7 +179,7 @@ def _connect(address: str) -> Any:
             "pip install 'skry_dask[distributed]'"
         ) from error
     try:
-        return Client(address, timeout="10s")
+        return Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise OptionsError(

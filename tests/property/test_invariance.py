@@ -88,7 +88,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("n_frames", [8, 16])
+@pytest.mark.parametrize("n_frames", [8, 16, 64])
 def test_a_cluster_gives_the_same_bits(
     moon: xr.Dataset, expected: dict[str, xr.Dataset], n_frames: int
 ) -> None:

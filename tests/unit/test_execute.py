@@ -9,6 +9,7 @@ import dask
 import pytest
 
 import skry_dask as skry
+from skry_dask import execute
 from skry_dask.errors import OptionsError
 from skry_dask.execute import count_passes, resources
 from skry_dask.pipeline import Progress, run
@@ -55,10 +56,10 @@ def test_a_number_of_workers_below_1_is_refused(workers: int) -> None:
         pass
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line() -> None:
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(execute, "CONNECT_SECONDS", 1)
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(OptionsError, match=r"tcp://127\.0\.0\.1:1.*cannot be reached"),
         resources("tcp://127.0.0.1:1"),
     ):

@@ -80,7 +80,7 @@ def stack(
     scheduler
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads].
     workers
-        Number of threads [default: one per core].
+        Number of threads, without a scheduler [default: one per core].
     json_
         Print a summary as JSON, one line per input.
     """
@@ -94,9 +94,17 @@ def stack(
     if output and out_dir:
         raise OptionsError("--output and --out-dir contradict each other: give one of them")
     suffix = ".png" if output_format == "png16" else ".tif"
-    failed = False
+    targets: dict[Path, Path] = {}
     for path in inputs:
         target = output or (out_dir or Path()) / f"{path.stem}-stack{suffix}"
+        if target in targets:
+            raise OptionsError(
+                f"{targets[target]} and {path} would both be stacked into {target}: "
+                "stack them in two calls"
+            )
+        targets[target] = path
+    status = 0
+    for target, path in targets.items():
         try:
             with _bars() as report:
                 result = run(
@@ -109,15 +117,13 @@ def stack(
                     progress=report,
                     options=Options(align=align, quality=quality, track=track, stack=select),
                 )
-        except OptionsError:
-            raise
         except SkryError as error:
-            failed = True
+            status = max(status, 2 if isinstance(error, OptionsError) else 1)
             _say_error(error)
             continue
         summary = result.attrs["summary"]
         print(json.dumps(summary) if json_ else _in_words(summary))
-    return int(failed)
+    return status
 
 
 @app.command(name="import")

@@ -1,4 +1,4 @@
-"""Exceptions and warnings.
+"""Exceptions.
 
 A message is one line: what is wrong, where (file, frame), the value received, and the remedy. The
 command line prints it as it is.
@@ -23,7 +23,3 @@ class StoreError(SkryError):
 
 class AlignmentError(SkryError):
     """Too few frames could be aligned for the job to go on."""
-
-
-class SkryWarning(UserWarning):
-    """Something about the input is wrong, but the job can go on; the message says how."""

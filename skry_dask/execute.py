@@ -40,15 +40,20 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
     scheduler
         Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``.
     workers
-        Number of threads; by default one per core.
+        Number of threads where there is no cluster; by default one per core.
 
     Raises
     ------
     OptionsError
-        If the scheduler cannot be reached, or ``workers`` is less than 1.
+        If the scheduler cannot be reached, ``workers`` is less than 1, or both are given.
     """
     if workers is not None and workers < 1:
         raise OptionsError(f"workers is {workers}: it must be at least 1")
+    if workers is not None and scheduler is not None:
+        raise OptionsError(
+            f"workers {workers} and scheduler {scheduler} contradict each other: a cluster has its "
+            "own workers"
+        )
     if scheduler is None:
         yield Runner(_active_client(), workers)
         return

@@ -25,7 +25,7 @@ from skry_dask.options import Options, as_json
 from skry_dask.quality import estimate_quality
 from skry_dask.results import full_scale, region_of, why_inactive
 from skry_dask.stack import stack
-from skry_dask.store import ResultStore, digest_of, is_store
+from skry_dask.store import ResultStore, digest_of, is_group, is_store
 from skry_dask.track import track
 
 if TYPE_CHECKING:
@@ -256,14 +256,18 @@ def _place_of_results(
     path: Path, output: Path | None, store: Path | None, summary: Summary
 ) -> Path:
     """Choose the store: the user's, the input itself, beside the input, or beside the output."""
-    if store is None and is_store(path):
-        store = path
     if store is None:
-        store = sidecar(path)
+        store = path if is_store(path) else sidecar(path)
         folder = store.absolute().parent
         if folder.is_dir() and not can_write_in(store if store.exists() else folder):
             store = (output or Path.cwd() / "x").absolute().parent / store.name
             summary.notes.append(f"{folder} is read-only: results are kept in {store}")
+    elif store.exists() and not is_group(store):
+        raise StoreError(f"{store} exists and is not a store: give another place with --store")
+    elif not store.absolute().parent.is_dir():
+        raise StoreError(f"{store}: there is no folder {store.absolute().parent}: create it first")
+    if output is not None and output.resolve().is_relative_to(store.resolve()):
+        raise StoreError(f"{output} lies in the store {store}: give another name with -o")
     summary.store = str(store)
     return store
 

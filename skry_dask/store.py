@@ -14,8 +14,10 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from skry_dask.io.reader import CaptureInfo, DecodedFrame, RawReader
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Version of the layout described above."""
@@ -157,9 +161,9 @@ def in_place(reader: RawReader) -> zarr.Group:
 def _add_coordinates(group: zarr.Group, numbers: Any, time: Any) -> None:
     """Write the frames' numbers and, where known, times (int64 ns since 1970 UTC)."""
     known = {"frame": numbers} if time is None else {"frame": numbers, "time": time}
+    for name in {"frame", "time"} & set(group.array_keys()):
+        del group[name]  # of frames that were here before
     for name, values in known.items():
-        if name in group:
-            del group[name]
         array = group.create_array(
             name, data=np.asarray(values, np.int64), dimension_names=("frame",)
         )
@@ -209,8 +213,9 @@ def write_frames(
                     f"{' (' + problems[0] + ')' if problems else ''}: convert it to SER"
                 )
             _flush(path / temporary)
-            shutil.rmtree(path / "frames", ignore_errors=True)
-            (path / temporary).rename(path / "frames")
+            if _attributes(path).get("digest") == attrs.get("digest", ""):
+                return  # another process was as fast, and others may be reading its frames
+            _replace(path / temporary, path / "frames")
         finally:
             shutil.rmtree(path / temporary, ignore_errors=True)
         _add_coordinates(group, numbers, times)
@@ -303,6 +308,15 @@ def open_store(path: Path) -> zarr.Group:
         raise StoreError(
             f"{path} has schema {version}, this program knows {SCHEMA}: import the capture again"
         )
+    frames = array_of(group, "frames")
+    # To zarr a missing shard is a black one.
+    n_shards = -(-frames.shape[0] // (frames.shards or frames.chunks)[0])
+    missing = [i for i in range(n_shards) if not (path / f"frames/c/{i}/0/0").is_file()]
+    if missing:
+        raise StoreError(
+            f"{path} has lost {len(missing)} of its {n_shards} pieces of frames (frames/c/"
+            f"{missing[0]}/0/0): delete it and import the capture again"
+        )
     return group
 
 
@@ -320,9 +334,9 @@ def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
     return found
 
 
-def decoded_for(path: Path, source: str) -> bool:
-    """Tell whether a store holds the frames of the source with this fingerprint."""
-    return is_store(path) and open_store(path).attrs.get("digest") == source
+def is_group(path: Path) -> bool:
+    """Tell whether a path is a zarr group: a store with frames, with results, or with both."""
+    return (path / "zarr.json").is_file()
 
 
 # --- phase results ---------------------------------------------------------------------------
@@ -345,16 +359,12 @@ class ResultStore:
         place = self.path / phase / digest
         if not _is_complete(place):
             return None
-        group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
-        variables = {
-            name: xr.Variable(_dims(array), array[...], dict(array.attrs))
-            for name, array in group.arrays()
-        }
-        attrs = group.attrs.asdict()
-        del attrs[COMPLETE]
-        coords = attrs.pop(COORDS)
-        result = xr.Dataset(variables, attrs=attrs).set_coords(coords)
-        return result.assign_coords(axis=AXIS) if "axis" in result.dims else result
+        try:
+            return _read_result(place)
+        except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
+            log.warning("%s is damaged (%s): computing it again", place, error)
+            shutil.rmtree(place, ignore_errors=True)
+            return None
 
     def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
         """Write a result; whoever looks meanwhile finds none or the whole.
@@ -379,6 +389,19 @@ class ResultStore:
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _read_result(place: Path) -> xr.Dataset:
+    group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
+    variables = {
+        name: xr.Variable(_dims(array), array[...], dict(array.attrs))
+        for name, array in group.arrays()
+    }
+    attrs = group.attrs.asdict()
+    del attrs[COMPLETE]
+    coords = attrs.pop(COORDS)
+    result = xr.Dataset(variables, attrs=attrs).set_coords(coords)
+    return result.assign_coords(axis=AXIS) if "axis" in result.dims else result
+
+
 def _dims(array: zarr.Array[Any]) -> tuple[Any, ...]:
     return getattr(array.metadata, "dimension_names", None) or ()
 
@@ -400,6 +423,15 @@ def _write_result(place: Path, result: xr.Dataset) -> None:
     group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
 
 
+def _replace(temporary: Path, place: Path) -> None:
+    """Put a folder in place of another, of which there is always one or the other."""
+    aside = place.with_name(f"{place.name}{PARTIAL}{uuid.uuid4().hex}")
+    if place.exists():
+        place.rename(aside)
+    temporary.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def _rename_new(temporary: Path, place: Path) -> None:
     """Rename a folder to its final name, in place of an incomplete one if there is one."""
     if place.exists() and not _is_complete(place):
@@ -416,7 +448,7 @@ def _sweep(folder: Path) -> None:
     """Remove what an interrupted run of more than a day ago left behind."""
     for leftover in folder.glob(f"*{PARTIAL}*"):
         with contextlib.suppress(OSError):
-            if leftover.stat().st_mtime < folder.stat().st_mtime - 86400:
+            if leftover.stat().st_mtime < time.time() - 86400:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -212,3 +212,45 @@ def test_bad_frames_are_left_out_and_told(moon_file: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "38 of 40 frames" in done.stdout
     assert "1 nothing to see, 1 not recognised" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--store", "taken.txt"), ["taken.txt", "not a store"]),
+        (("--store", "no/such.skry"), ["no", "create it"]),
+    ],
+)
+def test_a_store_that_cannot_be_is_told_before_anything_runs(
+    moon_ser: Path, tmp_path: Path, flags: tuple[str, ...], words: list[str]
+) -> None:
+    (tmp_path / "taken.txt").write_text("dear diary")
+    assert_one_line(stack(moon_ser, tmp_path, *flags), *words)
+    assert (tmp_path / "taken.txt").read_text() == "dear diary"
+
+
+def test_an_image_is_not_written_into_the_store(moon_ser: Path, tmp_path: Path) -> None:
+    skry.run(moon_ser)
+    before = (tmp_path / "moon.skry" / "zarr.json").read_bytes()
+    flags = ("--output-format", "tiff16")
+    done = stack(moon_ser, tmp_path, *flags, output="moon.skry/zarr.json")
+    assert_one_line(done, "lies in the store")
+    assert (tmp_path / "moon.skry" / "zarr.json").read_bytes() == before
+
+
+def test_a_read_only_store_is_read_and_results_go_beside_the_output(
+    moon_ser: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.skry"
+    skry.import_capture(moon_ser, kept)
+    out = tmp_path / "out"
+    out.mkdir()
+    kept.chmod(0o555)
+    try:
+        done = stack(kept, out)
+        assert done.returncode == 0, done.stderr
+        assert "read-only" in done.stdout
+        assert (out / "kept.skry" / "stack").is_dir()
+        assert not (kept / "align").exists()
+    finally:
+        kept.chmod(0o755)

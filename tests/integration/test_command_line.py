@@ -121,6 +121,23 @@ def test_several_inputs_are_several_jobs_and_one_failure_does_not_stop_the_rest(
     assert [p.name for p in out.iterdir()] == ["moon-stack.tif"]
 
 
+def test_two_inputs_are_not_stacked_into_one_image(moon_ser: Path, tmp_path: Path) -> None:
+    done = run_skry("stack", moon_ser, tmp_path / "other" / "moon.avi", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "moon-stack.tif" in done.stderr
+    assert not list(tmp_path.glob("*.tif"))
+
+
+def test_an_option_that_one_capture_cannot_have_does_not_stop_the_rest(
+    moon_ser: Path, tmp_path: Path
+) -> None:
+    run_skry("simulate", "moon", "-o", "short.ser", "--frames", 5, cwd=tmp_path)
+    done = run_skry("stack", "short.ser", moon_ser, "--reference", 30, "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "reference is 30" in done.stderr
+    assert json.loads(done.stdout)["input"] == str(moon_ser)
+
+
 def test_import_makes_a_store_that_stacks_to_the_same_bits(moon_ser: Path, tmp_path: Path) -> None:
     done = run_skry("import", moon_ser, "kept.skry", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -56,6 +56,11 @@ def test_a_number_of_workers_below_1_is_refused(workers: int) -> None:
         pass
 
 
+def test_workers_of_a_cluster_are_its_own() -> None:
+    with pytest.raises(OptionsError, match="contradict"), resources("tcp://127.0.0.1:1", 2):
+        pass
+
+
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(execute, "CONNECT_SECONDS", 1)

@@ -254,3 +254,45 @@ def test_a_zarr_group_opens_again_in_another_process(moon_ser: Path, moon: xr.Da
     time = skry.as_zarr(moon_ser)["time"]
     assert isinstance(time, zarr.Array)
     assert time.shape == (40,)
+
+
+def test_frames_of_another_capture_are_never_replaced(moon_ser: Path, tmp_path: Path) -> None:
+    import_capture(moon_ser, tmp_path / "kept.skry")
+    other = tmp_path / "other.ser"
+    write_capture(other, skry.simulate("moon", skry.SimulateOptions(frames=3, height=40, width=50)))
+    with pytest.raises(StoreError, match=r"kept\.skry holds another capture .*moon\.ser"):
+        import_capture(other, tmp_path / "kept.skry")
+    assert open_capture(tmp_path / "kept.skry").sizes["frame"] == 40
+
+
+def test_a_changed_capture_replaces_its_own_frames(moon_ser: Path, tmp_path: Path) -> None:
+    import_capture(moon_ser, tmp_path / "kept.skry")
+    moon_ser.write_bytes(moon_ser.read_bytes()[: 178 + 180 * 240 * 30])
+    assert import_capture(moon_ser, tmp_path / "kept.skry").sizes["frame"] == 30
+    assert not list((tmp_path / "kept.skry").glob("*partial*"))
+
+
+def test_frames_can_join_results_in_a_store(moon_ser: Path, tmp_path: Path) -> None:
+    ResultStore(tmp_path / "moon.skry").save("align", "abc", result())
+    with pytest.raises(ReaderError, match="holds results, no frames"):
+        open_capture(tmp_path / "moon.skry")
+    import_capture(moon_ser, tmp_path / "moon.skry")
+    assert ResultStore(tmp_path / "moon.skry").find("align", "abc") is not None
+
+
+def test_a_store_that_lost_frames_is_not_taken_for_black(moon_ser: Path, tmp_path: Path) -> None:
+    import_capture(moon_ser, tmp_path / "kept.skry")
+    (tmp_path / "kept.skry" / "frames" / "c" / "0" / "0" / "0").unlink()
+    with pytest.raises(StoreError, match="has lost 1 of its 1 pieces of frames"):
+        open_capture(tmp_path / "kept.skry")
+
+
+def test_a_damaged_result_counts_as_none(tmp_path: Path) -> None:
+    kept = ResultStore(tmp_path / "a.skry")
+    kept.save("align", "abc", result())
+    for chunk in (tmp_path / "a.skry" / "align" / "abc" / "offset" / "c").rglob("*"):
+        if chunk.is_file():
+            chunk.write_bytes(chunk.read_bytes()[:5])
+    assert kept.find("align", "abc") is None
+    kept.save("align", "abc", result())
+    xr.testing.assert_identical(kept.find("align", "abc"), result())

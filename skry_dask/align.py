@@ -133,8 +133,8 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     ]
     chained = dask.delayed(aligner.chain)(reference, placements)
     bridges = [dask.delayed(aligner.bridge)(chained, i, key) for i, key in enumerate(keys)]
-    places = np.arange(len(frames))
-    nearest = np.abs(places[:, None] - numbers[None, :]).argmin(axis=1)
+    halfway = (numbers[:-1] + numbers[1:]) / 2
+    nearest = np.searchsorted(halfway, np.arange(len(frames)))
     records = map_frames(
         aligner.align_chunk, frames, nearest, shared=[template, dask.delayed(bridges)], dtype=RECORD
     )

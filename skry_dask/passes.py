@@ -64,14 +64,23 @@ class FrameChunk:
 def frame_chunks(frames: da.Array) -> list[FrameChunk]:
     """Split frames (frame, y, x), chunked along ``frame`` only, into recipes of their chunks."""
     (optimized,) = dask.optimize(frames)
-    graph = dict(optimized.__dask_graph__())
     keys = [(optimized.name, i, 0, 0) for i in range(frames.numblocks[0])]
-    return [FrameChunk(cull(graph, [key])[0], key) for key in keys]
+    return _recipes(dict(optimized.__dask_graph__()), keys)
 
 
 def single_frames(frames: da.Array, indices: IntArray) -> list[FrameChunk]:
     """Recipes of single frames (1, y, x)."""
-    return [frame_chunks(frames[i : i + 1])[0] for i in indices]
+    # Optimised together, for what leads to them is the same, but each from a slice of its own:
+    # so a slice reaches the reading, which then reads one frame and not its whole chunk.
+    optimized = dask.optimize(*(frames[i : i + 1] for i in indices))
+    graph: dict[Any, Any] = {}
+    for shared in {id(one.__dask_graph__()): one.__dask_graph__() for one in optimized}.values():
+        graph |= shared
+    return _recipes(graph, [(one.name, 0, 0, 0) for one in optimized])
+
+
+def _recipes(graph: dict[Any, Any], keys: list[Any]) -> list[FrameChunk]:
+    return [FrameChunk(cull(graph, [key])[0], key) for key in keys]
 
 
 def map_frames(

@@ -34,7 +34,7 @@ def test_a_job_reports_each_phase_to_its_end(moon_ser: Path) -> None:
     run(moon_ser, progress=events.append)
     last = {event.phase: event for event in events}
     assert list(last) == ["align", "quality", "track", "stack"]
-    assert all(event.done == event.total for event in last.values())
+    assert all(event.done == event.total > 0 for event in last.values())
 
 
 def test_the_scheduler_that_dask_is_configured_for_is_respected(moon: xr.Dataset) -> None:
@@ -96,7 +96,7 @@ def test_a_job_on_a_cluster_reports_progress_and_gives_the_same_bits(moon_ser: P
         )
     assert here["stack"].to_numpy().tobytes() == there["stack"].to_numpy().tobytes()
     last = {event.phase: event for event in events}
-    assert all(event.done == event.total for event in last.values())
+    assert all(event.done == event.total > 0 for event in last.values())
     assert list(last) == ["align", "quality", "track", "stack"]
 
 

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames: TypeAlias = NDArray[np.unsignedinteger[Any]]
-"""uint8 or uint16: raw frames (frame, y, x), or one frame (y, x), with all bits of the camera."""
+"""uint8 or uint16: raw frames (frame, y, x), or one frame (y, x), with all bits of the camera.
+
+Colour frames have a last dim ``channel``: red, green, blue."""
 
 AXIS: NDArray[np.str_] = np.array(["y", "x"])
 """Labels of the dim ``axis``: vectors are (y, x)."""

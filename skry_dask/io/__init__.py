@@ -58,7 +58,7 @@ def open_reader(path: str | os.PathLike[str]) -> RawReader | VideoReader:
     >>> reader.info.n_frames, reader.info.problems  # doctest: +SKIP
     (120, ())
     """
-    from skry_dask.io.avi import AviReader, is_uncompressed_mono
+    from skry_dask.io.avi import AviReader, is_uncompressed
     from skry_dask.io.riff import is_avi, read_avi_header
     from skry_dask.io.ser import SerReader
     from skry_dask.io.ser_header import HEADER_BYTES, is_ser
@@ -68,7 +68,7 @@ def open_reader(path: str | os.PathLike[str]) -> RawReader | VideoReader:
     size = _size(path)
     with reading(path) as file:
         head = file.read(HEADER_BYTES)
-        if is_avi(head) and is_uncompressed_mono(read_avi_header(file, size, path)):
+        if is_avi(head) and is_uncompressed(read_avi_header(file, size, path)):
             return AviReader(path)
     if is_ser(head, size):
         return SerReader(path)

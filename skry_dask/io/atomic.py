@@ -100,7 +100,7 @@ def checked_frames(
     frames: Iterable[AnyArray],
     *,
     n_frames: int,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dtype: str,
 ) -> Iterator[AnyArray]:
     """Pass frames on, and refuse the first that does not fit what the header says.
@@ -110,17 +110,17 @@ def checked_frames(
     path
         The file they go to, for the message.
     frames
-        Arrays (y, x).
+        Arrays (y, x) or (y, x, channel).
     n_frames
         How many there must be.
     shape
-        Height and width of each, px.
+        Of each: height and width, px, and channels if it has several.
     dtype
         ``"uint8"`` or ``"uint16"``.
 
     Yields
     ------
-    C-contiguous array (y, x) of `dtype`.
+    C-contiguous array of this shape and `dtype`.
 
     Raises
     ------

@@ -41,7 +41,7 @@ _PLANES = (b"Y800", b"Y8  ", b"Y8\0\0", b"GREY")
 MAX_BYTES = 1_900_000_000
 
 
-def is_uncompressed_mono(header: AviHeader) -> bool:
+def is_uncompressed(header: AviHeader) -> bool:
     """Say whether `AviReader` reads a video stream; if not, it takes a decoder.
 
     Parameters
@@ -69,10 +69,12 @@ class AviReader:
     """
 
     path: Path
+    files: tuple[Path, ...]
     info: CaptureInfo
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self.files = (self.path,)
         problems: list[str] = []
         with reading(self.path) as file:
             size = file.seek(0, 2)
@@ -137,7 +139,7 @@ class AviReader:
                 f"right file"
             )
         header = read_avi_header(file, size, self.path)
-        if not is_uncompressed_mono(header):
+        if not is_uncompressed(header):
             raise ReaderError(
                 f"{self.path} is not uncompressed 8-bit mono AVI: its video is {header.fourcc!r} "
                 f"with {header.bits} bits; open it with open_reader()"

@@ -35,6 +35,15 @@ class CaptureInfo:
         ``"uint8"`` or ``"uint16"``.
     bits
         Depth stated by the file: the full scale of a sample is ``2**bits - 1``.
+    channels
+        1, or 3: red, green, blue.
+    cfa
+        Colour filter array of raw colour: the colours of the first two pixels of the first row,
+        then of the second (``"RGGB"``, ``"GRBG"``, ``"GBRG"``, ``"BGGR"``); None for everything
+        else. Such frames have one channel.
+    number
+        int64 (frame), increasing: number of each frame in the file, counted from 0, where some
+        were dropped; None where they are 0 to ``n_frames - 1``.
     time
         int64 (frame), ns since 1970-01-01 UTC, or None where the file has no usable times.
     attrs
@@ -49,33 +58,50 @@ class CaptureInfo:
     width: int
     dtype: str
     bits: int
+    channels: int = 1
+    cfa: str | None = None
+    number: IntArray | None = None
     time: IntArray | None = None
     attrs: dict[str, str | int | float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame: (y, x), or (y, x, channel) with three channels."""
+        return (self.height, self.width, *((self.channels,) if self.channels > 1 else ()))
+
 
 @runtime_checkable
 class RawReader(Protocol):
-    """Frames at fixed places in a file, read in any order without copying the file."""
+    """Frames at fixed places in a file, read in any order without copying the file.
+
+    `path` names the capture, `files` are what it consists of.
+    """
 
     path: Path
+    files: tuple[Path, ...]
     info: CaptureInfo
 
     def read(self, start: int, stop: int) -> Frames:
-        """Read frames ``start`` to ``stop - 1``.
+        """Read frames ``start`` to ``stop - 1``, counted without those that were dropped.
 
         Returns
         -------
-        uint8 or uint16 (frame, y, x), native byte order, C-contiguous, newly allocated.
+        uint8 or uint16 (frame, y, x) or (frame, y, x, channel), native byte order, C-contiguous,
+        newly allocated.
         """
         ...
 
 
 @runtime_checkable
 class VideoReader(Protocol):
-    """Frames that must be decoded in sequence."""
+    """Frames that must be decoded in sequence.
+
+    `path` names the capture, `files` are what it consists of.
+    """
 
     path: Path
+    files: tuple[Path, ...]
     info: CaptureInfo
 
     def decode(self) -> Iterator[DecodedFrame]:
@@ -92,7 +118,7 @@ class DecodedFrame:
     number
         Frame number in the file, counted from 0; frames that cannot be decoded use up a number.
     image
-        uint8 or uint16 (y, x), or None when this frame could not be decoded.
+        uint8 or uint16 (y, x) or (y, x, channel), or None when this frame could not be decoded.
     time
         ns since the beginning of the video, or None.
     problem

@@ -61,6 +61,7 @@ class SerReader:
     """
 
     path: Path
+    files: tuple[Path, ...]
     info: CaptureInfo
 
     def __init__(
@@ -70,6 +71,7 @@ class SerReader:
         byte_order: Literal["little", "big"] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.files = (self.path,)
         problems: list[str] = []
         with reading(self.path) as file:
             size = file.seek(0, 2)

@@ -54,10 +54,12 @@ class PyAvReader:
     """
 
     path: Path
+    files: tuple[Path, ...]
     info: CaptureInfo
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self.files = (self.path,)
         with _opened(self.path) as (container, stream):
             frame = next((f for f in _frames(container, stream) if not isinstance(f, str)), None)
             if frame is None:

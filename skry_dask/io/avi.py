@@ -1,12 +1,8 @@
-"""Uncompressed 8-bit mono AVI, read in place.
+"""Uncompressed AVI, read in place.
 
 Such files are exact, and any frame is found at once, so they get a reader of their own; every AVI
-with a codec goes to `skry_dask.io.video`. Two layouts are in use: a DIB (Microsoft's bitmap: a
-palette, bottom row first unless the height is negative, rows padded to 4 bytes), and a plane of
-grey values named Y800, Y8 or GREY (top row first, padded or not).
-
-FFmpeg converts a palette's greys through YUV, which is wrong by up to 1; here the palette is looked
-up, so the values are exact.
+with a codec goes to `skry_dask.io.video`. `avi_layout` knows how a frame lies in its chunk, `riff`
+finds the chunks.
 """
 
 from __future__ import annotations
@@ -19,8 +15,8 @@ import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
-from skry_dask.io.files import check_range, fill, reading
-from skry_dask.io.grey import look_up
+from skry_dask.io.avi_layout import Layout, is_uncompressed, layout_of
+from skry_dask.io.files import check_range, reading
 from skry_dask.io.reader import CaptureInfo
 from skry_dask.io.riff import AviHeader, find_frames, is_avi, read_avi_header
 
@@ -30,32 +26,19 @@ if TYPE_CHECKING:
     from io import FileIO
     from typing import BinaryIO
 
-    from numpy.typing import NDArray
-
     from skry_dask.types import AnyArray, Frames, IntArray
 
-_BITMAPS = (b"\0\0\0\0", b"DIB ", b"RAW ")
-_PLANES = (b"Y800", b"Y8  ", b"Y8\0\0", b"GREY")
+__all__ = ["AviReader", "is_uncompressed", "write_avi"]
 
 # Lengths within an AVI 1.0 file have 32 bits, and many programs take them for signed.
 MAX_BYTES = 1_900_000_000
 
 
-def is_uncompressed(header: AviHeader) -> bool:
-    """Say whether `AviReader` reads a video stream; if not, it takes a decoder.
-
-    Parameters
-    ----------
-    header
-        What `read_avi_header` found.
-    """
-    if header.compression in _PLANES:
-        return True
-    return header.compression in _BITMAPS and header.bits == 8
-
-
 class AviReader:
-    """Uncompressed 8-bit mono AVI, any number of frames in any order.
+    """Uncompressed AVI, mono of 8 or 16 bits or RGB; any number of frames in any order.
+
+    Frames that were dropped while recording and frames that are incomplete are left out; the others
+    keep their numbers in the file, ``info.number``.
 
     Parameters
     ----------
@@ -65,7 +48,7 @@ class AviReader:
     Raises
     ------
     ReaderError
-        Not such a file, a colour palette, or no complete frame in it.
+        Not such a file, or no complete frame in it.
     """
 
     path: Path
@@ -79,24 +62,20 @@ class AviReader:
         with reading(self.path) as file:
             size = file.seek(0, 2)
             header = self._header(file, size)
-            self._shape = (abs(header.height), header.width)
-            is_bitmap = header.compression in _BITMAPS
-            self._bottom_up = is_bitmap and header.height > 0
-            self._palette = self._grey_palette(header, problems) if is_bitmap else None
-            self._starts, self._stride = self._frames(file, size, header, problems)
-        if self._palette is not None and (self._palette == np.arange(256)).all():
-            self._palette = None
-        attrs: dict[str, str | int | float] = {"codec": header.fourcc.strip(" \0")}
-        if header.fps is not None:
-            attrs["fps"] = header.fps
+            self._layout, self._starts, numbers = self._find(file, size, header, problems)
+        layout = self._layout
+        codec = layout.name if layout.name != "DIB" else header.fourcc.strip(" \0")
         self.info = CaptureInfo(
-            format="AVI DIB" if is_bitmap else f"AVI {attrs['codec']}",
+            format=f"AVI {layout.name}",
             n_frames=len(self._starts),
-            height=self._shape[0],
-            width=self._shape[1],
-            dtype="uint8",
-            bits=8,
-            attrs=attrs,
+            height=layout.height,
+            width=layout.width,
+            dtype=layout.dtype.name,
+            bits=8 * layout.dtype.itemsize,
+            channels=layout.channels,
+            # Frames missing at the end change no number.
+            number=numbers if numbers[-1] >= len(numbers) else None,
+            attrs={"codec": codec} | ({} if header.fps is None else {"fps": header.fps}),
             problems=tuple(problems),
         )
 
@@ -106,11 +85,12 @@ class AviReader:
         Parameters
         ----------
         start, stop
-            Frame numbers, counted from 0; dropped frames have none.
+            Frame numbers, counted from 0; frames that are left out have none.
 
         Returns
         -------
-        uint8 (frame, y, x), grey values in [0, 255].
+        uint8 or uint16 (frame, y, x), or uint8 (frame, y, x, channel) with channels red, green and
+        blue; full range, top row first, native byte order.
 
         Raises
         ------
@@ -118,16 +98,9 @@ class AviReader:
             The file does not have these frames, or cannot be read.
         """
         check_range(self.path, start, stop, len(self._starts))
-        height, width = self._shape
-        frames = np.empty((stop - start, height, width), np.uint8)
-        direct = self._stride == width and not self._bottom_up and self._palette is None
-        padded = np.empty((0 if direct else height, self._stride), np.uint8)
+        frames = np.empty((stop - start, *self.info.frame_shape), self._layout.dtype)
         with reading(self.path) as file:
-            for frame, place in zip(frames, self._starts[start:stop].tolist(), strict=True):
-                fill(file, place, frame if direct else padded)
-                if not direct:
-                    rows = padded[::-1, :width] if self._bottom_up else padded[:, :width]
-                    frame[...] = rows if self._palette is None else look_up(self._palette, rows)
+            self._layout.read(file, self._starts[start:stop], frames)
         return frames
 
     def _header(self, file: FileIO, size: int) -> AviHeader:
@@ -141,8 +114,8 @@ class AviReader:
         header = read_avi_header(file, size, self.path)
         if not is_uncompressed(header):
             raise ReaderError(
-                f"{self.path} is not uncompressed 8-bit mono AVI: its video is {header.fourcc!r} "
-                f"with {header.bits} bits; open it with open_reader()"
+                f"{self.path} is no uncompressed AVI that can be read in place: its video is "
+                f"{header.fourcc!r} with {header.bits} bits; open it with open_reader()"
             )
         if header.width < 1 or header.height == 0:
             raise ReaderError(
@@ -151,52 +124,32 @@ class AviReader:
             )
         return header
 
-    def _grey_palette(self, header: AviHeader, problems: list[str]) -> NDArray[np.uint8] | None:
-        """Return the grey value (256) of each index, or None where they are the same."""
-        colours = np.frombuffer(header.palette, np.uint8).reshape(-1, 4)[:, :3]
-        if not colours.size:
-            return None
-        if (colours != colours[:, :1]).any():
-            raise ReaderError(
-                f"{self.path} has a palette of colours: colour raw video is not supported yet; "
-                f"convert it to mono"
-            )
-        if not colours.any():
-            problems.append(
-                "The palette is black throughout; the stored values are taken as grey values."
-            )
-            return None
-        palette = np.arange(256, dtype=np.uint8)
-        palette[: len(colours)] = colours[:, 0]
-        return palette
-
-    def _frames(
+    def _find(
         self, file: FileIO, size: int, header: AviHeader, problems: list[str]
-    ) -> tuple[IntArray, int]:
-        """Find complete frames: int64 (frame) places in the file, and bytes from row to row."""
+    ) -> tuple[Layout, IntArray, IntArray]:
+        """Find complete frames.
+
+        Returns the layout, and int64 (frame) places in the file, bytes, and numbers in the file.
+        """
         starts, lengths, damaged = find_frames(file, size, header.stream)
-        height, width = self._shape
-        n_empty = int(np.count_nonzero(lengths == 0))
         full = lengths[lengths > 0]
-        padded = (width + 3) // 4 * 4
         # One file is either padded or not; a damaged chunk does not decide it.
-        usual = int(np.median(full)) if full.size else 0
-        stride = padded if usual >= padded * height else width
-        # Python's numbers, since a header can claim a frame of more than 2**63 bytes.
-        needed = stride * height
-        complete = (lengths >= min(needed, size + 1)) & (starts + min(needed, size + 1) <= size)
-        n_frames = int(np.count_nonzero(complete))
-        if not n_frames:
+        layout = layout_of(header, int(np.median(full)) if full.size else 0, problems)
+        # A header can claim a frame of more than 2**63 bytes.
+        needed = min(layout.chunk_bytes, size + 1)
+        numbers = np.flatnonzero((lengths >= needed) & (starts + needed <= size))
+        if not numbers.size:
             raise ReaderError(
-                f"{self.path} holds no complete frame of {width} x {height} px in {len(lengths)} "
-                f"video chunks; record or copy it again"
+                f"{self.path} holds no complete frame of {layout.width} x {layout.height} px in "
+                f"{len(lengths)} video chunks; record or copy it again"
             )
+        n_empty = len(lengths) - len(full)
         if n_empty:
             problems.append(
-                f"{n_empty} frames were dropped while recording (empty chunks); the frames "
-                f"after them move up."
+                f"{n_empty} frames were dropped while recording (empty chunks); the others keep "
+                f"their numbers."
             )
-        if n_broken := len(lengths) - n_empty - n_frames:
+        if n_broken := len(full) - len(numbers):
             problems.append(
                 f"{n_broken} frames are incomplete (a chunk too short, or the end of the file) "
                 f"and are left out."
@@ -210,7 +163,7 @@ class AviReader:
             problems.append(
                 f"The header claims {header.n_frames} frames; {len(lengths)} are there."
             )
-        return starts[complete], stride
+        return layout, starts[numbers], numbers
 
 
 def write_avi(

@@ -24,11 +24,13 @@ FILE_ID = b"LUCAM-RECORDER"
 _LAYOUT = struct.Struct("<14s7i40s40s40s2q")
 HEADER_BYTES = _LAYOUT.size
 
-MONO = 0
-COLOURS = {
-    8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR", 16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC",
-    100: "RGB", 101: "BGR",
-}  # fmt: skip
+# What the ColorID says a frame holds: one sample per pixel, behind nothing, behind a filter array
+# of red, green and blue or of cyan, magenta and yellow; or three samples per pixel in this order.
+MONO = {0: "mono"}
+BAYER = {8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR"}
+CMY = {16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC"}
+INTERLEAVED = {100: "RGB", 101: "BGR"}
+COLOURS = MONO | BAYER | CMY | INTERLEAVED
 
 # Times are counts of 100 ns since 0001-01-01.
 UNIX_EPOCH = 621_355_968_000_000_000
@@ -63,13 +65,18 @@ class SerHeader(NamedTuple):
         return _LAYOUT.pack(*self)
 
     @property
+    def channels(self) -> int:
+        """Samples per pixel: 1 or 3."""
+        return 3 if self.colour_id in INTERLEAVED else 1
+
+    @property
     def frame_bytes(self) -> int:
-        """Bytes of one mono frame."""
-        return self.width * self.height * (1 if self.bits <= 8 else 2)
+        """Bytes of one frame."""
+        return self.width * self.height * self.channels * (1 if self.bits <= 8 else 2)
 
     @property
     def plausible(self) -> bool:
-        """Whether this can be the geometry of a mono frame at all."""
+        """Whether this can be the geometry of a frame at all."""
         return self.width > 0 and self.height > 0 and 8 <= self.bits <= 16
 
 
@@ -91,7 +98,7 @@ def is_ser(head: bytes, size: int) -> bool:
     if len(head) < HEADER_BYTES:
         return False
     header = SerHeader.parse(head)
-    if not (header.plausible and header.n_frames > 0 and header.colour_id == MONO):
+    if not (header.plausible and header.n_frames > 0 and header.colour_id in COLOURS):
         return False
     end = HEADER_BYTES + header.n_frames * header.frame_bytes
     return size in (end, end + 8 * header.n_frames)

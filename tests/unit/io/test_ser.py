@@ -25,6 +25,9 @@ UNIX_EPOCH = 621_355_968_000_000_000
 RANDOM = np.random.default_rng(1)
 GREY8 = RANDOM.integers(0, 256, (5, 7, 11), np.uint8)
 Y, X = np.mgrid[:24, :32]
+RGB8 = RANDOM.integers(0, 256, (4, 6, 5, 3), np.uint8)
+BAYER = {8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR"}
+CMY = {16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC"}
 SMOOTH = (2000 + 1500 * np.sin(X / 9 + np.arange(3)[:, None, None]) * np.cos(Y / 7)).astype("u2")
 
 
@@ -41,7 +44,7 @@ def ser(
     utc: int = 0,
     stamps: list[int] | None = None,
 ) -> bytes:
-    n, height, width = frames.shape
+    n, height, width = frames.shape[:3]
     header = struct.pack(
         HEADER, file_id, 0, colour, flag, width, height, bits, n if count is None else count,
         *texts, local, utc,
@@ -94,6 +97,120 @@ def test_deeper_frames_keep_their_samples_and_their_stated_depth(path: Path, bit
     assert np.array_equal(read, frames)
 
 
+@pytest.mark.parametrize(("colour", "cfa"), BAYER.items())
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_raw_colour_is_one_channel_with_its_pattern(
+    path: Path, colour: int, cfa: str, bits: int
+) -> None:
+    frames = RANDOM.integers(0, 2**bits, (3, 6, 5)).astype("u1" if bits == 8 else "<u2")
+    reader = open_bytes(path, ser(frames, bits=bits, colour=colour))
+    info = reader.info
+    assert (info.cfa, info.channels, info.frame_shape, info.bits) == (cfa, 1, (6, 5), bits)
+    assert info.problems == ()
+    assert np.array_equal(reader.read(0, 3), frames)
+
+
+@pytest.mark.parametrize(("colour", "pattern"), CMY.items())
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colour_behind_cyan_magenta_and_yellow_is_mono_and_reported(
+    path: Path, colour: int, pattern: str, bits: int
+) -> None:
+    frames = GREY8 if bits == 8 else GREY8.astype("<u2") * 257
+    reader = open_bytes(path, ser(frames, bits=bits, colour=colour))
+    assert (reader.info.cfa, reader.info.channels) == (None, 1)
+    assert np.array_equal(reader.read(0, 5), frames)
+    assert f"ColorID is {colour} ({pattern})" in problem(reader)
+
+
+@pytest.mark.parametrize("colour", [100, 101])
+@pytest.mark.parametrize("bits", [8, 10, 16])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_colour_is_always_red_green_blue(path: Path, colour: int, bits: int, order: str) -> None:
+    frames = RANDOM.integers(0, 2**bits, (3, 6, 5, 3)).astype("u1" if bits == 8 else "u2")
+    stored = frames if colour == 100 else frames[..., ::-1]
+    if bits > 8:
+        stored = stored.astype("<u2" if order == "little" else ">u2")
+    stamps = [NOW + k for k in range(3)]
+    path.write_bytes(ser(stored, bits=bits, colour=colour, stamps=stamps))
+    reader = SerReader(path, byte_order=order)  # type: ignore[arg-type]
+    info = reader.info
+    assert (info.cfa, info.channels, info.frame_shape, info.bits) == (None, 3, (6, 5, 3), bits)
+    assert (info.n_frames, info.problems) == (3, ())
+    assert info.time is not None
+    for start, stop in ((0, 3), (1, 2), (2, 2)):
+        read = reader.read(start, stop)
+        assert np.array_equal(read, frames[start:stop])
+        assert read.dtype == info.dtype
+        assert read.dtype.isnative
+        assert read.flags.c_contiguous
+        assert read.flags.owndata or bits > 8
+
+
+def test_colour_of_many_pixels_is_put_into_order_throughout(path: Path) -> None:
+    frames = RANDOM.integers(0, 256, (2, 201, 203, 3), np.uint8)  # not a whole number of blocks
+    reader = open_bytes(path, ser(frames[..., ::-1], colour=101))
+    assert np.array_equal(reader.read(0, 2), frames)
+
+
+@pytest.mark.parametrize("colour", [100, 101])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_byte_order_of_colour_is_decided_sample_by_sample(
+    path: Path, colour: int, order: str
+) -> None:
+    # Channels far from each other: only samples of the same channel are alike.
+    frames = np.stack([SMOOTH, SMOOTH // 5, 60000 - SMOOTH], axis=-1).astype("u2")
+    stored = (frames if colour == 100 else frames[..., ::-1]).astype(f"{order}u2")
+    reader = open_bytes(path, ser(stored, bits=16, colour=colour, flag=1))
+    assert np.array_equal(reader.read(0, 3), frames)
+    assert {"<": "little-endian", ">": "big-endian"}[order] in problem(reader)
+
+
+@pytest.mark.parametrize("colour", [0, *BAYER, *CMY])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_byte_order_of_raw_colour_is_decided_by_pixels_of_the_same_colour(
+    path: Path, colour: int, order: str
+) -> None:
+    # Neighbours differ by far more than the swapped low bytes do: 0x0180 beside 0x8001 swaps to
+    # 0x8001 beside 0x0180. A raw mosaic without a flag (ColorID 0) has to be found as well.
+    mosaic = np.where((Y + X) % 2, 0x8001, 0x0180) + (X // 8) * 0x10
+    frames = np.stack([mosaic, mosaic + 1]).astype("u2")
+    reader = open_bytes(path, ser(frames.astype(f"{order}u2"), bits=16, colour=colour, flag=1))
+    assert np.array_equal(reader.read(0, 2), frames)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("colour", [0, 8, 100])
+def test_the_byte_order_of_the_narrowest_frames_is_decided_too(
+    path: Path, width: int, colour: int
+) -> None:
+    shape = (2, 9, width, 3) if colour == 100 else (2, 9, width)
+    frames = RANDOM.integers(600, 610, shape).astype("<u2")
+    reader = open_bytes(path, ser(frames, bits=16, colour=colour, flag=1))
+    assert np.array_equal(reader.read(0, 2), frames)
+    assert "little-endian" in problem(reader)
+
+
+@pytest.mark.parametrize(
+    ("bits", "shift", "used", "zeros"),
+    [(12, 0, 12, 0), (12, 4, 16, 4), (14, 2, 16, 2), (14, 0, 14, 0), (16, 0, 16, 0)],
+)
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_samples_stay_as_they_are_and_their_used_bits_are_told(
+    path: Path, bits: int, shift: int, used: int, zeros: int, order: str
+) -> None:
+    frames = (RANDOM.integers(0, 2**bits, (3, 20, 20)) << shift).astype("<u2")
+    path.write_bytes(ser(frames if order == "little" else frames.byteswap(), bits=16))
+    reader = SerReader(path, byte_order=order)  # type: ignore[arg-type]
+    assert reader.info.bits == 16
+    assert reader.info.attrs == {"used_bits": used, "trailing_zero_bits": zeros}
+    assert np.array_equal(reader.read(0, 3), frames)
+
+
+def test_nothing_is_told_of_the_bits_of_black_frames(path: Path) -> None:
+    reader = open_bytes(path, ser(np.zeros((2, 3, 4), "<u2"), bits=12))
+    assert (reader.info.attrs, reader.info.problems) == ({}, ())
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [12, 16])
 def test_the_byte_order_flag_1_is_decided_by_the_picture(path: Path, order: str, bits: int) -> None:
@@ -138,7 +255,7 @@ def test_the_byte_order_flag_means_nothing_with_8_bits(path: Path) -> None:
 def test_samples_above_the_stated_depth_are_reported(path: Path) -> None:
     reader = open_bytes(path, ser((SMOOTH << 4).astype("<u2"), bits=12))
     assert reader.info.bits == 12
-    assert "12 bits, but samples reach" in problem(reader)
+    assert "12 bits, but samples reach 16" in problem(reader)
 
 
 @pytest.mark.parametrize("cut", [1, 76, 77, 78, 153])
@@ -227,16 +344,41 @@ def test_another_file_identification_is_accepted_when_the_size_fits(path: Path) 
         open_bytes(path, ser(GREY8, file_id=b"JSOLEX-TRIMMED") + b"x")
 
 
+@pytest.mark.parametrize("colour", [8, 100, 101])
+@pytest.mark.parametrize("stamps", [None, [NOW, NOW + 1, NOW + 2, NOW + 3]])
+def test_another_file_identification_is_accepted_for_colour_too(
+    path: Path, colour: int, stamps: list[int] | None
+) -> None:
+    frames = RGB8[..., 0] if colour == 8 else RGB8
+    content = ser(frames, file_id=b"JSOLEX-TRIMMED", colour=colour, stamps=stamps)
+    reader = open_bytes(path, content)
+    expected = frames[..., ::-1] if colour == 101 else frames
+    assert np.array_equal(reader.read(0, 4), expected)
+    assert (reader.info.time is None) == (stamps is None)
+    assert "JSOLEX-TRIMMED" in problem(reader)
+    for colour_id in (7, 0 if colour != 8 else 100):  # unknown, or a geometry that does not fit
+        with pytest.raises(ReaderError, match="not a SER file"):
+            open_bytes(path, content[:18] + struct.pack("<i", colour_id) + content[22:])
+
+
+@pytest.mark.parametrize("cut", [1, 89, 90, 91, 200])
+def test_a_truncated_colour_file_gives_its_complete_frames(path: Path, cut: int) -> None:
+    reader = open_bytes(path, ser(RGB8, colour=100)[:-cut])
+    n_complete = 4 - -(-cut // 90)
+    assert np.array_equal(reader.read(0, n_complete), RGB8[:n_complete])
+    assert f"claims 4 frames; {n_complete} complete" in problem(reader)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"These are my notes of last night.", r"not a SER file: it begins with b'These are my n'"),
         (b"LUCAM-RECORDER", "ends within its header: 14 of 178"),
         (ser(GREY8)[:200], "holds no complete frame: it has 200 bytes, one frame needs 255"),
-        (ser(GREY8, colour=8), r"colour video \(ColorID 8, RGGB\).* not supported yet"),
-        (ser(GREY8, colour=100), r"colour video \(ColorID 100, RGB\)"),
-        (ser(GREY8, colour=19), r"colour video \(ColorID 19, MYYC\)"),
-        (ser(GREY8, colour=7), "unknown ColorID 7"),
+        (ser(GREY8, colour=7), "unknown ColorID 7; known are 0 mono, 8 RGGB, .*, 101 BGR"),
+        (ser(GREY8, colour=102), "unknown ColorID 102"),
+        (ser(GREY8, colour=-1), "unknown ColorID -1"),
+        (ser(RGB8[:1], colour=100)[:-1], "has 267 bytes, one frame needs 268"),
         (ser(GREY8, bits=0), "damaged header: .* 0 bits"),
         (ser(GREY8, bits=32), "damaged header: .* 32 bits"),
         (ser(np.zeros((1, 0, 4), "u1")), "damaged header: width 4, height 0"),
@@ -246,9 +388,7 @@ def test_another_file_identification_is_accepted_when_the_size_fits(path: Path) 
                      b"", b"", b"", 0, 0) + b"x", "holds no complete frame"),
     ],
 )  # fmt: skip
-def test_what_is_no_mono_ser_file_is_refused_in_one_line(
-    path: Path, content: bytes, words: str
-) -> None:
+def test_what_is_no_ser_file_is_refused_in_one_line(path: Path, content: bytes, words: str) -> None:
     with pytest.raises(ReaderError, match=words) as caught:
         open_bytes(path, content)
     assert str(path) in str(caught.value)
@@ -294,23 +434,33 @@ def test_reading_leaves_a_read_only_file_untouched(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_frames_beyond_4_gb_are_found(path: Path) -> None:
-    height, width, n = 4096, 4096, 300
-    frame_bytes = height * width
+@pytest.mark.parametrize(
+    ("colour", "bits", "shape", "n"),
+    [(0, 8, (4096, 4096), 300), (8, 16, (4096, 4096), 140), (101, 16, (3000, 4000, 3), 62)],
+)
+def test_frames_beyond_4_gb_are_found(
+    path: Path, colour: int, bits: int, shape: tuple[int, ...], n: int
+) -> None:
+    pixel_bytes = (1 if bits == 8 else 2) * (3 if colour == 101 else 1)
+    frame_bytes = shape[0] * shape[1] * pixel_bytes
+    header = struct.pack(
+        HEADER, b"LUCAM-RECORDER", 0, colour, 0, shape[1], shape[0], bits, n, b"", b"", b"", 0, 0
+    )
     with path.open("wb") as file:
-        file.write(
-            struct.pack(
-                HEADER, b"LUCAM-RECORDER", 0, 0, 0, width, height, 8, n, b"", b"", b"", 0, 0
-            )
-        )
-        file.seek(178 + (n - 1) * frame_bytes + 5)
+        file.write(header)
+        file.seek(178 + (n - 1) * frame_bytes + 5 * pixel_bytes)
         file.write(b"\x2a")
         file.truncate(178 + n * frame_bytes)  # sparse: holes take no space
+        file.seek(0, 2)
+        file.write(struct.pack(f"<{n}q", *range(NOW, NOW + n)))
     assert path.stat().st_size > 2**32
     reader = SerReader(path)
     assert reader.info.n_frames == n
+    assert reader.info.time is not None
+    assert reader.info.time[-1] - reader.info.time[0] == 100 * (n - 1)
     last = reader.read(n - 1, n)
-    assert last[0, 0, 5] == 42
+    assert last.shape == (1, *shape)
+    assert last[(0, 0, 5, 2)[: last.ndim]] == 42  # the first sample of a pixel is its blue
     assert np.count_nonzero(last) == 1
 
 
@@ -331,8 +481,27 @@ def test_what_is_written_has_the_layout_of_the_specification(path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("colour", "colour_id"), [("mono", 0), *((v, k) for k, v in BAYER.items()), ("RGB", 100)]
+)
+@pytest.mark.parametrize("bits", [8, 12])
+def test_colour_is_written_as_the_specification_says(
+    path: Path, colour: str, colour_id: int, bits: int
+) -> None:
+    shape = (3, 6, 5, 3) if colour == "RGB" else (3, 6, 5)
+    frames = RANDOM.integers(0, 2**bits, shape).astype("u1" if bits == 8 else "<u2")
+    write_ser(path, frames, n_frames=3, height=6, width=5, bits=bits, colour=colour)
+    assert path.read_bytes() == ser(frames, bits=bits, colour=colour_id)
+    reader = SerReader(path)
+    assert np.array_equal(reader.read(0, 3), frames)
+    assert reader.info.cfa == (colour if len(colour) == 4 and colour != "mono" else None)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"colour": "rggb"}, "colour 'rggb'; give one of mono, RGGB, .*, RGB"),
+        ({"colour": "BGR"}, "colour 'BGR'"),
+        ({"colour": "RGB"}, r"give uint8 \(7, 11, 3\)"),
         ({"n_frames": 6}, "5 frames were given, n_frames is 6"),
         ({"n_frames": 4}, "more frames were given, n_frames is 4"),
         ({"height": 8}, r"frame 0 .* is uint8 \(7, 11\); give uint8 \(8, 11\)"),

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
+from skry_dask.io.colour import has_colour, to_rgb, unknown_matrix
 from skry_dask.io.files import reading
-from skry_dask.io.grey import is_limited_range, sample_dtype, to_grey
+from skry_dask.io.grey import is_limited_range, to_grey
+from skry_dask.io.mp4 import incredible_samples, is_mp4, lacks_index
 from skry_dask.io.reader import CaptureInfo, DecodedFrame
 from skry_dask.io.riff import is_avi, read_avi_header
+from skry_dask.io.samples import layout_of, sample_dtype
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from av import VideoFrame
+    from av import Packet, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -35,17 +38,29 @@ _CONTAINERS = (
     "avi,mov,matroska,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,ivf,dv,nut,gif,apng,h264,hevc,m4v,"
     "yuv4mpegpipe,rm,wtv,gxf"
 )
-_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 _REMEDY = "check that it is complete, or convert it to .ser or to uncompressed .avi"
+
+# A damaged header may claim frames of 30000 x 30000 px, for which FFmpeg would take gigabytes. 4K
+# is always believed, larger frames where the file is large, too.
+_BELIEVED_PX = 1 << 23
+_BYTES_PER_PX = 4
+
+# The colour that columns share lies between them in these, in the first of them in all others.
+_CENTRED = ("mjpeg", "mjpegb", "mpeg1video")
 
 
 class PyAvReader:
-    """A video that has to be decoded, as grey frames.
+    """A video that has to be decoded.
+
+    Frames of a colour video are red, green and blue in full range, as its flags say that they are
+    stored (matrix, range); others are grey, and raw colour (a colour filter array) stays raw.
 
     Parameters
     ----------
     path
         The file. The first frame is decoded to learn size and depth.
+    grey
+        Whether colour becomes grey, which is its luma.
 
     Raises
     ------
@@ -57,26 +72,34 @@ class PyAvReader:
     files: tuple[Path, ...]
     info: CaptureInfo
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, grey: bool = False) -> None:
         self.path = Path(path)
         self.files = (self.path,)
         with _opened(self.path) as (container, stream):
-            frame = next((f for f in _frames(container, stream) if not isinstance(f, str)), None)
+            # The decoder forgets what the header claims once it has refused it.
+            claimed = stream.codec_context.width, stream.codec_context.height
+            entries = _entries(container, stream)
+            frame = next((e.frame for e in entries if e.frame is not None), None)
             if frame is None:
-                raise ReaderError(
-                    f"not one frame of {self.path} can be decoded "
-                    f"({stream.codec_context.name} video); {_REMEDY}"
-                )
+                raise self._nothing(stream.codec_context.name, *claimed)
             dtype = sample_dtype(frame)
-            height, width = _upright(to_grey(frame, dtype), frame).shape
+            colour = has_colour(frame) and not grey
+            image, problem = _picture(frame, dtype, colour, stream.codec_context.name)
+            if image is None:
+                raise ReaderError(
+                    f"the first frame of {self.path} is of no use, {problem}; {_REMEDY}"
+                )
             self.info = CaptureInfo(
                 format=f"{stream.codec_context.name} video",
-                n_frames=stream.frames or None,
-                height=height,
-                width=width,
+                n_frames=stream.frames if stream.frames > 0 else None,
+                height=image.shape[0],
+                width=image.shape[1],
                 dtype=dtype,
                 bits=8 if dtype == "uint8" else 16,
+                channels=3 if colour else 1,
+                cfa=_cfa(frame),
                 attrs=_attrs(container, stream, frame),
+                problems=_problems(frame, colour),
             )
 
     def decode(self) -> Iterator[DecodedFrame]:
@@ -84,43 +107,56 @@ class PyAvReader:
 
         Yields
         ------
-        DecodedFrame; its image is uint8 or uint16 (y, x), full range, newly allocated, or None for
-        a frame that is damaged or has another size than the first.
+        DecodedFrame; its image is uint8 or uint16 (y, x) or (y, x, channel), full range, newly
+        allocated, or None for a frame that is damaged or has another size than the first. Of
+        frames that were dropped while recording only the first in a row is an entry.
 
         Raises
         ------
         ReaderError
             The file cannot be opened any more.
         """
-        first: int | None = None
+        shape = self.info.frame_shape
+        colour = self.info.channels > 1
         with _opened(self.path) as (container, stream):
-            for number, frame in enumerate(_frames(container, stream)):
-                if isinstance(frame, str):
-                    yield DecodedFrame(number, None, problem=f"Frame {number}: {frame}.")
+            codec = stream.codec_context.name
+            begin = _beginning(container, stream)
+            for number, frame, reason in _entries(container, stream):
+                if frame is None:
+                    yield DecodedFrame(number, None, problem=reason)
                     continue
-                time = None
-                if frame.pts is not None and frame.time_base is not None:
-                    first = frame.pts if first is None else first
-                    time = round((frame.pts - first) * frame.time_base * 1_000_000_000)
-                image, problem = self._image(frame)
-                yield DecodedFrame(
-                    number, image, time, None if problem is None else f"Frame {number}: {problem}."
-                )
+                time, pts = None, frame.pts if frame.pts is not None else frame.dts
+                if pts is not None and frame.time_base:
+                    begin = pts if begin is None else begin
+                    time = round((pts - begin) * frame.time_base * 1_000_000_000)
+                image, problem = _picture(frame, self.info.dtype, colour, codec)
+                if image is not None and image.shape != shape:
+                    problem = (
+                        f"its size is {image.shape[1]} x {image.shape[0]} px, that of the first "
+                        f"{shape[1]} x {shape[0]}"
+                    )
+                    image = None
+                yield DecodedFrame(number, image, time, problem)
 
-    def _image(self, frame: VideoFrame) -> tuple[Frames | None, str | None]:
-        """Return the picture, or why there is none."""
-        import av
-
-        try:
-            image = _upright(to_grey(frame, self.info.dtype), frame)
-        except av.FFmpegError as error:
-            return None, f"it cannot be converted to grey ({error.strerror})"
-        if image.shape != (self.info.height, self.info.width):
-            return None, (
-                f"its size is {image.shape[1]} x {image.shape[0]} px, that of the first "
-                f"{self.info.width} x {self.info.height}"
+    def _nothing(self, codec: str, width: int, height: int) -> ReaderError:
+        """Say why there is not one frame."""
+        size = self.path.stat().st_size
+        most = _most_pixels(size)
+        if not 0 < width * height <= most:
+            # FFmpeg may have replaced a size above the limit by 0 x 0.
+            return ReaderError(
+                f"{self.path} states a frame size of {width} x {height} px: none, or more than the "
+                f"{most} px that are believed of {size} bytes; its header is damaged, record or "
+                f"copy it again"
             )
-        return image, None
+        return ReaderError(
+            f"not one frame of {self.path} can be decoded ({codec} video); {_REMEDY}"
+        )
+
+
+def _most_pixels(size: int) -> int:
+    """Return how many pixels a frame of a file of so many bytes may have."""
+    return max(_BELIEVED_PX, size // _BYTES_PER_PX)
 
 
 @contextmanager
@@ -129,19 +165,36 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     import av
 
     with reading(path) as file:
-        head = file.read(14)
+        head, size = file.read(14), file.seek(0, 2)
+        claimed = incredible_samples(file, size) if is_mp4(head) else None
+    if claimed is not None:
+        raise ReaderError(
+            f"{path} claims {claimed} samples in {size} bytes, which is not believed: its index "
+            f"(moov) is damaged; copy it again"
+        )
+    limit = {"max_pixels": str(_most_pixels(size))}
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", **limit}
     try:
         # With "file:" a colon in a file's name does not make an address of it.
-        container = av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace")
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
+        if is_mp4(head) and _lacks_index(path):
+            raise ReaderError(
+                f"{path} has no index (moov), which a recorder of MP4 or MOV writes last: the "
+                f"recording or the copy was cut off after {size} bytes; copy it again, or have a "
+                f"program for repairing MP4 rebuild the index from a whole recording of that camera"
+            ) from error
         raise ReaderError(
             f"{path} is neither SER nor AVI nor another video that FFmpeg decodes: it begins with "
             f"{head!r}; check that it is the right file and complete"
         ) from error
     with container:
-        if not len(container.streams.video):
-            raise ReaderError(f"{path} holds no video, only sound or data; give a video")
-        stream = container.streams.video[0]
+        stream = container.streams.best("video")
+        if stream is None:
+            what = "only sound or data; give a video"
+            if not len(container.streams):
+                what = "or its header is damaged; copy it again"
+            raise ReaderError(f"{path} holds no video, {what}")
         if getattr(stream, "codec_context", None) is None:
             raise ReaderError(
                 f"{path} is compressed with {_codec_name(path)}, for which there is no decoder; "
@@ -149,7 +202,13 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             )
         # dask owns the cores. And with one thread a packet's error comes when it is its turn.
         stream.codec_context.thread_count = 1
-        yield container, stream
+        stream.codec_context.options = limit
+        yield container, cast("VideoStream", stream)
+
+
+def _lacks_index(path: Path) -> bool:
+    with reading(path) as file:
+        return lacks_index(file, file.seek(0, 2))
 
 
 def _codec_name(path: Path) -> str:
@@ -159,28 +218,84 @@ def _codec_name(path: Path) -> str:
         return f"the codec {read_avi_header(file, file.seek(0, 2), path).fourcc!r}"
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | str]:
-    """Decode everything; in place of a frame that cannot be decoded comes the reason."""
+class _Entry(NamedTuple):
+    """What stands at a place of a video: its number, and a frame or the reason why there is none.
+
+    A dropped frame's reason stands for all that follow it up to the next entry's number.
+    """
+
+    number: int
+    frame: VideoFrame | None
+    reason: str = ""
+
+
+def _entries(container: InputContainer, stream: VideoStream) -> Iterator[_Entry]:
+    """Decode everything."""
     import av
 
+    number, expected = 0, 0
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
-            yield f"the file cannot be read any further ({error.strerror})"
-            packet = None
+            yield _Entry(number, None, f"the file cannot be read any further ({error.strerror})")
+            packet, number = None, number + 1
+        if dropped := _n_dropped(container, packet, expected):
+            many = "" if dropped == 1 else f" and the {dropped - 1} after it"
+            yield _Entry(number, None, f"it{many} was dropped while recording (an empty chunk)")
+            number += dropped
+        if packet is not None and packet.dts is not None:
+            expected = packet.dts + 1
+        if packet is not None and packet.is_corrupt:
+            # Decoders make half a picture of half a packet, and say nothing.
+            yield _Entry(number, None, "it is not complete")
+            number += 1
+            continue
         try:
             decoded = stream.codec_context.decode(packet)
         except av.error.EOFError:
             return
         except av.FFmpegError as error:
-            decoded = []
-            yield f"it cannot be decoded ({error.strerror})"
+            yield _Entry(number, None, f"it cannot be decoded ({error.strerror})")
+            decoded, number = [], number + 1
         for frame in decoded:
-            yield "it is damaged" if frame.is_corrupt else frame
+            yield (
+                _Entry(number, None, "it is damaged") if frame.is_corrupt else _Entry(number, frame)
+            )
+            number += 1
         if packet is None:
             return
+
+
+def _n_dropped(container: InputContainer, packet: Packet[VideoStream] | None, expected: int) -> int:
+    """Count frames that were dropped before a packet.
+
+    In an AVI a frame that was dropped is an empty chunk. FFmpeg leaves it out but counts it: there,
+    times are numbers of chunks.
+    """
+    if container.format.name != "avi" or packet is None or packet.dts is None:
+        return 0
+    return max(packet.dts - expected, 0)
+
+
+def _beginning(container: InputContainer, stream: VideoStream) -> int | None:
+    """Return the time from which frames' times count, in the stream's unit, if that is known."""
+    return 0 if container.format.name == "avi" else stream.start_time
+
+
+def _picture(
+    frame: VideoFrame, dtype: str, colour: bool, codec: str
+) -> tuple[Frames | None, str | None]:
+    """Return a frame's picture, or why there is none."""
+    import av
+
+    try:
+        image = to_rgb(frame, dtype, centred=codec in _CENTRED) if colour else to_grey(frame, dtype)
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        return None, f"its pixels ({frame.format.name}) cannot be converted ({reason})"
+    return _upright(image, frame), None
 
 
 def _upright(image: Frames, frame: VideoFrame) -> Frames:
@@ -194,8 +309,19 @@ def _upright(image: Frames, frame: VideoFrame) -> Frames:
         return image
     a, b, _, c, d = np.frombuffer(cast("bytes", matrix), np.int32)[:5].tolist()
     if abs(a) + abs(d) < abs(b) + abs(c):
-        image, a, d = image.T, c, b
+        image, a, d = image.swapaxes(0, 1), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _cfa(frame: VideoFrame) -> str | None:
+    """Return the colour filter array of raw colour, as it is once the frame is upright."""
+    layout = layout_of(frame.format.name)
+    if layout is None or layout.cfa is None or min(frame.height, frame.width) < 2:
+        return None
+    square = np.frombuffer(layout.cfa.encode("ascii"), np.uint8).reshape(2, 2)
+    whole = np.tile(square, (-(-frame.height // 2), -(-frame.width // 2)))
+    upright = _upright(whole[: frame.height, : frame.width], frame)
+    return upright[:2, :2].tobytes().decode("ascii")
 
 
 def _attrs(
@@ -210,3 +336,20 @@ def _attrs(
     if stream.average_rate:
         attrs["fps"] = float(stream.average_rate)
     return attrs
+
+
+def _problems(frame: VideoFrame, colour: bool) -> tuple[str, ...]:
+    """Say what the first frame shows to be wrong with all of them."""
+    problems = []
+    number = unknown_matrix(frame) if colour else None
+    if number is not None:
+        problems.append(
+            f"Colour is stored in a way that is not known (matrix {number} of H.273) and may come "
+            f"out wrong."
+        )
+    if frame.interlaced_frame:
+        problems.append(
+            "Frames are interlaced: their odd and even rows were taken at different times; "
+            "deinterlace them first."
+        )
+    return tuple(problems)

@@ -1,7 +1,9 @@
-"""Writing results: TIFF with 16 bits or float32, PNG with 16 bits.
+"""Writing results: TIFF and FITS of floating point, TIFF, PNG and BMP of integers.
 
 The scale is the same for every image: 1.0 is the camera's full scale. Nothing is stretched, so that
-the stacks of one evening can be compared. How an image was made is stored in it as JSON.
+the stacks of one evening can be compared. How an image was made is stored in it as JSON, in every
+format but BMP, which has no place for it. No date is stored: the same image makes the same bytes.
+Reading is in `skry_dask.io.image_in`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +31,21 @@ class ImageKind(StrEnum):
 
     TIFF16 = "tiff16"
     TIFF32 = "tiff32"
+    PNG8 = "png8"
     PNG16 = "png16"
+    BMP = "bmp"
+    FITS = "fits"
 
 
+_FLOATS = (ImageKind.TIFF32, ImageKind.FITS)
+_8_BITS = (ImageKind.PNG8, ImageKind.BMP)
 _KIND_OF_SUFFIX = {
     ".tif": ImageKind.TIFF16,
     ".tiff": ImageKind.TIFF16,
     ".png": ImageKind.PNG16,
+    ".bmp": ImageKind.BMP,
+    ".fits": ImageKind.FITS,
+    ".fit": ImageKind.FITS,
 }
 
 
@@ -46,7 +55,8 @@ def kind_of(path: str | os.PathLike[str]) -> ImageKind:
     Parameters
     ----------
     path
-        ``.tif`` and ``.tiff`` give ``tiff16``, ``.png`` gives ``png16``.
+        ``.tif`` and ``.tiff`` give ``tiff16``, ``.png`` gives ``png16``, ``.bmp`` gives ``bmp``,
+        ``.fits`` and ``.fit`` give ``fits``.
 
     Raises
     ------
@@ -77,20 +87,22 @@ def write_image(
     path
         The file to write; replaced if it is there.
     image
-        float (y, x), or (y, x, 3) for TIFF: red, green, blue. 1.0 is full scale.
+        float (y, x), or (y, x, 3): red, green, blue. 1.0 is full scale.
     kind
-        ``tiff32`` stores the values as float32, as they are; ``tiff16`` and ``png16`` clip to
-        [0, 1] and round to 0...65535, not-a-number becomes 0.
+        ``tiff32`` and ``fits`` store the values as float32, as they are. All others clip to [0, 1]
+        and round: ``tiff16`` and ``png16`` to 0...65535, ``png8`` and ``bmp`` to 0...255;
+        not-a-number becomes 0.
     metadata
-        JSON-compatible; stored as JSON in TIFF's ImageDescription, or PNG's text "Description".
-        What JSON does not know is stored as its text.
+        JSON-compatible; stored as JSON in TIFF's ImageDescription, PNG's text "Description" and
+        FITS's HISTORY. What JSON does not know is stored as its text. For FITS, ``active_frames``
+        and ``source_attributes`` give keywords as well, see `skry_dask.io.fits.encode`.
 
     Raises
     ------
     OptionsError
         An unknown kind, or a shape that it does not hold.
     StoreError
-        The file cannot be written.
+        The file cannot be written, or astropy is missing for FITS.
     """
     try:
         kind = ImageKind(kind)
@@ -102,28 +114,29 @@ def write_image(
         raise OptionsError(
             f"cannot write {path}: the image has the shape {image.shape}; give (y, x) or (y, x, 3)"
         )
-    if channels and kind is ImageKind.PNG16:
-        raise OptionsError(f"cannot write {path}: png16 holds grey images only; use .tif")
-    samples = image.astype(np.float32) if kind is ImageKind.TIFF32 else _to_16_bits(image)
     description = json.dumps(dict(metadata), default=str)
     # An image is small beside the frames it was made from: encoded in memory, so that a full disk
     # shows as the operating system's own error.
-    encode = _png if kind is ImageKind.PNG16 else _tiff
     try:
-        content = encode(samples, description)
+        samples = _samples(image, kind)
+        content = _encode(kind, samples, description, metadata)
     except MemoryError as error:
         raise StoreError(
-            f"cannot write {path}: no memory for {samples.shape} {samples.dtype}; close other "
-            f"programs"
+            f"cannot write {path}: no memory for {image.shape} as {kind}; close other programs"
         ) from error
     with atomic_write(path) as file:
         file.write(content)
 
 
-def _to_16_bits(image: AnyArray) -> AnyArray:
+def _samples(image: AnyArray, kind: ImageKind) -> AnyArray:
+    """Convert an image to what a kind stores."""
+    if kind in _FLOATS:
+        return image.astype(np.float32)
+    white, dtype = (255, np.uint8) if kind in _8_BITS else (65535, np.uint16)
     # float64: in float32 the product of a value near 1.0 is off by up to half a step of 65535.
-    scaled = np.nan_to_num(image.astype(np.float64), nan=0.0).clip(0, 1) * 65535
-    return np.rint(scaled).astype(np.uint16)
+    scaled = np.nan_to_num(image.astype(np.float64), nan=0.0).clip(0, 1) * white
+    rounded: AnyArray = np.rint(scaled).astype(dtype)
+    return rounded
 
 
 def _software() -> str:
@@ -133,29 +146,16 @@ def _software() -> str:
         return "skry_dask"
 
 
-def _tiff(samples: AnyArray, description: str) -> bytes:
-    import tifffile
+def _encode(
+    kind: ImageKind, samples: AnyArray, description: str, metadata: Mapping[str, Any]
+) -> bytes:
+    """Make the bytes of a file; libraries are imported where they are used."""
+    from skry_dask.io import fits, pillow, png, tiff
 
-    target = BytesIO()
-    tifffile.imwrite(
-        target,
-        samples,
-        byteorder="<",
-        photometric="rgb" if samples.ndim == 3 else "minisblack",
-        software=_software(),
-        description=description,
-        metadata=None,
-    )
-    return target.getvalue()
-
-
-def _png(samples: AnyArray, description: str) -> bytes:
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
-
-    texts = PngInfo()
-    texts.add_text("Software", _software())
-    texts.add_text("Description", description)
-    target = BytesIO()
-    Image.fromarray(samples).save(target, "PNG", pnginfo=texts)
-    return target.getvalue()
+    if kind is ImageKind.FITS:
+        return fits.encode(samples, _software(), description, metadata)
+    if kind is ImageKind.BMP:
+        return pillow.encode_bitmap(samples)
+    if kind in (ImageKind.PNG8, ImageKind.PNG16):
+        return png.encode(samples, {"Software": _software(), "Description": description})
+    return tiff.encode(samples, _software(), description)

@@ -120,9 +120,10 @@ class DecodedFrame:
     image
         uint8 or uint16 (y, x) or (y, x, channel), or None when this frame could not be decoded.
     time
-        ns since the beginning of the video, or None.
+        ns since the beginning of the video, or since 1970-01-01 UTC where the file has dates, or
+        None.
     problem
-        Why ``image`` is None; one sentence.
+        Why ``image`` is None, or what is wrong with it; one sentence.
     """
 
     number: int

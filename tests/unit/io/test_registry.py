@@ -13,6 +13,7 @@ from PIL import Image
 from skry_dask.errors import ReaderError
 from skry_dask.io import open_reader
 from skry_dask.io.avi import AviReader, write_avi
+from skry_dask.io.sequence import SequenceReader
 from skry_dask.io.ser import SerReader, write_ser
 from skry_dask.io.video import PyAvReader
 
@@ -69,10 +70,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "check the path" in refused(tmp_path / ("m" * 300))
 
 
-def test_a_folder_is_refused_and_what_can_be_read_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_and_what_can_be_read_is_said(tmp_path: Path) -> None:
     message = refused(tmp_path)
-    assert "is a folder; image sequences come in a later version" in message
-    assert ".ser and .avi" in message
+    assert "is a folder without images" in message
+    assert "BMP, PNG, TIFF, JPEG or FITS images, or a video" in message
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
@@ -102,9 +103,52 @@ def test_a_text_file_of_another_name_is_refused_with_its_beginning(
 
 
 @pytest.mark.parametrize("name", ["moon.png", "moon.tif", "moon.bmp", "moon.jpg"])
-def test_a_single_image_is_refused_with_what_is_read_instead(tmp_path: Path, name: str) -> None:
+def test_a_single_image_is_a_capture_of_one_frame_whatever_its_name(
+    tmp_path: Path, name: str
+) -> None:
     Image.fromarray(GREY[0]).save(tmp_path / name)
-    assert "is a single image" in refused(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / "moon.ser")
+    reader = open_reader(tmp_path / "moon.ser")
+    assert isinstance(reader, SequenceReader)
+    assert reader.info.n_frames == 1
+    assert reader.files == (reader.path,) == (tmp_path / "moon.ser",)
+
+
+def test_folders_patterns_and_lists_are_sequences(tmp_path: Path) -> None:
+    for k in range(3):
+        Image.fromarray(GREY[k]).save(tmp_path / f"{k}.png")
+    files = tuple(tmp_path / f"{k}.png" for k in range(3))
+    for source in (tmp_path, os.fspath(tmp_path), f"{tmp_path}/*.png", files, list(files)):
+        reader = open_reader(source)
+        assert isinstance(reader, SequenceReader)
+        assert reader.files == files
+        assert np.array_equal([frame.image for frame in reader.decode()], GREY)
+
+
+def test_a_ser_file_is_told_its_byte_order(tmp_path: Path) -> None:
+    deep = GREY.astype(np.uint16) * 3
+    write_ser(tmp_path / "moon.ser", deep, n_frames=3, height=16, width=20, bits=16)
+    little = open_reader(tmp_path / "moon.ser", byte_order="little").read(0, 3)
+    big = open_reader(tmp_path / "moon.ser", byte_order="big").read(0, 3)
+    assert np.array_equal(little, deep)
+    assert np.array_equal(big, deep.byteswap())
+
+
+def test_compressed_video_and_images_are_told_to_be_grey(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "moon.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 20, 16, "bgr0"
+        colour = np.stack([GREY[0]] * 3, axis=-1)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(colour, format="rgb24")))
+        container.mux(stream.encode())
+    Image.fromarray(colour).save(tmp_path / "moon.png")
+    for name in ("moon.mkv", "moon.png"):
+        assert open_reader(tmp_path / name).info.channels == 3
+        reader = open_reader(tmp_path / name, grey=True)
+        assert reader.info.channels == 1
+        assert np.array_equal(next(reader.decode()).image, GREY[0])
 
 
 def test_an_avi_file_with_a_damaged_header_is_refused(tmp_path: Path) -> None:

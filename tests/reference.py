@@ -211,6 +211,102 @@ def fill_gaps(field: FloatArray, valid: BoolArray, groups: list[list[int]]) -> F
         known |= ring
 
 
+# --- calibration and colour --------------------------------------------------------------------
+
+MALVAR = {
+    "green": [
+        [0, 0, -1, 0, 0],
+        [0, 0, 2, 0, 0],
+        [-1, 2, 4, 2, -1],
+        [0, 0, 2, 0, 0],
+        [0, 0, -1, 0, 0],
+    ],
+    "along a row": [
+        [0, 0, 0.5, 0, 0],
+        [0, -1, 0, -1, 0],
+        [-1, 4, 5, 4, -1],
+        [0, -1, 0, -1, 0],
+        [0, 0, 0.5, 0, 0],
+    ],
+    "across": [
+        [0, 0, -1.5, 0, 0],
+        [0, 2, 0, 2, 0],
+        [-1.5, 0, 6, 0, -1.5],
+        [0, 2, 0, 2, 0],
+        [0, 0, -1.5, 0, 0],
+    ],
+}
+"""Filters of Malvar, He and Cutler (2004), figure 2, in eighths."""
+
+
+def demosaic(frame: AnyArray, cfa: str) -> IntArray:
+    """Twin of `skry_dask.kernels.demosaic.demosaic`: each filter over the whole frame."""
+    padded = np.pad(frame.astype(np.int64), 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+
+    def filtered(name: str) -> IntArray:
+        return (windows * (2 * np.array(MALVAR[name])).astype(np.int64)).sum(axis=(2, 3))
+
+    row = filtered("along a row")
+    column = (windows * (2 * np.array(MALVAR["along a row"]).T).astype(np.int64)).sum(axis=(2, 3))
+    green, across = filtered("green"), filtered("across")
+    out = np.zeros((3, *frame.shape), np.int64)
+    for y, x in np.ndindex(2, 2):
+        site = (slice(y, None, 2), slice(x, None, 2))
+        own = cfa[2 * y + x]
+        for channel, name in enumerate("RGB"):
+            if name == own:
+                values = 16 * frame.astype(np.int64)
+            elif name == "G":
+                values = green
+            elif own != "G":
+                values = across
+            else:
+                values = row if name in cfa[2 * y : 2 * y + 2] else column
+            out[(channel, *site)] = values[site]
+    return out
+
+
+def grey_of_mosaic(frame: AnyArray) -> AnyArray:
+    """Twin of `skry_dask.kernels.demosaic.grey_of_mosaic`."""
+    wide, weights = frame.astype(np.int64), np.array([1, 2, 1])
+    for axis in (0, 1):
+        wide = ndimage.correlate1d(wide, weights, axis, mode="mirror")
+    return ((wide + 8) // 16).astype(frame.dtype)
+
+
+def grey_of_rgb(frame: AnyArray) -> AnyArray:
+    """Twin of `skry_dask.kernels.demosaic.grey_of_rgb`."""
+    total = frame.astype(np.int64) @ np.array([19595, 38470, 7471])
+    return ((total + 32768) // 65536).astype(frame.dtype)
+
+
+def calibrate_frame(
+    frame: AnyArray, dark: AnyArray, gain: AnyArray, shift: int, black: int
+) -> AnyArray:
+    """Twin of `skry_dask.kernels.calibration.calibrate_frame`, in wide integers."""
+    light = frame.astype(np.int64) * 2**shift - dark
+    return np.clip((light * gain + 2048) // 4096 + black, 0, 65535).astype(np.uint16)
+
+
+def replace_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
+    """Twin of `skry_dask.kernels.calibration.replace_pixels`; returns what should become of it."""
+    bad_ones = {tuple(b) for b in bad.tolist()}
+    out = frame.copy()
+    for y, x, *channel in bad_ones:
+        places = [
+            (y + dy * step, x + dx * step, *channel)
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+            if 0 <= y + dy * step < len(frame) and 0 <= x + dx * step < len(frame[0])
+        ]
+        values = sorted(int(frame[p]) for p in places if p not in bad_ones)
+        if values:
+            middle = values[(len(values) - 1) // 2] + values[len(values) // 2]
+            out[(y, x, *channel)] = middle // 2
+    return out
+
+
 def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a module's kernels as plain Python, where NumPy warns of integers that overflow."""
     for name, value in vars(module).copy().items():

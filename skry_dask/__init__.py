@@ -14,34 +14,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skry_dask.align import align
+    from skry_dask.calibrate import calibrate
     from skry_dask.capture import as_zarr, import_capture, open_capture
     from skry_dask.options import (
         AlignOptions,
+        CalibrationOptions,
         Options,
         QualityOptions,
+        ReadOptions,
+        SelectOptions,
         StackOptions,
         TrackOptions,
     )
-    from skry_dask.pipeline import run
+    from skry_dask.pipeline import make_master, run
     from skry_dask.quality import estimate_quality
     from skry_dask.scene import SimulateOptions
+    from skry_dask.selection import select
     from skry_dask.simulate import simulate
     from skry_dask.stack import stack
     from skry_dask.track import track
 
 __all__ = [
     "AlignOptions",
+    "CalibrationOptions",
     "Options",
     "QualityOptions",
+    "ReadOptions",
+    "SelectOptions",
     "SimulateOptions",
     "StackOptions",
     "TrackOptions",
     "align",
     "as_zarr",
+    "calibrate",
     "estimate_quality",
     "import_capture",
+    "make_master",
     "open_capture",
     "run",
+    "select",
     "simulate",
     "stack",
     "track",
@@ -49,17 +60,23 @@ __all__ = [
 
 _HOMES = {
     "AlignOptions": "options",
+    "CalibrationOptions": "options",
     "Options": "options",
     "QualityOptions": "options",
+    "ReadOptions": "options",
+    "SelectOptions": "options",
     "SimulateOptions": "scene",
     "StackOptions": "options",
     "TrackOptions": "options",
     "align": "align",
     "as_zarr": "capture",
+    "calibrate": "calibrate",
     "estimate_quality": "quality",
     "import_capture": "capture",
+    "make_master": "pipeline",
     "open_capture": "capture",
     "run": "pipeline",
+    "select": "selection",
     "simulate": "simulate",
     "stack": "stack",
     "track": "track",

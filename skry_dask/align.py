@@ -20,6 +20,7 @@ import dask
 import dask.array as da
 import numpy as np
 
+from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.kernels.blur import frame_detail
 from skry_dask.options import AlignMethod, AlignOptions
@@ -31,7 +32,7 @@ from skry_dask.registration import (
     Reason,
     centroid,
 )
-from skry_dask.results import full_scale, result, variable, whole_frames
+from skry_dask.results import result, variable, whole_frames
 from skry_dask.thumbnails import (
     UNLIKE,
     coarse_shift,
@@ -90,7 +91,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     Parameters
     ----------
     capture
-        With ``frames`` (frame, y, x), uint8 or uint16; see `open_capture`.
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16; see `open_capture`.
     options
         See `AlignOptions`.
 
@@ -120,26 +121,32 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     options = options or AlignOptions()
     frames = whole_frames(capture)
     _check(capture, options)
-    aligner = Aligner(options, full_scale(capture), frames.shape[1:])
+    developer = Developer.of(capture)
+    aligner = dask.delayed(Aligner(options, developer, frames.shape[1:3]), traverse=False)
     numbers = key_numbers(len(frames))
     if options.reference is not None:
         numbers = np.union1d(numbers, _index_of(capture, options.reference))
     keys = single_frames(frames, numbers)
-    reference = _choose_reference(keys, numbers, capture, aligner)
-    template = dask.delayed(aligner.template)(reference, keys)
+    reference = _choose_reference(keys, numbers, capture, options, aligner)
+    template = dask.delayed(Aligner.template)(aligner, reference, keys)
     placements = [
-        dask.delayed(aligner.place_key)(template, key, before, after)
+        dask.delayed(Aligner.place_key)(aligner, template, key, before, after)
         for key, before, after in zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True)
     ]
-    chained = dask.delayed(aligner.chain)(reference, placements)
-    bridges = [dask.delayed(aligner.bridge)(chained, i, key) for i, key in enumerate(keys)]
+    chained = dask.delayed(Aligner.chain)(aligner, reference, placements)
+    bridges = [dask.delayed(Aligner.bridge)(aligner, chained, i, key) for i, key in enumerate(keys)]
     halfway = (numbers[:-1] + numbers[1:]) / 2
     nearest = np.searchsorted(halfway, np.arange(len(frames)))
     records = map_frames(
-        aligner.align_chunk, frames, nearest, shared=[template, dask.delayed(bridges)], dtype=RECORD
+        align_chunk,
+        frames,
+        nearest,
+        developer=dask.delayed(developer, traverse=False),
+        shared=[aligner, template, dask.delayed(bridges)],
+        dtype=RECORD,
     )
     records = records.rechunk(-1).map_blocks(
-        leave_out_far, frames.shape[1:], options.min_overlap, dtype=RECORD
+        leave_out_far, frames.shape[1:3], options.min_overlap, dtype=RECORD
     )
     reference_index = da.from_delayed(reference, (), np.int64)
     frame_numbers = capture["frame"].to_numpy()[numbers]
@@ -182,7 +189,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
 
 def _check(capture: xr.Dataset, options: AlignOptions) -> None:
     """Refuse what cannot work before anything is read."""
-    n_frames, height, width = capture["frames"].shape
+    n_frames, height, width = capture["frames"].shape[:3]
     where = capture.attrs.get("source", "the capture")
     if n_frames == 0:
         raise ReaderError(f"{where} has no frames: record it again or choose another file")
@@ -220,15 +227,18 @@ def key_numbers(n_frames: int) -> IntArray:
 
 
 def _choose_reference(
-    keys: list[FrameChunk], numbers: IntArray, capture: xr.Dataset, aligner: Aligner
+    keys: list[FrameChunk],
+    numbers: IntArray,
+    capture: xr.Dataset,
+    options: AlignOptions,
+    aligner: Delayed,
 ) -> Delayed:
     """Find the reference among the key frames: its place among them, lazily."""
-    wanted = aligner.options.reference
-    if wanted is not None:
-        index = int(np.searchsorted(numbers, _index_of(capture, wanted)))
+    if options.reference is not None:
+        index = int(np.searchsorted(numbers, _index_of(capture, options.reference)))
         return dask.delayed(index)
     candidates = np.unique(np.linspace(0, len(keys) - 1, MAX_CANDIDATES).round().astype(int))
-    surveys = [dask.delayed(aligner.survey)(keys[i]) for i in candidates]
+    surveys = [dask.delayed(Aligner.survey)(aligner, keys[i]) for i in candidates]
     return dask.delayed(choose_reference)(surveys, candidates)
 
 
@@ -266,31 +276,35 @@ class Aligner:
     ----------
     options
         Of the align phase.
-    white
-        Grey level of full scale.
+    developer
+        Of the frames.
     shape
         Height and width of a frame, px.
     """
 
     options: AlignOptions
-    white: int
+    developer: Developer
     shape: tuple[int, int]
+
+    def frame(self, key: FrameChunk) -> Frames:
+        """Read one frame (y, x), grey."""
+        return self.developer.grey(key.read())[0]
 
     def survey(self, key: FrameChunk) -> Survey:
         """Rate a key frame as a reference: its detail, 0 if it cannot serve."""
-        frame = key.read()[0]
+        frame = self.frame(key)
         small = thumbnail(frame)
         if self.options.method is AlignMethod.CENTROID:
-            usable = centroid(frame, self.white).reason is Reason.ACTIVE
+            usable = centroid(frame, self.developer.white).reason is Reason.ACTIVE
         else:
-            usable = not shows_nothing(small, self.white)
+            usable = not shows_nothing(small, self.developer.white)
         return Survey(small, float(frame_detail(frame, 3)) if usable else 0.0)
 
     def template(self, index: int, keys: list[FrameChunk]) -> Template:
         """Prepare a key frame for placing others against it."""
         method = self.options.method
         kind = CentroidTemplate if method is AlignMethod.CENTROID else AnchorTemplate
-        return kind.of_frame(keys[index].read()[0], self.white, self.options)
+        return kind.of_frame(self.frame(keys[index]), self.developer.white, self.options)
 
     def place_key(
         self,
@@ -300,7 +314,7 @@ class Aligner:
         after: FrameChunk | None,
     ) -> KeyPlace:
         """Place a key frame against the reference or, where that is not sure, its neighbours."""
-        frame = key.read()[0]
+        frame = self.frame(key)
         direct = template.place(frame)
         if direct.confidence >= self.options.min_confidence:
             return KeyPlace(direct)
@@ -309,8 +323,8 @@ class Aligner:
         own = self.template(0, [key])
         return KeyPlace(
             direct,
-            None if before is None else own.place(before.read()[0]),
-            None if after is None else own.place(after.read()[0]),
+            None if before is None else own.place(self.frame(before)),
+            None if after is None else own.place(self.frame(after)),
         )
 
     def chain(self, reference: int, keys: list[KeyPlace]) -> list[Placement]:
@@ -339,32 +353,53 @@ class Aligner:
         far = max(abs(v) / n for v, n in zip(place.offset, self.shape, strict=True))
         return (place, self.template(0, [key])) if far >= FAR else None
 
-    def align_chunk(
-        self,
-        frames: Frames,
-        nearest: IntArray,
-        template: Template,
-        bridges: list[tuple[Placement, Template] | None],
-    ) -> AnyArray:
-        """Place each frame of a chunk, given the nearest key frame of each: records (frame)."""
-        records = np.zeros(len(frames), RECORD)
-        for record, frame, key in zip(records, frames, nearest, strict=True):
-            place = template.place(frame)
-            bridge = bridges[key]
-            sure = place.confidence >= self.options.min_confidence
-            if not sure and bridge is not None and place.reason != Reason.NOTHING_TO_SEE:
-                start, key_template = bridge
-                by_key = key_template.place(frame)
-                offset = tuple(a + b for a, b in zip(start.offset, by_key.offset, strict=True))
-                confidence = min(start.confidence, by_key.confidence)
-                if confidence > place.confidence:
-                    place = Placement((offset[0], offset[1]), confidence, by_key.reason)
-            if place.confidence < self.options.min_confidence and place.reason == Reason.ACTIVE:
-                place = place._replace(reason=Reason.NOT_RECOGNISED)
-            record["y"], record["x"] = place.offset
-            record["confidence"], record["reason"] = place.confidence, place.reason
-            record["brightness"] = thumbnail(frame).mean() / self.white
-        return records
+
+def align_chunk(
+    frames: Frames,
+    nearest: IntArray,
+    aligner: Aligner,
+    template: Template,
+    bridges: list[tuple[Placement, Template] | None],
+) -> AnyArray:
+    """Place each frame of a chunk.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x), grey.
+    nearest
+        int64 (frame), which key frame is nearest to each.
+    aligner
+        Options and levels.
+    template
+        Of the reference.
+    bridges
+        Of the key frames: where each lies, and its own template.
+
+    Returns
+    -------
+    Records (frame), see `RECORD`.
+    """
+    options, developer = aligner.options, aligner.developer
+    records = np.zeros(len(frames), RECORD)
+    for record, frame, key in zip(records, frames, nearest, strict=True):
+        place = template.place(frame)
+        bridge = bridges[key]
+        sure = place.confidence >= options.min_confidence
+        if not sure and bridge is not None and place.reason != Reason.NOTHING_TO_SEE:
+            start, key_template = bridge
+            by_key = key_template.place(frame)
+            offset = tuple(a + b for a, b in zip(start.offset, by_key.offset, strict=True))
+            confidence = min(start.confidence, by_key.confidence)
+            if confidence > place.confidence:
+                place = Placement((offset[0], offset[1]), confidence, by_key.reason)
+        if place.confidence < options.min_confidence and place.reason == Reason.ACTIVE:
+            place = place._replace(reason=Reason.NOT_RECOGNISED)
+        record["y"], record["x"] = place.offset
+        record["confidence"], record["reason"] = place.confidence, place.reason
+        light = thumbnail(frame).mean() - developer.black
+        record["brightness"] = light / developer.white
+    return records
 
 
 def leave_out_far(records: AnyArray, shape: tuple[int, int], min_overlap: float) -> AnyArray:

@@ -1,33 +1,34 @@
 """``skry``: the command line.
 
 Commands only; everything heavy is imported inside a command, so that ``skry --help`` answers at
-once. Progress goes to standard error, results to standard output.
+once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from cyclopts import App, Group, Parameter
 
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
     AlignOptions,
+    CalibrationOptions,
     Options,
     QualityOptions,
+    ReadOptions,
+    SelectOptions,
     StackOptions,
     TrackOptions,
 )
 from skry_dask.scene import Scene, SimulateOptions
+from skry_dask.terminal import bars_on_terminal, say_error, size_in_words, summary_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from skry_dask.pipeline import Progress
+    from collections.abc import Sequence
 
 app = App(
     name="skry",
@@ -38,27 +39,40 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 
+ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
+
 FLAT = Parameter(name="*")
-ALIGN = Group("Align", sort_key=1)
-QUALITY = Group("Quality", sort_key=2)
-TRACK = Group("Track", sort_key=3)
-STACK = Group("Stack", sort_key=4)
+READ = Parameter(name="*", group=Group("Input", sort_key=1))
+SELECT = Parameter(name="*", group=Group("Selection", sort_key=2))
+CALIBRATE = Parameter(name="*", group=Group("Calibration", sort_key=3))
+ALIGN = Parameter(name="*", group=Group("Align", sort_key=4))
+QUALITY = Parameter(name="*", group=Group("Quality", sort_key=5))
+TRACK = Parameter(name="*", group=Group("Track", sort_key=6))
+STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
+
+Reading: TypeAlias = Annotated[ReadOptions, READ]
+Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
 
 
 @app.command
 def stack(
-    *inputs: Path,
+    *inputs: str,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     out_dir: Path | None = None,
-    output_format: Literal["tiff16", "tiff32", "png16"] | None = None,
+    output_format: ImageKinds | None = None,
+    composite: bool = False,
+    table: bool = False,
     store: Path | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
-    align: Annotated[AlignOptions, Parameter(name="*", group=ALIGN)] = AlignOptions(),  # noqa: B008
-    quality: Annotated[QualityOptions, Parameter(name="*", group=QUALITY)] = QualityOptions(),  # noqa: B008
-    track: Annotated[TrackOptions, Parameter(name="*", group=TRACK)] = TrackOptions(),  # noqa: B008
-    select: Annotated[StackOptions, Parameter(name="*", group=STACK)] = StackOptions(),  # noqa: B008
+    read: Reading = ReadOptions(),  # noqa: B008
+    selection: Selecting = SelectOptions(),  # noqa: B008
+    calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
+    align: Annotated[AlignOptions, ALIGN] = AlignOptions(),  # noqa: B008
+    quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
+    track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
+    choice: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
 ) -> int:
     """Stack captures: the whole job, one image per input.
 
@@ -68,13 +82,19 @@ def stack(
     Parameters
     ----------
     inputs
-        Videos (SER, AVI, MP4...) or stores.
+        Videos (SER, AVI, MP4...), folders of images, stores or their URLs; several images (BMP,
+        TIFF, PNG, FITS) are the frames of one capture.
     output
-        Image to write (.tif or .png), for one input [default: INPUT-stack.tif in this folder].
+        Image to write (.tif, .png, .bmp, .fits), for one input [default: INPUT-stack.tif in this
+        folder].
     out_dir
         Folder for the images INPUT-stack.tif of several inputs.
     output_format
         Kind of image, whatever the suffix says.
+    composite
+        Also write the best-fragments composite: OUTPUT_composite.tif.
+    table
+        Also write a table of all frames, as Stackistry does and more: OUTPUT_frame_quality.csv.
     store
         Where results are kept, for one input [default: INPUT.skry beside the input].
     scheduler
@@ -84,86 +104,128 @@ def stack(
     json_
         Print a summary as JSON, one line per input.
     """
+    from skry_dask.decoding import group_images
     from skry_dask.pipeline import run
 
     if not inputs:
         raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
-    if len(inputs) > 1 and (output or store):
+    sources = group_images(inputs)
+    if len(sources) > 1 and (output or store):
         flag = "--output" if output else "--store"
-        raise OptionsError(f"{flag} goes with one input, {len(inputs)} are given: use --out-dir")
+        raise OptionsError(f"{flag} goes with one input, {len(sources)} are given: use --out-dir")
     if output and out_dir:
         raise OptionsError("--output and --out-dir contradict each other: give one of them")
-    suffix = ".png" if output_format == "png16" else ".tif"
-    targets: dict[Path, Path] = {}
-    for path in inputs:
-        target = output or (out_dir or Path()) / f"{path.stem}-stack{suffix}"
-        if target in targets:
-            raise OptionsError(
-                f"{targets[target]} and {path} would both be stacked into {target}: "
-                "stack them in two calls"
-            )
-        targets[target] = path
     status = 0
-    for target, path in targets.items():
+    for target, source in _targets(sources, output, out_dir, output_format).items():
         try:
-            with _bars() as report:
+            with bars_on_terminal() as report:
                 result = run(
-                    path,
+                    source,
                     output=target,
                     output_format=output_format,
+                    composite=composite,
+                    table=table,
                     store=store,
                     scheduler=scheduler,
                     workers=workers,
                     progress=report,
-                    options=Options(align=align, quality=quality, track=track, stack=select),
+                    options=Options(
+                        read=read,
+                        select=selection,
+                        calibrate=calibration,
+                        align=align,
+                        quality=quality,
+                        track=track,
+                        stack=choice,
+                    ),
                 )
         except SkryError as error:
             status = max(status, 2 if isinstance(error, OptionsError) else 1)
-            _say_error(error)
+            say_error(error)
             continue
         summary = result.attrs["summary"]
-        print(json.dumps(summary) if json_ else _in_words(summary))
+        print(json.dumps(summary) if json_ else summary_in_words(summary))
     return status
 
 
+def _targets(
+    sources: Sequence[str | list[str]],
+    output: Path | None,
+    out_dir: Path | None,
+    output_format: str | None,
+) -> dict[Path, str | list[str]]:
+    """Name the image of each source."""
+    from skry_dask.decoding import sidecar
+
+    suffix = SUFFIXES[output_format or "tiff16"]
+    targets: dict[Path, str | list[str]] = {}
+    for source in sources:
+        target = output or (out_dir or Path()) / f"{sidecar(source).stem}-stack{suffix}"
+        if target in targets:
+            raise OptionsError(
+                f"{targets[target]} and {source} would both be stacked into {target}: "
+                "stack them in two calls"
+            )
+        targets[target] = source
+    return targets
+
+
+SUFFIXES = {
+    "tiff16": ".tif",
+    "tiff32": ".tif",
+    "png8": ".png",
+    "png16": ".png",
+    "bmp": ".bmp",
+    "fits": ".fits",
+}
+
+
 @app.command(name="import")
-def import_(source: Path, store: Path) -> int:
+def import_(source: str, store: Path, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
 
     Parameters
     ----------
     source
-        A video.
+        A video, or a folder or pattern of images.
     store
         Folder to be made.
     """
     from skry_dask.capture import import_capture
     from skry_dask.pipeline import Progress
 
-    with _bars() as report:
+    with bars_on_terminal() as report:
         capture = import_capture(
-            source, store, progress=lambda done, total: report(Progress("import", done, total))
+            source,
+            store,
+            read,
+            progress=lambda done, total: report(Progress("import", done, total)),
         )
-    print(f"{store}: {_size_in_words(capture)}")
+    print(f"{store}: {size_in_words(capture)}")
     for problem in capture.attrs["problems"]:
         print(f"  note: {problem}")
     return 0
 
 
 @app.command
-def info(source: Path, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """Show what is in a file: size, frames, depth, times, problems found.
+def info(
+    source: str,
+    *,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+    read: Reading = ReadOptions(),  # noqa: B008
+) -> int:
+    """Show what is in a file: size, frames, colour, depth, times, problems found.
 
     Parameters
     ----------
     source
-        A video or a store.
+        A video, a folder or pattern of images, or a store.
     json_
         Print JSON.
     """
-    from skry_dask.capture import inspect_capture
+    from skry_dask.inspection import inspect_capture
 
-    found = inspect_capture(source)
+    found = inspect_capture(source, read)
     if json_:
         print(json.dumps(found))
         return 0
@@ -173,6 +235,89 @@ def info(source: Path, *, json_: Annotated[bool, Parameter(name="--json")] = Fal
         print(f"{name:{width}}  {value}")
     for problem in problems:
         print(f"{'problem':{width}}  {problem}")
+    return 0
+
+
+@app.command
+def dark(
+    source: str,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    output_format: ImageKinds | None = None,
+    read: Reading = ReadOptions(),  # noqa: B008
+    selection: Selecting = SelectOptions(),  # noqa: B008
+) -> int:
+    """Make a master dark: the mean of a video taken with the telescope covered.
+
+    Parameters
+    ----------
+    source
+        The video, with exposure, gain and temperature of the captures it is for.
+    output
+        Image to write (.tif keeps float32).
+    output_format
+        Kind of image, whatever the suffix says.
+    """
+    return _make_master(source, output, output_format, read, selection)
+
+
+@app.command
+def flat(
+    source: str,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    dark: Path | None = None,
+    output_format: ImageKinds | None = None,
+    read: Reading = ReadOptions(),  # noqa: B008
+    selection: Selecting = SelectOptions(),  # noqa: B008
+) -> int:
+    """Make a master flat: the mean of a video of an evenly lit field.
+
+    Parameters
+    ----------
+    source
+        The video.
+    output
+        Image to write (.tif keeps float32).
+    dark
+        Master dark of the flat's own exposure, to be subtracted.
+    output_format
+        Kind of image, whatever the suffix says.
+    """
+    return _make_master(source, output, output_format, read, selection, flat=True, dark=dark)
+
+
+def _make_master(
+    source: str,
+    output: Path,
+    output_format: str | None,
+    read: ReadOptions,
+    selection: SelectOptions,
+    *,
+    flat: bool = False,
+    dark: Path | None = None,
+) -> int:
+    from skry_dask.pipeline import make_master
+
+    with bars_on_terminal() as report:
+        made = make_master(
+            source,
+            output,
+            flat=flat,
+            dark=dark,
+            output_format=output_format,
+            read=read,
+            selection=selection,
+            progress=report,
+        )
+    master = made["master"]
+    print(
+        f"{output}: master {'flat' if flat else 'dark'}, {master.sizes['x']} x "
+        f"{master.sizes['y']} px, mean of {int(made['n_frames'])} frames, "
+        f"{float(master.mean()):.4f} of full scale"
+    )
+    for note in made.attrs["problems"]:
+        print(f"  note: {note}")
     return 0
 
 
@@ -199,14 +344,14 @@ def simulate(
     from skry_dask.simulate import write_capture, write_truth
 
     capture = simulate_capture(scene, options)
-    with _bars() as report:
+    with bars_on_terminal() as report:
         write_capture(
             output,
             capture,
             progress=lambda done: report(Progress("simulate", done, options.frames)),
         )
         truth = write_truth(output, capture)
-    print(f"{output}: {_size_in_words(capture)}")
+    print(f"{output}: {size_in_words(capture)}")
     print(f"{truth}: what was simulated")
     return 0
 
@@ -224,7 +369,7 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     """
     from skry_dask.demo import run_demo
 
-    with _bars() as report:
+    with bars_on_terminal() as report:
         lines = run_demo(out_dir, frames, report)
     print("\n".join(lines))
     return 0
@@ -235,10 +380,10 @@ def main() -> None:
     try:
         status = app(sys.argv[1:], exit_on_error=True, result_action="return_value")
     except OptionsError as error:
-        _say_error(error)
+        say_error(error)
         sys.exit(2)
     except SkryError as error:
-        _say_error(error)
+        say_error(error)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
@@ -246,54 +391,6 @@ def main() -> None:
         print("skry: interrupted; phases that were complete are kept", file=sys.stderr)
         sys.exit(130)
     sys.exit(status or 0)
-
-
-def _say_error(error: SkryError) -> None:
-    print(f"skry: {error}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Callable[[Progress], None]]:
-    """Progress bars on standard error, when it is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = ("[progress.description]{task.description:>8}", BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(event: Progress) -> None:
-            if event.phase not in tasks:
-                tasks[event.phase] = bars.add_task(event.phase, total=event.total)
-            bars.update(tasks[event.phase], completed=event.done, total=event.total)
-
-        yield report
-
-
-def _in_words(summary: dict[str, Any]) -> str:
-    region = summary["region"]
-    phases = ", ".join(
-        f"{name} {'reused' if p['status'] == 'reused' else format(p['seconds'], '.1f') + ' s'}"
-        for name, p in summary["phases"].items()
-    )
-    lines = [
-        f"{summary['output']}: {region['width']} x {region['height']} px from "
-        f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
-        f"  {phases}; {summary['seconds']:.1f} s in all, "
-        f"{summary['peak_memory_mib']:.0f} MiB at most",
-        *(f"  note: {note}" for note in summary["notes"]),
-    ]
-    return "\n".join(lines)
-
-
-def _size_in_words(capture: Any) -> str:
-    frames = capture["frames"]
-    n_frames, height, width = frames.shape
-    return f"{n_frames} frames of {width} x {height} px, {frames.dtype.name}"
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from skry_dask.capture import open_capture
+from skry_dask.develop import Developer
 from skry_dask.errors import StoreError
 from skry_dask.io.image import write_image
 from skry_dask.pipeline import Progress, run
-from skry_dask.results import full_scale
 from skry_dask.scene import Scene, SimulateOptions
 from skry_dask.simulate import simulate, write_capture, write_truth
-from skry_dask.store import ResultStore
+from skry_dask.store.results import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def run_demo(folder: Path, n_frames: int, progress: Callable[[Progress], None]) 
     if alignment is None or quality is None:
         raise StoreError(f"{store.path} has lost its results: delete it and run the demo again")
     best = int(np.nanargmax(quality["frame_quality"].to_numpy()))
-    frame = open_capture(capture_path)["frames"][best].to_numpy() / full_scale(truth)
+    frame = open_capture(capture_path)["frames"][best].to_numpy() / Developer.of(truth).white
     # The scene at canvas point p shows at p + offset: the mean over frames places the canvas.
     drift = (alignment["offset"].to_numpy() - truth["offset"].to_numpy()).mean(axis=0)
     corner = np.array([summary["region"]["y"], summary["region"]["x"]])

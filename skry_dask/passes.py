@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from numpy.typing import DTypeLike
 
+    from skry_dask.develop import Developer
     from skry_dask.types import AnyArray, Frames, IntArray
 
 
@@ -56,27 +57,28 @@ class FrameChunk:
         self.key = key
 
     def read(self) -> Frames:
-        """Read the frames, in the calling thread: uint8 or uint16 (frame, y, x)."""
+        """Read the frames, in the calling thread: uint8 or uint16 (frame, y, x[, channel])."""
         frames: Frames = dask.get(self.graph, self.key)
         return frames
 
 
 def frame_chunks(frames: da.Array) -> list[FrameChunk]:
-    """Split frames (frame, y, x), chunked along ``frame`` only, into recipes of their chunks."""
+    """Split frames, chunked along ``frame`` only, into recipes of their chunks."""
     (optimized,) = dask.optimize(frames)
-    keys = [(optimized.name, i, 0, 0) for i in range(frames.numblocks[0])]
+    rest = (0,) * (frames.ndim - 1)
+    keys = [(optimized.name, i, *rest) for i in range(frames.numblocks[0])]
     return _recipes(dict(optimized.__dask_graph__()), keys)
 
 
 def single_frames(frames: da.Array, indices: IntArray) -> list[FrameChunk]:
-    """Recipes of single frames (1, y, x)."""
+    """Recipes of single frames (1, y, x[, channel])."""
     # Optimised together, for what leads to them is the same, but each from a slice of its own:
     # so a slice reaches the reading, which then reads one frame and not its whole chunk.
     optimized = dask.optimize(*(frames[i : i + 1] for i in indices))
     graph: dict[Any, Any] = {}
     for shared in {id(one.__dask_graph__()): one.__dask_graph__() for one in optimized}.values():
         graph |= shared
-    return _recipes(graph, [(one.name, 0, 0, 0) for one in optimized])
+    return _recipes(graph, [(one.name, *(0,) * frames.ndim) for one in optimized])
 
 
 def _recipes(graph: dict[Any, Any], keys: list[Any]) -> list[FrameChunk]:
@@ -87,6 +89,7 @@ def map_frames(
     function: Callable[..., AnyArray],
     frames: da.Array,
     *along: AnyArray | da.Array,
+    developer: Delayed | None = None,
     shared: Sequence[Delayed] = (),
     shape: tuple[int, ...] = (),
     dtype: DTypeLike,
@@ -99,10 +102,12 @@ def map_frames(
         Called as ``function(frames, *along, *shared)`` with numpy arrays, returns an array of one
         entry per frame; its name is what the tasks are called.
     frames
-        uint8 or uint16 (frame, y, x), chunked along ``frame`` only.
+        uint8 or uint16 (frame, y, x[, channel]), chunked along ``frame`` only.
     along
         What else belongs to each frame: arrays whose first dim is ``frame``, of which each call
         gets its part.
+    developer
+        Lazy `Developer`, which turns each chunk to grey before the call.
     shared
         Lazy values that every call gets whole; each is in the graph once.
     shape
@@ -117,8 +122,11 @@ def map_frames(
     name = _task_name(function)
     columns, dependencies = _parts(frames.chunks[0], along)
     keys = [value.key for value in shared]
+    if developer is not None:
+        dependencies += [developer]
+    develop = None if developer is None else developer.key
     tasks = {
-        (name, i, *(0,) * len(shape)): (_map, function, chunk, *parts, *keys)
+        (name, i, *(0,) * len(shape)): (_map, function, develop, chunk, *parts, *keys)
         for i, (chunk, *parts) in enumerate(zip(frame_chunks(frames), *columns, strict=True))
     }
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
@@ -182,11 +190,11 @@ def _task_name(function: Callable[..., Any]) -> str:
 
 def _parts(
     sizes: tuple[int, ...], along: Sequence[AnyArray | da.Array]
-) -> tuple[list[list[Any]], list[da.Array]]:
+) -> tuple[list[list[Any]], list[da.Array | Delayed]]:
     """Cut arrays into the parts that belong to each chunk: values, or keys of lazy ones."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
     columns: list[list[Any]] = []
-    dependencies = []
+    dependencies: list[da.Array | Delayed] = []
     for values in along:
         if isinstance(values, da.Array):
             lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
@@ -197,8 +205,14 @@ def _parts(
     return columns, dependencies
 
 
-def _map(function: Callable[..., AnyArray], chunk: FrameChunk, *arguments: Any) -> AnyArray:
-    return function(chunk.read(), *arguments)
+def _map(
+    function: Callable[..., AnyArray],
+    developer: Developer | None,
+    chunk: FrameChunk,
+    *arguments: Any,
+) -> AnyArray:
+    frames = chunk.read()
+    return function(frames if developer is None else developer.grey(frames), *arguments)
 
 
 def _fold(

@@ -8,34 +8,45 @@ nowhere else.
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.align import align
-from skry_dask.capture import can_write_in, open_capture, sidecar
-from skry_dask.errors import StoreError
+from skry_dask.calibrate import calibrate, master_dark, master_flat
+from skry_dask.capture import open_capture
+from skry_dask.decoding import store_of
 from skry_dask.execute import resources
 from skry_dask.io.image import kind_of, write_image
 from skry_dask.options import Options, as_json
+from skry_dask.outputs import (
+    Outputs,
+    Summary,
+    is_colourless,
+    place_of_results,
+    provenance,
+    scale_in_words,
+)
 from skry_dask.quality import estimate_quality
-from skry_dask.results import full_scale, region_of, why_inactive
+from skry_dask.results import region_of, why_inactive
 from skry_dask.stack import stack
-from skry_dask.store import ResultStore, digest_of, is_group, is_store
+from skry_dask.store.digest import digest_of
+from skry_dask.store.frames import is_store
+from skry_dask.store.results import ResultStore
 from skry_dask.track import track
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     import xarray as xr
 
+    from skry_dask.decoding import Input
     from skry_dask.execute import Runner
-    from skry_dask.options import PhaseOptions
+    from skry_dask.options import PhaseOptions, ReadOptions, SelectOptions
 
 log = logging.getLogger(__name__)
 
@@ -48,48 +59,13 @@ class Progress(NamedTuple):
     total: int | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Summary:
-    """What a job did, JSON-compatible when taken as a dict.
-
-    Parameters
-    ----------
-    input, output, store
-        Paths; ``output`` is None where no image was written.
-    phases
-        Per phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``.
-    frames, active_frames
-        Their numbers.
-    region
-        ``y``, ``x``, ``height``, ``width`` on the canvas, px.
-    points
-        Number of reference points.
-    notes
-        What the user should know: problems of the file, frames left out, where results went.
-    seconds
-        The whole job, wall time.
-    peak_memory_mib
-        Of this process so far, as the operating system counts it.
-    """
-
-    input: str
-    output: str | None = None
-    store: str = ""
-    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    frames: int = 0
-    active_frames: int = 0
-    region: dict[str, int] = field(default_factory=dict)
-    points: int = 0
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    peak_memory_mib: float = 0.0
-
-
 def run(
-    path: str | os.PathLike[str],
+    source: Input,
     *,
     output: str | os.PathLike[str] | None = None,
     output_format: str | None = None,
+    composite: bool = False,
+    table: bool = False,
     store: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -101,12 +77,17 @@ def run(
 
     Parameters
     ----------
-    path
-        A video or a store.
+    source
+        A video, a folder, pattern or list of images, a store or its URL.
     output
-        Image to write; its suffix says which kind (``.tif``, ``.png``). None = write no image.
+        Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). None =
+        write no image.
     output_format
-        "tiff16", "tiff32" or "png16", whatever the suffix.
+        "tiff16", "tiff32", "png8", "png16", "bmp" or "fits", whatever the suffix.
+    composite
+        Also write the best-fragments composite: ``moon.tif`` → ``moon_composite.tif``.
+    table
+        Also write a table of all frames: ``moon.tif`` → ``moon_frame_quality.csv``.
     store
         Where results are kept; by default beside the input, or beside the output where the
         input's folder cannot be written.
@@ -117,9 +98,10 @@ def run(
     progress
         Called as work goes on, from any thread.
     options
-        Of all phases; or give single options by name:
+        Of the whole job; or give single options by name:
     **choices
-        Options of `AlignOptions`, `QualityOptions`, `TrackOptions` and `StackOptions`.
+        Options of `ReadOptions`, `SelectOptions`, `CalibrationOptions`, `AlignOptions`,
+        `QualityOptions`, `TrackOptions` and `StackOptions`.
 
     Returns
     -------
@@ -137,14 +119,19 @@ def run(
     >>> result = skry.run("moon.ser", percent=20, output="moon.tif")  # doctest: +SKIP
     """
     began = time.perf_counter()
-    path = Path(path)
     options = options or Options.of(**choices)
-    target = None if output is None else _check_output(path, Path(output), output_format)
-    summary = Summary(input=str(path), output=None if target is None else str(target))
-    place = _place_of_results(path, target, Path(store) if store else None, summary)
+    outputs = Outputs(
+        image=None if output is None else Path(output),
+        kind=output_format,
+        composite=composite,
+        table=table,
+    )
+    outputs.check(source)
+    summary = Summary(input=_in_words(source), output=None if output is None else str(output))
+    place = place_of_results(source, outputs.image, Path(store) if store else None, summary)
     report = progress or (lambda _: None)
     with resources(scheduler, workers) as runner:
-        capture = _open(path, place, report, summary)
+        capture = _open(source, place, options, report, summary)
         phases = _Phases(runner, ResultStore(place), report, summary, capture.attrs["digest"])
         alignment = phases.run(options.align, partial(align, capture))
         _describe(alignment, capture, summary)
@@ -152,13 +139,21 @@ def run(
         points = phases.run(options.track, partial(track, capture, alignment, quality))
         summary.points = points.sizes["point"]
         result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
-    if target is not None:
-        metadata = provenance(capture, options, summary)
-        image = result["stack"].to_numpy()
-        write_image(target, image, kind=output_format or kind_of(target), metadata=metadata)
+    if is_colourless(result["stack"].to_numpy()):
+        summary.notes.append("there is hardly any colour: --grey takes less time and memory")
+    metadata = provenance(capture, options, summary)
+    others = outputs.write(result, quality, alignment, metadata)
+    summary.files = [str(path) for path in others]
     summary.seconds = round(time.perf_counter() - began, 3)
     summary.peak_memory_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return result.assign_attrs(summary=as_json(summary))
+
+
+def _in_words(source: Input) -> str:
+    """Name a source: its path, or the first of several images."""
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    return str(next(iter(source), ""))
 
 
 class _Phases:
@@ -197,9 +192,13 @@ class _Phases:
 
 
 def _open(
-    path: Path, place: Path, report: Callable[[Progress], None], summary: Summary
+    source: Input,
+    place: Path,
+    options: Options,
+    report: Callable[[Progress], None],
+    summary: Summary,
 ) -> xr.Dataset:
-    """Open the capture, decoding it into the store if it must be."""
+    """Open the capture, decoding it into the store if it must be, select and calibrate."""
     began = time.perf_counter()
     decoded = 0
 
@@ -208,11 +207,12 @@ def _open(
         decoded = done
         report(Progress("import", done, total))
 
-    capture = open_capture(path, store=place, progress=progress)
-    seconds = round(time.perf_counter() - began, 3)
-    if "store" not in capture.attrs and capture.attrs["format"].endswith("video"):
+    capture = open_capture(source, options.read, options.select, store=place, progress=progress)
+    if decoded or (store_of(source) is None and is_store(place)):
+        seconds = round(time.perf_counter() - began, 3)
         status = "ran" if decoded else "reused"
         summary.phases["import"] = {"status": status, "seconds": seconds}
+    capture = calibrate(capture, options.calibrate)
     summary.frames = capture.sizes["frame"]
     summary.notes += [str(problem) for problem in capture.attrs["problems"]]
     return capture
@@ -228,73 +228,70 @@ def _describe(alignment: xr.Dataset, capture: xr.Dataset, summary: Summary) -> N
         summary.notes.append(f"{left_out} frames are left out: {why_inactive(alignment)}")
 
 
-def _check_output(path: Path, output: Path, output_format: str | None) -> Path:
-    """Refuse an output that cannot be written before anything is computed.
-
-    Raises
-    ------
-    OptionsError
-        If the kind of image is not known.
-    StoreError
-        If the folder is missing or read-only, or the output is the input.
-    """
-    if output_format is None:
-        kind_of(output)
-    folder = output.absolute().parent
-    if not folder.is_dir():
-        raise StoreError(f"{output}: there is no folder {folder}: create it first")
-    if output.is_dir():
-        raise StoreError(f"{output} is a folder: give the name of a file, such as {output}/out.tif")
-    if output.exists() and path.exists() and output.samefile(path):
-        raise StoreError(f"{output} is the input: give another name with -o")
-    if not can_write_in(folder):
-        raise StoreError(f"{output}: folder {folder} is read-only: give another place with -o")
-    return output
-
-
-def _place_of_results(
-    path: Path, output: Path | None, store: Path | None, summary: Summary
-) -> Path:
-    """Choose the store: the user's, the input itself, beside the input, or beside the output."""
-    if store is None:
-        store = path if is_store(path) else sidecar(path)
-        folder = store.absolute().parent
-        if folder.is_dir() and not can_write_in(store if store.exists() else folder):
-            store = (output or Path.cwd() / "x").absolute().parent / store.name
-            summary.notes.append(f"{folder} is read-only: results are kept in {store}")
-    elif store.exists() and not is_group(store):
-        raise StoreError(f"{store} exists and is not a store: give another place with --store")
-    elif not store.absolute().parent.is_dir():
-        raise StoreError(f"{store}: there is no folder {store.absolute().parent}: create it first")
-    if output is not None and output.resolve().is_relative_to(store.resolve()):
-        raise StoreError(f"{output} lies in the store {store}: give another name with -o")
-    summary.store = str(store)
-    return store
-
-
-def provenance(capture: xr.Dataset, options: Options, summary: Summary) -> dict[str, Any]:
-    """Collect what an image should say of its making, JSON-compatible.
+def make_master(
+    source: Input,
+    output: str | os.PathLike[str],
+    *,
+    flat: bool = False,
+    dark: str | os.PathLike[str] | None = None,
+    output_format: str | None = None,
+    read: ReadOptions | None = None,
+    selection: SelectOptions | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> xr.Dataset:
+    """Make a master dark or flat from a video, and write it as an image.
 
     Parameters
     ----------
-    capture
-        From `open_capture`.
-    options
-        Of all phases.
-    summary
-        Of the job.
+    source
+        A video or images of nothing (for a dark), or of an evenly lit field (for a flat).
+    output
+        Image to write; ``.tif`` keeps float32.
+    flat
+        Whether it is a flat.
+    dark
+        Master dark to be subtracted from the flat.
+    output_format
+        Kind of image, whatever the suffix; by default float32 where the suffix allows it.
+    read, selection
+        See `open_capture`.
+    scheduler, workers, progress
+        See `run`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``master`` float32 (y, x[, channel]), 1 = full scale, and ``n_frames``, computed; attribute
+        ``problems``, what the user should know.
+
+    Raises
+    ------
+    SkryError
+        Of the kind that fits: what is wrong, where, and the remedy.
     """
-    return {
+    output = Path(output)
+    kind = output_format or ("tiff32" if kind_of(output) == "tiff16" else kind_of(output))
+    Outputs(image=output, kind=kind).check(source)
+    name = "flat" if flat else "dark"
+    report = progress or (lambda _: None)
+    with resources(scheduler, workers) as runner:
+        capture = open_capture(
+            source,
+            read,
+            selection,
+            progress=lambda done, total: report(Progress("import", done, total)),
+        )
+        lazy = master_flat(capture, dark) if flat else master_dark(capture)
+        made = runner.compute(lazy, lambda done, total: report(Progress(name, done, total)))
+    about = {
         "software": f"skry_dask {version('skry_dask')}",
-        "source": Path(summary.input).name,
-        "source_attributes": {
-            k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
-        },
-        "options": as_json(options),
-        "frames": summary.frames,
-        "active_frames": summary.active_frames,
-        "region": summary.region,
-        "points": summary.points,
-        "digest": summary.phases["stack"]["digest"],
-        "scale": f"1 (65535 in 16 bit) is grey level {full_scale(capture)} of the capture",
+        "image": f"master {name}",
+        "source": Path(capture.attrs["source"]).name,
+        "frames": capture.sizes["frame"],
+        "scale": scale_in_words(capture),
     }
+    write_image(output, made["master"].to_numpy(), kind=kind, metadata=about)
+    problems = [*capture.attrs["problems"], *made.attrs.get("problems", ())]
+    return made.assign_attrs(problems=problems)

@@ -17,13 +17,14 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.accumulate import best_fragments, mean_image, shift_and_add
+from skry_dask.accumulate import Image, best_fragments, lazy_images, shift_and_add
+from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import area_edges
 from skry_dask.kernels.blur import area_detail
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
 from skry_dask.passes import map_frames
-from skry_dask.results import full_scale, region_of, result, variable, whole_frames
+from skry_dask.results import image_variable, region_of, result, variable, whole_frames
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,7 +41,7 @@ def estimate_quality(
     Parameters
     ----------
     capture
-        With ``frames`` (frame, y, x), uint8 or uint16.
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment
         From `align`. It is loaded, if it is lazy: the region fixes the shapes of the result.
     options
@@ -51,9 +52,10 @@ def estimate_quality(
     xarray.Dataset, lazy
         ``area_quality`` float32 (frame, area), grey levels as a fraction of full scale, NaN for
         inactive frames; ``frame_quality`` float32 (frame); ``min``, ``max`` and ``mean`` of quality
-        (area) over active frames; ``best_frame`` int64 (area), a frame number; ``composite`` and
-        ``reference`` float32 (y, x), 1 = full scale. Coordinates: canvas ``y`` and ``x``;
-        ``area_y`` and ``area_x`` (area), canvas position of each area's centre.
+        (area) over active frames; ``best_frame`` int64 (area), a frame number; ``composite``
+        float32 (y, x[, channel]) and ``reference`` float32 (y, x), grey, 1 = full scale.
+        Coordinates: canvas ``y`` and ``x``; ``area_y`` and ``area_x`` (area), canvas position of
+        each area's centre.
 
     Raises
     ------
@@ -77,12 +79,15 @@ def estimate_quality(
     active = alignment["active"].to_numpy()
     edges = [area_edges(n, options.area_size) for n in region.shape]
     pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
-    white = full_scale(capture) * (16 if frames.dtype == np.uint8 else 1)
+    developer = Developer.of(capture)
+    lazy_developer = dask.delayed(developer, traverse=False)
+    white = developer.white * (16 if developer.dtype == "uint8" else 1)
     detail = map_frames(
         measure_chunk,
         frames,
         offset,
         active,
+        developer=lazy_developer,
         shared=[dask.delayed(Areas(region, options.detail_scale, *edges), traverse=False)],
         shape=(len(pixels),),
         dtype=np.int64,
@@ -92,10 +97,11 @@ def estimate_quality(
     n_reference = max(1, round(n_active * options.reference_percent / 100))
     everything = area_quality.rechunk(-1)
     chosen = [everything.map_blocks(best_fragments, n, dtype=bool) for n in (1, n_reference)]
-    total = shift_and_add(frames, da.stack(chosen, axis=1), offset[:, None], mesh)
-    composite, reference = da.map_blocks(
-        mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=1
+    images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
+    total = shift_and_add(
+        frames, da.stack(chosen, axis=1), offset[:, None], mesh, lazy_developer, images
     )
+    made = lazy_images(total, developer, images)
     summary = {
         name: da.map_blocks(reduce_frames, everything, name, dtype=np.float32, drop_axis=0)
         for name in ("min", "max", "mean")
@@ -118,8 +124,8 @@ def estimate_quality(
             "max": variable(("area",), summary["max"], "1", "highest quality of the area"),
             "mean": variable(("area",), summary["mean"], "1", "mean quality of the area"),
             "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
-            "composite": variable(("y", "x"), composite, "1", "best-fragments composite"),
-            "reference": variable(("y", "x"), reference, "1", "mean of each area's best frames"),
+            "composite": image_variable(made[:-1], "best-fragments composite"),
+            "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
         },
         _coordinates(region, edges),
     )

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry import Region, overlap
 from skry_dask.options import as_json
-from skry_dask.types import AXIS
+from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
-    import dask.array as da
-
     from skry_dask.options import PhaseOptions
 
 
 def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **attrs: Any) -> Any:
     """Build a variable with its units and what it is, in words."""
     return xr.Variable(dims, data, {"units": units, "long_name": long_name, **attrs})
+
+
+def image_variable(planes: da.Array, long_name: str) -> Any:
+    """Build the variable of an image from its planes (channel, y, x): one, or three of colour."""
+    if len(planes) == 1:
+        return variable(("y", "x"), planes[0], "1", long_name)
+    return variable(("y", "x", "channel"), da.moveaxis(planes, 0, -1), "1", long_name)
 
 
 def result(
@@ -31,8 +37,8 @@ def result(
 ) -> xr.Dataset:
     """Assemble the Dataset of a phase.
 
-    Coordinates ``frame`` (as the capture numbers its frames) and ``axis`` are added where a
-    variable has these dims.
+    Coordinates ``frame`` (as the capture numbers its frames), ``axis`` and ``channel`` are added
+    where a variable has these dims.
     """
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
@@ -40,6 +46,8 @@ def result(
         coords["frame"] = capture["frame"].variable
     if "axis" in dims:
         coords["axis"] = AXIS
+    if "channel" in dims:
+        coords["channel"] = CHANNEL
     attrs = {"phase": options.phase, "version": options.version, "options": as_json(options)}
     return xr.Dataset(variables, coords, attrs)
 
@@ -50,24 +58,26 @@ def whole_frames(capture: xr.Dataset) -> da.Array:
     Raises
     ------
     ReaderError
-        If the capture has no variable ``frames`` (frame, y, x) of uint8 or uint16.
+        If the capture has no variable ``frames`` (frame, y, x[, channel]) of uint8 or uint16.
     """
     frames = capture.get("frames")
-    if frames is None or frames.dims != ("frame", "y", "x"):
+    dims = ("frame", "y", "x", "channel")
+    if frames is None or frames.dims not in (dims, dims[:3]):
         found = "none" if frames is None else frames.dims
         raise ReaderError(
-            f"a capture has frames (frame, y, x), this one has {found}: use open_capture"
+            f"a capture has frames (frame, y, x) or (frame, y, x, channel), this one has {found}: "
+            "use open_capture"
+        )
+    if "channel" in frames.dims and frames.sizes["channel"] != 3:
+        raise ReaderError(
+            f"frames have {frames.sizes['channel']} channels: they must have three, red, green "
+            "and blue, or none"
         )
     if frames.dtype not in (np.uint8, np.uint16):
         raise ReaderError(f"frames are {frames.dtype}: they must be uint8 or uint16")
     if frames.chunks is None:
         frames = frames.chunk({"frame": 16})
-    return frames.data.rechunk({1: -1, 2: -1})
-
-
-def full_scale(capture: xr.Dataset) -> int:
-    """Grey level of white, from the depth that the file states."""
-    return 2 ** int(capture.attrs.get("bits", 8 * capture["frames"].dtype.itemsize)) - 1
+    return frames.data.rechunk(dict.fromkeys(range(1, frames.ndim), -1))
 
 
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
@@ -79,7 +89,7 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
         If no frame is active, or the active frames have too little in common.
     """
     alignment.load()
-    height, width = capture["frames"].shape[1:]
+    height, width = capture["frames"].shape[1:3]
     active = alignment["active"].to_numpy()
     where = capture.attrs.get("source", "the capture")
     if not active.any():

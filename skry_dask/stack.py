@@ -11,17 +11,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import dask
 import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.accumulate import best_fragments, mean_image, shift_and_add
+from skry_dask.accumulate import Image, best_fragments, lazy_images, shift_and_add
+from skry_dask.develop import Developer
 from skry_dask.mesh import TriangleMesh, area_labels
 from skry_dask.options import StackOptions
-from skry_dask.results import full_scale, region_of, result, variable, whole_frames
+from skry_dask.results import image_variable, region_of, result, variable, whole_frames
+from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
     import xarray as xr
+    from dask.delayed import Delayed
 
     from skry_dask.types import BoolArray, FloatArray, IntArray
 
@@ -41,7 +45,7 @@ def stack(
     Parameters
     ----------
     capture
-        With ``frames`` (frame, y, x), uint8 or uint16.
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, quality, points
         From `align`, `estimate_quality` and `track`. The positions of points, the alignment and
         the quality of areas are loaded, if they are lazy; displacements stay lazy.
@@ -51,9 +55,9 @@ def stack(
     Returns
     -------
     xarray.Dataset, lazy
-        ``stack`` float32 (y, x), 1 = full scale (interpolation can pass it slightly on either
-        side); ``count`` int32 (y, x), how many frames were averaged; ``fragments`` int64 (frame),
-        how many fragments of each frame were taken. Coordinates: canvas ``y`` and ``x``.
+        ``stack`` float32 (y, x[, channel]), 1 = full scale (interpolation can pass it slightly on
+        either side); ``count`` int32 (y, x), how many frames were averaged; ``fragments`` int64
+        (frame), how many fragments of each frame were taken. Coordinates: canvas ``y`` and ``x``.
 
     Examples
     --------
@@ -78,19 +82,24 @@ def stack(
     # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
     fragment_quality[~alignment["active"].to_numpy()] = np.nan
     chosen = select(fragment_quality, options)
+    developer = Developer.of(capture)
+    images = [Image(plane) for plane in developer.planes]
     total = shift_and_add(
         frames,
         chosen[:, None],
         motion_of_corners(points["displacement"], alignment["offset"].to_numpy(), mesh),
         mesh,
-    )[0]
-    image = da.map_blocks(mean_image, total, full_scale(capture), dtype=np.float32, drop_axis=0)
+        dask.delayed(developer, traverse=False),
+        images,
+        _shifts_of_images(points, images),
+    )
+    made = lazy_images(total, developer, images)
     return result(
         capture,
         options,
         {
-            "stack": variable(("y", "x"), image, "1", "mean of the chosen fragments"),
-            "count": variable(("y", "x"), total[1].astype(np.int32), "1", "frames averaged"),
+            "stack": image_variable(made, "mean of the chosen fragments"),
+            "count": variable(("y", "x"), total[0, 1].astype(np.int32), "1", "frames averaged"),
             "fragments": variable(
                 ("frame",), chosen.sum(axis=1), "1", "fragments taken from the frame"
             ),
@@ -100,6 +109,14 @@ def stack(
             "x": ("x", region.x_coords, {"units": "px", "long_name": "canvas x"}),
         },
     )
+
+
+def _shifts_of_images(points: xr.Dataset, images: list[Image]) -> Delayed | None:
+    """Find by how much the plane of each image lies off the others, lazily; see `channel_shift`."""
+    if "channel_shift" not in points or len(images) < len(CHANNEL):
+        return None
+    shift = points["channel_shift"].data
+    return shift.to_delayed()[0, 0] if isinstance(shift, da.Array) else dask.delayed(shift)
 
 
 def select(quality: FloatArray, options: StackOptions) -> BoolArray:

@@ -18,13 +18,15 @@ import dask
 import dask.array as da
 import numpy as np
 
+from skry_dask.develop import GREY, Developer
+from skry_dask.dispersion import channel_shift
 from skry_dask.kernels.blockmatch import cut_blocks, match_blocks
 from skry_dask.kernels.field import fill_gaps, reject_outliers
 from skry_dask.mesh import TriangleMesh
 from skry_dask.options import TrackOptions
 from skry_dask.passes import map_frames
 from skry_dask.points import given_points, place_points
-from skry_dask.results import full_scale, region_of, result, variable, whole_frames
+from skry_dask.results import region_of, result, variable, whole_frames
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +80,7 @@ def track(
     Parameters
     ----------
     capture
-        With ``frames`` (frame, y, x), uint8 or uint16.
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, quality
         From `align` and `estimate_quality`. They are loaded, if they are lazy: the reference image
         fixes the points and so the shapes of the result.
@@ -91,7 +93,9 @@ def track(
         ``position`` float64 (point, axis), on the canvas, px; ``displacement`` float32 (frame,
         point, axis), px: the scene at canvas point p shows at p + offset + displacement, NaN in
         inactive frames; ``valid`` bool (frame, point), whether it was measured there rather than
-        taken from neighbours; ``mean_displacement`` float64 (point, axis), px, what was subtracted.
+        taken from neighbours; ``mean_displacement`` float64 (point, axis), px, what was subtracted;
+        with ``align_channels``, ``channel_shift`` float64 (channel, axis), px: where a colour
+        shows, less where green does.
 
     Raises
     ------
@@ -116,7 +120,10 @@ def track(
         if options.points
         else place_points(reference, region, options)
     )
-    image = np.rint(np.clip(reference, 0, 1) * full_scale(capture)).astype(frames.dtype)
+    developer = Developer.of(capture)
+    lazy_developer = dask.delayed(developer, traverse=False)
+    levels = np.rint(reference * developer.white + developer.black)
+    image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
     corners = position - np.array([region.y, region.x]) - options.block_size // 2
     mesh = TriangleMesh.of_points(position.astype(np.float64), region)
     points = ReferencePoints(
@@ -131,6 +138,7 @@ def track(
         frames,
         alignment["offset"].to_numpy(),
         alignment["active"].to_numpy(),
+        developer=lazy_developer,
         shared=[dask.delayed(points, traverse=False)],
         shape=(len(position), 2),
         dtype=np.float32,
@@ -145,10 +153,23 @@ def track(
         neighbours=points.neighbours,
         dtype=np.float32,
     )
+    colours = {}
+    if options.align_channels and developer.planes != (GREY,):
+        shift = channel_shift(
+            frames,
+            quality["frame_quality"].load().to_numpy(),
+            alignment["offset"].to_numpy(),
+            position,
+            options.block_size,
+            lazy_developer,
+        )
+        words = "place of each colour, less that of green"
+        colours["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
     return result(
         capture,
         options,
         {
+            **colours,
             "position": variable(
                 ("point", "axis"), position.astype(np.float64), "px", "place on the canvas"
             ),

@@ -13,6 +13,9 @@ Colour frames have a last dim ``channel``: red, green, blue."""
 AXIS: NDArray[np.str_] = np.array(["y", "x"])
 """Labels of the dim ``axis``: vectors are (y, x)."""
 
+CHANNEL: NDArray[np.str_] = np.array(["red", "green", "blue"])
+"""Labels of the dim ``channel``."""
+
 AnyArray: TypeAlias = NDArray[Any]
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]

@@ -64,7 +64,7 @@ def add_fragments(
     Parameters
     ----------
     frame
-        uint8 or uint16 (y, x). Places outside are taken from the nearest edge.
+        uint8, uint16 or int32 (y, x). Places outside are taken from the nearest edge.
     spans
         int64 (span, 3): row, first column and end column of each span in the sums.
     first_span
@@ -86,6 +86,7 @@ def add_fragments(
 _TABLES: dict[str, AnyArray] = {
     "u1": cubic_table().astype(np.int32).ravel(),
     "u2": cubic_table().ravel(),
+    "i4": cubic_table().ravel(),
 }
 
 # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel here.

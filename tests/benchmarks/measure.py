@@ -76,7 +76,7 @@ def report(runs: dict[str, list[tuple[float, float, float]]], folder: Path, fram
     import tifffile
 
     import skry_dask as skry
-    from skry_dask.store import ResultStore
+    from skry_dask.store.results import ResultStore
     from tests.scoring import score
 
     command = [*SKRY, "stack", "capture.ser", "-o", "stack.tif", "--output-format", "tiff32"]

@@ -1,12 +1,14 @@
 """Shift and add, and which fragments are added."""
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.accumulate import add_chunk, best_fragments, mean_image, shift_and_add
+from skry_dask.accumulate import Image, add_chunk, best_fragments, mean_image, shift_and_add
+from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import Region
 from skry_dask.kernels.resample import VALUE_BITS
 from skry_dask.mesh import AreaMesh, area_labels
@@ -71,6 +73,20 @@ MESH = AreaMesh.of_region(Region(2, 3, 20, 30), 8)
 N_AREAS = len(MESH.spans.first) - 1
 
 
+MONO = Developer("uint8", black=0, white=255)
+TWO = (Image(GREY, 0), Image(GREY, 1))
+
+
+def add(frames, chosen, motion, total, images=TWO, developer=MONO, shifts=None):
+    add_chunk(frames, chosen, motion, MESH, developer, images, shifts, total)
+
+
+def lazily_added(frames, chosen, motion, images=TWO, developer=MONO, shifts=None):
+    lazy = dask.delayed(developer, traverse=False)
+    shifts = None if shifts is None else dask.delayed(shifts)
+    return shift_and_add(frames, chosen, motion, MESH, lazy, images, shifts)
+
+
 def capture(n_frames, dtype=np.uint8):
     rng = np.random.default_rng(1)
     frames = rng.integers(0, np.iinfo(dtype).max, (n_frames, 25, 36), dtype, endpoint=True)
@@ -84,20 +100,20 @@ def capture(n_frames, dtype=np.uint8):
 def test_sums_do_not_depend_on_chunks(dtype, sizes):
     frames, chosen, motion = capture(11, dtype)
     expected = np.zeros((2, 2, 20, 30), np.int64)
-    add_chunk(frames, chosen, motion, MESH, expected)
+    add(frames, chosen, motion, expected)
     lazy = da.from_array(frames, chunks=(sizes, -1, -1))
-    total = shift_and_add(lazy, chosen, motion, MESH)
+    total = lazily_added(lazy, chosen, motion)
     assert total.shape == expected.shape
     assert total.dtype == np.int64
     np.testing.assert_array_equal(total.compute(), expected)
     lazily = [da.from_array(a, chunks=(5, -1, -1)) for a in (chosen, motion)]
-    np.testing.assert_array_equal(shift_and_add(lazy, *lazily, MESH).compute(), expected)
+    np.testing.assert_array_equal(lazily_added(lazy, *lazily).compute(), expected)
 
 
 def test_counts_say_how_many_frames_were_chosen_at_each_pixel():
     frames, chosen, motion = capture(6)
     total = np.zeros((2, 2, 20, 30), np.int64)
-    add_chunk(frames, chosen, motion, MESH, total)
+    add(frames, chosen, motion, total)
     expected = chosen.sum(axis=0)[:, area_labels(MESH.region, 8)]
     np.testing.assert_array_equal(total[:, 1], expected)
 
@@ -106,9 +122,9 @@ def test_frames_of_which_nothing_is_chosen_may_have_no_place():
     frames, chosen, motion = capture(5)
     expected = np.zeros((2, 2, 20, 30), np.int64)
     chosen[[1, 3]] = False
-    add_chunk(frames[[0, 2, 4]], chosen[[0, 2, 4]], motion[[0, 2, 4]], MESH, expected)
+    add(frames[[0, 2, 4]], chosen[[0, 2, 4]], motion[[0, 2, 4]], expected)
     motion[[1, 3]] = NAN
-    total = shift_and_add(da.from_array(frames, chunks=(2, -1, -1)), chosen, motion, MESH)
+    total = lazily_added(da.from_array(frames, chunks=(2, -1, -1)), chosen, motion)
     np.testing.assert_array_equal(total.compute(), expected)
 
 
@@ -116,7 +132,7 @@ def test_many_chunks_are_added_up():
     frames = np.ones((150, 25, 36), np.uint8)
     chosen = np.ones((150, 1, N_AREAS), bool)
     lazy = da.from_array(frames, chunks=(1, -1, -1))
-    total = shift_and_add(lazy, chosen, np.zeros((150, 1, 2)), MESH).compute()
+    total = lazily_added(lazy, chosen, np.zeros((150, 1, 2)), TWO[:1]).compute()
     assert (total[0, 0] == 150 << VALUE_BITS).all()
     assert (total[0, 1] == 150).all()
 
@@ -125,21 +141,59 @@ def test_many_chunks_are_added_up():
 
 
 def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
-    total = np.array([[[255 << VALUE_BITS, 0]], [[1, 4]]])
-    image = mean_image(total, 255)
+    total = np.array([[[[255 << VALUE_BITS, 0]], [[1, 4]]]])
+    image = mean_image(total, [1], 0, 255)
     assert image.dtype == np.float32
-    np.testing.assert_array_equal(image, [[1.0, 0.0]])
-    np.testing.assert_allclose(mean_image(total, 1023), [[255 / 1023, 0]], rtol=1e-6)
-    stacked = mean_image(np.stack([total, total]), 255)
-    np.testing.assert_array_equal(stacked, [[[1.0, 0.0]], [[1.0, 0.0]]])
+    np.testing.assert_array_equal(image, [[[1.0, 0.0]]])
+    np.testing.assert_allclose(mean_image(total, [1], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6)
+    finer = total * np.array([16, 1])[None, :, None, None]
+    both = mean_image(np.concatenate([total, finer]), [1, 16], 0, 255)
+    np.testing.assert_array_equal(both[0], [[1.0, 0.0]])
+    np.testing.assert_array_equal(both[1], mean_image(total, [1], 0, 255)[0])
+
+
+def test_black_becomes_0_and_white_above_it_1():
+    total = np.array([[[[10 << VALUE_BITS, 110 << VALUE_BITS, 0]], [[1, 1, 1]]]])
+    np.testing.assert_allclose(mean_image(total, [1], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6)
 
 
 def test_pixels_to_which_nothing_was_added_are_nan():
-    total = np.array([[[0, 64 * 51, 0]], [[0, 1, 1]]])
-    np.testing.assert_array_equal(np.isnan(mean_image(total, 255)), [[True, False, False]])
+    total = np.array([[[[0, 64 * 51, 0]], [[0, 1, 1]]]])
+    found = np.isnan(mean_image(total, [1], 0, 255))
+    np.testing.assert_array_equal(found, [[[True, False, False]]])
 
 
 def test_means_of_long_captures_are_exact_to_single_precision():
     n = 10**7
-    total = np.array([[[n * (65535 << VALUE_BITS)]], [[n]]])
-    np.testing.assert_array_equal(mean_image(total, 65535), [[1.0]])
+    total = np.array([[[[n * (65535 << VALUE_BITS)]], [[n]]]])
+    np.testing.assert_array_equal(mean_image(total, [1], 0, 65535), [[[1.0]]])
+
+
+# --- colour --------------------------------------------------------------------------------------
+
+
+def test_each_image_is_of_its_own_plane():
+    frames = np.zeros((2, 25, 36, 3), np.uint8)
+    frames[...] = [10, 20, 30]
+    chosen = np.ones((2, 1, N_AREAS), bool)
+    rgb = Developer("uint8", black=0, white=255, channels=3)
+    images = [Image("blue"), Image(GREY), Image("red")]
+    total = np.zeros((3, 2, 20, 30), np.int64)
+    add(frames, chosen, np.zeros((2, 1, 2)), total, images, rgb)
+    for sums, level in zip(
+        total, (30, round(0.299 * 10 + 0.587 * 20 + 0.114 * 30), 10), strict=True
+    ):
+        np.testing.assert_array_equal(sums[0], 2 * level << VALUE_BITS)
+        np.testing.assert_array_equal(sums[1], 2)
+
+
+def test_planes_can_be_shifted_against_each_other():
+    columns = np.arange(36, dtype=np.uint8) * 4
+    frames = np.broadcast_to(columns[:, None], (1, 25, 36, 3)).copy()
+    chosen = np.ones((1, 1, N_AREAS), bool)
+    rgb = Developer("uint8", black=0, white=255, channels=3)
+    images = [Image("red"), Image("green")]
+    shifts = np.array([[0.0, 0.5], [0.0, 0.0]])
+    lazy = da.from_array(frames, chunks=(1, -1, -1, -1))
+    total = lazily_added(lazy, chosen, np.zeros((1, 1, 2)), images, rgb, shifts).compute()
+    np.testing.assert_array_equal(total[0, 0] - total[1, 0], 2 << VALUE_BITS)

@@ -13,20 +13,16 @@ import xarray as xr
 import zarr
 
 import skry_dask as skry
-from skry_dask import store as store_module
-from skry_dask.capture import import_capture, inspect_capture, open_capture
+from skry_dask.capture import import_capture, open_capture
 from skry_dask.errors import ReaderError, StoreError
+from skry_dask.inspection import inspect_capture
 from skry_dask.io.reader import CaptureInfo, DecodedFrame
 from skry_dask.io.ser import SerReader
 from skry_dask.simulate import write_capture
-from skry_dask.store import (
-    ResultStore,
-    chunk_frames,
-    digest_of,
-    is_store,
-    open_store,
-    write_frames,
-)
+from skry_dask.store import results as store_results
+from skry_dask.store.digest import digest_of
+from skry_dask.store.frames import chunk_frames, is_store, open_store, write_frames
+from skry_dask.store.results import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +169,7 @@ def test_results_say_where_they_could_not_be_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_module, "_flush", full)
+    monkeypatch.setattr(store_results, "flush", full)
     with pytest.raises(StoreError, match=r"a\.skry.*No space left.*free some space"):
         ResultStore(tmp_path / "a.skry").save("align", "abc", result())
     assert not list((tmp_path / "a.skry" / "align").glob("abc*"))

@@ -1,0 +1,283 @@
+"""Colour, calibration and selection through the command line, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+import skry_dask as skry
+from skry_dask.cli import main
+from skry_dask.io.ser import SerReader, write_ser
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+    from skry_dask.types import AnyArray
+
+SMALL = ("--anchor-size", "32")
+TINT = np.array([0.7, 1.0, 0.5])
+"""Of the coloured Moon: how bright it is in red, green and blue."""
+
+RNG = np.random.default_rng(8)
+
+
+class CommandLine:
+    """``skry`` in this process, in a folder of its own: as main() runs it, without the start-up."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Run a command: exit status, standard output, standard error."""
+        self.monkeypatch.setattr(sys, "argv", ["skry", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return int(stop.value.code or 0), *self.capsys.readouterr()
+
+    def stack(self, *arguments: object) -> tuple[dict[str, Any], AnyArray]:
+        """Stack: summary and image, 1 = full scale."""
+        status, out, err = self("stack", *arguments, "-o", "out.tif", "--json", *SMALL)
+        assert status == 0, err
+        return json.loads(out), tifffile.imread(self.folder / "out.tif") / 65535.0
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch, capsys)
+
+
+def write(path: Path, frames: AnyArray, colour: str = "mono", bits: int = 8) -> Path:
+    n_frames, height, width = frames.shape[:3]
+    write_ser(path, frames, n_frames=n_frames, height=height, width=width, bits=bits, colour=colour)
+    return path
+
+
+def tinted(frames: AnyArray) -> AnyArray:
+    """RGB frames of the Moon seen in one hue."""
+    return np.rint(frames[..., None] * TINT).astype(np.uint8)
+
+
+def mosaicked(frames: AnyArray, pattern: str) -> AnyArray:
+    colours = tinted(frames)
+    out = np.empty(frames.shape, np.uint8)
+    for i, colour in enumerate(pattern):
+        y, x = divmod(i, 2)
+        out[:, y::2, x::2] = colours[:, y::2, x::2, "RGB".index(colour)]
+    return out
+
+
+def hue(image: AnyArray) -> AnyArray:
+    """Mean brightness of each channel, relative to green, away from the rim."""
+    means = image[10:-10, 10:-10].reshape(-1, 3).mean(axis=0)
+    return means / means[1]
+
+
+@pytest.fixture
+def frames(moon: xr.Dataset) -> AnyArray:
+    return moon["frames"].to_numpy()
+
+
+def test_rgb_and_grey_stack_to_the_same_geometry_and_hue(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", tinted(frames), "RGB")
+    summary, colour = cli.stack("moon.ser")
+    grey_summary, grey = cli.stack("moon.ser", "--grey")
+    assert colour.shape == (*grey.shape, 3)
+    assert summary["region"] == grey_summary["region"]
+    np.testing.assert_allclose(hue(colour), TINT, atol=0.01)
+    luma = colour @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(luma, grey, atol=2 / 255)
+
+
+@pytest.mark.parametrize("pattern", ["RGGB", "GBRG"])
+def test_raw_colour_comes_out_in_colour(
+    pattern: str, frames: AnyArray, moon: xr.Dataset, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", mosaicked(frames, pattern), pattern)
+    summary, image = cli.stack("moon.ser")
+    assert image.shape[2] == 3
+    np.testing.assert_allclose(hue(image), TINT, atol=0.02)
+    assert summary["active_frames"] == 40
+
+
+def test_a_pattern_can_be_declared_and_a_crop_at_odd_offsets_keeps_the_colours(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", mosaicked(frames, "RGGB"))  # says that it is mono
+    _, wrong = cli.stack("moon.ser")
+    assert wrong.ndim == 2
+    _, image = cli.stack("moon.ser", "--cfa", "RGGB", "--roi", "7,11,160,201")
+    assert image.shape[2] == 3
+    np.testing.assert_allclose(hue(image), TINT, atol=0.02)
+
+
+def test_a_pattern_on_frames_with_channels_is_refused(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", tinted(frames[:3]), "RGB")
+    status, _, error = cli("stack", "moon.ser", "--cfa", "RGGB")
+    assert status == 2
+    assert error.strip().endswith("has colour channels already: leave --cfa out")
+
+
+def test_dark_flat_and_hot_pixels_are_taken_out(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    """A camera with an uneven field, an offset and hot pixels gives the stack of a perfect one."""
+    _, height, width = frames.shape
+    y, x = np.mgrid[:height, :width]
+    vignette = 1 - 0.4 * ((y - height / 2) ** 2 + (x - width / 2) ** 2) / (width / 2) ** 2 / 1.6
+    pattern = 12 + 6 * (x % 7 == 3)
+    hot = np.zeros((height, width))
+    hot[RNG.integers(20, height - 20, 40), RNG.integers(20, width - 20, 40)] = 90.0
+
+    def camera(light: AnyArray) -> AnyArray:
+        seen = light * vignette + pattern + hot + RNG.normal(0, 0.6, light.shape)
+        return np.rint(seen).clip(0, 255).astype(np.uint8)
+
+    scene = frames * 0.7
+    write(tmp_path / "moon.ser", camera(scene))
+    write(tmp_path / "covered.ser", camera(np.zeros((60, height, width))))
+    write(tmp_path / "sky.ser", camera(np.full((60, height, width), 150.0)))
+    assert cli("dark", "covered.ser", "-o", "dark.tif")[0] == 0
+    status, out, _ = cli("flat", "sky.ser", "--dark", "dark.tif", "-o", "flat.tif")
+    assert status == 0
+    assert "master flat, 240 x 180 px, mean of 60 frames" in out
+    dark = tifffile.imread(tmp_path / "dark.tif")
+    assert dark.dtype == np.float32
+    np.testing.assert_allclose(dark * 255, pattern + hot, atol=0.5)
+
+    write(tmp_path / "perfect.ser", np.rint(scene).astype(np.uint8))
+    on_canvas = {}
+    masters = ("--dark", "dark.tif", "--flat", "flat.tif")
+    for name, *flags in (("perfect",), ("moon",), ("moon", *masters)):
+        summary, image = cli.stack(f"{name}.ser", "--reference", 12, *flags)
+        region = summary["region"]
+        canvas = np.full((height, width), np.nan)
+        canvas[region["y"] :, region["x"] :][: region["height"], : region["width"]] = image
+        on_canvas[(name, *flags)] = canvas[24:-24, 24:-24]
+    perfect, raw, calibrated = on_canvas.values()
+    assert any("hot pixels are replaced" in note for note in summary["notes"])
+    apart = {
+        name: np.abs(_fitted(found, perfect) - perfect).mean()
+        for name, found in (("raw", raw), ("calibrated", calibrated))
+    }
+    assert apart["calibrated"] < 0.006
+    assert apart["calibrated"] < apart["raw"] / 4
+
+
+def _fitted(image: AnyArray, like: AnyArray) -> AnyArray:
+    """Fit brightness: the mean of a flat decides its scale."""
+    slope, offset = np.polyfit(image.ravel(), like.ravel(), 1)
+    return slope * image + offset
+
+
+def test_a_flat_of_another_size_and_a_dark_too_bright_are_refused(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", frames[:4])
+    tifffile.imwrite(tmp_path / "flat.tif", np.full((100, 240), 0.5, np.float32))
+    tifffile.imwrite(tmp_path / "dark.tif", np.full((180, 240), 0.99, np.float32))
+    status, _, error = cli("stack", "moon.ser", "--flat", "flat.tif", *SMALL)
+    assert (status, error.count("\n")) == (2, 1)
+    assert "flat.tif is 240 x 100 px" in error
+    status, _, error = cli("stack", "moon.ser", "--dark", "dark.tif", *SMALL)
+    assert (status, error.count("\n")) == (2, 1)
+    assert "dark.tif" in error
+
+
+def test_selected_frames_keep_their_numbers_in_the_table(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", frames)
+    flags = ("--frames", "4:36", "--exclude", "7,20:25")
+    summary, image = cli.stack("moon.ser", *flags, "--table", "--composite")
+    assert summary["frames"] == 26
+    assert [name.split("/")[-1] for name in summary["files"]] == [
+        "out_composite.tif",
+        "out_frame_quality.csv",
+    ]
+    assert tifffile.imread(tmp_path / "out_composite.tif").shape == image.shape
+    lines = (tmp_path / "out_frame_quality.csv").read_text().splitlines()
+    header = next(i for i, line in enumerate(lines) if line.startswith("Frame;Active frame;Qual"))
+    rows = [line.split(";") for line in lines[header + 1 :]]
+    numbers = [int(row[0]) for row in rows]
+    assert numbers == [i for i in range(4, 36) if i != 7 and not 20 <= i < 25]
+    assert [int(row[1]) for row in rows] == list(range(26))
+    values = [float(row[2]) for row in rows]
+    assert (min(values), max(values)) == (0.0, 1.0)
+    # The table says which frames to use: the same capture again gives the same stack.
+    again, same = cli.stack("moon.ser", "--active-flags", tmp_path / "out_frame_quality.csv")
+    assert {phase["status"] for phase in again["phases"].values()} == {"reused"}
+    np.testing.assert_array_equal(image, same)
+
+
+def test_several_images_are_one_capture(frames: AnyArray, tmp_path: Path, cli: CommandLine) -> None:
+    names = []
+    for number, frame in enumerate(frames):
+        names.append(f"moon_{number}.tif")
+        tifffile.imwrite(tmp_path / names[-1], frame)
+    write(tmp_path / "video.ser", frames)
+    _, expected = cli.stack("video.ser")
+    summary, image = cli.stack(*names)
+    assert summary["frames"] == 40
+    np.testing.assert_array_equal(image, expected)
+    _, by_pattern = cli.stack("moon_*.tif")
+    np.testing.assert_array_equal(by_pattern, expected)
+
+
+def test_info_tells_colour_and_the_bits_in_use(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    left_aligned = frames.astype(np.uint16)[:3] << 8
+    write(tmp_path / "raw.ser", left_aligned, "GRBG", bits=16)
+    found = json.loads(cli("info", "raw.ser", "--json")[1])
+    assert (found["colour"], found["bits"]) == ("raw GRBG", 16)
+    assert (found["used_bits"], found["trailing_zero_bits"]) == (8, 8)
+    found = json.loads(cli("info", "raw.ser", "--json", "--cfa", "none")[1])
+    assert found["colour"] == "mono"
+
+
+def test_the_depth_that_the_user_states_is_white(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    deep = frames.astype(np.uint16) << 4  # 12 bits in a file that says 16
+    write(tmp_path / "deep.ser", deep, bits=16)
+    _, dim = cli.stack("deep.ser")
+    _, bright = cli.stack("deep.ser", "--bits", 12)
+    np.testing.assert_allclose(bright, dim * (65535 / 4095), atol=3e-4)
+
+
+def test_all_bits_go_through_every_phase(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    """Sixteen bits: what is below the eighth bit is still there in the stack."""
+    ramp = np.linspace(0, 200, frames.shape[2]).astype(np.uint16)
+    deep = frames[:8].astype(np.uint16) * 256 + ramp
+    path = write(tmp_path / "deep.ser", deep, bits=16)
+    np.testing.assert_array_equal(SerReader(path).read(0, 8), deep)
+    capture = skry.open_capture(path)
+    options = skry.AlignOptions(anchor_size=32)
+    alignment = skry.align(capture, options)
+    quality = skry.estimate_quality(capture, alignment)
+    points = skry.track(capture, alignment, quality)
+    everything = skry.StackOptions(percent=100)
+    whole = skry.stack(capture, alignment, quality, points, everything)["stack"].to_numpy()
+    coarse = capture.assign(frames=capture["frames"] // 256 * 256)
+    cut = skry.stack(coarse, alignment, quality, points, everything)["stack"].to_numpy()
+    assert whole[20:-20, 20:-20].std() > 0
+    difference = (whole - cut)[20:-20, 20:-20] * 65535
+    np.testing.assert_allclose(difference.mean(axis=0)[[0, -1]], ramp[[25, -25]], atol=25)

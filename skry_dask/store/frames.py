@@ -234,14 +234,23 @@ def is_store(path: Path) -> bool:
     return "skry_schema" in attributes_of(path) and (path / "frames").is_dir()
 
 
-class _WholeStore(WrapperStore[Any]):
-    """A store in which a missing piece of frames is an error: to zarr it is a black one."""
+class _RemoteStore(WrapperStore[Any]):
+    """A store elsewhere: what fails is told in our words.
+
+    A missing piece of frames is an error too: to zarr it is a black one.
+    """
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read a piece."""
-        found = await self._store.get(key, prototype, byte_range)
+        try:
+            found = await self._store.get(key, prototype, byte_range)
+        except Exception as error:  # obstore has its own for each service
+            raise StoreError(
+                f"{key} of {self._store} cannot be read ({_first_line(error)}): check the "
+                "connection, and that the server allows to read parts of files"
+            ) from error
         if found is None and key.startswith("frames/c/"):
             raise StoreError(
                 f"{self._store} has lost a piece of its frames ({key}): import the capture again"
@@ -262,7 +271,7 @@ def _storage(location: Location) -> Store:
         ) from error
     options: Any = {"allow_http": True} if location.startswith("http://") else None
     try:
-        return _WholeStore(ObjectStore(from_url(location, client_options=options), read_only=True))
+        return _RemoteStore(ObjectStore(from_url(location, client_options=options), read_only=True))
     except Exception as error:  # obstore has its own for each service
         raise StoreError(f"{location} cannot be opened ({_first_line(error)})") from error
 
@@ -293,14 +302,10 @@ def open_store(location: Location) -> zarr.Group:
     try:
         group = zarr.open_group(storage, mode="r")
         version = group.attrs["skry_schema"]
+    except StoreError:
+        raise
     except (OSError, KeyError, ValueError) as error:
         raise StoreError(f"{location} is not a store: import the capture again") from error
-    except Exception as error:
-        if isinstance(location, Path):
-            raise
-        raise StoreError(
-            f"{location} cannot be read ({_first_line(error)}): check the address"
-        ) from error
     if version != SCHEMA:
         raise StoreError(
             f"{location} has schema {version}, this program knows {SCHEMA}: import the capture "

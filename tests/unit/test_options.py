@@ -9,8 +9,13 @@ from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
     AlignMethod,
     AlignOptions,
+    CalibrationOptions,
+    Cfa,
+    HotPixels,
     Options,
     QualityOptions,
+    ReadOptions,
+    SelectOptions,
     StackOptions,
     TrackOptions,
     as_json,
@@ -19,6 +24,7 @@ from skry_dask.options import (
 NAN = float("nan")
 
 RANGES = [
+    (ReadOptions, "bits", 1, 16, "from 1 to 16"),
     (AlignOptions, "anchor_size", 16, 128, "from 16 to 128"),
     (AlignOptions, "min_confidence", 0.0, 1.0, "from 0 to 1"),
     (AlignOptions, "min_overlap", 0.01, 1.0, "from 0.01 to 1"),
@@ -72,7 +78,7 @@ def test_every_option_with_a_range_is_tested_here():
         f.name
         for phase in dataclasses.fields(Options)
         for f in dataclasses.fields(type(phase.default))
-        if isinstance(f.default, int | float) and not isinstance(f.default, str)
+        if isinstance(f.default, int | float) and not isinstance(f.default, str | bool)
     }
     assert numbers <= tested
 
@@ -81,6 +87,43 @@ def test_an_unknown_method_is_refused_with_the_choices():
     with pytest.raises(OptionsError, match=r"'comet'.*anchors, centroid"):
         AlignOptions(method="comet")
     assert AlignOptions(method="centroid").method is AlignMethod.CENTROID
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "choices"),
+    [
+        (ReadOptions, "byte_order", "middle", "little, big"),
+        (ReadOptions, "cfa", "RGBG", "RGGB, GRBG, GBRG, BGGR, none"),
+        (CalibrationOptions, "hot_pixels", "some", "none, dark, capture"),
+    ],
+)
+def test_another_choice_is_refused_with_the_choices(kind, name, value, choices):
+    with pytest.raises(OptionsError, match=f"{name} is '{value}': choose one of {choices}"):
+        kind(**{name: value})
+
+
+def test_hot_pixels_are_those_of_the_dark_if_there_is_one():
+    assert CalibrationOptions().hot_pixels is HotPixels.NONE
+    assert CalibrationOptions(dark="dark.tif").hot_pixels is HotPixels.DARK
+    assert CalibrationOptions(dark="dark.tif", hot_pixels="none").hot_pixels is HotPixels.NONE
+    with pytest.raises(OptionsError, match="without a dark: give one, or 'capture'"):
+        CalibrationOptions(hot_pixels="dark")
+
+
+def test_a_pattern_is_read_from_its_name():
+    assert ReadOptions(cfa="GBRG").cfa is Cfa.GBRG
+    assert as_json(ReadOptions(cfa="GBRG", grey=True)) == {
+        "byte_order": None,
+        "cfa": "GBRG",
+        "bits": None,
+        "grey": True,
+    }
+
+
+def test_a_region_is_kept_as_text_and_known_as_numbers():
+    assert SelectOptions(roi=[1, 2, 30, 40]).roi == "1,2,30,40"
+    assert SelectOptions(roi=" 1, 2,30,40").roi_px == (1, 2, 30, 40)
+    assert SelectOptions().roi_px is None
 
 
 @pytest.mark.parametrize(("kind", "name"), [(AlignOptions, "anchors"), (TrackOptions, "points")])

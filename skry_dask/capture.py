@@ -1,6 +1,6 @@
 """Captures: a video, whatever its format, as a Dataset of lazy frames.
 
-``open_capture(path)`` and ``xarray.open_dataset(path, engine="skry")`` are the same. Raw video is
+``xarray.open_dataset(path, engine="skry")`` is ``open_capture(path)`` without chunks. Raw video is
 read in place; compressed video is decoded once, into a store beside it.
 """
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import zarr
 
     from skry_dask.decoding import Input
-    from skry_dask.options import SelectOptions
+    from skry_dask.options import ByteOrder, Cfa, SelectOptions
     from skry_dask.types import AnyArray, IntArray
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def open_capture(
 class SkryBackend(BackendEntrypoint):
     """Captures for ``xarray.open_dataset(path, engine="skry")``."""
 
-    description = "Astronomical videos (SER, AVI, MP4...) and their stores, lazily"
+    description = "Astronomical videos (SER, AVI, MP4...), image sequences and stores, lazily"
     url = ""
 
     def open_dataset(  # type: ignore[override]
@@ -110,9 +110,14 @@ class SkryBackend(BackendEntrypoint):
         filename_or_obj: str | os.PathLike[str],
         *,
         drop_variables: str | Iterable[str] | None = None,
+        byte_order: ByteOrder | None = None,
+        cfa: Cfa | None = None,
+        bits: int | None = None,
+        grey: bool = False,
     ) -> xr.Dataset:
-        """Open a capture; see `open_capture`."""
-        capture = open_lazily(filename_or_obj, ReadOptions())
+        """Open a capture; see `open_capture` and `ReadOptions`."""
+        read = ReadOptions(byte_order=byte_order, cfa=cfa, bits=bits, grey=grey)
+        capture = open_lazily(filename_or_obj, read)
         dropped = (
             [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
         )
@@ -210,7 +215,25 @@ def open_lazily(
 
 def _as_read(capture: xr.Dataset, read: ReadOptions) -> xr.Dataset:
     frames = capture["frames"]
-    return capture.assign_attrs(as_read(capture.attrs, frames.shape[1:], frames.dtype.name, read))
+    attrs = as_read(capture.attrs, frames.shape[1:], frames.dtype.name, read)
+    if read.bits is not None:
+        used = int(bits_in_use(frames)).bit_length()
+        if used > read.bits:
+            attrs["problems"] = [
+                *attrs["problems"],
+                f"Samples reach {used} bits: with --bits {read.bits} they are brighter than white.",
+            ]
+    return capture.assign_attrs(attrs)
+
+
+SAMPLED_FRAMES = 8
+"""So many frames, evenly spread, tell which bits samples use."""
+
+
+def bits_in_use(frames: xr.DataArray) -> int:
+    """Look at a few frames: which bits are set in any sample."""
+    few = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).astype(int))
+    return int(np.bitwise_or.reduce(frames.isel(frame=few).to_numpy(), axis=None))
 
 
 def _from_store(group: zarr.Group, attrs: dict[str, Any]) -> xr.Dataset:

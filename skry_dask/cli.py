@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from cyclopts import App, Group, Parameter
 
-from skry_dask.errors import OptionsError, SkryError
+from skry_dask.errors import OptionsError, SkryError, StoreError
 from skry_dask.options import (
     AlignOptions,
     CalibrationOptions,
@@ -88,7 +88,7 @@ def stack(
         Image to write (.tif, .png, .bmp, .fits), for one input [default: INPUT-stack.tif in this
         folder].
     out_dir
-        Folder for the images INPUT-stack.tif of several inputs.
+        Folder for the images INPUT-stack.tif of several inputs; made if it does not exist.
     output_format
         Kind of image, whatever the suffix says.
     composite
@@ -110,6 +110,8 @@ def stack(
     if not inputs:
         raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
     sources = group_images(inputs)
+    if out_dir is not None:
+        _make_folder(out_dir)
     if len(sources) > 1 and (output or store):
         flag = "--output" if output else "--store"
         raise OptionsError(f"{flag} goes with one input, {len(sources)} are given: use --out-dir")
@@ -146,6 +148,15 @@ def stack(
         summary = result.attrs["summary"]
         print(json.dumps(summary) if json_ else summary_in_words(summary))
     return status
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be made ({error.strerror}): give another --out-dir"
+        ) from error
 
 
 def _targets(

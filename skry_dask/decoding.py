@@ -5,6 +5,8 @@ Raw video needs no store; compressed videos and images are decoded into one, onc
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import os
 import re
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 from skry_dask.errors import OptionsError, ReaderError, StoreError
 from skry_dask.io import open_reader
 from skry_dask.io.files import reading
-from skry_dask.io.image_in import HEAD_BYTES, format_of, inspect_image
+from skry_dask.io.image_in import HEAD_BYTES, format_of, has_image_suffix, inspect_image
 from skry_dask.io.reader import DecodedFrame, RawReader
 from skry_dask.options import Cfa, as_json
 from skry_dask.store.digest import digest_of, fingerprint
@@ -84,7 +86,9 @@ def group_images(sources: Sequence[str]) -> list[str | list[str]]:
 
 
 def _is_single_image(path: Path) -> bool:
-    """Tell whether a file is an image and not a sequence of them."""
+    """Tell whether a file is an image and not a sequence of them; if it is missing, by its name."""
+    if not path.exists():
+        return has_image_suffix(path) and not glob.has_magic(str(path))
     if not path.is_file():
         return False
     with reading(path) as file:
@@ -151,7 +155,7 @@ def as_read(
                 f"bits is {read.bits}, but {where} has samples of {deepest} bits: give at most "
                 f"{deepest}"
             )
-        attrs["bits"] = read.bits
+        attrs |= {"header_bits": attrs["bits"], "bits": read.bits}
     if read.grey:
         attrs["grey"] = 1
     given = {k: v for k, v in as_json(read).items() if v not in (None, False)}
@@ -222,6 +226,26 @@ def in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:
         for i, image in enumerate(images, start):
             time = None if info.time is None else int(info.time[i])
             yield DecodedFrame(numbers[i], image, time)
+
+
+def is_part_of(path: Path, source: Input) -> bool:
+    """Tell whether a file is one of a capture's, or would be one if it were there.
+
+    Parameters
+    ----------
+    path
+        A file that may not exist yet.
+    source
+        A video, a folder of images, a pattern or a list of them.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return any(is_part_of(path, item) for item in source)
+    given = Path(source)
+    if given.is_dir() and not is_group(given):
+        return path.resolve().parent == given.resolve()
+    if given.exists():
+        return path.exists() and path.samefile(given)
+    return fnmatch.fnmatch(str(path.absolute()), str(given.absolute()))
 
 
 def can_write_in(folder: Path) -> bool:

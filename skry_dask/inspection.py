@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from skry_dask.capture import open_lazily
+from skry_dask.capture import bits_in_use, open_lazily
 from skry_dask.decoding import as_read, attributes, reader_of, store_of
 from skry_dask.io.reader import RawReader
 from skry_dask.options import Cfa, ReadOptions
 
 if TYPE_CHECKING:
     from skry_dask.decoding import Input
-    from skry_dask.types import AnyArray
 
 
 def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str, Any]:
@@ -31,9 +28,9 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     dict, JSON-compatible
         ``source``, ``format``, ``frames`` (for compressed video what its header claims, or None),
         ``width``, ``height``, ``colour`` ("mono", "RGB" or "raw RGGB"), ``dtype``, ``bits``; for
-        16-bit samples that can be read at once ``used_bits`` and ``trailing_zero_bits`` of a few
-        frames; ``first_time`` and ``last_time`` where known, what else the file says, and
-        ``problems``.
+        16-bit samples that can be read at once ``used_bits``, ``trailing_zero_bits`` and
+        ``samples`` (both in words), from a few frames; ``first_time`` and ``last_time`` where
+        known, what else the file says, and ``problems``.
 
     Raises
     ------
@@ -41,7 +38,7 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         If the file cannot be read as a capture.
     """
     read = read or ReadOptions()
-    sample: AnyArray | None = None
+    used = 0
     place = store_of(source)
     reader = None if place is not None else reader_of(source, read)
     n_frames: int | None
@@ -51,9 +48,7 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         n_frames, shape, dtype = frames.shape[0], frames.shape[1:], frames.dtype.name
         attrs = dict(capture.attrs)
         time = capture["time"].to_numpy() if "time" in capture.coords else None
-        if dtype == "uint16":
-            few = np.unique(np.linspace(0, n_frames - 1, SAMPLED_FRAMES).astype(int))
-            sample = frames.isel(frame=few).to_numpy()
+        used = bits_in_use(frames) if dtype == "uint16" and n_frames else 0
     else:
         info = reader.info
         n_frames, shape, dtype = info.n_frames, info.frame_shape, info.dtype
@@ -66,19 +61,34 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     raw = "mono" if cfa == Cfa.NONE else f"raw {cfa}"
     found |= {"colour": "RGB" if len(shape) > 2 else raw, "dtype": dtype}
     found |= {"bits": attrs.pop("bits")}
-    if sample is not None:
-        found |= _depth(sample)
+    if used:
+        found |= depth_in_words(used, found["bits"])
     if time is not None and len(time):
         found |= {"first_time": str(time[0]), "last_time": str(time[-1])}
     return found | {k: v for k, v in attrs.items() if k not in found}
 
 
-SAMPLED_FRAMES = 8
-"""So many frames, evenly spread, tell which bits samples use."""
+def depth_in_words(used: int, bits: int) -> dict[str, int | str]:
+    """Say which bits samples use: 12 bits in the lower or in the upper part of 16, say.
 
+    Parameters
+    ----------
+    used
+        All bits that are set in any sample, above 0.
+    bits
+        Depth that is taken for full scale.
 
-def _depth(sample: AnyArray) -> dict[str, int]:
-    """Find which bits samples use: 12 bits in the lower or in the upper part of 16, say."""
-    used = int(np.bitwise_or.reduce(sample, axis=None))
-    zeros = (used & -used).bit_length() - 1 if used else 0
-    return {"used_bits": used.bit_length() - zeros, "trailing_zero_bits": zeros}
+    Returns
+    -------
+    ``used_bits``, the highest bit that is set; ``trailing_zero_bits``, how many low ones never are;
+    and ``samples``, both in words.
+    """
+    highest, zeros = used.bit_length(), (used & -used).bit_length() - 1
+    if highest < bits:
+        words = f"{highest - zeros} of {bits} bits, right-aligned: --bits {highest} makes them "
+        words += "full scale"
+    elif zeros:
+        words = f"{highest - zeros} of {bits} bits, left-aligned"
+    else:
+        words = f"all of {highest} bits"
+    return {"used_bits": highest, "trailing_zero_bits": zeros, "samples": words}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from skry_dask.errors import OptionsError
+from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.io import open_reader
 from skry_dask.io.image_in import read_image
 from skry_dask.sensor import unlit_part
 
@@ -82,21 +83,33 @@ class Master:
             If it cannot be read.
         """
         if isinstance(source, (str, os.PathLike)):
-            name, file = os.fspath(source), read_image(source)
+            name = os.fspath(source)
+            try:
+                file = read_image(source)
+            except ReaderError as error:
+                if _is_video(source):
+                    raise OptionsError(
+                        f"{name} is a video: make a master {role} of it with skry {role}"
+                    ) from error
+                raise
             image = (file.data / np.float64(file.full_scale)).astype(np.float32)
             own = file.cfa
+            levels = file.data.dtype.kind == "f" and file.full_scale > 1
         else:
             name, image, own = f"the {role}", np.asarray(source, np.float32), None
+            levels = False
         frame_shape = capture["frames"].shape[1:]
         rows, columns, whole = _place(name, image.shape, capture)
         cfa = str(capture.attrs["cfa"]) if whole and pattern else pattern
         _check_colours(name, image, own, cfa, frame_shape)
+        problem = None
+        if levels:
+            problem = f"{name} is taken to be in grey levels of which 65535 is white."
         n_odd = int(image.size - np.isfinite(image).sum())
         if n_odd:
             raise OptionsError(
                 f"{name}: {n_odd} of its values are not numbers: make the {role} again"
             )
-        problem = None
         if whole and not (rows[0] or columns[0]) and image.shape[:2] != frame_shape[:2]:
             problem = (
                 f"{name} is {_size(image.shape)}, larger than the frames ({_size(frame_shape)}): "
@@ -135,6 +148,14 @@ class Master:
         """What tells it from other masters: its pixels, not where it is."""
         content = hashlib.sha256(np.ascontiguousarray(self.image, "<f4").tobytes())
         return [list(self.image.shape), content.hexdigest()]
+
+
+def _is_video(path: str | os.PathLike[str]) -> bool:
+    try:
+        open_reader(path)
+    except ReaderError:
+        return False
+    return True
 
 
 def _place(

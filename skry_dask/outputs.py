@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.decoding import can_write_in, sidecar, store_of
+from skry_dask.decoding import can_write_in, is_part_of, sidecar, store_of
 from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.atomic import atomic_write
@@ -115,8 +115,15 @@ class Outputs:
         ]
         return [path for path in wanted if path is not None]
 
-    def check(self, source: Input) -> None:
+    def check(self, source: Input, *others: str | os.PathLike[str] | None) -> None:
         """Refuse what cannot be written.
+
+        Parameters
+        ----------
+        source
+            Of the capture.
+        others
+            What else the job reads: masters, flags.
 
         Raises
         ------
@@ -127,10 +134,13 @@ class Outputs:
         """
         if self.image is not None and self.kind is None:
             kind_of(self.image)
-        sources = [source] if isinstance(source, str | Path) else list(source)  # type: ignore[arg-type]
-        inputs = [path for path in map(Path, sources) if path.exists()]
         for path in self.paths:
-            _check_output(path, inputs)
+            _check_output(path)
+            if is_part_of(path, source):
+                raise StoreError(f"{path} is the input, or would be: give another name with -o")
+            for other in others:
+                if other is not None and path.exists() and is_part_of(path, other):
+                    raise StoreError(f"{path} is read in this job: give another name with -o")
 
     def write(
         self, result: xr.Dataset, quality: xr.Dataset, alignment: xr.Dataset, metadata: Any
@@ -149,14 +159,12 @@ class Outputs:
         return others
 
 
-def _check_output(output: Path, inputs: list[Path]) -> None:
+def _check_output(output: Path) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         raise StoreError(f"{output}: there is no folder {folder}: create it first")
     if output.is_dir():
         raise StoreError(f"{output} is a folder: give the name of a file, such as {output}/out.tif")
-    if output.exists() and any(output.samefile(path) for path in inputs):
-        raise StoreError(f"{output} is the input: give another name with -o")
     if not can_write_in(folder):
         raise StoreError(f"{output}: folder {folder} is read-only: give another place with -o")
 

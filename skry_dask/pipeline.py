@@ -126,7 +126,8 @@ def run(
         composite=composite,
         table=table,
     )
-    outputs.check(source)
+    given = options.calibrate
+    outputs.check(source, given.dark, given.flat, options.select.active_flags)
     summary = Summary(input=_in_words(source), output=None if output is None else str(output))
     place = place_of_results(source, outputs.image, Path(store) if store else None, summary)
     report = progress or (lambda _: None)
@@ -139,6 +140,8 @@ def run(
         points = phases.run(options.track, partial(track, capture, alignment, quality))
         summary.points = points.sizes["point"]
         result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
+    if options.track.align_channels and "channel" not in result["stack"].dims:
+        summary.notes.append("align_channels has nothing to align: the stack is grey")
     if is_colourless(result["stack"].to_numpy()):
         summary.notes.append("there is hardly any colour: --grey takes less time and memory")
     metadata = provenance(capture, options, summary)
@@ -273,7 +276,7 @@ def make_master(
     """
     output = Path(output)
     kind = output_format or ("tiff32" if kind_of(output) == "tiff16" else kind_of(output))
-    Outputs(image=output, kind=kind).check(source)
+    Outputs(image=output, kind=kind).check(source, dark)
     name = "flat" if flat else "dark"
     report = progress or (lambda _: None)
     with resources(scheduler, workers) as runner:

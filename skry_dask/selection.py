@@ -7,6 +7,7 @@ are. ``capture.isel(...)`` and ``capture.sel(...)`` of xarray do the same.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,8 +139,9 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
     Parameters
     ----------
     path
-        A text file: 0 and 1 for every frame of the file, separated by anything that is no digit;
-        or a table with the columns ``Frame;Active frame`` (and more), -1 for inactive frames.
+        A text file: 0 and 1 for every frame of the file, with or without spaces, commas, semicolons
+        or lines between them; or a table with the columns ``Frame;Active frame`` (and more), -1 for
+        inactive frames.
     numbers
         int64 (frame), of the capture.
 
@@ -163,10 +165,14 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
     try:
         if header is not None:
             rows = [line.split(";")[:2] for line in lines[header + 1 :] if line]
-            return np.array([int(frame) for frame, active in rows if int(active) >= 0], np.int64)
-        flags = [int(flag) for flag in text.replace(",", " ").replace(";", " ").split()]
+            named = [(int(frame), int(active) >= 0) for frame, active in rows]
+            _check_count(path, max((frame for frame, _ in named), default=-1) + 1, numbers, "rows")
+            return np.array([frame for frame, active in named if active], np.int64)
+        flags = [int(flag) for flag in re.sub(r"[\s,;]", "", text)]
         if not set(flags) <= {0, 1} or not flags:
             raise ValueError
+    except OptionsError:
+        raise
     except ValueError:
         raise OptionsError(
             f"{path} has no active flags: give 0 or 1 for each frame, or a table that begins with "
@@ -177,4 +183,15 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
             f"{path} has {len(flags)} active flags, the capture has frames {numbers[0]} to "
             f"{numbers[-1]}: give one flag for each frame of the file"
         )
+    _check_count(path, len(flags), numbers, "flags")
     return np.flatnonzero(flags)
+
+
+def _check_count(path: Path, count: int, numbers: IntArray, what: str) -> None:
+    """Refuse flags of a longer capture; where frames were dropped, the last ones may have been."""
+    whole = len(numbers) and numbers[-1] == numbers[0] + len(numbers) - 1
+    if whole and count > numbers[-1] + 1:
+        raise OptionsError(
+            f"{path} has {what} up to frame {count - 1}, the capture has frames {numbers[0]} to "
+            f"{numbers[-1]}: give the file that belongs to this capture"
+        )

@@ -63,7 +63,7 @@ def stored_order(
     if used.bit_length() > header.bits:
         problems.append(
             f"The header states {header.bits} bits, but samples reach {used.bit_length()}: "
-            f"brightness is scaled wrongly."
+            f"brightness is scaled wrongly, unless --bits {used.bit_length()} is given."
         )
     lowest = used & -used
     return byte_order, {

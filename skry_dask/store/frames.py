@@ -226,6 +226,8 @@ def _fill(
                 progress(len(numbers))
     if waiting:
         write()
+        if progress:
+            progress(len(numbers))
     return numbers, times if len(times) == len(numbers) else None, problems
 
 

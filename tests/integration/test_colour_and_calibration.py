@@ -225,6 +225,63 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     np.testing.assert_array_equal(image, same)
 
 
+def test_what_a_job_reads_is_never_overwritten(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for number, frame in enumerate(frames[:4]):
+        tifffile.imwrite(folder / f"{number}.tif", frame)
+    write(tmp_path / "moon.ser", frames[:4])
+    tifffile.imwrite(tmp_path / "dark.tif", np.zeros((180, 240), np.float32))
+    (tmp_path / "out_frame_quality.csv").write_text("1111")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    for arguments, words in [
+        (("stack", "shots", "-o", "shots/2.tif"), "shots/2.tif is the input, or would be"),
+        (("stack", "shots", "-o", "shots/new.tif"), "shots/new.tif is the input, or would be"),
+        (("stack", "shots/*.tif", "-o", "shots/2.tif"), "shots/2.tif is the input, or would be"),
+        (("stack", "moon.ser", "-o", "dark.tif", "--dark", "dark.tif"), "is read in this job"),
+        (("flat", "moon.ser", "-o", "dark.tif", "--dark", "dark.tif"), "is read in this job"),
+        (
+            ("stack", "moon.ser", "-o", "out.tif", "--table", "--active-flags",
+             "out_frame_quality.csv"),
+            "out_frame_quality.csv is read in this job",
+        ),
+    ]:  # fmt: skip
+        status, _, error = cli(*arguments)
+        assert (status, error.count("\n")) == (1, 1)
+        assert words in error
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_video_given_as_a_master_is_told_how_to_make_one(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    write(tmp_path / "moon.ser", frames[:4])
+    status, _, error = cli("stack", "moon.ser", "--flat", "moon.ser", *SMALL)
+    assert status == 2
+    assert "is a video: make a master flat of it with skry flat" in error
+
+
+def test_notes_tell_what_has_no_effect(frames: AnyArray, tmp_path: Path, cli: CommandLine) -> None:
+    write(tmp_path / "moon.ser", frames)
+    summary, _ = cli.stack("moon.ser", "--align-channels")
+    assert "align_channels has nothing to align: the stack is grey" in summary["notes"]
+    write(tmp_path / "rgb.ser", np.repeat(frames[..., None], 3, axis=3), "RGB")
+    summary, _ = cli.stack("rgb.ser")
+    assert any("hardly any colour: --grey" in note for note in summary["notes"])
+
+
+def test_the_first_decoding_is_not_called_reuse(
+    frames: AnyArray, tmp_path: Path, cli: CommandLine
+) -> None:
+    for number, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"{number}.tif", frame)
+    for expected in ("ran", "reused"):
+        summary, _ = cli.stack("[0-9]*.tif")
+        assert summary["phases"]["import"]["status"] == expected
+
+
 def test_several_images_are_one_capture(frames: AnyArray, tmp_path: Path, cli: CommandLine) -> None:
     names = []
     for number, frame in enumerate(frames):
@@ -246,7 +303,7 @@ def test_info_tells_colour_and_the_bits_in_use(
     write(tmp_path / "raw.ser", left_aligned, "GRBG", bits=16)
     found = json.loads(cli("info", "raw.ser", "--json")[1])
     assert (found["colour"], found["bits"]) == ("raw GRBG", 16)
-    assert (found["used_bits"], found["trailing_zero_bits"]) == (8, 8)
+    assert (found["used_bits"], found["trailing_zero_bits"]) == (16, 8)
     found = json.loads(cli("info", "raw.ser", "--json", "--cfa", "none")[1])
     assert found["colour"] == "mono"
 

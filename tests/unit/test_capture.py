@@ -16,7 +16,7 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask.decoding import group_images, sidecar
 from skry_dask.errors import OptionsError, ReaderError, StoreError
-from skry_dask.inspection import inspect_capture
+from skry_dask.inspection import depth_in_words, inspect_capture
 from skry_dask.io.ser import write_ser
 from skry_dask.options import ReadOptions, SelectOptions
 
@@ -146,13 +146,40 @@ def test_single_images_are_grouped_and_everything_else_is_not(tmp_path: Path) ->
     assert group_images(images[:1]) == images[:1]
     assert group_images([*images, pages]) == [*images, pages]
     assert group_images(["a.ser", "b.ser"]) == ["a.ser", "b.ser"]
+    # One that is missing is told as a missing image, not taken for another job.
+    with_missing = [*images, str(tmp_path / "none.tif")]
+    assert group_images(with_missing) == [with_missing]
 
 
 def test_info_does_not_decode_a_video_for_its_depth(mosaic: AnyArray, tmp_path: Path) -> None:
     found = inspect_capture(ser(tmp_path / "a.ser", mosaic << 4, "BGGR", 16))
     assert found["colour"] == "raw BGGR"
-    assert (found["bits"], found["used_bits"], found["trailing_zero_bits"]) == (16, 12, 4)
+    assert (found["bits"], found["used_bits"], found["trailing_zero_bits"]) == (16, 16, 4)
+    assert found["samples"] == "12 of 16 bits, left-aligned"
     assert "digest" not in found
+
+
+def test_the_bits_in_use_are_told_in_words() -> None:
+    assert depth_in_words(0x0FFF, 16)["samples"] == (
+        "12 of 16 bits, right-aligned: --bits 12 makes them full scale"
+    )
+    assert depth_in_words(0xFFF0, 16)["samples"] == "12 of 16 bits, left-aligned"
+    assert depth_in_words(0xFFFF, 16)["samples"] == "all of 16 bits"
+
+
+def test_a_depth_that_samples_exceed_is_told(mosaic: AnyArray, tmp_path: Path) -> None:
+    path = ser(tmp_path / "a.ser", mosaic, bits=12)
+    capture = skry.open_capture(path, ReadOptions(bits=10))
+    assert (
+        "Samples reach 12 bits: with --bits 10 they are brighter" in capture.attrs["problems"][-1]
+    )
+    assert inspect_capture(path, ReadOptions(bits=10))["header_bits"] == 12
+    assert skry.open_capture(path, ReadOptions(bits=14)).attrs["problems"] == []
+
+
+def test_the_engine_takes_reading_options(mosaic: AnyArray, tmp_path: Path) -> None:
+    path = ser(tmp_path / "a.ser", mosaic, bits=12)
+    assert xr.open_dataset(path, engine="skry", cfa="RGGB").attrs["cfa"] == "RGGB"
 
 
 # --- stores at a URL -----------------------------------------------------------------------------

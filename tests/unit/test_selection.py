@@ -77,7 +77,12 @@ def test_nothing_left_is_an_error():
 
 def test_flags_of_zeros_and_ones_are_active_flags(tmp_path):
     path = tmp_path / "flags.txt"
-    for text in ("1 0 0 0 1 1 0 0 0 1\n", "1\n0\n0\n0\n1\n1\n0\n0\n0\n1\n", "1,0,0,0,1,1,0,0,0,1"):
+    for text in (
+        "1 0 0 0 1 1 0 0 0 1\n",
+        "1\n0\n0\n0\n1\n1\n0\n0\n0\n1\n",
+        "1,0,0,0,1,1,0,0,0,1",
+        "1000110001",
+    ):
         path.write_text(text)
         assert kept(active_flags=path) == [0, 4, 5, 9]
 
@@ -87,6 +92,16 @@ def test_an_exported_table_of_frames_is_active_flags(tmp_path):
     rows = "".join(f"{i};{a};{q}\n" for i, a, q in [(0, 0, 0.5), (2, 1, 1), (3, -1, 0), (7, 2, 0)])
     path.write_text(f'Program 1.0\nQuality of "moon.ser"\n\nFrame;Active frame;Quality\n{rows}')
     assert kept(active_flags=path) == [0, 2, 7]
+
+
+def test_flags_of_a_longer_capture_are_refused(tmp_path):
+    path = tmp_path / "flags.txt"
+    path.write_text("1" * 12)
+    with pytest.raises(OptionsError, match="has flags up to frame 11, the capture has frames 0 to"):
+        kept(active_flags=path)
+    path.write_text("Frame;Active frame;Quality\n0;0;1\n99;1;0\n")
+    with pytest.raises(OptionsError, match="has rows up to frame 99"):
+        kept(active_flags=path)
 
 
 @pytest.mark.parametrize("text", ["", "1 2 0", "yes no", "Frame;Active frame\na;b\n"])

@@ -152,11 +152,17 @@ def inspect(path: Path) -> Still:
         for name in _PEOPLE_AND_THINGS:
             if text := str(header.get(name.upper()[:8], "")).strip():
                 attrs[name] = text
-        problems: tuple[str, ...] = ()
+        problems: list[str] = []
         if layout.n_images < layout.claimed:
-            problems = (
+            problems.append(
                 f"The header of {path.name} claims {layout.claimed} frames; {layout.n_images} are "
-                f"there.",
+                f"there."
+            )
+        needed = layout.place + layout.n_images * layout.image_bytes
+        if needed > layout.size:
+            problems.append(
+                f"{path.name} is cut off: its last image needs the bytes up to {needed}, it has "
+                f"{layout.size}."
             )
         return Still(
             format="FITS",
@@ -170,7 +176,7 @@ def inspect(path: Path) -> Still:
             time=layout.time,
             attrs=attrs,
             text=_stored_json(header),
-            problems=problems,
+            problems=tuple(problems),
         )
 
 

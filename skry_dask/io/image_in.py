@@ -207,6 +207,8 @@ def _module_of(path: Path) -> Any:
     for kind in FORMATS:
         if kind.name == name:
             return import_module(f"skry_dask.io.{kind.module}")
+    if not head:
+        raise ReaderError(f"{path} is empty; copy it again, or leave it out")
     known = ", ".join(kind.name for kind in FORMATS)
     raise ReaderError(
         f"{path} is no image of a known format ({known}): it begins with {head[:16]!r}; check that "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray
 
 _PALETTES = {"BGRX": (4, [2, 1, 0]), "BGR": (3, [2, 1, 0]), "RGB": (3, [0, 1, 2])}
+_TAIL_BYTES = 1 << 16
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3}
 
 
@@ -60,6 +61,7 @@ def inspect(path: Path) -> Still:
         check_size(path, size, image.height, image.width, _memory(image, channels))
         if name == "BMP":
             _check_data(path, head, size, image.height, image.width)
+        problems = () if name == "BMP" or _ends(path, size) else (f"{path.name} is cut off.",)
         return Still(
             format=name,
             height=image.height,
@@ -67,6 +69,7 @@ def inspect(path: Path) -> Still:
             channels=channels,
             dtype="uint8",
             bits=8,
+            problems=problems,
         )
 
 
@@ -91,6 +94,13 @@ def images(path: Path) -> Iterator[AnyArray]:
     with decoding(path, name), _opened(path, name) as image:
         found = pixels(path, name, image)
     yield found
+
+
+def _ends(path: Path, size: int) -> bool:
+    """Tell whether the mark of a JPEG's end is there; some cameras add a little after it."""
+    with reading(path) as file:
+        file.seek(max(size - _TAIL_BYTES, 0))
+        return b"\xff\xd9" in file.read(_TAIL_BYTES)
 
 
 def _check_data(path: Path, head: bytes, size: int, height: int, width: int) -> None:

@@ -51,7 +51,7 @@ def inspect(path: Path) -> Still:
     Raises
     ------
     ReaderError
-        Not a PNG, or a damaged one.
+        Not a PNG, or one that is damaged or was cut off.
     """
     with reading(path) as file:
         size = file.seek(0, 2)
@@ -68,7 +68,7 @@ def inspect(path: Path) -> Still:
                 file.seek(start)
                 keyword, _, value = file.read(length).partition(b"\0")
                 text = value.decode("latin-1") if keyword == b"Description" else text
-            elif name == b"IDAT":
+            elif name == b"IDAT" and _ends(file, size):
                 break  # what we write stands before the picture
     return Still(
         format="PNG",
@@ -156,6 +156,12 @@ def _chunks(path: Path, file: FileIO, size: int) -> Iterator[tuple[bytes, int, i
             return
         place += 12 + length
     raise damaged(path, "PNG", f"it ends too early, at byte {size}")
+
+
+def _ends(file: FileIO, size: int) -> bool:
+    """Tell whether a file's last part is the end of a PNG: then its parts need not be counted."""
+    file.seek(max(size - 12, 0))
+    return file.read(8) == b"\0\0\0\0IEND"
 
 
 def _picture(path: Path, file: FileIO, size: int) -> bytearray:

@@ -106,7 +106,11 @@ class SequenceReader:
             cfa=first.cfa,
             time=np.array(self._times, np.int64) if has_times else None,
             attrs=attrs,
-            problems=tuple(p for s in stills if not isinstance(s, str) for p in s.problems),
+            problems=tuple(
+                problem
+                for still in stills
+                for problem in ([f"{still}."] if isinstance(still, str) else still.problems)
+            ),
         )
 
     def decode(self) -> Iterator[DecodedFrame]:
@@ -271,11 +275,10 @@ def _images(path: Path, count: int) -> Iterator[AnyArray | str]:
 
 
 def _said(still: Still) -> str:
-    pattern = f", {still.cfa}" if still.cfa else ""
-    return (
-        f"{still.width} x {still.height} px, {still.channels} channels of {still.dtype}"
-        f"{pattern} ({still.bits} bits)"
-    )
+    colour = "colour" if still.channels == 3 else "grey"
+    if still.cfa:
+        colour = f"raw colour {still.cfa}"
+    return f"{still.width} x {still.height} px in {colour} ({still.dtype}, {still.bits} bits)"
 
 
 def _to_levels(stored: AnyArray, white: float) -> tuple[Frames, int]:

@@ -47,7 +47,8 @@ def inspect(path: Path) -> Still:
     ReaderError
         Not a TIFF, a damaged one, of a kind that is not supported, or its pages differ.
     """
-    still, n_images = None, 0
+    still, n_images, n_cut = None, 0, 0
+    size = path.stat().st_size
     complaints: list[str] = []
     with _opened(path, complaints) as file:
         for number, page in enumerate(_pages(file)):
@@ -56,14 +57,20 @@ def inspect(path: Path) -> Still:
             if (found.shape, found.dtype, found.bits) != (still.shape, still.dtype, still.bits):
                 raise ReaderError(
                     f"page {number} of {path} has {found.width} x {found.height} px "
-                    f"({found.channels} channels, {found.dtype}), the first {still.width} x "
-                    f"{still.height} px ({still.channels} channels, {still.dtype}); split the file"
+                    f"({_colour(found)}, {found.dtype}), the first {still.width} x "
+                    f"{still.height} px ({_colour(still)}, {still.dtype}); split the file"
                 )
             n_images += 1
+            n_cut += _end(page) > size
         claimed = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
     if still is None:
         raise damaged(path, "TIFF", "no image is in it")
     problems = [f"{path.name}: {text}." for text in complaints[:3]]
+    if n_cut:
+        problems.append(
+            f"{path.name} is cut off: the data of {n_cut} of its {n_images} images are not all in "
+            f"the file."
+        )
     if isinstance(claimed, int) and claimed > n_images:
         problems.append(
             f"{path.name} claims to have {claimed} images in ImageJ's own way; only its "
@@ -185,6 +192,16 @@ def _describe(path: Path, page: TiffPage, number: int) -> Still:
     )
 
 
+def _colour(still: Still) -> str:
+    return "colour" if still.channels == 3 else "grey"
+
+
+def _end(page: TiffPage) -> int:
+    """Return where the data of a page end in the file, bytes."""
+    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
+    return max((start + length for start, length in parts), default=0)
+
+
 def _colours(page: TiffPage) -> AnyArray:
     """Return the colours uint8 (entry, 3) of a palette, which has 16 bits per colour."""
     colours: AnyArray = np.asarray(page.colormap).reshape(3, -1).T >> 8
@@ -226,9 +243,8 @@ def _check_segments(path: Path, page: TiffPage, number: int, size: int, n_bytes:
     plain = compression == _PLAIN
     # Uncompressed data vouch for themselves, as far as they are in the file.
     check_size(path, size, height, width, n_bytes if plain and bits >= 8 else 2 * n_bytes)
-    ends = (start + length for start, length in zip(starts, lengths, strict=False))
     n_segments = int(np.prod(page.chunked, dtype=object))
-    if max(ends, default=0) > size or len(starts) != len(lengths) or len(starts) < n_segments:
+    if _end(page) > size or len(starts) != len(lengths) or len(starts) < n_segments:
         raise damaged(path, "TIFF", f"the data of page {number} end too early")
     needed = n_bytes // itemsize * bits // 8
     known = compression in (*_DEFLATE, _PACKBITS)

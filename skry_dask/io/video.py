@@ -2,7 +2,8 @@
 
 A compressed video has no frame that can be found by itself and no frame count that can be relied
 upon, so it is decoded once, from its beginning to its end. Packets are decoded one by one: one that
-is damaged costs its own frame and not the job.
+is damaged costs its own frame and not the job. What FFmpeg makes a picture of though it logs an
+error is kept and reported: such a frame may be sound, and its picture decides.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.colour import has_colour, to_rgb, unknown_matrix
+from skry_dask.io.damage import complaints, missing_bytes
 from skry_dask.io.files import reading
 from skry_dask.io.grey import is_limited_range, to_grey
 from skry_dask.io.mp4 import incredible_samples, is_mp4, lacks_index
@@ -99,7 +101,7 @@ class PyAvReader:
                 channels=3 if colour else 1,
                 cfa=_cfa(frame),
                 attrs=_attrs(container, stream, frame),
-                problems=_problems(frame, colour),
+                problems=(*_cut_off(self.path), *_problems(frame, colour)),
             )
 
     def decode(self) -> Iterator[DecodedFrame]:
@@ -109,7 +111,8 @@ class PyAvReader:
         ------
         DecodedFrame; its image is uint8 or uint16 (y, x) or (y, x, channel), full range, newly
         allocated, or None for a frame that is damaged or has another size than the first. Of
-        frames that were dropped while recording only the first in a row is an entry.
+        frames that were dropped while recording only the first in a row is an entry. Where the end
+        is damaged or missing, the last entry says so in place of the frames that are lost there.
 
         Raises
         ------
@@ -130,6 +133,8 @@ class PyAvReader:
                     begin = pts if begin is None else begin
                     time = round((pts - begin) * frame.time_base * 1_000_000_000)
                 image, problem = _picture(frame, self.info.dtype, colour, codec)
+                if image is not None:
+                    problem = reason or None
                 if image is not None and image.shape != shape:
                     problem = (
                         f"its size is {image.shape[1]} x {image.shape[0]} px, that of the first "
@@ -218,10 +223,24 @@ def _codec_name(path: Path) -> str:
         return f"the codec {read_avi_header(file, file.seek(0, 2), path).fourcc!r}"
 
 
+def _cut_off(path: Path) -> tuple[str, ...]:
+    """Say of a file that claims to be longer that its end is missing."""
+    with reading(path) as file:
+        size = file.seek(0, 2)
+        missing = missing_bytes(file, size)
+    if not missing:
+        return ()
+    return (
+        f"{path.name} was cut off: {missing} of its {size + missing} bytes are missing, and frames "
+        f"with them, if it is not only the index; copy it again.",
+    )
+
+
 class _Entry(NamedTuple):
     """What stands at a place of a video: its number, and a frame or the reason why there is none.
 
-    A dropped frame's reason stands for all that follow it up to the next entry's number.
+    A frame with a reason has a picture, but FFmpeg complained of it. A dropped frame's reason
+    stands for all that follow it up to the next entry's number.
     """
 
     number: int
@@ -229,43 +248,116 @@ class _Entry(NamedTuple):
     reason: str = ""
 
 
+class _Packet(NamedTuple):
+    """What came of reading or decoding the next packet, and what FFmpeg complained of meanwhile."""
+
+    packet: Packet[VideoStream] | None
+    frames: list[VideoFrame]
+    failure: str
+    complaints: list[str]
+
+
 def _entries(container: InputContainer, stream: VideoStream) -> Iterator[_Entry]:
     """Decode everything."""
-    import av
-
     number, expected = 0, 0
     packets = container.demux(stream)
+    waiting: dict[int | None, list[str]] = {}  # complaints, by the time of the frame
     while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            yield _Entry(number, None, f"the file cannot be read any further ({error.strerror})")
-            packet, number = None, number + 1
+        read = _read(packets)
+        packet = read.packet
+        if read.failure:
+            yield _Entry(number, None, read.failure)
+            number += 1
         if dropped := _n_dropped(container, packet, expected):
-            many = "" if dropped == 1 else f" and the {dropped - 1} after it"
-            yield _Entry(number, None, f"it{many} was dropped while recording (an empty chunk)")
+            yield _dropped(number, dropped)
             number += dropped
-        if packet is not None and packet.dts is not None:
-            expected = packet.dts + 1
+        expected = _next_chunk(packet, expected)
         if packet is not None and packet.is_corrupt:
             # Decoders make half a picture of half a packet, and say nothing.
             yield _Entry(number, None, "it is not complete")
             number += 1
             continue
-        try:
-            decoded = stream.codec_context.decode(packet)
-        except av.error.EOFError:
-            return
-        except av.FFmpegError as error:
-            yield _Entry(number, None, f"it cannot be decoded ({error.strerror})")
-            decoded, number = [], number + 1
-        for frame in decoded:
-            yield (
-                _Entry(number, None, "it is damaged") if frame.is_corrupt else _Entry(number, frame)
-            )
+        done = _decode(stream, packet)
+        if done.failure:
+            yield _Entry(number, None, done.failure)
+            number += 1
+        elif said := read.complaints + done.complaints:
+            waiting[_time(packet)] = said
+        for frame in done.frames:
+            yield _entry(number, frame, waiting.pop(_time(frame), []))
             number += 1
         if packet is None:
-            return
+            break
+    if loss := _loss(container, stream, number, waiting):
+        yield _Entry(number, None, loss)
+
+
+def _dropped(number: int, n_dropped: int) -> _Entry:
+    many = "" if n_dropped == 1 else f" and the {n_dropped - 1} after it"
+    return _Entry(number, None, f"it{many} was dropped while recording (an empty chunk)")
+
+
+def _entry(number: int, frame: VideoFrame, said: list[str]) -> _Entry:
+    if frame.is_corrupt:
+        return _Entry(number, None, "it is damaged")
+    return _Entry(number, frame, f"it may be damaged ({_joined(said)})" if said else "")
+
+
+def _read(packets: Iterator[Packet[VideoStream]]) -> _Packet:
+    """Read the next packet; there is none at the end, and after a failure."""
+    import av
+
+    packet, failure = None, ""
+    with complaints() as said:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            failure = f"the file cannot be read any further ({error.strerror})"
+    return _Packet(packet, [], failure, said)
+
+
+def _decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> _Packet:
+    """Decode a packet, or get the last frames out of the decoder."""
+    import av
+
+    frames, failure = [], ""
+    with complaints() as said:
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.error.EOFError:
+            pass  # the decoder is empty already
+        except av.FFmpegError as error:
+            failure = f"it cannot be decoded ({error.strerror})"
+    return _Packet(packet, frames, failure, said)
+
+
+def _time(of: Packet[VideoStream] | VideoFrame | None) -> int | None:
+    """Return the time by which a packet and its frame know each other, in the stream's unit."""
+    if of is None:
+        return None
+    return of.pts if of.pts is not None else of.dts
+
+
+def _joined(said: list[str]) -> str:
+    return "; ".join(dict.fromkeys(said))
+
+
+def _loss(
+    container: InputContainer,
+    stream: VideoStream,
+    number: int,
+    waiting: dict[int | None, list[str]],
+) -> str:
+    """Say at the end what is lost there, or belongs to no frame; or return nothing."""
+    parts = []
+    if said := _joined([text for texts in waiting.values() for text in texts][:3]):
+        parts.append(f"the file is damaged here or ends too early ({said})")
+    # Only an AVI's number is one of frames: an MP4 counts those that an editor left out, too. A
+    # decoder that waits for later frames may keep one at the end.
+    late = int(stream.codec_context.has_b_frames)
+    if container.format.name == "avi" and stream.frames > number + late:
+        parts.append(f"its header claims {stream.frames} frames, {number} of them came")
+    return " and ".join(parts)
 
 
 def _n_dropped(container: InputContainer, packet: Packet[VideoStream] | None, expected: int) -> int:
@@ -277,6 +369,10 @@ def _n_dropped(container: InputContainer, packet: Packet[VideoStream] | None, ex
     if container.format.name != "avi" or packet is None or packet.dts is None:
         return 0
     return max(packet.dts - expected, 0)
+
+
+def _next_chunk(packet: Packet[VideoStream] | None, expected: int) -> int:
+    return expected if packet is None or packet.dts is None else packet.dts + 1
 
 
 def _beginning(container: InputContainer, stream: VideoStream) -> int | None:

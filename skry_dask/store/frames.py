@@ -33,6 +33,9 @@ CHUNK_BYTES = 2**23
 
 MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES = 4, 64
 
+MAX_PROBLEMS = 100
+"""Of a video with more damaged frames than this the first ones are listed, the rest counted."""
+
 DIMS = ("frame", "y", "x", "channel")
 
 
@@ -228,6 +231,9 @@ def _fill(
         write()
         if progress:
             progress(len(numbers))
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS
+        problems = [*problems[:MAX_PROBLEMS], f"{more} more frames have problems, unlisted"]
     return numbers, times if len(times) == len(numbers) else None, problems
 
 

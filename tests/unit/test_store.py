@@ -101,6 +101,15 @@ def test_decoded_frames_come_back_with_their_numbers_and_times(tmp_path: Path) -
     assert capture.attrs["problems"] == ["frame 70 is skipped: damaged packet"]
 
 
+def test_of_very_many_damaged_frames_the_first_are_listed(tmp_path: Path) -> None:
+    frames = [DecodedFrame(0, IMAGES[0])]
+    frames += [DecodedFrame(i, None, problem="damaged") for i in range(1, 251)]
+    write_frames(tmp_path / "a.skry", INFO, frames, {})
+    problems = open_capture(tmp_path / "a.skry").attrs["problems"]
+    assert len(problems) == 101
+    assert problems[-1] == "150 more frames have problems, unlisted"
+
+
 def test_one_task_is_one_shard_and_an_inner_chunk_one_frame(tmp_path: Path) -> None:
     write_frames(tmp_path / "a.skry", INFO, decoded(), {"digest": "d", "format": "test"})
     frames = open_store(tmp_path / "a.skry")["frames"]

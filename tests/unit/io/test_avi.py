@@ -10,10 +10,13 @@ import av
 import numpy as np
 import pytest
 
+from skry_dask.capture import open_capture
+from skry_dask.develop import cfa_at_first_pixel
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io import avi as avi_module
 from skry_dask.io.avi import AviReader, write_avi
 from skry_dask.io.reader import RawReader
+from skry_dask.options import ReadOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +116,15 @@ def by_ffmpeg(path: Path) -> np.ndarray:
         if frames[0].format.name.startswith("bgr"):
             return np.stack([frame.to_ndarray()[..., 2::-1] for frame in frames])
         return np.stack([frame.to_ndarray() for frame in frames])
+
+
+def test_a_declared_pattern_is_that_of_the_frames_as_shown_not_as_stored(path: Path) -> None:
+    # Stored bottom row first, rows of an even number change places: RGGB is stored as GBRG.
+    mosaic = np.random.default_rng(4).integers(0, 256, (3, 6, 8)).astype(np.uint8)
+    path.write_bytes(avi(stream(8, 6, b"DIB "), dib(mosaic)))
+    capture = open_capture(path, ReadOptions(cfa="RGGB"))
+    np.testing.assert_array_equal(capture["frames"], mosaic)
+    assert cfa_at_first_pixel(capture) == "RGGB"
 
 
 @pytest.mark.parametrize("fourcc", [b"Y800", b"Y8  ", b"Y8\0\0", b"GREY"])

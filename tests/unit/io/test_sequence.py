@@ -713,9 +713,9 @@ def test_a_missing_file_of_a_list_costs_its_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (image_bytes.png(GREY8[:, :-1, None], 8, 0), "12 x 11 px, 1 channels of uint8"),
-        (image_bytes.png(RGB8, 8, 2), "13 x 11 px, 3 channels of uint8"),
-        (image_bytes.png(GREY16[..., None], 16, 0), "13 x 11 px, 1 channels of uint16"),
+        (image_bytes.png(GREY8[:, :-1, None], 8, 0), "12 x 11 px in grey (uint8, 8 bits)"),
+        (image_bytes.png(RGB8, 8, 2), "13 x 11 px in colour (uint8, 8 bits)"),
+        (image_bytes.png(GREY16[..., None], 16, 0), "13 x 11 px in grey (uint16, 16 bits)"),
     ],
 )
 def test_the_first_image_that_differs_is_named(tmp_path: Path, other: bytes, words: str) -> None:
@@ -725,7 +725,7 @@ def test_the_first_image_that_differs_is_named(tmp_path: Path, other: bytes, wor
     message = refused(tmp_path)
     assert message.startswith(f"{tmp_path / 'f9.png'} is not like")
     assert f"it has {words}" in message
-    assert "f0.png 13 x 11 px, 1 channels of uint8" in message
+    assert "f0.png 13 x 11 px in grey (uint8, 8 bits)" in message
 
 
 def test_images_of_another_pattern_are_refused(tmp_path: Path) -> None:
@@ -733,6 +733,46 @@ def test_images_of_another_pattern_are_refused(tmp_path: Path) -> None:
         cards = {"BAYERPAT": pattern, **TOP_DOWN}
         (tmp_path / f"{k}.fits").write_bytes(image_bytes.fits(GREY8, cards))
     assert "2.fits is not like" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("png", image_bytes.png(RGB8, 8, 2)),
+        ("png", image_bytes.png(GREY16[..., None], 16, 0)),
+        ("bmp", image_bytes.bmp(RGB8, 24)),
+        ("tif", image_bytes.tiff([GREY16])),
+        ("fits", image_bytes.fits(RNG.integers(0, 256, (90, 70), np.uint8), TOP_DOWN)),
+    ],
+)
+@pytest.mark.parametrize("part", [0.0, 0.6])
+def test_images_that_are_empty_or_cut_off_are_known_at_opening(
+    tmp_path: Path, kind: str, content: bytes, part: float
+) -> None:
+    damaged = content[: int(part * len(content))]
+    for name, found in (("1", content), ("2", damaged), ("3", content)):
+        (tmp_path / f"{name}.{kind}").write_bytes(found)
+    (problem,) = open_reader(tmp_path).info.problems
+    assert f"2.{kind}" in problem
+    assert problem.endswith(".")
+    assert part or "is empty" in problem
+    assert [frame.image is None for frame in frames_of(tmp_path)] == [False, True, False]
+    (tmp_path / f"2.{kind}").write_bytes(content)
+    assert open_reader(tmp_path).info.problems == ()
+
+
+def test_a_jpeg_cut_off_is_known_at_opening(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        Image.fromarray(GREY8).save(tmp_path / f"{name}.jpg")
+    assert open_reader(tmp_path).info.problems == ()
+    (tmp_path / "2.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:-40])
+    assert open_reader(tmp_path).info.problems == ("2.jpg is cut off.",)
+
+
+def test_what_stands_after_the_end_of_a_png_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(image_bytes.png(GREY8[..., None], 8, 0) + bytes(100))
+    assert open_reader(tmp_path / "a.png").info.problems == ()
+    assert frames_of(tmp_path / "a.png")[0].problem is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"no image", PNG16[:40]])

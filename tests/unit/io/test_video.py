@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +18,7 @@ import pytest
 from skry_dask.errors import ReaderError
 from skry_dask.io import video
 from skry_dask.io.colour import to_rgb
+from skry_dask.io.damage import complaints
 from skry_dask.io.grey import to_grey
 from skry_dask.io.reader import DecodedFrame, RawReader, VideoReader
 from skry_dask.io.video import PyAvReader
@@ -293,15 +296,17 @@ def test_a_truncated_video_gives_the_frames_before_its_end(tmp_path: Path) -> No
 def test_a_read_error_in_the_middle_ends_the_video_but_not_the_job() -> None:
     class Stream:
         class codec_context:
+            has_b_frames = False
+
             @staticmethod
             def decode(packet: Any) -> list[Any]:
                 return [] if packet is None else [DamagedOrNot()]
 
     class DamagedOrNot:
-        is_corrupt = False
+        is_corrupt, pts = False, 0
 
     class Packet:
-        is_corrupt, dts = False, 0
+        is_corrupt, pts, dts = False, 0, 0
 
     class Container:
         class format:
@@ -665,7 +670,7 @@ def test_dropped_frames_of_an_avi_use_up_their_numbers_and_times(
 
 
 @pytest.mark.parametrize("claimed", [0, 3, 99999])
-def test_a_wrong_number_of_frames_in_the_header_changes_nothing(
+def test_a_wrong_number_of_frames_in_the_header_changes_no_frame(
     tmp_path: Path, claimed: int
 ) -> None:
     path = encode(tmp_path / "moon.avi", grey_frames(), "png")
@@ -675,7 +680,12 @@ def test_a_wrong_number_of_frames_in_the_header_changes_nothing(
     path.write_bytes(content)
     reader = PyAvReader(path)
     assert reader.info.n_frames in (claimed or None, 5)
-    assert np.array_equal(images(reader), GREY)
+    *_, last = decoded = list(reader.decode())
+    assert np.array_equal([frame.image for frame in decoded[:5]], GREY)
+    assert len(decoded) == (6 if claimed > 5 else 5)
+    if claimed > 5:
+        assert (last.number, last.image) == (5, None)
+        assert last.problem == "its header claims 99999 frames, 5 of them came"
 
 
 def test_an_avi_cut_off_within_a_frame_reports_that_frame(tmp_path: Path) -> None:
@@ -790,3 +800,80 @@ def test_more_samples_than_a_file_holds_are_not_believed(tmp_path: Path) -> None
     path.write_bytes(content)
     with pytest.raises(ReaderError, match=r"claims 80000000 samples in \d+ bytes"):
         PyAvReader(path)
+
+
+# --- damage that FFmpeg passes over ---------------------------------------------------------------
+
+
+KEPT = [("ffv1", "a.mkv"), ("mjpeg", "a.mkv"), ("mjpeg", "a.avi"), ("mjpeg", "a.mp4")]
+
+
+@pytest.mark.parametrize(("codec", "name"), KEPT)
+def test_a_video_cut_off_is_known_at_opening_and_at_its_end(
+    tmp_path: Path, codec: str, name: str
+) -> None:
+    path = tmp_path / name
+    options = {"movflags": "faststart"} if name.endswith("mp4") else {}
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number, frame in enumerate(smooth_frames()):
+            picture = frame.reformat(format=stream.pix_fmt)
+            picture.pts = number
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    reader = PyAvReader(path)
+    assert reader.info.problems == ()
+    whole = images(reader)
+    size = len(content) * 2 // 3
+    path.write_bytes(content[:size])
+    reader = PyAvReader(path)
+    (problem,) = reader.info.problems
+    assert f"{name} was cut off: {len(content) - size} of its {len(content)} bytes" in problem
+    *frames, last = reader.decode()
+    kept = [frame.image for frame in frames if frame.image is not None]
+    assert 0 < len(kept) < len(whole)
+    assert np.array_equal(kept, whole[: len(kept)])
+    assert last.image is None
+    assert "ends too early" in str(last.problem) or "claims 12 frames" in str(last.problem)
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.mkv", "a.avi"])
+def test_a_picture_of_a_damaged_frame_is_reported(tmp_path: Path, name: str) -> None:
+    noise = RANDOM.integers(0, 256, (6, 48, 64), np.uint8)
+    path = encode(tmp_path / name, [with_luma(k, "yuvj420p", FULL) for k in noise], "mjpeg")
+    content = bytearray(path.read_bytes())
+    third = [k for k in range(len(content)) if content[k : k + 3] == b"\xff\xd8\xff"][2]
+    scan = content.index(b"\xff\xda", third) + 14
+    content[scan + 200 : scan + 1200] = bytes(1000)
+    path.write_bytes(content)
+    decoded = list(PyAvReader(path).decode())
+    assert [frame.number for frame in decoded if frame.problem] == [2]
+    assert str(decoded[2].problem).startswith("it may be damaged (")
+    assert len(decoded) == 6
+
+
+def test_collecting_errors_leaves_the_settings_of_others_alone() -> None:
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    with complaints() as outer, complaints() as inner:
+        av.logging.log(av.logging.ERROR, "test", "two\nlines")
+        av.logging.log(av.logging.ERROR, "test", "two\nlines")
+        av.logging.log(av.logging.INFO, "test", "unimportant")
+    assert (outer, inner) == ([], ["two lines"])
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
+
+
+def test_errors_belong_to_the_thread_that_makes_them() -> None:
+    def work(number: int) -> list[str]:
+        both.wait()
+        with complaints() as found:
+            both.wait()
+            av.logging.log(av.logging.ERROR, "test", f"error {number}")
+            both.wait()
+        return found
+
+    both = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, range(2))) == [["error 0"], ["error 1"]]

@@ -231,10 +231,15 @@ def _fill(
         write()
         if progress:
             progress(len(numbers))
-    if len(problems) > MAX_PROBLEMS:
-        more = len(problems) - MAX_PROBLEMS
-        problems = [*problems[:MAX_PROBLEMS], f"{more} more frames have problems, unlisted"]
-    return numbers, times if len(times) == len(numbers) else None, problems
+    return numbers, times if len(times) == len(numbers) else None, _first(problems)
+
+
+def _first(problems: list[str]) -> list[str]:
+    """List the first problems and count the rest."""
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return problems
+    return [*problems[:MAX_PROBLEMS], f"{more} more frames have problems, unlisted"]
 
 
 def is_store(path: Path) -> bool:

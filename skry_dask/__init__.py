@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         StackOptions,
         TrackOptions,
     )
+    from skry_dask.partial import partial_stacks
     from skry_dask.pipeline import make_master, run
     from skry_dask.quality import estimate_quality
     from skry_dask.scene import SimulateOptions
@@ -51,6 +52,7 @@ __all__ = [
     "import_capture",
     "make_master",
     "open_capture",
+    "partial_stacks",
     "run",
     "select",
     "simulate",
@@ -75,6 +77,7 @@ _HOMES = {
     "import_capture": "capture",
     "make_master": "pipeline",
     "open_capture": "capture",
+    "partial_stacks": "partial",
     "run": "pipeline",
     "select": "selection",
     "simulate": "simulate",

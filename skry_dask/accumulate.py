@@ -3,16 +3,21 @@
 Chunks of frames fold into accumulators inside their tasks, and these are added up in pairs.
 Everything is an integer, so the image does not depend on chunks, scheduler or order.
 
-Memory: an accumulator is 16 bytes a pixel of the region and image; a handful exist at a time.
+Memory: an accumulator is 16 bytes a pixel of each image; a handful exist at a time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import dask
 import numpy as np
+from scipy import ndimage
 
+from skry_dask.develop import COLOURS
+from skry_dask.kernels.brightness import SCALED_BITS, scale_light
+from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
 from skry_dask.kernels.resample import VALUE_BITS, add_fragments
 from skry_dask.passes import fold_frames
 
@@ -23,8 +28,11 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
 
     from skry_dask.develop import Developer
-    from skry_dask.mesh import Fragments
+    from skry_dask.mesh import Fragments, Spans
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
+
+HOLE = 4
+"""Pixels on which no drop fell are filled from neighbours up to this distance, px of the image."""
 
 
 class Image(NamedTuple):
@@ -32,6 +40,123 @@ class Image(NamedTuple):
 
     plane: str
     selection: int = 0
+
+
+# --- from frames to the canvas ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolated:
+    """Frames are interpolated at the canvas's pixels.
+
+    Parameters
+    ----------
+    interpolation
+        See `skry_dask.kernels.resample.interpolation_table`.
+    seen_only
+        Whether places outside a frame add nothing; else they are taken from its nearest edge.
+    """
+
+    interpolation: str = "cubic"
+    seen_only: bool = False
+
+    def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
+        """Develop one frame to planes (y, x)."""
+        return developer.develop(frame, planes)
+
+    def add(
+        self,
+        plane: AnyArray,
+        _sites: IntArray,
+        spans: Spans,
+        affine: FloatArray,
+        chosen: BoolArray,
+        total: IntArray,
+    ) -> None:
+        """Add a plane's chosen fragments to ``total``, int64 (2, y, x)."""
+        add_fragments(
+            plane,
+            spans.spans,
+            spans.first,
+            affine,
+            chosen,
+            total,
+            interpolation=self.interpolation,
+            seen_only=self.seen_only,
+        )
+
+    def plane_units(self, developer: Developer, plane: str) -> int:
+        """How many units of a plane's values make one grey level."""
+        return developer.units(plane)
+
+    @property
+    def fraction(self) -> float:
+        """How many units of a sum, divided by its count, make one of the plane's."""
+        return 2.0**VALUE_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Drizzled:
+    """Pixels of frames are dropped onto a finer canvas.
+
+    Parameters
+    ----------
+    scale
+        How many pixels of the canvas there are along one of the frame.
+    drop
+        Side of a drop, px of the frame.
+    """
+
+    scale: float
+    drop: float
+
+    def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
+        """Develop one frame to planes (y, x); of raw colour all are the frame as it is."""
+        if not developer.cfa or not set(planes) <= set(COLOURS):
+            return developer.develop(frame, planes)
+        raw = developer.calibrated(frame)
+        return [raw] * len(planes)
+
+    def add(
+        self,
+        plane: AnyArray,
+        sites: IntArray,
+        spans: Spans,
+        affine: FloatArray,
+        chosen: BoolArray,
+        total: IntArray,
+    ) -> None:
+        """Add a plane's chosen fragments to ``total``, int64 (2, y, x)."""
+        table = drop_table(self.scale, self.drop)
+        add_drops(plane, spans.spans, spans.first, affine, chosen, table, sites, total)
+
+    def plane_units(self, _developer: Developer, _plane: str) -> int:
+        """How many units of a plane's values make one grey level: nothing is demosaiced."""
+        return 1
+
+    @property
+    def fraction(self) -> float:
+        """How many units of a sum, divided by its weight, make one of the plane's."""
+        return 1.0
+
+    def frames(self, developer: Developer, plane: str) -> float:
+        """How many frames a unit of the weights' sum is, on average over the canvas."""
+        share = sites_of(developer, plane).mean()
+        return float((self.scale / self.drop / 2**DROP_BITS) ** 2 / share)
+
+
+Resampling: TypeAlias = Interpolated | Drizzled
+
+
+def sites_of(developer: Developer, plane: str) -> IntArray:
+    """Find which pixels of raw frames a plane is of: int64 (2, 2), 1 or 0, all where it is grey."""
+    if not developer.cfa or plane not in COLOURS:
+        return np.ones((2, 2), np.int64)
+    own = [colour == plane[0].upper() for colour in developer.cfa]
+    return np.array(own, np.int64).reshape(2, 2)
+
+
+# --- sums ------------------------------------------------------------------------------------
 
 
 def shift_and_add(
@@ -42,6 +167,9 @@ def shift_and_add(
     developer: Delayed,
     images: Sequence[Image],
     shifts: Delayed | None = None,
+    *,
+    resampling: Resampling = Interpolated(),
+    gain: IntArray | da.Array | None = None,
 ) -> da.Array:
     """Add selected fragments of all frames, lazily.
 
@@ -61,21 +189,28 @@ def shift_and_add(
         What is made in this one pass.
     shifts
         Lazy float64 (image, axis), px: by how much each image's plane lies off the motion.
+    resampling
+        How frames get onto the canvas.
+    gain
+        int64 (frame), by how much each frame is made brighter, in units of ``2**-UNITY_BITS``; for
+        all frames or none.
 
     Returns
     -------
-    int64 (image, 2, y, x): sums in units of ``2**-VALUE_BITS`` of the plane's own, and counts.
+    int64 (image, 2, y, x): sums and counts, in the units of the resampling.
     """
     return fold_frames(
         add_chunk,
         frames,
         selected,
         motion,
+        np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
             dask.delayed(fragments, traverse=False),
             developer,
             dask.delayed(tuple(images), traverse=False),
             dask.delayed(None) if shifts is None else shifts,
+            dask.delayed(resampling, traverse=False),
         ],
         shape=(len(images), 2, *fragments.spans.shape),
         dtype=np.int64,
@@ -86,30 +221,44 @@ def add_chunk(
     frames: Frames,
     selected: BoolArray,
     motion: FloatArray,
+    gain: IntArray,
     fragments: Fragments,
     developer: Developer,
     images: Sequence[Image],
     shifts: FloatArray | None,
+    resampling: Resampling,
     total: IntArray,
 ) -> None:
-    """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`."""
+    """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`.
+
+    A gain of 0 leaves a frame as it is, without the fractional bits of those that are scaled.
+    """
     spans = fragments.spans
-    for frame, chosen, moved in zip(frames, selected, motion, strict=True):
+    sites = [sites_of(developer, image.plane) for image in images]
+    for frame, chosen, moved, factor in zip(frames, selected, motion, gain, strict=True):
         wanted = [i for i, image in enumerate(images) if chosen[image.selection].any()]
         if not wanted:
             continue
         affine = fragments.affine(moved)
-        planes = developer.develop(frame, [images[i].plane for i in wanted])
-        for i, plane in zip(wanted, planes, strict=True):
+        names = list(dict.fromkeys(images[i].plane for i in wanted))
+        planes = dict(zip(names, resampling.develop(developer, frame, names), strict=True))
+        if factor:
+            for name in names:
+                black = developer.black * resampling.plane_units(developer, name)
+                planes[name] = scale_light(planes[name], int(factor), black)
+        for i in wanted:
             own = affine
             if shifts is not None:
                 own = affine.copy()
                 own[:, :, 0] += shifts[i]
             of_image = chosen[images[i].selection]
-            add_fragments(plane, spans.spans, spans.first, own, of_image, total[i])
+            resampling.add(planes[images[i].plane], sites[i], spans, own, of_image, total[i])
 
 
-def mean_image(total: AnyArray, units: Sequence[int], black: int, white: int) -> Float32Array:
+# --- from sums to images ---------------------------------------------------------------------
+
+
+def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) -> Float32Array:
     """Turn sums and counts into images.
 
     Parameters
@@ -117,7 +266,7 @@ def mean_image(total: AnyArray, units: Sequence[int], black: int, white: int) ->
     total
         int64 (image, 2, y, x), from `shift_and_add`.
     units
-        Of each image: how many units of its plane make a grey level; see `Developer.units`.
+        Of each image: how many units of its sums make a grey level.
     black, white
         Grey level that becomes 0, and how many more become 1.
 
@@ -125,18 +274,85 @@ def mean_image(total: AnyArray, units: Sequence[int], black: int, white: int) ->
     -------
     float32 (image, y, x), 0 = no light, 1 = full scale; NaN where nothing was added.
     """
-    unit = np.array(units, float)[:, None, None] * 2.0**VALUE_BITS
+    unit = np.array(units, float)[:, None, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total[:, 0] / (total[:, 1] * unit)
     return ((mean - black) / white).astype(np.float32)
 
 
-def lazy_images(total: da.Array, developer: Developer, images: Sequence[Image]) -> da.Array:
-    """Turn sums and counts into images lazily; see `mean_image`."""
-    units = [developer.units(image.plane) for image in images]
-    return total.map_blocks(
+def lazy_images(
+    total: da.Array,
+    developer: Developer,
+    images: Sequence[Image],
+    resampling: Resampling = Interpolated(),
+    *,
+    scaled: bool = False,
+) -> da.Array:
+    """Turn sums and counts into images lazily; see `mean_image`.
+
+    Parameters
+    ----------
+    total
+        From `shift_and_add` with this developer, these images and this resampling.
+    developer, images, resampling
+        As there. Of a drizzled image, holes are filled; see `fill_holes`.
+    scaled
+        Whether frames were scaled by gains.
+    """
+    finer = resampling.fraction * 2.0 ** (SCALED_BITS if scaled else 0)
+    units = [finer * resampling.plane_units(developer, image.plane) for image in images]
+    made = total.map_blocks(
         mean_image, units, developer.black, developer.white, dtype=np.float32, drop_axis=1
     )
+    if isinstance(resampling, Drizzled):
+        made = made.map_blocks(fill_holes, dtype=np.float32)
+    return made
+
+
+def lazy_weights(
+    total: da.Array, developer: Developer, images: Sequence[Image], resampling: Drizzled
+) -> da.Array:
+    """Turn sums of overlaps into weights, lazily.
+
+    Returns
+    -------
+    float32 (image, y, x), in frames: their mean over a canvas on which n frames were drizzled is n.
+    """
+    unit = [resampling.frames(developer, image.plane) for image in images]
+    return (total[:, 1] * np.array(unit)[:, None, None]).astype(np.float32)
+
+
+def fill_holes(images: Float32Array) -> Float32Array:
+    """Fill pixels without light that lie among pixels with light.
+
+    Parameters
+    ----------
+    images
+        float32 (image, y, x), NaN without light.
+
+    Returns
+    -------
+    (image, y, x): holes up to ``2 * HOLE`` px wide have the mean of their neighbours, from the rim
+    inwards; what lies outside all light stays NaN.
+    """
+    out = images.copy()
+    around = np.ones((3, 3), bool)
+    for image in out:
+        known = ~np.isnan(image)
+        if known.all():
+            continue
+        grown = ndimage.binary_dilation(known, around, HOLE)
+        closed = ndimage.binary_erosion(grown, around, HOLE, border_value=1)
+        for _ in range(HOLE):
+            known = ~np.isnan(image)
+            sums = ndimage.convolve(np.where(known, image, 0.0).astype(float), around.astype(float))
+            n_known = ndimage.convolve(known.astype(float), around.astype(float))
+            rim = closed & ~known & (n_known > 0)
+            image[rim] = sums[rim] / n_known[rim]
+    return out
+
+
+# --- which fragments -------------------------------------------------------------------------
 
 
 def best_fragments(quality: FloatArray, number: int) -> BoolArray:

@@ -13,17 +13,19 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.spatial import Delaunay
 
-from skry_dask.geometry import area_edges
+from skry_dask.geometry import Region, area_edges
 from skry_dask.kernels.raster import label_spans, label_triangles
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from skry_dask.geometry import Region
-    from skry_dask.types import FloatArray, IntArray
+    from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 FIXED_EVERY = 8
 """The region's border carries one fixed point per this fraction of its longer side."""
+
+OUTSIDE_EVERY = 32
+"""Where the canvas reaches beyond the region, there is a fixed point every so many px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,29 @@ def area_labels(region: Region, area_size: int) -> IntArray:
     return rows[:, None] * (columns[-1] + 1) + columns
 
 
+def everything_seen(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
+    """Find the smallest canvas rectangle that holds what is seen in any active frame.
+
+    Parameters
+    ----------
+    offset
+        float64 (frame, axis), px.
+    active
+        bool (frame), at least one.
+    height, width
+        Size of a frame, px.
+
+    Returns
+    -------
+    Region
+        Its ``y`` and ``x`` are negative where it reaches beyond the reference frame.
+    """
+    low = np.ceil(-offset[active].max(axis=0) - 1e-6).astype(np.int64)
+    high = np.floor(np.array([height, width]) - 1 - offset[active].min(axis=0) + 1e-6)
+    size = high.astype(np.int64) - low + 1
+    return Region(int(low[0]), int(low[1]), int(size[0]), int(size[1]))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AreaMesh:
     """The areas as fragments: each moves with the frame's offset, the one corner of this mesh.
@@ -132,7 +157,9 @@ class TriangleMesh:
     triangles
         int64 (triangle, 3), indices of corners.
     spans
-        Pixels of each triangle.
+        Pixels of each triangle, of the image that is made.
+    scale
+        How many pixels of the image there are along one of the region.
     """
 
     region: Region
@@ -140,9 +167,17 @@ class TriangleMesh:
     n_points: int
     triangles: IntArray
     spans: Spans
+    scale: float = 1.0
 
     @classmethod
-    def of_points(cls, points: FloatArray, region: Region) -> TriangleMesh:
+    def of_points(
+        cls,
+        points: FloatArray,
+        region: Region,
+        *,
+        inner: Region | None = None,
+        scale: float = 1.0,
+    ) -> TriangleMesh:
         """Triangulate.
 
         Parameters
@@ -151,13 +186,36 @@ class TriangleMesh:
             float64 (point, axis), on the canvas, px.
         region
             The rectangle to be covered.
+        inner
+            Where points are; around it there are fixed points in the region too, so that what lies
+            there is cut into fragments as small as elsewhere.
+        scale
+            How many pixels of the image there are along one of the region. Together they cover it,
+            but for what is left over at its far ends.
         """
-        inside = points - [region.y, region.x]
-        corners = np.concatenate([inside.reshape(-1, 2), _fixed_points(region.shape)])
+        inside = (points - [region.y, region.x]).reshape(-1, 2)
+        corners = np.concatenate(
+            [inside, _fixed_points(region.shape), _points_around(region, inner or region)]
+        )
         triangles = Delaunay(corners).simplices.astype(np.int64)
-        labels = label_triangles(corners, triangles, *region.shape)
+        height, width = (int(n * scale + 1e-9) for n in region.shape)
+        on_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
+        labels = label_triangles(on_image, triangles, height, width)
         spans = Spans.of_labels(labels, len(triangles))
-        return cls(region, corners, len(points), triangles, spans)
+        return cls(region, corners, len(points), triangles, spans, scale)
+
+    @property
+    def y_coords(self) -> AnyArray:
+        """Canvas y of each row of the image, px."""
+        return self._coords(self.region.y_coords, self.spans.shape[0])
+
+    @property
+    def x_coords(self) -> AnyArray:
+        """Canvas x of each column of the image, px."""
+        return self._coords(self.region.x_coords, self.spans.shape[1])
+
+    def _coords(self, whole: IntArray, length: int) -> AnyArray:
+        return whole if self.scale == 1 else whole[0] + (np.arange(length) + 0.5) / self.scale - 0.5
 
     def affine(self, motion: FloatArray) -> FloatArray:
         """Follow the corners of each triangle; see `Fragments.affine`."""
@@ -173,6 +231,10 @@ class TriangleMesh:
         out[:, :, 0] += [self.region.y, self.region.x]
         out[:, :, 1] = by_row + np.array([1.0, 0.0])
         out[:, :, 2] = by_column + np.array([0.0, 1.0])
+        if self.scale != 1:
+            # Rows and columns are now the image's, whose first lies half of one inside the edge.
+            out[:, :, 0] += (out[:, :, 1] + out[:, :, 2]) * (0.5 / self.scale - 0.5)
+            out[:, :, 1:] /= self.scale
         return out
 
     def area_weights(self, labels: IntArray) -> csr_array:
@@ -181,7 +243,7 @@ class TriangleMesh:
         Parameters
         ----------
         labels
-            int64 (y, x), area of each pixel, from `area_labels`.
+            int64 (y, x), area of each pixel of the image, such as from `area_labels`.
 
         Returns
         -------
@@ -195,7 +257,7 @@ class TriangleMesh:
         return counts
 
     def labels(self) -> IntArray:
-        """Name the triangle of each pixel of the region: int64 (y, x)."""
+        """Name the triangle of each pixel of the image: int64 (y, x)."""
         row, begin, end = self.spans.spans.T
         owner = np.repeat(np.arange(len(self.triangles)), np.diff(self.spans.first))
         reading_order = np.lexsort((begin, row))
@@ -228,3 +290,12 @@ def _fixed_points(shape: tuple[int, int]) -> FloatArray:
     top, bottom = (np.stack([np.full_like(x, edge), x], axis=1) for edge in (y[0], y[-1]))
     left, right = (np.stack([y, np.full_like(y, edge)], axis=1)[1:-1] for edge in (x[0], x[-1]))
     return np.concatenate([top, bottom, left, right])
+
+
+def _points_around(region: Region, inner: Region) -> FloatArray:
+    """Points on a grid over the part of the region that lies around another, px in the region."""
+    y, x = (np.arange(OUTSIDE_EVERY / 2, n, OUTSIDE_EVERY, dtype=np.float64) for n in region.shape)
+    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    low = np.array([inner.y - region.y, inner.x - region.x], float)
+    beside = ((grid < low) | (grid > low + inner.shape)).any(axis=1)
+    return grid[beside]

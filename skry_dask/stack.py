@@ -1,25 +1,44 @@
 """Stack: the chosen fragments of all frames, unwarped and averaged.
 
 The region is triangulated between the reference points and fixed points around it. A fragment is a
-triangle in a frame; which frames a triangle takes follows from the quality of the areas it covers.
-Fixed points move like the reference points nearest to them.
+triangle in a frame; which frames a triangle takes follows from the quality of the areas it covers,
+or of whole frames. Fixed points move like the reference points nearest to them.
+
+Beyond the region, where not every frame shows the scene, fixed points on a grid take the place of
+reference points.
 
 Cost: 10 ns a pixel of a chosen fragment on one core.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.accumulate import Image, best_fragments, lazy_images, shift_and_add
+from skry_dask.accumulate import (
+    Drizzled,
+    Image,
+    Interpolated,
+    best_fragments,
+    lazy_images,
+    lazy_weights,
+    shift_and_add,
+)
+from skry_dask.brightness import gains
+from skry_dask.choice import (
+    fragments_to_cover,
+    frames_that_show,
+    quality_of_fragments,
+    select,
+)
 from skry_dask.develop import Developer
-from skry_dask.mesh import TriangleMesh, area_labels
-from skry_dask.options import StackOptions
+from skry_dask.mesh import TriangleMesh, everything_seen
+from skry_dask.options import Canvas, Choose, StackOptions
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
 from skry_dask.types import CHANNEL
 
@@ -27,6 +46,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from dask.delayed import Delayed
 
+    from skry_dask.accumulate import Resampling
+    from skry_dask.geometry import Region
     from skry_dask.types import BoolArray, FloatArray, IntArray
 
 NEAREST = 4
@@ -56,8 +77,13 @@ def stack(
     -------
     xarray.Dataset, lazy
         ``stack`` float32 (y, x[, channel]), 1 = full scale (interpolation can pass it slightly on
-        either side); ``count`` int32 (y, x), how many frames were averaged; ``fragments`` int64
-        (frame), how many fragments of each frame were taken. Coordinates: canvas ``y`` and ``x``.
+        either side), NaN where nothing was seen; ``count`` (y, x), how many frames were averaged:
+        int32, or float32 of a drizzled image, whose pixels get parts of frames, of raw colour those
+        of the colour that has least; ``fragments`` int64 (frame), how many fragments of each frame
+        were taken. Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle.
+
+        Holes of a drizzled image, on which no drop fell, are filled from their neighbours where
+        they are up to 8 px wide; their count is 0.
 
     Examples
     --------
@@ -71,76 +97,181 @@ def stack(
     4
     """
     options = options or StackOptions()
-    frames = whole_frames(capture)
-    region = region_of(alignment, capture)
-    position = points["position"].load().to_numpy()
-    mesh = TriangleMesh.of_points(position, region)
-    area_size = quality.attrs["options"]["area_size"]
-    areas = area_labels(region, area_size)
-    # Sums go triangle by triangle in a fixed order, so ranks do not depend on a BLAS library.
-    fragment_quality = (mesh.area_weights(areas) @ quality["area_quality"].load().to_numpy().T).T
-    # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
-    fragment_quality[~alignment["active"].to_numpy()] = np.nan
-    chosen = select(fragment_quality, options)
-    developer = Developer.of(capture)
-    images = [Image(plane) for plane in developer.planes]
-    total = shift_and_add(
-        frames,
-        chosen[:, None],
-        motion_of_corners(points["displacement"], alignment["offset"].to_numpy(), mesh),
-        mesh,
-        dask.delayed(developer, traverse=False),
-        images,
-        _shifts_of_images(points, images),
-    )
-    made = lazy_images(total, developer, images)
+    job = Stacking.of(capture, alignment, quality, points, options)
+    chosen = job.choose(options)
+    images = [Image(plane) for plane in job.developer.planes]
+    total = job.add(chosen[:, None], images)
     return result(
         capture,
         options,
         {
-            "stack": image_variable(made, "mean of the chosen fragments"),
-            "count": variable(("y", "x"), total[0, 1].astype(np.int32), "1", "frames averaged"),
+            "stack": image_variable(job.images(total, images), "mean of the chosen fragments"),
+            "count": variable(("y", "x"), job.count(total, images), "1", "frames averaged"),
             "fragments": variable(
                 ("frame",), chosen.sum(axis=1), "1", "fragments taken from the frame"
             ),
         },
-        {
-            "y": ("y", region.y_coords, {"units": "px", "long_name": "canvas y"}),
-            "x": ("x", region.x_coords, {"units": "px", "long_name": "canvas x"}),
-        },
+        job.coords,
     )
 
 
-def _shifts_of_images(points: xr.Dataset, images: list[Image]) -> Delayed | None:
-    """Find by how much the plane of each image lies off the others, lazily; see `channel_shift`."""
-    if "channel_shift" not in points or len(images) < len(CHANNEL):
+@dataclass(frozen=True, slots=True, eq=False)
+class Stacking:
+    """What is known of a stack before its fragments are added up.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x[, channel]), chunked along frames only.
+    developer
+        Of the frames.
+    region
+        Seen in every active frame.
+    mesh
+        Of the image that is made.
+    quality
+        float64 (frame, fragment), or (frame, 1) where frames are chosen as a whole; NaN for frames
+        that must not be used.
+    always
+        bool (frame, fragment), taken whatever the criterion; or None.
+    n_active
+        Number of active frames.
+    motion
+        Lazy float64 (frame, corner, axis), px.
+    shift
+        Lazy float64 (channel, axis), px, or None: by how much colours lie off the motion.
+    gain
+        Lazy int64 (frame), or None.
+    resampling
+        How frames get onto the canvas.
+    """
+
+    frames: da.Array
+    developer: Developer
+    region: Region
+    mesh: TriangleMesh
+    quality: FloatArray
+    always: BoolArray | None
+    n_active: int
+    motion: da.Array
+    shift: Delayed | None
+    gain: da.Array | None
+    resampling: Resampling
+
+    @classmethod
+    def of(
+        cls,
+        capture: xr.Dataset,
+        alignment: xr.Dataset,
+        quality: xr.Dataset,
+        points: xr.Dataset,
+        options: StackOptions,
+    ) -> Stacking:
+        """Prepare for stacking; see `stack`."""
+        frames = whole_frames(capture)
+        developer = Developer.of(capture)
+        region = region_of(alignment, capture)
+        offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+        size = frames.shape[1:3]
+        union = options.canvas is Canvas.UNION
+        canvas = everything_seen(offset, active, *size) if union else region
+        position = points["position"].load().to_numpy()
+        mesh = TriangleMesh.of_points(position, canvas, inner=region, scale=options.drizzle)
+        if options.choose is Choose.FRAMES:
+            value = quality["frame_quality"].load().to_numpy().astype(np.float64)[:, None]
+        else:
+            value = quality_of_fragments(mesh, region, quality)
+        # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
+        value[~active] = np.nan
+        always = None
+        if union and options.choose is Choose.FRAGMENTS:
+            whole, part = frames_that_show(mesh, offset, size)
+            value[~part] = np.nan
+            always = fragments_to_cover(value, whole)
+        gain = None
+        if options.normalise:
+            area_size = quality.attrs["options"]["area_size"]
+            gain = gains(frames, offset, active, region, area_size, developer)
+        resampling: Resampling = Interpolated(str(options.interpolation), seen_only=union)
+        if options.drizzle > 1:
+            resampling = Drizzled(options.drizzle, options.drop or 1.0)
+        return cls(
+            frames=frames,
+            developer=developer,
+            region=region,
+            mesh=mesh,
+            quality=value,
+            always=always,
+            n_active=int(active.sum()),
+            motion=motion_of_corners(points["displacement"], offset, mesh),
+            shift=_shift_of_colours(points, developer),
+            gain=gain,
+            resampling=resampling,
+        )
+
+    def choose(self, options: StackOptions) -> BoolArray:
+        """Choose fragments by the criterion given: bool (frame, fragment)."""
+        return self.everywhere(select(self.quality, options, self.n_active))
+
+    def best(self, number: int) -> BoolArray:
+        """Choose this many of each triangle's best fragments: bool (frame, fragment)."""
+        return self.everywhere(best_fragments(self.quality, number))
+
+    def everywhere(self, chosen: BoolArray) -> BoolArray:
+        """Complete what was chosen: fragments of whole frames, and what leaves no pixel empty."""
+        if self.always is not None:
+            return chosen | self.always
+        shape = (len(chosen), len(self.mesh.triangles))
+        return np.ascontiguousarray(np.broadcast_to(chosen, shape))
+
+    def add(self, selected: BoolArray, images: list[Image]) -> da.Array:
+        """Add up selected fragments (frame, selection, fragment); see `shift_and_add`."""
+        shifts = None
+        if self.shift is not None:
+            steps = len(images) // len(self.developer.planes)
+            shifts = dask.delayed(np.tile)(self.shift, (steps, 1))
+        return shift_and_add(
+            self.frames,
+            selected,
+            self.motion,
+            self.mesh,
+            dask.delayed(self.developer, traverse=False),
+            images,
+            shifts,
+            resampling=self.resampling,
+            gain=self.gain,
+        )
+
+    def images(self, total: da.Array, images: list[Image]) -> da.Array:
+        """Turn sums into images: lazy float32 (image, y, x)."""
+        return lazy_images(
+            total, self.developer, images, self.resampling, scaled=self.gain is not None
+        )
+
+    def count(self, total: da.Array, images: list[Image]) -> da.Array:
+        """Count the frames averaged at each pixel, in the image that has fewest: lazy (y, x)."""
+        if isinstance(self.resampling, Drizzled):
+            return lazy_weights(total, self.developer, images, self.resampling).min(axis=0)
+        return total[:, 1].min(axis=0).astype(np.int32)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Canvas coordinates of the image's pixels."""
+        return {
+            "y": ("y", self.mesh.y_coords, {"units": "px", "long_name": "canvas y"}),
+            "x": ("x", self.mesh.x_coords, {"units": "px", "long_name": "canvas x"}),
+        }
+
+
+def _shift_of_colours(points: xr.Dataset, developer: Developer) -> Delayed | None:
+    """Find by how much the plane of each colour lies off the others, lazily."""
+    if "channel_shift" not in points or len(developer.planes) < len(CHANNEL):
         return None
     shift = points["channel_shift"].data
     return shift.to_delayed()[0, 0] if isinstance(shift, da.Array) else dask.delayed(shift)
 
 
-def select(quality: FloatArray, options: StackOptions) -> BoolArray:
-    """Choose fragments by the criterion given.
-
-    Parameters
-    ----------
-    quality
-        float64 (frame, triangle); NaN in inactive frames.
-    options
-        Percent and number count active frames.
-
-    Returns
-    -------
-    bool (frame, triangle); at least one frame of each triangle.
-    """
-    if options.min_quality is not None:
-        low, high = np.nanmin(quality, axis=0), np.nanmax(quality, axis=0)
-        return quality - low >= options.min_quality * (high - low)
-    n_active = int((~np.isnan(quality).any(axis=1)).sum())
-    number = options.number
-    if options.percent is not None:
-        number = max(1, round(n_active * options.percent / 100))
-    return best_fragments(quality, number or n_active)
+# --- where they lie --------------------------------------------------------------------------
 
 
 def motion_of_corners(

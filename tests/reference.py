@@ -12,6 +12,7 @@ from scipy import ndimage
 from skry_dask.kernels import resample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     import pytest
@@ -123,6 +124,41 @@ def match_block(frame: AnyArray, block: AnyArray, corner: IntArray, radius: int)
     return np.array([y, x, np.corrcoef(found.ravel(), block.ravel())[0, 1]])
 
 
+def interpolation_kernel(name: str, distance: FloatArray) -> FloatArray:
+    """Weight of a pixel at a distance, by the formulas of the textbooks."""
+    x = np.abs(distance)
+    if name == "bilinear":
+        return np.maximum(1 - x, 0)
+    if name == "lanczos3":
+        return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)
+    a = {"cubic": -1 / 2, "sharp-cubic": -3 / 4}[name]
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0))
+
+
+def fixed(value: float) -> int:
+    """Round to 1/65536."""
+    return int(np.floor(value * 65536.0 + 0.5))
+
+
+def places(
+    spans: IntArray, first_span: IntArray, affine: FloatArray, selected: BoolArray
+) -> Iterator[tuple[int, int, int, int]]:
+    """Pixels (row, column) of selected fragments, with their places (y, x) in 1/256 px."""
+    for fragment in np.flatnonzero(selected):
+        a = affine[fragment]
+        for row, begin, end in spans[first_span[fragment] : first_span[fragment + 1]]:
+            starts = [fixed(p[0] + p[1] * row + p[2] * begin) for p in a]
+            steps = [fixed(p[2]) for p in a]
+            for column in range(begin, end):
+                y, x = (
+                    (start + step * int(column - begin) + 128) >> 8
+                    for start, step in zip(starts, steps, strict=True)
+                )
+                yield int(row), int(column), y, x
+
+
 def add_fragments(
     frame: AnyArray,
     spans: IntArray,
@@ -130,36 +166,63 @@ def add_fragments(
     affine: FloatArray,
     selected: BoolArray,
     total: IntArray,
+    *,
+    interpolation: str = "cubic",
+    seen_only: bool = False,
 ) -> None:
     """Twin of `skry_dask.kernels.resample.add_fragments`, pixel by pixel in Python's integers."""
-    weights = [[int(w) for w in row] for row in resample.cubic_table()]
+    weights = [[int(w) for w in row] for row in resample.interpolation_table(interpolation)]
+    first = 1 - len(weights[0]) // 2
     # Products of two weights have twice their bits, of which VALUE_BITS stay.
     down = 2 * resample.WEIGHT_BITS - resample.VALUE_BITS
-
-    def fixed(value: float) -> int:
-        return int(np.floor(value * 65536.0 + 0.5))
+    height, width = frame.shape
 
     def sample(y: int, x: int) -> int:
-        return int(frame[min(max(y, 0), len(frame) - 1), min(max(x, 0), len(frame[0]) - 1)])
+        return int(frame[min(max(y, 0), height - 1), min(max(x, 0), width - 1)])
 
-    for fragment in np.flatnonzero(selected):
-        a = affine[fragment]
-        for row, begin, end in spans[first_span[fragment] : first_span[fragment + 1]]:
-            starts = [fixed(p[0] + p[1] * row + p[2] * begin) for p in a]
-            steps = [fixed(p[2]) for p in a]
-            for column in range(begin, end):
-                # In 1/256 px, to the nearest.
-                y, x = (
-                    (start + step * (column - begin) + 128) >> 8
-                    for start, step in zip(starts, steps, strict=True)
-                )
-                value = sum(
-                    wy * wx * sample((y >> 8) - 1 + j, (x >> 8) - 1 + i)
-                    for j, wy in enumerate(weights[y & 255])
-                    for i, wx in enumerate(weights[x & 255])
-                )
-                total[0, row, column] += (value + (1 << (down - 1))) >> down
-                total[1, row, column] += 1
+    for row, column, y, x in places(spans, first_span, affine, selected):
+        outside = min(y, x) < 0 or y > 256 * (height - 1) or x > 256 * (width - 1)
+        if seen_only and outside:
+            continue
+        value = sum(
+            wy * wx * sample((y >> 8) + first + j, (x >> 8) + first + i)
+            for j, wy in enumerate(weights[y & 255])
+            for i, wx in enumerate(weights[x & 255])
+        )
+        total[0, row, column] += (value + (1 << (down - 1))) >> down
+        total[1, row, column] += 1
+
+
+def drop_overlap(distance: float, scale: float, drop: float) -> float:
+    """Overlap of a drop with a pixel of the image, along one axis, px of the frame."""
+    low = max(distance - drop / 2, -0.5 / scale)
+    return max(min(distance + drop / 2, 0.5 / scale) - low, 0.0)
+
+
+def add_drops(
+    frame: AnyArray,
+    spans: IntArray,
+    first_span: IntArray,
+    affine: FloatArray,
+    selected: BoolArray,
+    table: IntArray,
+    sites: IntArray,
+    total: IntArray,
+) -> None:
+    """Twin of `skry_dask.kernels.drizzle.add_drops`: all pixels of the frame, one by one."""
+    for row, column, y, x in places(spans, first_span, affine, selected):
+        for (r, c), value in np.ndenumerate(frame):
+            j, i = r - (y >> 8), c - (x >> 8)
+            if j in (0, 1) and i in (0, 1) and sites[r % 2, c % 2]:
+                overlap = int(table[y & 255, j]) * int(table[x & 255, i])
+                total[0, row, column] += overlap * int(value)
+                total[1, row, column] += overlap
+
+
+def scale_light(plane: AnyArray, gain: int, black: int) -> IntArray:
+    """Twin of `skry_dask.kernels.brightness.scale_light`, in wide integers."""
+    scaled = (plane.astype(np.int64) - black) * gain + black * 4096
+    return np.floor_divide(scaled + 128, 256)
 
 
 def label_triangles(corners: IntArray, triangles: IntArray, height: int, width: int) -> IntArray:

@@ -1,10 +1,29 @@
 """Shift and add: fragments of a frame, resampled onto the canvas and added up.
 
 A canvas pixel's place in the frame is linear along a row of its fragment, so a fragment is a list
-of row spans, and the place is followed in 16.16 fixed point. Values are interpolated with Keys'
-cubic convolution (Keys, "Cubic convolution interpolation for digital image processing", IEEE ASSP
-29(6), 1981, 1153-1160), a = -1/2 (the Catmull-Rom spline), from a table of 256 phases with integer
-weights. Everything added is an integer: sums do not depend on their order.
+of row spans, and the place is followed in 16.16 fixed point. Values are interpolated from tables of
+256 phases with integer weights. Everything added is an integer: sums do not depend on their order.
+
+Frames lie anywhere between the pixels of the canvas, so their mean is blurred by the kernel itself.
+Keys' cubic convolution (Keys, "Cubic convolution interpolation for digital image processing", IEEE
+ASSP 29(6), 1981, 1153-1160) with a = -1/2, the Catmull-Rom spline, keeps 94 % of the contrast at
+0.25 cycles per px; with a = -3/4 contrast is 98.6 to 101.5 % up to there; Lanczos' kernel of six
+taps stays within 1.2 % up to 0.3. Of the noise of independent pixels they keep 66, 74 and 80 %, the
+bilinear kernel 44 %.
+
+Stacks of a simulated Moon, 30 % of 634 frames (sigma in px, lower is sharper; psnr in dB), and ns
+for a pixel of 8 bits, one core of a busy machine:
+
+    ===========  =====  =====  ==
+    bilinear     1.223  48.02   9
+    cubic        1.158  47.71  20
+    sharp-cubic  1.134  47.60  20
+    lanczos3     1.144  47.56  29
+    ===========  =====  =====  ==
+
+With a = -1 (contrast up to 105 %: that sharpens rather than resamples) they are 1.109 and 47.47.
+Tried without profit, against these: Lanczos of four and eight taps, Lagrange and Keys' third-order
+kernel of six taps, sinc under Hann, Kaiser and Welch windows.
 """
 
 from __future__ import annotations
@@ -16,7 +35,7 @@ import numpy as np
 from skry_dask.kernels.compile import kernel
 
 if TYPE_CHECKING:
-    from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 PHASES = 256
 """Positions between two pixels that the interpolation tells apart."""
@@ -28,43 +47,58 @@ VALUE_BITS = 6
 """Sums have this many fractional bits."""
 
 
-def cubic_table() -> IntArray:
-    """Weights of four neighbours at each phase.
+def interpolation_table(name: str) -> IntArray:
+    """Weights of the nearest pixels at each phase.
+
+    Parameters
+    ----------
+    name
+        "bilinear" (2 taps), "cubic", "sharp-cubic" (4) or "lanczos3" (6).
 
     Returns
     -------
-    int64 (phase, tap); each row adds up to ``2**WEIGHT_BITS``.
+    int64 (phase, tap); each row adds up to ``2**WEIGHT_BITS``. At phase t the taps are the pixels
+    1 - n / 2 to n / 2 from the one before the place.
     """
-    t = np.arange(PHASES) / PHASES
-    weights = np.stack(
-        [
-            ((-0.5 * t + 1.0) * t - 0.5) * t,
-            (1.5 * t - 2.5) * t * t + 1.0,
-            ((-1.5 * t + 2.0) * t + 0.5) * t,
-            (0.5 * t - 0.5) * t * t,
-        ],
-        axis=1,
-    )
+    phase = np.arange(PHASES)[:, None] / PHASES
+    n_taps = {"bilinear": 2, "cubic": 4, "sharp-cubic": 4, "lanczos3": 6}[name]
+    distance = np.abs(np.arange(1 - n_taps // 2, n_taps // 2 + 1) - phase)
+    if name == "bilinear":
+        weights = 1.0 - distance
+    elif name == "lanczos3":
+        weights = np.sinc(distance) * np.sinc(distance / 3)
+        weights /= weights.sum(axis=1, keepdims=True)
+    else:
+        weights = _keys(distance, -0.5 if name == "cubic" else -0.75)
     table = np.rint(weights * 2**WEIGHT_BITS).astype(np.int64)
-    nearest = np.where(t < 0.5, 1, 2)
+    nearest = np.where(phase[:, 0] < 0.5, n_taps // 2 - 1, n_taps // 2)
     table[np.arange(PHASES), nearest] += 2**WEIGHT_BITS - table.sum(axis=1)
     return table
 
 
+def _keys(distance: FloatArray, a: float) -> FloatArray:
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance <= 1, near, far)
+
+
 def add_fragments(
-    frame: Frames,
+    frame: AnyArray,
     spans: IntArray,
     first_span: IntArray,
     affine: FloatArray,
     selected: BoolArray,
     total: IntArray,
+    *,
+    interpolation: str = "cubic",
+    seen_only: bool = False,
 ) -> None:
     """Add a frame's selected fragments to running sums.
 
     Parameters
     ----------
     frame
-        uint8, uint16 or int32 (y, x). Places outside are taken from the nearest edge.
+        uint8, uint16 or int32 (y, x).
     spans
         int64 (span, 3): row, first column and end column of each span in the sums.
     first_span
@@ -76,26 +110,34 @@ def add_fragments(
     total
         int64 (2, y, x), changed in place: sums of values in units of ``2**-VALUE_BITS`` grey
         levels, and how many were added.
+    interpolation
+        See `interpolation_table`.
+    seen_only
+        Whether places outside the frame add nothing; else they are taken from the nearest edge.
     """
     wide = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
-    table = _TABLES[frame.dtype.str[1:]]
+    table, n_taps = _TABLES[interpolation][type(wide)]
     frame = np.ascontiguousarray(frame)
-    _add_fragments(frame, spans, first_span, affine, selected, table, wide, total)
+    # The number of taps travels as the length of a tuple, which is part of a type: each number has
+    # compiled loops of its own, unrolled like the four taps that used to be written out.
+    taps = (0,) * n_taps
+    _add_fragments(frame, spans, first_span, affine, selected, table, taps, wide, seen_only, total)
 
 
-_TABLES: dict[str, AnyArray] = {
-    "u1": cubic_table().astype(np.int32).ravel(),
-    "u2": cubic_table().ravel(),
-    "i4": cubic_table().ravel(),
+_TABLES: dict[str, dict[type, tuple[AnyArray, int]]] = {
+    name: {word: (table.astype(word).ravel(), table.shape[1]) for word in (np.int32, np.int64)}
+    for name in ("bilinear", "cubic", "sharp-cubic", "lanczos3")
+    for table in [interpolation_table(name)]
 }
-
-# Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel here.
-_ONE, _TWO, _THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 
 
 @kernel
-def _add_fragments(frame, spans, first_span, affine, selected, table, wide, total):  # type: ignore[no-untyped-def]
+def _add_fragments(  # type: ignore[no-untyped-def]
+    frame, spans, first_span, affine, selected, table, taps, wide, seen_only, total
+):
     height, width = frame.shape
+    n = len(taps)
+    before, after = n // 2 - 1, n // 2
     flat = frame.ravel()
     word = type(wide)
     values, counts = total[0], total[1]
@@ -105,49 +147,58 @@ def _add_fragments(frame, spans, first_span, affine, selected, table, wide, tota
         if not selected[fragment]:
             continue
         a = affine[fragment]
-        step_y, step_x = _fixed(a[0, 2]), _fixed(a[1, 2])
+        step_y, step_x = fixed(a[0, 2]), fixed(a[1, 2])
         for s in range(first_span[fragment], first_span[fragment + 1]):
             row, begin, end = spans[s, 0], spans[s, 1], spans[s, 2]
             # Half a phase is added once, so that taking the upper bits rounds to the nearest.
-            fy = _fixed(a[0, 0] + a[0, 1] * row + a[0, 2] * begin) + 128
-            fx = _fixed(a[1, 0] + a[1, 1] * row + a[1, 2] * begin) + 128
+            fy = fixed(a[0, 0] + a[0, 1] * row + a[0, 2] * begin) + 128
+            fx = fixed(a[1, 0] + a[1, 1] * row + a[1, 2] * begin) + 128
             ly, lx = fy + step_y * (end - 1 - begin), fx + step_x * (end - 1 - begin)
             inside = (
-                min(fy, ly) >> 16 >= 1
-                and max(fy, ly) >> 16 < height - 2
-                and min(fx, lx) >> 16 >= 1
-                and max(fx, lx) >> 16 < width - 2
+                min(fy, ly) >> 16 >= before
+                and max(fy, ly) >> 16 < height - after
+                and min(fx, lx) >> 16 >= before
+                and max(fx, lx) >> 16 < width - after
             )
             value_row, count_row = values[row], counts[row]
             for column in range(begin, end):
                 y, x = fy >> 16, fx >> 16
-                wy, wx = np.uintp((fy >> 6) & 1020), np.uintp((fx >> 6) & 1020)
+                # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a
+                # pixel here.
+                wy = np.uintp((fy >> 8) & 255) * np.uintp(n)
+                wx = np.uintp((fx >> 8) & 255) * np.uintp(n)
+                fy += step_y
+                fx += step_x
                 mixed = half
                 if inside:
-                    at = np.uintp((y - 1) * width + x - 1)
-                    for j in range(4):
-                        mixed += table[wy + np.uintp(j)] * word(
-                            table[wx] * word(flat[at])
-                            + table[wx + _ONE] * word(flat[at + _ONE])
-                            + table[wx + _TWO] * word(flat[at + _TWO])
-                            + table[wx + _THREE] * word(flat[at + _THREE])
-                        )
+                    at = np.uintp((y - before) * width + x - before)
+                    for j in range(n):
+                        inner = word(0)
+                        for i in range(n):
+                            inner += table[wx + np.uintp(i)] * word(flat[at + np.uintp(i)])
+                        mixed += table[wy + np.uintp(j)] * inner
                         at += np.uintp(width)
                 else:
-                    for j in range(4):
-                        r = frame[min(max(y - 1 + j, 0), height - 1)]
+                    if seen_only and not (_seen(y, wy, height) and _seen(x, wx, width)):
+                        continue
+                    for j in range(n):
+                        r = frame[min(max(y - before + j, 0), height - 1)]
                         inner = word(0)
-                        for i in range(4):
-                            tap = word(r[min(max(x - 1 + i, 0), width - 1)])
+                        for i in range(n):
+                            tap = word(r[min(max(x - before + i, 0), width - 1)])
                             inner += table[wx + np.uintp(i)] * tap
                         mixed += table[wy + np.uintp(j)] * inner
                 value_row[np.uintp(column)] += mixed >> down
                 count_row[np.uintp(column)] += 1
-                fy += step_y
-                fx += step_x
 
 
 @kernel
-def _fixed(value):  # type: ignore[no-untyped-def]
+def _seen(whole, phase, length):  # type: ignore[no-untyped-def]
+    """Tell whether a place lies between the first pixel and the last."""
+    return whole >= 0 and (whole < length - 1 or (whole == length - 1 and phase == 0))
+
+
+@kernel
+def fixed(value):  # type: ignore[no-untyped-def]
     """Convert to fixed point with 16 fractional bits, rounded."""
     return np.int64(np.floor(value * 65536.0 + 0.5))

@@ -7,11 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.accumulate import Image, add_chunk, best_fragments, mean_image, shift_and_add
-from skry_dask.develop import GREY, Developer
+from skry_dask.accumulate import (
+    HOLE,
+    Drizzled,
+    Image,
+    Interpolated,
+    add_chunk,
+    best_fragments,
+    fill_holes,
+    lazy_images,
+    lazy_weights,
+    mean_image,
+    shift_and_add,
+    sites_of,
+)
+from skry_dask.develop import COLOURS, GREY, Developer
 from skry_dask.geometry import Region
+from skry_dask.kernels.brightness import UNITY_BITS
 from skry_dask.kernels.resample import VALUE_BITS
-from skry_dask.mesh import AreaMesh, area_labels
+from skry_dask.mesh import AreaMesh, TriangleMesh, area_labels
 
 NAN = np.nan
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
@@ -78,7 +92,9 @@ TWO = (Image(GREY, 0), Image(GREY, 1))
 
 
 def add(frames, chosen, motion, total, images=TWO, developer=MONO, shifts=None):
-    add_chunk(frames, chosen, motion, MESH, developer, images, shifts, total)
+    no_gain = np.zeros(len(frames), np.int64)
+    how = Interpolated()
+    add_chunk(frames, chosen, motion, no_gain, MESH, developer, images, shifts, how, total)
 
 
 def lazily_added(frames, chosen, motion, images=TWO, developer=MONO, shifts=None):
@@ -142,31 +158,31 @@ def test_many_chunks_are_added_up():
 
 def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
     total = np.array([[[[255 << VALUE_BITS, 0]], [[1, 4]]]])
-    image = mean_image(total, [1], 0, 255)
+    image = mean_image(total, [64], 0, 255)
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, [[[1.0, 0.0]]])
-    np.testing.assert_allclose(mean_image(total, [1], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6)
+    np.testing.assert_allclose(mean_image(total, [64], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6)
     finer = total * np.array([16, 1])[None, :, None, None]
-    both = mean_image(np.concatenate([total, finer]), [1, 16], 0, 255)
+    both = mean_image(np.concatenate([total, finer]), [64, 16 * 64], 0, 255)
     np.testing.assert_array_equal(both[0], [[1.0, 0.0]])
-    np.testing.assert_array_equal(both[1], mean_image(total, [1], 0, 255)[0])
+    np.testing.assert_array_equal(both[1], mean_image(total, [64], 0, 255)[0])
 
 
 def test_black_becomes_0_and_white_above_it_1():
     total = np.array([[[[10 << VALUE_BITS, 110 << VALUE_BITS, 0]], [[1, 1, 1]]]])
-    np.testing.assert_allclose(mean_image(total, [1], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6)
+    np.testing.assert_allclose(mean_image(total, [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6)
 
 
 def test_pixels_to_which_nothing_was_added_are_nan():
     total = np.array([[[[0, 64 * 51, 0]], [[0, 1, 1]]]])
-    found = np.isnan(mean_image(total, [1], 0, 255))
+    found = np.isnan(mean_image(total, [64], 0, 255))
     np.testing.assert_array_equal(found, [[[True, False, False]]])
 
 
 def test_means_of_long_captures_are_exact_to_single_precision():
     n = 10**7
     total = np.array([[[[n * (65535 << VALUE_BITS)]], [[n]]]])
-    np.testing.assert_array_equal(mean_image(total, [1], 0, 65535), [[[1.0]]])
+    np.testing.assert_array_equal(mean_image(total, [64], 0, 65535), [[[1.0]]])
 
 
 # --- colour --------------------------------------------------------------------------------------
@@ -197,3 +213,137 @@ def test_planes_can_be_shifted_against_each_other():
     lazy = da.from_array(frames, chunks=(1, -1, -1, -1))
     total = lazily_added(lazy, chosen, np.zeros((1, 1, 2)), images, rgb, shifts).compute()
     np.testing.assert_array_equal(total[0, 0] - total[1, 0], 2 << VALUE_BITS)
+
+
+# --- brightness ----------------------------------------------------------------------------------
+
+TWICE = 2 << UNITY_BITS
+
+
+@pytest.mark.parametrize("black", [0, 20])
+@pytest.mark.parametrize(
+    "resampling", [Interpolated(), Interpolated("lanczos3"), Drizzled(2.0, 0.7)]
+)
+def test_scaled_frames_are_as_bright_as_the_others(black, resampling):
+    levels = np.array([100, 50, 25])
+    frames = np.broadcast_to((levels + black)[:, None, None], (3, 25, 36)).astype(np.uint8)
+    gain = np.array([TWICE // 2, TWICE, 2 * TWICE])
+    developer = Developer("uint8", black=black, white=200)
+    images = [Image(GREY)]
+    total = shift_and_add(
+        da.from_array(frames, chunks=(2, -1, -1)),
+        np.ones((3, 1, N_AREAS), bool),
+        np.full((3, 1, 2), 0.3),
+        MESH,
+        dask.delayed(developer, traverse=False),
+        images,
+        resampling=resampling,
+        gain=gain,
+    )
+    made = lazy_images(total, developer, images, resampling, scaled=True).compute()
+    np.testing.assert_allclose(made, 0.5, atol=1e-6)
+
+
+# --- drizzle -------------------------------------------------------------------------------------
+
+
+def drizzled(frames, motion, developer, *, scale=2.0, drop=0.7, sizes=3):
+    """Drizzle all of the frames on a mesh of their own size."""
+    points = np.array([[8.0, 9.0], [20.0, 25.0]])
+    mesh = TriangleMesh.of_points(points, Region(0, 0, *frames.shape[1:3]), scale=scale)
+    moved = np.broadcast_to(motion[:, None], (len(frames), len(mesh.corners), 2))
+    images = [Image(plane) for plane in developer.planes]
+    how = Drizzled(scale, drop)
+    total = shift_and_add(
+        da.from_array(frames, chunks=(sizes, *(-1,) * (frames.ndim - 1))),
+        np.ones((len(frames), 1, len(mesh.triangles)), bool),
+        moved,
+        mesh,
+        dask.delayed(developer, traverse=False),
+        images,
+        resampling=how,
+    )
+    weights = lazy_weights(total, developer, images, how)
+    return dask.compute(total, lazy_images(total, developer, images, how), weights)
+
+
+@pytest.mark.parametrize("cfa", [None, "RGGB", "GBRG"])
+def test_drizzled_sums_do_not_depend_on_chunks(cfa):
+    rng = np.random.default_rng(4)
+    frames = rng.integers(0, 255, (7, 24, 30), np.uint8)
+    motion = rng.uniform(-1, 1, (7, 2))
+    developer = Developer("uint8", black=0, white=255, cfa=cfa)
+    one, other = (drizzled(frames, motion, developer, sizes=n) for n in (7, 2))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("cfa", [None, "GRBG"])
+def test_weights_are_in_frames(scale, cfa):
+    rng = np.random.default_rng(5)
+    developer = Developer("uint8", black=0, white=255, cfa=cfa)
+    frames = np.full((60, 24, 30), 77, np.uint8)
+    # Inside, where shifts do not bring in what no frame shows.
+    _, image, weights = drizzled(frames, rng.uniform(-2, 2, (60, 2)), developer, scale=scale)
+    inner = weights[:, int(3 * scale) : int(-3 * scale), int(3 * scale) : int(-3 * scale)]
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(inner.mean(axis=(1, 2)), 60, rtol=0.03)
+    np.testing.assert_allclose(image[~np.isnan(image)], 77 / 255, rtol=1e-6)
+
+
+def test_raw_colours_are_drizzled_from_their_own_pixels_only():
+    frames = np.zeros((20, 24, 30), np.uint8)
+    frames[:, 0::2, 0::2], frames[:, 1::2, 1::2] = 200, 50
+    frames[:, 0::2, 1::2] = frames[:, 1::2, 0::2] = 120
+    developer = Developer("uint8", black=0, white=255, cfa="RGGB")
+    motion = np.random.default_rng(6).uniform(-2, 2, (20, 2))
+    _, image, _ = drizzled(frames, motion, developer)
+    for plane, level in zip(image, (200, 120, 50), strict=True):
+        np.testing.assert_allclose(plane[6:-6, 6:-6], level / 255, rtol=1e-6)
+
+
+def test_raw_colour_that_is_wanted_in_grey_is_drizzled_from_grey_frames():
+    frames = np.full((10, 24, 30), 90, np.uint8)
+    developer = Developer("uint8", black=0, white=255, cfa="RGGB", grey_only=True)
+    motion = np.random.default_rng(7).uniform(-1, 1, (10, 2))
+    _, image, weights = drizzled(frames, motion, developer)
+    assert image.shape == (1, 48, 60)
+    np.testing.assert_allclose(image[:, 4:-4, 4:-4], 90 / 255, rtol=1e-6)
+    np.testing.assert_allclose(weights[:, 4:-4, 4:-4].mean(), 10, rtol=0.02)
+
+
+def test_colour_frames_are_drizzled_plane_by_plane():
+    frames = np.zeros((4, 24, 30, 3), np.uint16)
+    frames[...] = [100, 2000, 30000]
+    developer = Developer("uint16", black=0, white=65535, channels=3)
+    _, image, _ = drizzled(frames, np.zeros((4, 2)), developer, scale=1.5, drop=1.0)
+    for plane, level in zip(image, (100, 2000, 30000), strict=True):
+        np.testing.assert_allclose(plane, level / 65535, rtol=1e-6)
+
+
+def test_each_colour_has_its_sites():
+    developer = Developer("uint8", black=0, white=255, cfa="GRBG")
+    found = [sites_of(developer, plane).tolist() for plane in (*COLOURS, GREY)]
+    assert found == [[[0, 1], [0, 0]], [[1, 0], [0, 1]], [[0, 0], [1, 0]], [[1, 1], [1, 1]]]
+
+
+def test_holes_are_filled_and_the_outside_is_not():
+    image = np.full((1, 40, 40), np.nan, np.float32)
+    image[:, 10:30, 10:30] = 3.0
+    whole = image.copy()
+    image[:, 15 : 15 + 2 * HOLE, 15:18] = np.nan
+    image[:, 20, 25] = np.nan
+    before = image.copy()
+    np.testing.assert_array_equal(fill_holes(image), whole)
+    np.testing.assert_array_equal(image, before)
+    image[0, 10:30, 20:] = 5.0
+    image[0, 20, 19:21] = np.nan
+    assert 3.0 < fill_holes(image)[0, 20, 19] < 5.0
+    assert np.isnan(fill_holes(np.full((1, 5, 5), np.nan, np.float32))).all()
+
+
+def test_large_holes_stay():
+    image = np.ones((1, 60, 60), np.float32)
+    image[:, 15 : 17 + 4 * HOLE, 15 : 17 + 4 * HOLE] = np.nan
+    assert np.isnan(fill_holes(image)[0, 16 + 2 * HOLE, 16 + 2 * HOLE])

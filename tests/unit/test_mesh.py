@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skry_dask.geometry import Region
-from skry_dask.mesh import AreaMesh, Spans, TriangleMesh, area_labels
+from skry_dask.mesh import AreaMesh, Spans, TriangleMesh, area_labels, everything_seen
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60)
 REGION = Region(y=-7, x=12, height=50, width=70)
@@ -130,6 +130,64 @@ def test_a_common_shift_moves_all_triangles_and_areas_alike():
     np.testing.assert_allclose(shifted, np.broadcast_to(expected, shifted.shape), atol=1e-12)
     areas = AreaMesh.of_region(REGION, 20).affine(np.array([[2.5, -1.25]]))
     np.testing.assert_array_equal(areas, np.broadcast_to(expected, (3 * 4, 2, 3)))
+
+
+# --- finer images, larger canvases -------------------------------------------------------------
+
+SCALES = st.sampled_from([1.0, 1.5, 2.0, 3.0])
+
+
+@REPEATABLE
+@given(scattered(most=8), SCALES)
+def test_finer_pixels_are_covered_once_and_move_with_their_triangle(region_and_points, scale):
+    region, points = region_and_points
+    coarse = TriangleMesh.of_points(points, region)
+    mesh = TriangleMesh.of_points(points, region, scale=scale)
+    assert mesh.spans.shape == tuple(int(n * scale) for n in region.shape)
+    assert (times_covered(mesh.spans) == 1).all()
+    np.testing.assert_array_equal(mesh.triangles, coarse.triangles)
+    motion = np.random.default_rng(1).normal(size=(len(mesh.corners), 2))
+    rows, columns = mesh.y_coords - region.y, mesh.x_coords - region.x
+    assert (len(rows), len(columns)) == mesh.spans.shape
+    pixel = np.array([1, 7, 11])
+    place = np.array([1, rows[7], columns[11]])
+    np.testing.assert_allclose(mesh.affine(motion) @ pixel, coarse.affine(motion) @ place)
+
+
+def test_finer_pixels_begin_and_end_where_those_of_the_region_do():
+    for scale in (1.0, 1.5, 2.0, 3.0):
+        mesh = TriangleMesh.of_points(np.empty((0, 2)), REGION, scale=scale)
+        for coords, first, n in ((mesh.y_coords, -7, 50), (mesh.x_coords, 12, 70)):
+            assert coords[0] - 0.5 / scale == pytest.approx(first - 0.5)
+            assert coords[-1] + 0.5 / scale == pytest.approx(first + n - 0.5)
+
+
+@REPEATABLE
+@given(scattered(most=8), SCALES, st.integers(0, 90), st.integers(0, 90))
+def test_a_canvas_around_the_region_is_cut_into_small_triangles(
+    region_and_points, scale, above, beside
+):
+    inner, points = region_and_points
+    canvas = Region(inner.y - above, inner.x - 5, inner.height + above, inner.width + 5 + beside)
+    mesh = TriangleMesh.of_points(points, canvas, inner=inner, scale=scale)
+    assert (times_covered(mesh.spans) == 1).all()
+    np.testing.assert_array_equal(mesh.corners[: mesh.n_points], points - [canvas.y, canvas.x])
+    y, x = (np.arange(n) for n in canvas.shape)
+    outside = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    corners = mesh.corners[mesh.n_points :]
+    far = (outside < [above - 40, 0]).any(axis=1) | (outside[:, 1] > 5 + inner.width + 40)
+    for place in outside[far][::97]:
+        assert np.hypot(*(corners - place).T).min() < 32
+
+
+def test_everything_seen_holds_all_active_frames_and_no_more():
+    offset = np.array([[0.0, 0.0], [5.5, -7.25], [-3.0, 4.0], [900.0, 900.0]])
+    active = np.array([True, True, True, False])
+    region = everything_seen(offset, active, 40, 60)
+    assert region == Region(-5, -4, 48, 71)
+    # Corners of the canvas lie in the frames that show them.
+    assert region.y + 5.5 >= 0
+    assert region.x + region.width - 1 - 7.25 <= 59
 
 
 # --- areas under triangles ---------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""What a user can choose of the stack, and how wrong choices are refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from skry_dask.errors import OptionsError
+from skry_dask.options import Canvas, Choose, Interpolation, StackOptions, as_json
+
+NAN = float("nan")
+
+
+def test_what_is_not_chosen_has_its_default():
+    options = StackOptions()
+    assert options.interpolation is Interpolation.SHARP_CUBIC
+    assert options.choose is Choose.FRAGMENTS
+    assert options.canvas is Canvas.OVERLAP
+    assert (options.drizzle, options.drop, options.normalise) == (1.0, None, False)
+    drizzled = StackOptions(drizzle=2)
+    assert (drizzled.drizzle, drizzled.drop, drizzled.interpolation) == (2.0, 0.7, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "choices"),
+    [
+        ("choose", "triangles", "fragments, frames"),
+        ("canvas", "all", "overlap, union"),
+        ("interpolation", "nearest", "bilinear, cubic, sharp-cubic, lanczos3"),
+        ("drizzle", 4, "1, 1.5, 2, 3"),
+        ("drizzle", 0.5, "1, 1.5, 2, 3"),
+        ("drizzle", NAN, "1, 1.5, 2, 3"),
+        ("drizzle", "fine", "1, 1.5, 2, 3"),
+    ],
+)
+def test_unknown_choices_are_refused_with_those_there_are(name, wrong, choices):
+    with pytest.raises(OptionsError, match=rf"{name} is {wrong!r}: choose one of {choices}$"):
+        StackOptions(**{name: wrong})
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.09, 1.01, -1.0, NAN])
+def test_drops_are_refused_with_name_value_and_range(drop):
+    with pytest.raises(OptionsError, match=rf"drop is {drop}: it must be from 0\.1 to 1"):
+        StackOptions(drizzle=2, drop=drop)
+
+
+@pytest.mark.parametrize("drop", [0.1, 0.5, 1.0])
+def test_drops_in_their_range_are_kept(drop):
+    assert StackOptions(drizzle=1.5, drop=drop).drop == drop
+
+
+def test_a_drop_without_drizzle_is_refused_with_a_remedy():
+    with pytest.raises(OptionsError, match=r"drop is 0\.5 without drizzle: give drizzle 1\.5"):
+        StackOptions(drop=0.5)
+
+
+def test_interpolation_and_drizzle_contradict_each_other():
+    with pytest.raises(OptionsError, match="interpolation cubic and drizzle 3 contradict each"):
+        StackOptions(drizzle=3, interpolation="cubic")
+    assert StackOptions(drizzle=1, interpolation="cubic").interpolation is Interpolation.CUBIC
+
+
+def test_normalise_is_true_or_false():
+    with pytest.raises(OptionsError, match="normalise is 2: it must be true or false"):
+        StackOptions(normalise=2)
+
+
+def test_no_number_contradicts_how_frames_are_resampled():
+    StackOptions(percent=5, choose="frames", drizzle=2, drop=0.3, canvas="union", normalise=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        StackOptions(),
+        StackOptions(number=3, choose="frames", canvas="union", normalise=True),
+        StackOptions(drizzle=1.5, drop=0.4),
+        StackOptions(drizzle=3),
+        StackOptions(interpolation="lanczos3"),
+    ],
+)
+def test_options_survive_a_round_trip_through_json(options):
+    text = json.dumps(as_json(options))
+    assert StackOptions(**json.loads(text)) == options
+    assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]

@@ -1,10 +1,16 @@
 """Quality: how much detail each area of each frame shows, and the images that follow from it.
 
-The quality of an area is the mean of |I - blurred I| over it (`kernels.blur`). Two images are
-made in a second pass over the frames: the best-fragments composite (each area from its best frame)
-and the reference image (each area the mean of its best few percent of frames), against which the
-track phase measures. The reference image belongs here because points are chosen on it, and how
-many they are fixes the shapes of the track phase.
+The quality of an area is the mean of |I - blurred I| over it (`kernels.blur`). Fragments are ranked
+by a mean over neighbouring areas in a Gaussian window: seeing hardly changes over 40 px, noise and
+the limb of a planet, which moves across the borders of areas, do. Rank correlation with the true
+blur went from 0.947 to 0.972 (simulated Moon), and the stack of a simulated planet from sigma 1.35
+to 1.29 px; wider windows gain on planets and lose on the Moon. Detail squared in place of its
+modulus, and a first blur of 0.7 to 1.5 px against noise, gain on planets but lose on the Moon.
+
+Two images are made in a second pass over the frames: the best-fragments composite (each area from
+its best frame) and the reference image (each area the mean of its best few percent of frames),
+against which the track phase measures. The reference image belongs here because points are chosen
+on it, and how many they are fixes the shapes of the track phase.
 
 Cost: 1.4 ms for a frame of 840 x 612 x 8 bit on one core, and about as much in the second pass.
 """
@@ -16,21 +22,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import dask
 import dask.array as da
 import numpy as np
+from scipy.spatial import cKDTree
 
 from skry_dask.accumulate import Image, best_fragments, lazy_images, shift_and_add
 from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import area_edges
 from skry_dask.kernels.blur import area_detail
+from skry_dask.kernels.kriging import weighted_neighbours
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
 from skry_dask.passes import map_frames
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
+from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry import Region
-    from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 
 def estimate_quality(
@@ -51,11 +60,12 @@ def estimate_quality(
     -------
     xarray.Dataset, lazy
         ``area_quality`` float32 (frame, area), grey levels as a fraction of full scale, NaN for
-        inactive frames; ``frame_quality`` float32 (frame); ``min``, ``max`` and ``mean`` of quality
-        (area) over active frames; ``best_frame`` int64 (area), a frame number; ``composite``
-        float32 (y, x[, channel]) and ``reference`` float32 (y, x), grey, 1 = full scale.
-        Coordinates: canvas ``y`` and ``x``; ``area_y`` and ``area_x`` (area), canvas position of
-        each area's centre.
+        inactive frames; ``blended_quality`` likewise, with that of the areas around, by which
+        fragments are ranked; ``frame_quality`` float32 (frame); ``min``, ``max`` and ``mean`` of
+        quality (area) over active frames; ``best_frame`` int64 (area), a frame number;
+        ``composite`` float32 (y, x[, channel]) and ``reference`` float32 (y, x), grey, 1 = full
+        scale. Coordinates: canvas ``y`` and ``x``; ``area_y`` and ``area_x`` (area), canvas
+        position of each area's centre.
 
     Raises
     ------
@@ -95,7 +105,10 @@ def estimate_quality(
     area_quality = _as_quality(detail, pixels, white)
     n_active = int(active.sum())
     n_reference = max(1, round(n_active * options.reference_percent / 100))
-    everything = area_quality.rechunk(-1)
+    centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
+    near, weights = blending_weights(centres, options.blending * options.area_size)
+    blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
+    everything = blended.rechunk(-1)
     chosen = [everything.map_blocks(best_fragments, n, dtype=bool) for n in (1, n_reference)]
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     total = shift_and_add(
@@ -103,7 +116,9 @@ def estimate_quality(
     )
     made = lazy_images(total, developer, images)
     summary = {
-        name: da.map_blocks(reduce_frames, everything, name, dtype=np.float32, drop_axis=0)
+        name: area_quality.rechunk(-1).map_blocks(
+            reduce_frames, name, dtype=np.float32, drop_axis=0
+        )
         for name in ("min", "max", "mean")
     }
     best = da.map_blocks(
@@ -117,6 +132,9 @@ def estimate_quality(
             "area_quality": variable(
                 ("frame", "area"), area_quality, "1", "mean |I - blurred I| over the area"
             ),
+            "blended_quality": variable(
+                ("frame", "area"), blended, "1", "quality of the area and its neighbours"
+            ),
             "frame_quality": variable(
                 ("frame",), frame_quality[:, 0], "1", "mean |I - blurred I| over the region"
             ),
@@ -127,8 +145,12 @@ def estimate_quality(
             "composite": image_variable(made[:-1], "best-fragments composite"),
             "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
         },
-        _coordinates(region, edges),
+        _coordinates(region, centres),
     )
+
+
+BLENDED_AREAS = 25
+"""At most so many areas share their quality."""
 
 
 class Areas(NamedTuple):
@@ -168,6 +190,36 @@ def measure_chunk(frames: Frames, offset: FloatArray, active: BoolArray, areas: 
     return out
 
 
+def blending_weights(centres: FloatArray, sigma: float) -> tuple[IntArray, FloatArray]:
+    """Find how much of its neighbours' quality each area takes.
+
+    Parameters
+    ----------
+    centres
+        float64 (area, axis), px.
+    sigma
+        Standard deviation of a Gaussian window, px; 0 = each area for itself.
+
+    Returns
+    -------
+    near
+        int64 (area, neighbour), nearest first.
+    weights
+        float64 (area, neighbour), multiples of 2**-20 (exp() differs from machine to machine by
+        less); each row adds up to 1, nearly.
+    """
+    count = min(len(centres), 1 if sigma == 0 else BLENDED_AREAS)
+    distance, near = cKDTree(centres).query(centres, k=list(range(1, count + 1)))
+    weights = np.exp(-0.5 * (distance / max(sigma, 1e-9)) ** 2)
+    weights = np.rint(weights / weights.sum(axis=1, keepdims=True) * 2**20) / 2**20
+    return np.asarray(near, np.int64), weights
+
+
+def blend(area_quality: FloatArray, near: IntArray, weights: FloatArray) -> Float32Array:
+    """Blend the quality of each area (frame, area) with its neighbours'; NaN stays NaN."""
+    return weighted_neighbours(area_quality.astype(np.float64), near, weights).astype(np.float32)
+
+
 def reduce_frames(area_quality: FloatArray, name: str) -> FloatArray:
     """Reduce quality (frame, area) over active frames: min, max or mean."""
     used = area_quality[~np.isnan(area_quality).any(axis=1)]
@@ -187,16 +239,25 @@ def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
     return da.where(detail < 0, np.float32(np.nan), mean)
 
 
-def _coordinates(region: Region, edges: list[IntArray]) -> dict[str, object]:
-    """Canvas coordinates of pixels, and of the centres of areas."""
-    centre_y, centre_x = (
+def _centres(region: Region, edges: list[IntArray]) -> tuple[FloatArray, ...]:
+    """Canvas y of the rows of areas, and x of their columns."""
+    return tuple(
         origin + (e[:-1] + e[1:] - 1) / 2
         for origin, e in zip((region.y, region.x), edges, strict=True)
     )
-    area_y, area_x = (c.ravel() for c in np.meshgrid(centre_y, centre_x, indexing="ij"))
+
+
+def _coordinates(region: Region, centres: FloatArray) -> dict[str, object]:
+    """Canvas coordinates of pixels, and of the centres of areas."""
     return {
         "y": ("y", region.y_coords, {"units": "px", "long_name": "canvas y"}),
         "x": ("x", region.x_coords, {"units": "px", "long_name": "canvas x"}),
-        "area_y": ("area", area_y, {"units": "px", "long_name": "canvas y of the area's centre"}),
-        "area_x": ("area", area_x, {"units": "px", "long_name": "canvas x of the area's centre"}),
+        **{
+            f"area_{axis}": (
+                "area",
+                centres[:, i],
+                {"units": "px", "long_name": f"canvas {axis} of the area's centre"},
+            )
+            for i, axis in enumerate(AXIS.tolist())
+        },
     }

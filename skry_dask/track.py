@@ -2,7 +2,8 @@
 
 Points are chosen on the reference image, and the block around each is searched in every frame
 around its aligned place (`kernels.blockmatch`). A vector that disagrees with its neighbours is
-rejected and replaced by theirs. The geometry of the result is the mean over all frames: each
+rejected and replaced by theirs; then the field that most likely lies behind all of them is taken
+(`smoothing`). The geometry of the result is the mean over all frames: each
 point's mean displacement, a sum of integers, is subtracted. On a simulated capture that took the
 warp left in the stack from 0.42 px to 0.15 px, where 0.147 px is the floor.
 
@@ -27,6 +28,7 @@ from skry_dask.options import TrackOptions
 from skry_dask.passes import map_frames
 from skry_dask.points import given_points, place_points
 from skry_dask.results import region_of, result, variable, whole_frames
+from skry_dask.smoothing import nearest_places, predict, smoothing_weights, texture_places
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,6 +40,9 @@ CHANCE = 4.0
 
 TOLERANCE = 1.5
 """How far a displacement may differ from its neighbours' where these agree, px."""
+
+LEARNT_FRAMES = 64
+"""So many frames, evenly spread, tell how smooth the displacement field is."""
 
 STEP = 2.0**-16
 """Mean displacements are sums of multiples of this, px, so that their order does not matter."""
@@ -93,7 +98,8 @@ def track(
         ``position`` float64 (point, axis), on the canvas, px; ``displacement`` float32 (frame,
         point, axis), px: the scene at canvas point p shows at p + offset + displacement, NaN in
         inactive frames; ``valid`` bool (frame, point), whether it was measured there rather than
-        taken from neighbours; ``mean_displacement`` float64 (point, axis), px, what was subtracted;
+        taken from neighbours; ``valid_fraction`` float64 (point), of the active frames;
+        ``mean_displacement`` float64 (point, axis), px, what was subtracted;
         with ``align_channels``, ``channel_shift`` float64 (channel, axis), px: where a colour
         shows, less where green does.
 
@@ -144,8 +150,9 @@ def track(
         dtype=np.float32,
     )
     mean = mean_displacement(measured)
-    active = da.from_array(alignment["active"].to_numpy(), chunks=frames.chunks[0])
-    displacement = da.map_blocks(
+    active_frames = alignment["active"].to_numpy()
+    active = da.from_array(active_frames, chunks=frames.chunks[0])
+    deviation = da.map_blocks(
         replace_missing,
         measured - mean,
         active[:, None, None],
@@ -153,6 +160,8 @@ def track(
         neighbours=points.neighbours,
         dtype=np.float32,
     )
+    places = texture_places(reference, corners, options.block_size)
+    displacement = smooth(deviation, active_frames, position, places)
     colours = {}
     if options.align_channels and developer.planes != (GREY,):
         shift = channel_shift(
@@ -185,11 +194,66 @@ def track(
                 "1",
                 "measured, not taken from neighbours",
             ),
+            "valid_fraction": variable(
+                ("point",),
+                (~da.isnan(measured[:, :, 0])).sum(axis=0) / max(int(active_frames.sum()), 1),
+                "1",
+                "in how many of the active frames the point was measured",
+            ),
             "mean_displacement": variable(
                 ("point", "axis"), mean, "px", "mean over frames of the displacement measured"
             ),
         },
     )
+
+
+def smooth(
+    deviation: da.Array, active: BoolArray, position: IntArray, places: FloatArray
+) -> da.Array:
+    """Predict the field at reference points from what was measured around them, lazily.
+
+    Parameters
+    ----------
+    deviation
+        float32 (frame, point, axis), px; NaN in inactive frames only.
+    active
+        bool (frame).
+    position
+        int64 (point, axis), px.
+    places
+        See `texture_places`.
+
+    Returns
+    -------
+    float32 (frame, point, axis), px; its mean over frames is 0.
+    """
+    numbers = np.flatnonzero(active)
+    few = numbers[np.unique(np.linspace(0, len(numbers) - 1, LEARNT_FRAMES).astype(int))]
+    nearest = nearest_places(position, places)
+    # One array, and not a delayed object: its graph would be optimised apart, and read frames anew.
+    weights = da.map_blocks(
+        smoothing_weights,
+        deviation[few].rechunk(-1),
+        position,
+        places,
+        nearest,
+        chunks=tuple((n,) for n in nearest.shape),
+        meta=np.empty((0, 0, 0)),
+    )
+    meta = np.empty((0, 0, 0), np.float32)
+    predicted = da.blockwise(
+        predict,
+        "fpa",
+        deviation,
+        "fpa",
+        weights,
+        "zqn",
+        nearest=nearest,
+        concatenate=True,
+        meta=meta,
+    )
+    centred: da.Array = predicted - mean_displacement(predicted).astype(np.float32)
+    return centred
 
 
 def match_chunk(

@@ -106,6 +106,7 @@ DOCUMENTED = {
     },
     "quality": {
         "area_quality": (("frame", "area"), np.float32, "1"),
+        "blended_quality": (("frame", "area"), np.float32, "1"),
         "frame_quality": (("frame",), np.float32, "1"),
         "min": (("area",), np.float32, "1"),
         "max": (("area",), np.float32, "1"),
@@ -118,6 +119,7 @@ DOCUMENTED = {
         "position": (("point", "axis"), np.float64, "px"),
         "displacement": (("frame", "point", "axis"), np.float32, "px"),
         "valid": (("frame", "point"), np.bool_, "1"),
+        "valid_fraction": (("point",), np.float64, "1"),
         "mean_displacement": (("point", "axis"), np.float64, "px"),
     },
     "stack": {

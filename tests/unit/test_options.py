@@ -30,6 +30,7 @@ RANGES = [
     (AlignOptions, "min_overlap", 0.01, 1.0, "from 0.01 to 1"),
     (QualityOptions, "detail_scale", 1, 20, "from 1 to 20"),
     (QualityOptions, "area_size", 8, 1000, "from 8 to 1000"),
+    (QualityOptions, "blending", 0.0, 2.0, "from 0 to 2"),
     (QualityOptions, "reference_percent", 0.01, 100.0, "from 0.01 to 100"),
     (TrackOptions, "spacing", 8, 1000, "from 8 to 1000"),
     (TrackOptions, "block_size", 8, 128, "from 8 to 128"),
@@ -73,7 +74,7 @@ def test_blocks_have_even_sides(kind, name):
 
 
 def test_every_option_with_a_range_is_tested_here():
-    tested = {name for _, name, *_ in RANGES} | {"percent"}
+    tested = {name for _, name, *_ in RANGES} | {"percent", "drizzle"}
     numbers = {
         f.name
         for phase in dataclasses.fields(Options)

@@ -53,7 +53,7 @@ def known(frames, offset, *, value=None, active=None, points=None, sizes=3, **at
     value[~active] = np.nan
     quality = xr.Dataset(
         {
-            "area_quality": (("frame", "area"), value),
+            "blended_quality": (("frame", "area"), value),
             "frame_quality": ("frame", value.mean(axis=1)),
         },
         attrs={"options": {"area_size": AREA, "detail_scale": 3}},

@@ -46,7 +46,9 @@ class Summary:
     frames, active_frames
         Their numbers.
     region
-        ``y``, ``x``, ``height``, ``width`` on the canvas, px.
+        Seen in every active frame: ``y``, ``x``, ``height``, ``width`` on the canvas, px.
+    image
+        ``height`` and ``width`` of the stack, px.
     points
         Number of reference points.
     notes
@@ -65,6 +67,7 @@ class Summary:
     frames: int = 0
     active_frames: int = 0
     region: dict[str, int] = field(default_factory=dict)
+    image: dict[str, int] = field(default_factory=dict)
     points: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0

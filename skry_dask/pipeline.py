@@ -140,6 +140,7 @@ def run(
         points = phases.run(options.track, partial(track, capture, alignment, quality))
         summary.points = points.sizes["point"]
         result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
+    summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
     if options.track.align_channels and "channel" not in result["stack"].dims:
         summary.notes.append("align_channels has nothing to align: the stack is grey")
     if is_colourless(result["stack"].to_numpy()):

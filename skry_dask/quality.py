@@ -3,9 +3,10 @@
 The quality of an area is the mean of |I - blurred I| over it (`kernels.blur`). Fragments are ranked
 by a mean over neighbouring areas in a Gaussian window: seeing hardly changes over 40 px, noise and
 the limb of a planet, which moves across the borders of areas, do. Rank correlation with the true
-blur went from 0.947 to 0.972 (simulated Moon), and the stack of a simulated planet from sigma 1.35
-to 1.29 px; wider windows gain on planets and lose on the Moon. Detail squared in place of its
-modulus, and a first blur of 0.7 to 1.5 px against noise, gain on planets but lose on the Moon.
+blur went from 0.947 to 0.970 (simulated Moon), and the stack of a simulated planet from sigma 1.35
+to 1.29 px with a window of 0.7 areas; wider windows gain on planets and lose on the Moon. Detail
+squared in place of its modulus, and a first blur of 0.7 to 1.5 px against noise, gain on planets
+but lose on the Moon.
 
 Two images are made in a second pass over the frames: the best-fragments composite (each area from
 its best frame) and the reference image (each area the mean of its best few percent of frames),
@@ -17,7 +18,7 @@ Cost: 1.4 ms for a frame of 840 x 612 x 8 bit on one core, and about as much in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -84,9 +85,7 @@ def estimate_quality(
     options = options or QualityOptions()
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
-    mesh = AreaMesh.of_region(region, options.area_size)
-    offset = alignment["offset"].to_numpy()
-    active = alignment["active"].to_numpy()
+    offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
     edges = [area_edges(n, options.area_size) for n in region.shape]
     pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
     developer = Developer.of(capture)
@@ -103,50 +102,54 @@ def estimate_quality(
         dtype=np.int64,
     )
     area_quality = _as_quality(detail, pixels, white)
-    n_active = int(active.sum())
-    n_reference = max(1, round(n_active * options.reference_percent / 100))
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
     blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
+    n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
     everything = blended.rechunk(-1)
     chosen = [everything.map_blocks(best_fragments, n, dtype=bool) for n in (1, n_reference)]
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
+    mesh = AreaMesh.of_region(region, options.area_size)
     total = shift_and_add(
         frames, da.stack(chosen, axis=1), offset[:, None], mesh, lazy_developer, images
     )
     made = lazy_images(total, developer, images)
-    summary = {
-        name: area_quality.rechunk(-1).map_blocks(
-            reduce_frames, name, dtype=np.float32, drop_axis=0
-        )
-        for name in ("min", "max", "mean")
+    whole = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)
+    measures = _measures(area_quality, blended, whole[:, 0], capture["frame"].to_numpy())
+    pictures = {
+        "composite": image_variable(made[:-1], "best-fragments composite"),
+        "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
     }
-    best = da.map_blocks(
-        best_frames, everything, capture["frame"].to_numpy(), dtype=np.int64, drop_axis=0
-    )
-    frame_quality = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)
-    return result(
-        capture,
-        options,
-        {
-            "area_quality": variable(
-                ("frame", "area"), area_quality, "1", "mean |I - blurred I| over the area"
-            ),
-            "blended_quality": variable(
-                ("frame", "area"), blended, "1", "quality of the area and its neighbours"
-            ),
-            "frame_quality": variable(
-                ("frame",), frame_quality[:, 0], "1", "mean |I - blurred I| over the region"
-            ),
-            "min": variable(("area",), summary["min"], "1", "lowest quality of the area"),
-            "max": variable(("area",), summary["max"], "1", "highest quality of the area"),
-            "mean": variable(("area",), summary["mean"], "1", "mean quality of the area"),
-            "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
-            "composite": image_variable(made[:-1], "best-fragments composite"),
-            "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
+    return result(capture, options, measures | pictures, _coordinates(region, centres))
+
+
+def _measures(
+    area_quality: da.Array, blended: da.Array, frame_quality: da.Array, numbers: IntArray
+) -> dict[str, Any]:
+    """Label what was measured, and sum it up per area."""
+    all_frames = area_quality.rechunk(-1)
+    best = blended.rechunk(-1).map_blocks(best_frames, numbers, dtype=np.int64, drop_axis=0)
+    per_frame = {
+        "area_quality": (area_quality, "mean |I - blurred I| over the area"),
+        "blended_quality": (blended, "quality of the area and its neighbours"),
+    }
+    per_area = {"min": "lowest", "max": "highest", "mean": "mean"}
+    return {
+        **{k: variable(("frame", "area"), v, "1", words) for k, (v, words) in per_frame.items()},
+        "frame_quality": variable(
+            ("frame",), frame_quality, "1", "mean |I - blurred I| over the region"
+        ),
+        **{
+            name: variable(
+                ("area",),
+                all_frames.map_blocks(reduce_frames, name, dtype=np.float32, drop_axis=0),
+                "1",
+                f"{word} quality of the area",
+            )
+            for name, word in per_area.items()
         },
-        _coordinates(region, centres),
-    )
+        "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
+    }
 
 
 BLENDED_AREAS = 25

@@ -47,13 +47,13 @@ def bars_on_terminal() -> Iterator[Callable[[Progress], None]]:
 
 def summary_in_words(summary: dict[str, Any]) -> str:
     """Describe a job from its `Summary` as a dict."""
-    region = summary["region"]
+    image = summary["image"]
     phases = ", ".join(
         f"{name} {'reused' if p['status'] == 'reused' else format(p['seconds'], '.1f') + ' s'}"
         for name, p in summary["phases"].items()
     )
     lines = [
-        f"{summary['output']}: {region['width']} x {region['height']} px from "
+        f"{summary['output']}: {image['width']} x {image['height']} px from "
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  {phases}; {summary['seconds']:.1f} s in all, "
         f"{summary['peak_memory_mib']:.0f} MiB at most",

@@ -21,18 +21,20 @@ import numpy as np
 
 from skry_dask.develop import GREY, Developer
 from skry_dask.dispersion import channel_shift
+from skry_dask.field import mean_displacement, replace_missing, smooth
 from skry_dask.kernels.blockmatch import cut_blocks, match_blocks
-from skry_dask.kernels.field import fill_gaps, reject_outliers
+from skry_dask.kernels.field import reject_outliers
 from skry_dask.mesh import TriangleMesh
 from skry_dask.options import TrackOptions
 from skry_dask.passes import map_frames
 from skry_dask.points import given_points, place_points
 from skry_dask.results import region_of, result, variable, whole_frames
-from skry_dask.smoothing import nearest_places, predict, smoothing_weights, texture_places
+from skry_dask.smoothing import texture_places
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.geometry import Region
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 CHANCE = 4.0
@@ -40,12 +42,6 @@ CHANCE = 4.0
 
 TOLERANCE = 1.5
 """How far a displacement may differ from its neighbours' where these agree, px."""
-
-LEARNT_FRAMES = 64
-"""So many frames, evenly spread, tell how smooth the displacement field is."""
-
-STEP = 2.0**-16
-"""Mean displacements are sums of multiples of this, px, so that their order does not matter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +60,8 @@ class ReferencePoints:
         px.
     first, neighbours
         Which points are neighbours; see `TriangleMesh.neighbours`.
+    places
+        float64 (axis, point, axis), where the texture of each block lies; see `texture_places`.
     """
 
     position: IntArray
@@ -72,6 +70,30 @@ class ReferencePoints:
     search_radius: int
     first: IntArray
     neighbours: IntArray
+    places: FloatArray
+
+    @classmethod
+    def of_image(
+        cls, reference: Float32Array, region: Region, options: TrackOptions, developer: Developer
+    ) -> ReferencePoints:
+        """Choose points on the reference image (y, x), or take the user's, and cut their blocks."""
+        position = (
+            given_points(region, options)
+            if options.points
+            else place_points(reference, region, options)
+        )
+        levels = np.rint(reference * developer.white + developer.black)
+        image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
+        corners = position - np.array([region.y, region.x]) - options.block_size // 2
+        mesh = TriangleMesh.of_points(position.astype(np.float64), region)
+        return cls(
+            position,
+            options.block_size,
+            cut_blocks(image, corners, options.block_size),
+            options.search_radius,
+            *mesh.neighbours(),
+            texture_places(reference, corners, options.block_size),
+        )
 
 
 def track(
@@ -120,140 +142,62 @@ def track(
     options = options or TrackOptions()
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
-    reference = quality["reference"].load().to_numpy()
-    position = (
-        given_points(region, options)
-        if options.points
-        else place_points(reference, region, options)
-    )
+    offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
-    levels = np.rint(reference * developer.white + developer.black)
-    image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
-    corners = position - np.array([region.y, region.x]) - options.block_size // 2
-    mesh = TriangleMesh.of_points(position.astype(np.float64), region)
-    points = ReferencePoints(
-        position,
-        options.block_size,
-        cut_blocks(image, corners, options.block_size),
-        options.search_radius,
-        *mesh.neighbours(),
-    )
+    reference = quality["reference"].load().to_numpy()
+    points = ReferencePoints.of_image(reference, region, options, developer)
     measured = map_frames(
         match_chunk,
         frames,
-        alignment["offset"].to_numpy(),
-        alignment["active"].to_numpy(),
+        offset,
+        active,
         developer=lazy_developer,
         shared=[dask.delayed(points, traverse=False)],
-        shape=(len(position), 2),
+        shape=(len(points.position), 2),
         dtype=np.float32,
     )
     mean = mean_displacement(measured)
-    active_frames = alignment["active"].to_numpy()
-    active = da.from_array(active_frames, chunks=frames.chunks[0])
+    lazy_active = da.from_array(active, chunks=frames.chunks[0])[:, None, None]
+    neighbours = {"first": points.first, "neighbours": points.neighbours}
     deviation = da.map_blocks(
-        replace_missing,
-        measured - mean,
-        active[:, None, None],
-        first=points.first,
-        neighbours=points.neighbours,
-        dtype=np.float32,
+        replace_missing, measured - mean, lazy_active, **neighbours, dtype=np.float32
     )
-    places = texture_places(reference, corners, options.block_size)
-    displacement = smooth(deviation, active_frames, position, places)
-    colours = {}
+    displacement = smooth(deviation, active, points.position, points.places)
+    variables = _variables(points.position, displacement, measured, mean, int(active.sum()))
     if options.align_channels and developer.planes != (GREY,):
-        shift = channel_shift(
-            frames,
-            quality["frame_quality"].load().to_numpy(),
-            alignment["offset"].to_numpy(),
-            position,
-            options.block_size,
-            lazy_developer,
-        )
+        ranks = quality["frame_quality"].load().to_numpy()
+        centres, size = points.position, options.block_size
+        shift = channel_shift(frames, ranks, offset, centres, size, lazy_developer)
         words = "place of each colour, less that of green"
-        colours["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
-    return result(
-        capture,
-        options,
-        {
-            **colours,
-            "position": variable(
-                ("point", "axis"), position.astype(np.float64), "px", "place on the canvas"
-            ),
-            "displacement": variable(
-                ("frame", "point", "axis"),
-                displacement,
-                "px",
-                "local motion of the scene, its mean over frames subtracted",
-            ),
-            "valid": variable(
-                ("frame", "point"),
-                ~da.isnan(measured[:, :, 0]),
-                "1",
-                "measured, not taken from neighbours",
-            ),
-            "valid_fraction": variable(
-                ("point",),
-                (~da.isnan(measured[:, :, 0])).sum(axis=0) / max(int(active_frames.sum()), 1),
-                "1",
-                "in how many of the active frames the point was measured",
-            ),
-            "mean_displacement": variable(
-                ("point", "axis"), mean, "px", "mean over frames of the displacement measured"
-            ),
-        },
-    )
+        variables["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
+    return result(capture, options, variables)
 
 
-def smooth(
-    deviation: da.Array, active: BoolArray, position: IntArray, places: FloatArray
-) -> da.Array:
-    """Predict the field at reference points from what was measured around them, lazily.
-
-    Parameters
-    ----------
-    deviation
-        float32 (frame, point, axis), px; NaN in inactive frames only.
-    active
-        bool (frame).
-    position
-        int64 (point, axis), px.
-    places
-        See `texture_places`.
-
-    Returns
-    -------
-    float32 (frame, point, axis), px; its mean over frames is 0.
-    """
-    numbers = np.flatnonzero(active)
-    few = numbers[np.unique(np.linspace(0, len(numbers) - 1, LEARNT_FRAMES).astype(int))]
-    nearest = nearest_places(position, places)
-    # One array, and not a delayed object: its graph would be optimised apart, and read frames anew.
-    weights = da.map_blocks(
-        smoothing_weights,
-        deviation[few].rechunk(-1),
-        position,
-        places,
-        nearest,
-        chunks=tuple((n,) for n in nearest.shape),
-        meta=np.empty((0, 0, 0)),
-    )
-    meta = np.empty((0, 0, 0), np.float32)
-    predicted = da.blockwise(
-        predict,
-        "fpa",
-        deviation,
-        "fpa",
-        weights,
-        "zqn",
-        nearest=nearest,
-        concatenate=True,
-        meta=meta,
-    )
-    centred: da.Array = predicted - mean_displacement(predicted).astype(np.float32)
-    return centred
+def _variables(
+    position: IntArray, displacement: da.Array, measured: da.Array, mean: da.Array, n_active: int
+) -> dict[str, xr.Variable]:
+    """Label the results."""
+    valid = ~da.isnan(measured[:, :, 0])
+    fraction = valid.sum(axis=0) / max(n_active, 1)
+    return {
+        "position": variable(
+            ("point", "axis"), position.astype(np.float64), "px", "place on the canvas"
+        ),
+        "displacement": variable(
+            ("frame", "point", "axis"),
+            displacement,
+            "px",
+            "local motion of the scene, its mean over frames subtracted",
+        ),
+        "valid": variable(("frame", "point"), valid, "1", "measured, not taken from neighbours"),
+        "valid_fraction": variable(
+            ("point",), fraction, "1", "in how many of the active frames the point was measured"
+        ),
+        "mean_displacement": variable(
+            ("point", "axis"), mean, "px", "mean over frames of the displacement measured"
+        ),
+    }
 
 
 def match_chunk(
@@ -287,51 +231,4 @@ def match_chunk(
         moved = moved + (whole - offset[i])
         valid = reject_outliers(moved, points.first, points.neighbours, TOLERANCE)
         out[i] = np.where(valid[:, None], moved, np.nan)
-    return out
-
-
-def mean_displacement(measured: da.Array) -> da.Array:
-    """Average each point's valid displacements over frames, the same for any chunks.
-
-    Parameters
-    ----------
-    measured
-        float32 (frame, point, axis), px; NaN where invalid.
-
-    Returns
-    -------
-    float64 (point, axis), px; 0 for a point that was never valid.
-    """
-    steps = da.map_blocks(_in_steps, measured, dtype=np.int64)
-    count = (~da.isnan(measured)).sum(axis=0)
-    return steps.sum(axis=0) * STEP / da.maximum(count, 1)
-
-
-def _in_steps(measured: Float32Array) -> IntArray:
-    return np.rint(np.nan_to_num(measured) / STEP).astype(np.int64)
-
-
-def replace_missing(
-    deviation: FloatArray, active: BoolArray, first: IntArray, neighbours: IntArray
-) -> Float32Array:
-    """Give points that were not measured in a frame the mean motion of their neighbours.
-
-    Parameters
-    ----------
-    deviation
-        float64 (frame, point, axis), displacements less each point's mean, px; NaN where invalid.
-        (Before the mean is subtracted, neighbours also differ by the warp of the reference image.)
-    active
-        bool (frame, 1, 1).
-    first, neighbours
-        See `TriangleMesh.neighbours`.
-
-    Returns
-    -------
-    float32 (frame, point, axis), px; NaN in inactive frames only.
-    """
-    out = np.full(deviation.shape, np.nan, np.float32)
-    for i in np.flatnonzero(active):
-        valid = ~np.isnan(deviation[i, :, 0])
-        out[i] = fill_gaps(deviation[i], valid, first, neighbours)
     return out

@@ -20,7 +20,7 @@ FLOORS = (
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
     {"results", "selection", "decoding", "masters", "smoothing"},
-    {"accumulate", "registration", "points", "dispersion", "brightness"},
+    {"accumulate", "registration", "points", "dispersion", "brightness", "field"},
     {"capture", "calibrate", "execute", "simulate", "plotting", "choice"},
     {"align", "quality", "track", "stack", "outputs", "inspection"},
     {"pipeline", "partial"},

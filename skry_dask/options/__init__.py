@@ -1,0 +1,104 @@
+"""What a user can choose: one dataclass for each phase, and for what happens before the first.
+
+Each says which phase it is for, and the version of that phase's algorithm: to be raised whenever
+the same options give another result, so that results of older versions are not reused.
+
+The same fields are keyword arguments in Python, flags of the command line, the part of a digest
+that says which stored result may be reused, and the provenance written into the output. This module
+imports neither numpy nor dask: the command line needs it before it knows whether to start them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from skry_dask.errors import OptionsError
+from skry_dask.options.inputs import (
+    ByteOrder,
+    CalibrationOptions,
+    Cfa,
+    HotPixels,
+    ReadOptions,
+    SelectOptions,
+    frame_ranges,
+)
+from skry_dask.options.phases import (
+    DRIZZLE,
+    AlignMethod,
+    AlignOptions,
+    Canvas,
+    Choose,
+    Interpolation,
+    QualityOptions,
+    StackOptions,
+    TrackOptions,
+)
+from skry_dask.options.values import PhaseOptions, Positions, as_json
+
+__all__ = [
+    "DRIZZLE",
+    "AlignMethod",
+    "AlignOptions",
+    "ByteOrder",
+    "CalibrationOptions",
+    "Canvas",
+    "Cfa",
+    "Choose",
+    "HotPixels",
+    "Interpolation",
+    "Options",
+    "PhaseOptions",
+    "Positions",
+    "QualityOptions",
+    "ReadOptions",
+    "SelectOptions",
+    "StackOptions",
+    "TrackOptions",
+    "as_json",
+    "frame_ranges",
+]
+
+_KINDS = (
+    ReadOptions,
+    SelectOptions,
+    CalibrationOptions,
+    AlignOptions,
+    QualityOptions,
+    TrackOptions,
+    StackOptions,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a whole job."""
+
+    read: ReadOptions = ReadOptions()
+    select: SelectOptions = SelectOptions()
+    calibrate: CalibrationOptions = CalibrationOptions()
+    align: AlignOptions = AlignOptions()
+    quality: QualityOptions = QualityOptions()
+    track: TrackOptions = TrackOptions()
+    stack: StackOptions = StackOptions()
+
+    @classmethod
+    def of(cls, **options: Any) -> Options:
+        """Sort flat options to the phases they belong to.
+
+        Raises
+        ------
+        OptionsError
+            If a name belongs to no phase, or a value is out of range.
+        """
+        phases: dict[str, Any] = {}
+        for kind in _KINDS:
+            names = {f.name for f in dataclasses.fields(kind)}
+            phases[kind.phase] = kind(**{k: options.pop(k) for k in names & options.keys()})
+        if options:
+            known = sorted(f.name for p in phases.values() for f in dataclasses.fields(p))
+            raise OptionsError(
+                f"no option is called {', '.join(sorted(options))}: there are {', '.join(known)}"
+            )
+        return cls(**phases)

@@ -1,0 +1,273 @@
+"""Options of the four phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from skry_dask.errors import OptionsError
+from skry_dask.options.values import Positions, check_even, check_range, choice, positions
+
+
+class AlignMethod(StrEnum):
+    """How a frame is aligned with the reference frame."""
+
+    AUTO = "auto"
+    ANCHORS = "anchors"
+    CENTROID = "centroid"
+    DISC = "disc"
+
+
+class Choose(StrEnum):
+    """What is chosen by its quality: each triangle's own frames, or frames as a whole."""
+
+    FRAGMENTS = "fragments"
+    FRAMES = "frames"
+
+
+class Interpolation(StrEnum):
+    """How light between a frame's pixels is found."""
+
+    BILINEAR = "bilinear"
+    CUBIC = "cubic"
+    SHARP_CUBIC = "sharp-cubic"
+    LANCZOS3 = "lanczos3"
+
+
+class Canvas(StrEnum):
+    """How far the image reaches."""
+
+    OVERLAP = "overlap"
+    UNION = "union"
+
+
+DRIZZLE = (1.0, 1.5, 2.0, 3.0)
+"""How much finer than the camera's an image's pixels can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignOptions:
+    """Options of the align phase.
+
+    Parameters
+    ----------
+    method
+        "anchors" matches blocks all over the frame (Sun, Moon); "disc" finds an object on a dark
+        sky (planets) by its centre of brightness, then matches blocks on it; "centroid" follows
+        the centre of brightness alone; "auto" sees from the key frames whether to take "disc" or
+        "anchors".
+    reference
+        Number of the frame whose grid becomes the canvas; none = the key frame with most detail.
+    anchors
+        Anchor positions (y, x) on the reference frame, px; none = placed automatically.
+    anchor_size
+        Side of an anchor's block, px [default: 32, more in strong noise].
+    min_confidence
+        Frames whose alignment is less sure than this (0 to 1) become inactive.
+    min_overlap
+        Frames are left out, farthest first, until the rest overlap in at least this fraction of
+        the frame.
+    """
+
+    phase: ClassVar[str] = "align"
+    version: ClassVar[int] = 2
+
+    method: AlignMethod = AlignMethod.AUTO
+    reference: int | None = None
+    anchors: Positions = ()
+    anchor_size: int | None = None
+    min_confidence: float = 0.5
+    min_overlap: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        object.__setattr__(self, "method", choice("method", self.method, AlignMethod))
+        object.__setattr__(self, "anchors", positions("anchors", self.anchors))
+        if self.anchor_size is not None:
+            check_range("anchor_size", self.anchor_size, 16, 128)
+            check_even("anchor_size", self.anchor_size)
+        check_range("min_confidence", self.min_confidence, 0.0, 1.0)
+        check_range("min_overlap", self.min_overlap, 0.01, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityOptions:
+    """Options of the quality phase.
+
+    Parameters
+    ----------
+    detail_scale
+        Radius of the box blurs against which detail is measured, px.
+    area_size
+        Side of the square areas in which quality is estimated, px.
+    blending
+        Radius within which areas share their quality, in areas (standard deviation of a Gaussian
+        window; 0 = each area for itself).
+    reference_percent
+        Percentage of frames, the best of each area, averaged into the reference image.
+    """
+
+    phase: ClassVar[str] = "quality"
+    version: ClassVar[int] = 2
+
+    detail_scale: int = 3
+    area_size: int = 40
+    blending: float = 0.7
+    reference_percent: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_range("detail_scale", self.detail_scale, 1, 20)
+        check_range("area_size", self.area_size, 8, 1000)
+        check_range("blending", self.blending, 0.0, 2.0)
+        check_range("reference_percent", self.reference_percent, 0.01, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackOptions:
+    """Options of the track phase.
+
+    Parameters
+    ----------
+    points
+        Reference points (y, x) on the canvas, px; none = placed automatically.
+    spacing
+        Side of the grid cells that get at most one reference point each, px.
+    block_size
+        Side of the block matched around a reference point, px.
+    search_radius
+        How far from its aligned place a reference point may be found, px.
+    brightness
+        A point must be at least this bright, as a fraction of the reference image's range.
+    structure
+        How much the block around a point must change when shifted by twice the structure scale,
+        against once.
+    structure_scale
+        Radius of the shifts with which structure is tested, px.
+    gradient_spread
+        How much of the gradient must lie across the main direction (0 = a straight edge will do,
+        0.5 = no direction prevails).
+    align_channels
+        Measure by how much red and blue lie off green (atmospheric dispersion), and stack them
+        onto each other.
+    """
+
+    phase: ClassVar[str] = "track"
+    version: ClassVar[int] = 2
+
+    points: Positions = ()
+    spacing: int = 24
+    block_size: int = 32
+    search_radius: int = 20
+    brightness: float = 0.1
+    structure: float = 1.2
+    structure_scale: int = 1
+    gradient_spread: float = 0.05
+    align_channels: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        object.__setattr__(self, "points", positions("points", self.points))
+        check_range("spacing", self.spacing, 8, 1000)
+        check_range("block_size", self.block_size, 8, 128)
+        check_even("block_size", self.block_size)
+        check_range("search_radius", self.search_radius, 2, 200)
+        check_range("brightness", self.brightness, 0.0, 1.0)
+        check_range("structure", self.structure, 1.0, 4.0)
+        check_range("structure_scale", self.structure_scale, 1, 20)
+        check_range("gradient_spread", self.gradient_spread, 0.0, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """Options of the stack phase: which fragments are averaged (one criterion at most), and how.
+
+    Parameters
+    ----------
+    percent
+        The best percentage of each triangle's fragments [default: 30, without another criterion].
+    number
+        This many of each triangle's best fragments.
+    min_quality
+        Fragments of at least this quality, 0 being the worst and 1 the best of their triangle.
+    choose
+        "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
+        as a whole, everywhere the same ones.
+    interpolation
+        How frames are resampled: "bilinear" is softest, "cubic" (Catmull-Rom) keeps contrast up to
+        0.15 cycles per px, "sharp-cubic" up to 0.25, "lanczos3" up to 0.3 in half as much time
+        again [default: sharp-cubic, without drizzle].
+    drizzle
+        Pixels of the image are so much finer than the camera's: 1 (interpolate), 1.5, 2 or 3
+        (drizzle: each pixel's light is dropped onto the finer grid, where it lies). Raw colour is
+        drizzled without demosaicing.
+    drop
+        Side of a drop, as a fraction of the camera's pixel: small drops are sharp but need many
+        frames [default: 0.7, with drizzle].
+    canvas
+        "overlap" is the region seen in all active frames; "union" is all that is seen in any of
+        them, where each pixel is the mean of the chosen fragments that show it.
+    normalise
+        Scale frames to equal brightness: no patches where thin clouds passed.
+    """
+
+    phase: ClassVar[str] = "stack"
+    version: ClassVar[int] = 2
+
+    percent: float | None = None
+    number: int | None = None
+    min_quality: float | None = None
+    choose: Choose = Choose.FRAGMENTS
+    interpolation: Interpolation | None = None
+    drizzle: float = 1.0
+    drop: float | None = None
+    canvas: Canvas = Canvas.OVERLAP
+    normalise: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value; without a criterion, take the best 30 percent."""
+        given = {
+            name: getattr(self, name)
+            for name in ("percent", "number", "min_quality")
+            if getattr(self, name) is not None
+        }
+        if len(given) > 1:
+            values = " and ".join(f"{name} {value}" for name, value in given.items())
+            raise OptionsError(f"{values} contradict each other: give one of them")
+        if not given:
+            object.__setattr__(self, "percent", 30.0)
+        if self.percent is not None:
+            check_range("percent", self.percent, 0.0, 100.0, above=True)
+        if self.number is not None:
+            check_range("number", self.number, 1, 2**31 - 1)
+        if self.min_quality is not None:
+            check_range("min_quality", self.min_quality, 0.0, 1.0)
+        object.__setattr__(self, "choose", choice("choose", self.choose, Choose))
+        object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
+        if not isinstance(self.normalise, bool):
+            raise OptionsError(f"normalise is {self.normalise!r}: it must be true or false")
+        self._check_resampling()
+
+    def _check_resampling(self) -> None:
+        """Check drizzle, or interpolation without it, and fill in what goes with either."""
+        if self.drizzle not in DRIZZLE:
+            choices = ", ".join(f"{scale:g}" for scale in DRIZZLE)
+            raise OptionsError(f"drizzle is {self.drizzle!r}: choose one of {choices}")
+        object.__setattr__(self, "drizzle", float(self.drizzle))
+        if self.drizzle > 1:
+            if self.interpolation is not None:
+                raise OptionsError(
+                    f"interpolation {self.interpolation} and drizzle {self.drizzle:g} contradict "
+                    "each other: give one of them"
+                )
+            object.__setattr__(self, "drop", 0.7 if self.drop is None else self.drop)
+            check_range("drop", self.drop or 0.0, 0.1, 1.0)
+            return
+        if self.drop is not None:
+            raise OptionsError(
+                f"drop is {self.drop!r} without drizzle: give drizzle 1.5, 2 or 3 too"
+            )
+        chosen = Interpolation.SHARP_CUBIC if self.interpolation is None else self.interpolation
+        chosen = choice("interpolation", chosen, Interpolation)
+        object.__setattr__(self, "interpolation", chosen)

@@ -1,0 +1,68 @@
+"""What options are made of: checks of values, and options as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from skry_dask.errors import OptionsError
+
+Positions: TypeAlias = tuple[tuple[float, float], ...]
+"""Points (y, x) on the canvas, px."""
+
+
+class PhaseOptions(Protocol):
+    """What the options of every phase have."""
+
+    phase: ClassVar[str]
+    version: ClassVar[int]
+
+
+def as_json(options: Any) -> dict[str, Any]:
+    """Options as JSON-compatible values, field by field in their order."""
+
+    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {k: v.value if isinstance(v, StrEnum) else v for k, v in items}
+
+    return dataclasses.asdict(options, dict_factory=plain)
+
+
+def check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
+    """Refuse a value outside [low, high], or (low, high] with ``above``.
+
+    Between whole numbers only whole numbers are accepted.
+    """
+    inside = low < value <= high if above else low <= value <= high
+    if not inside:
+        bound = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
+        raise OptionsError(f"{name} is {value!r}: it must be {bound}")
+    if isinstance(low, int) and isinstance(high, int) and not isinstance(value, int):
+        raise OptionsError(f"{name} is {value!r}: it must be a whole number")
+
+
+def check_even(name: str, value: int) -> None:
+    """Refuse an odd number: blocks are matched at half resolution first."""
+    if value % 2:
+        raise OptionsError(f"{name} is {value}: it must be even, such as {value + 1}")
+
+
+def positions(name: str, values: Any) -> Positions:
+    """Positions as a tuple of pairs of numbers."""
+    try:
+        pairs = tuple((float(y), float(x)) for y, x in values)
+    except (TypeError, ValueError):
+        pairs = ((math.nan, math.nan),)
+    if not all(math.isfinite(v) for pair in pairs for v in pair):
+        raise OptionsError(f"{name} is {values!r}: it must be pairs of numbers y, x")
+    return pairs
+
+
+def choice(name: str, value: Any, kind: type[StrEnum]) -> Any:
+    """Turn a value into one of an enumeration."""
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(kind)
+        raise OptionsError(f"{name} is {value!r}: choose one of {choices}") from None

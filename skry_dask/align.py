@@ -13,7 +13,7 @@ rather than held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import dask
@@ -26,17 +26,21 @@ from skry_dask.kernels.blur import frame_detail
 from skry_dask.options import AlignMethod, AlignOptions
 from skry_dask.passes import map_frames, single_frames
 from skry_dask.registration import (
+    SMALLEST,
     AnchorTemplate,
     CentroidTemplate,
+    DiscTemplate,
     Placement,
     Reason,
-    centroid,
+    find_disc,
 )
 from skry_dask.results import result, variable, whole_frames
 from skry_dask.thumbnails import (
     UNLIKE,
+    brightest_object,
     coarse_shift,
     likeness_after,
+    on_dark_sky,
     shows_nothing,
     spectrum,
     thumbnail,
@@ -44,7 +48,6 @@ from skry_dask.thumbnails import (
 
 if TYPE_CHECKING:
     import xarray as xr
-    from dask.delayed import Delayed
 
     from skry_dask.passes import FrameChunk
     from skry_dask.registration import Template
@@ -62,6 +65,12 @@ MAX_CANDIDATES = 16
 FAR = 0.25
 """Key frames whose offset is at least this fraction of the frame serve as templates themselves."""
 
+TEMPLATES: dict[AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate]] = {
+    AlignMethod.ANCHORS: AnchorTemplate,
+    AlignMethod.CENTROID: CentroidTemplate,
+    AlignMethod.DISC: DiscTemplate,
+}
+
 ANCHOR_MARGIN = 8
 """Around an anchor's block there must be so much frame for it to move in, px."""
 
@@ -71,10 +80,16 @@ RECORD = np.dtype(
 
 
 class Survey(NamedTuple):
-    """A key frame's thumbnail and how much detail the frame has; 0 if it cannot be a reference."""
+    """A key frame's thumbnail and how much detail the frame has; 0 if it cannot be a reference.
+
+    ``on_sky`` tells whether it shows an object on a dark sky; and ``cut``, whether its brightest
+    object is cut by the border.
+    """
 
     small: Float32Array
     detail: float
+    on_sky: bool = False
+    cut: bool = False
 
 
 class KeyPlace(NamedTuple):
@@ -127,7 +142,14 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     if options.reference is not None:
         numbers = np.union1d(numbers, _index_of(capture, options.reference))
     keys = single_frames(frames, numbers)
-    reference = _choose_reference(keys, numbers, capture, options, aligner)
+    candidates = np.unique(np.linspace(0, len(keys) - 1, MAX_CANDIDATES).round().astype(int))
+    surveys = [dask.delayed(Aligner.survey)(aligner, keys[i]) for i in candidates]
+    aligner = dask.delayed(Aligner.settle)(aligner, surveys)
+    if options.reference is None:
+        reference = dask.delayed(Aligner.choose)(aligner, surveys, candidates)
+    else:
+        at = int(np.searchsorted(numbers, _index_of(capture, options.reference)))
+        reference = dask.delayed(at)
     template = dask.delayed(Aligner.template)(aligner, reference, keys)
     placements = [
         dask.delayed(Aligner.place_key)(aligner, template, key, before, after)
@@ -193,18 +215,19 @@ def _check(capture: xr.Dataset, options: AlignOptions) -> None:
     where = capture.attrs.get("source", "the capture")
     if n_frames == 0:
         raise ReaderError(f"{where} has no frames: record it again or choose another file")
-    needed = options.anchor_size + 2 * ANCHOR_MARGIN
-    if options.method is AlignMethod.ANCHORS and min(height, width) < needed:
+    size = options.anchor_size or SMALLEST
+    needed = size + 2 * ANCHOR_MARGIN
+    if options.method is not AlignMethod.CENTROID and min(height, width) < needed:
         raise ReaderError(
             f"{where}: frames of {width} x {height} px are too small for an anchor block of "
-            f"{options.anchor_size} px, which needs {needed} px: give a smaller --anchor-size (16 "
+            f"{size} px, which needs {needed} px: give a smaller --anchor-size (16 "
             "or more), or --method centroid"
         )
     for y, x in options.anchors:
         if not (0 <= y < height and 0 <= x < width):
             raise OptionsError(
                 f"anchor ({y:g}, {x:g}) lies outside the frame: y must be below {height}, "
-                f"x below {width}"
+                f"x below {width}, and neither below 0"
             )
 
 
@@ -224,22 +247,6 @@ def key_numbers(n_frames: int) -> IntArray:
     """Choose the key frames: evenly, and some even in a short capture."""
     spacing = min(KEY_SPACING, max(1, n_frames // MIN_KEYS))
     return np.arange(0, n_frames, spacing)
-
-
-def _choose_reference(
-    keys: list[FrameChunk],
-    numbers: IntArray,
-    capture: xr.Dataset,
-    options: AlignOptions,
-    aligner: Delayed,
-) -> Delayed:
-    """Find the reference among the key frames: its place among them, lazily."""
-    if options.reference is not None:
-        index = int(np.searchsorted(numbers, _index_of(capture, options.reference)))
-        return dask.delayed(index)
-    candidates = np.unique(np.linspace(0, len(keys) - 1, MAX_CANDIDATES).round().astype(int))
-    surveys = [dask.delayed(Aligner.survey)(aligner, keys[i]) for i in candidates]
-    return dask.delayed(choose_reference)(surveys, candidates)
 
 
 def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
@@ -291,19 +298,41 @@ class Aligner:
         return self.developer.grey(key.read())[0]
 
     def survey(self, key: FrameChunk) -> Survey:
-        """Rate a key frame as a reference: its detail, 0 if it cannot serve."""
+        """Rate a key frame as a reference."""
         frame = self.frame(key)
         small = thumbnail(frame)
-        if self.options.method is AlignMethod.CENTROID:
-            usable = centroid(frame, self.developer.white).reason is Reason.ACTIVE
-        else:
-            usable = not shows_nothing(small, self.developer.white)
-        return Survey(small, float(frame_detail(frame, 3)) if usable else 0.0)
+        if shows_nothing(small, self.developer.white):
+            return Survey(small, 0.0)
+        detail = float(frame_detail(frame, 3))
+        seen = brightest_object(small, self.developer.white)
+        on_sky = seen is not None and on_dark_sky(small, seen)
+        cut = find_disc(frame, self.developer.white).reason is not Reason.ACTIVE
+        return Survey(small, detail, on_sky, cut)
+
+    def settle(self, surveys: list[Survey]) -> Aligner:
+        """Decide upon the method, if that is left to us.
+
+        A planet about to leave the frame is cut by the border in many frames, the limb in a
+        close-up of the Moon in all.
+        """
+        if self.options.method is not AlignMethod.AUTO:
+            return self
+        shown = [survey for survey in surveys if survey.detail > 0]
+        on_sky = [survey for survey in shown if survey.on_sky]
+        disc = len(on_sky) > len(shown) / 2 and not all(survey.cut for survey in on_sky)
+        disc = disc and not self.options.anchors
+        method = AlignMethod.DISC if disc else AlignMethod.ANCHORS
+        return replace(self, options=replace(self.options, method=method))
+
+    def choose(self, surveys: list[Survey], candidates: IntArray) -> int:
+        """Choose the reference among the candidates; see `choose_reference`."""
+        if self.options.method in (AlignMethod.DISC, AlignMethod.CENTROID):
+            surveys = [s._replace(detail=0.0) if s.cut else s for s in surveys]
+        return choose_reference(surveys, candidates)
 
     def template(self, index: int, keys: list[FrameChunk]) -> Template:
         """Prepare a key frame for placing others against it."""
-        method = self.options.method
-        kind = CentroidTemplate if method is AlignMethod.CENTROID else AnchorTemplate
+        kind = TEMPLATES[self.options.method]
         return kind.of_frame(self.frame(keys[index]), self.developer.white, self.options)
 
     def place_key(
@@ -318,7 +347,8 @@ class Aligner:
         direct = template.place(frame)
         if direct.confidence >= self.options.min_confidence:
             return KeyPlace(direct)
-        if self.options.method is AlignMethod.CENTROID or direct.reason is Reason.NOTHING_TO_SEE:
+        if self.options.method is not AlignMethod.ANCHORS or direct.reason is Reason.NOTHING_TO_SEE:
+            # An object on a dark sky is found wherever it is, or not at all.
             return KeyPlace(direct)
         own = self.template(0, [key])
         return KeyPlace(
@@ -348,7 +378,8 @@ class Aligner:
     ) -> tuple[Placement, Template] | None:
         """Keep a key frame as a template where frames may need it: far from the reference."""
         place = chained[index]
-        if place.confidence < self.options.min_confidence:
+        unsure = place.confidence < self.options.min_confidence
+        if unsure or self.options.method is not AlignMethod.ANCHORS:
             return None
         far = max(abs(v) / n for v, n in zip(place.offset, self.shape, strict=True))
         return (place, self.template(0, [key])) if far >= FAR else None

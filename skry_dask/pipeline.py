@@ -139,6 +139,11 @@ def run(
         quality = phases.run(options.quality, partial(estimate_quality, capture, alignment))
         points = phases.run(options.track, partial(track, capture, alignment, quality))
         summary.points = points.sizes["point"]
+        if not summary.points:
+            summary.notes.append(
+                "no reference point could be placed: frames are aligned as a whole, local seeing "
+                "is not undone"
+            )
         result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
     summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
     if options.track.align_channels and "channel" not in result["stack"].dims:

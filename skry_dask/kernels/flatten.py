@@ -36,31 +36,47 @@ def without_local_mean(frame: Frames, local: Float32Array, factor: int) -> Frame
     The same dtype, (y, x); cut off at the ends of its range.
     """
     out = np.empty(frame.shape, frame.dtype)
-    levels = np.rint(local).astype(np.int64)
-    white = int(np.iinfo(frame.dtype).max)
-    row = np.empty(levels.shape[1] + 2, np.int64)
-    _without_local_mean(frame, levels, factor, white, row, np.empty(frame.shape[1], np.int64), out)
+    # Weights count in halves of a pixel, for centres lie between pixels. They add up to
+    # (2 factor)**2: from a factor of 128 on, int32 would overflow with samples of 16 bits.
+    kind = np.int32 if factor <= 64 else np.int64
+    levels = np.rint(local).astype(kind)
+    bits = kind(2 * factor.bit_length())
+    middle = kind((int(np.iinfo(frame.dtype).max) + 1) // 2)
+    wide = np.empty((2, frame.shape[1]), kind)
+    _without_local_mean(frame, levels, kind(factor), bits, middle, wide, out)
     return out
 
 
 @kernel
-def _without_local_mean(frame, levels, factor, white, row, mean, out):  # type: ignore[no-untyped-def]
+def _widen(row, factor, out):  # type: ignore[no-untyped-def]
+    """Interpolate between the centres of a row of local means; the result is 2 factor as large."""
+    n, twice = len(row), 2 * factor
+    for i in range(-1, n):
+        left, right = row[max(i, 0)], row[min(i + 1, n - 1)]
+        start = i * factor + factor // 2
+        stop = len(out) if i == n - 1 else start + factor
+        for x in range(max(start, 0), min(stop, len(out))):
+            t = min(2 * (x - start) + 1, twice) if factor > 1 else 0
+            out[x] = (twice - t) * left + t * right
+
+
+@kernel
+def _without_local_mean(frame, levels, factor, bits, middle, wide, out):  # type: ignore[no-untyped-def]
     height, width = frame.shape
-    rows, columns = levels.shape
-    twice, middle = 2 * factor, (white + 1) // 2
-    value = out.dtype.type
+    value, whole = out.dtype.type, wide.dtype.type
+    rows, twice = len(levels), whole(2 * factor)
+    white = whole(2 * middle - 1)
+    done = -2
     for y in range(height):
-        # Weights count in halves of a pixel, for centres lie between pixels.
-        j, t = (2 * y + 1 + factor) // twice - 1, (2 * y + 1 + factor) % twice
-        above, below = levels[min(max(j, 0), rows - 1)], levels[min(j + 1, rows - 1)]
-        for i in range(columns):
-            row[i + 1] = (twice - t) * above[i] + t * below[i]
-        row[0], row[columns + 1] = row[1], row[columns]
+        j = min((y + factor // 2) // factor - 1, rows - 1) if factor > 1 else y
+        if j != done:
+            _widen(levels[max(j, 0)], factor, wide[0])
+            _widen(levels[min(j + 1, rows - 1)], factor, wide[1])
+            done = j
+        below = whole(min(2 * (y - j * factor - factor // 2) + 1, twice) if factor > 1 else 0)
+        above = whole(twice - below)
+        source, target, upper, lower = frame[y], out[y], wide[0], wide[1]
         for x in range(width):
-            i, s = (2 * x + 1 + factor) // twice, (2 * x + 1 + factor) % twice
-            left, right = row[min(i, columns + 1)], row[min(i + 1, columns + 1)]
-            mean[x] = (twice - s) * left + s * right
-        source, target = frame[y], out[y]
-        for x in range(width):
-            level = np.int64(source[x]) + middle - mean[x] // (twice * twice)
-            target[x] = value(min(max(level, 0), white))
+            mean = whole(whole(above * upper[x]) + whole(below * lower[x])) >> bits
+            level = whole(whole(source[x]) - mean + middle)
+            target[x] = value(min(max(level, whole(0)), white))

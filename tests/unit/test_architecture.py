@@ -18,7 +18,7 @@ FLOORS = (
     {"errors"},
     {"types", "options", "scene", "kernels.compile"},
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
-    {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
+    {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails", "anchors"},
     {"results", "selection", "decoding", "masters", "smoothing"},
     {"accumulate", "registration", "points", "dispersion", "brightness", "field"},
     {"capture", "calibrate", "execute", "simulate", "plotting", "choice"},

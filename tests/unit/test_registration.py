@@ -4,19 +4,22 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from skry_dask.anchors import MAX_ANCHORS, noise_variance, place_anchors
+from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
 from skry_dask.options import AlignOptions
 from skry_dask.registration import (
     AnchorTemplate,
     CentroidTemplate,
+    DiscTemplate,
     Reason,
-    centroid,
-    noise_variance,
-    place_anchors,
+    find_disc,
 )
 from skry_dask.thumbnails import (
     FLAT_RANGE,
+    brightest_object,
     coarse_shift,
     likeness_after,
+    on_dark_sky,
     search_everywhere,
     shows_nothing,
     spectrum,
@@ -186,11 +189,11 @@ def test_blocks_of_the_users_anchors_stay_inside_the_frame(sky):
     assert placement.confidence >= SURE
 
 
-def test_a_frame_without_detail_has_no_anchors_and_recognises_nothing(sky):
+def test_a_frame_without_detail_has_no_anchors_and_says_so(sky):
     blank = expose(np.full((HEIGHT, WIDTH), 0.4))
     template = AnchorTemplate.of_frame(blank, 255, AlignOptions())
     assert len(template.corners) == 0
-    assert template.place(expose(cut(sky, (0, 0)))).reason is Reason.NOT_RECOGNISED
+    assert template.place(expose(cut(sky, (0, 0)))).reason is Reason.NO_ANCHORS
 
 
 # --- where anchors are placed --------------------------------------------------------------------
@@ -212,7 +215,8 @@ def test_anchors_lie_apart_and_where_there_is_detail():
     corners = place_anchors(expose(light), 32)
     assert (corners[:, 1] + 32 > 160).all()
     assert len(np.unique(corners, axis=0)) == len(corners)
-    assert len(corners) <= 40
+    assert len(corners) <= 0.6 * MAX_ANCHORS
+    assert np.hypot(*(corners[1:] - corners[:-1]).T).min() >= 10
 
 
 def test_a_straight_edge_is_no_place_for_an_anchor():
@@ -294,33 +298,141 @@ def test_the_shift_of_a_disc_is_found_to_a_twentieth_of_a_pixel(shift, white):
 
 
 def test_the_centroid_is_where_the_disc_is():
-    assert centroid(expose(disc((71.3, 88.8))), 255).offset == pytest.approx((71.3, 88.8), abs=0.05)
-    large = centroid(expose(disc((201.0, 333.3), radius=90, shape=(480, 640))), 255)
-    assert large.offset == pytest.approx((201.0, 333.3), abs=0.05)
+    found = find_disc(expose(disc((71.3, 88.8))), 255)
+    assert found.centre == pytest.approx((71.3, 88.8), abs=0.05)
+    assert found.diameter == pytest.approx(60, abs=0.5)
+    large = find_disc(expose(disc((201.0, 333.3), radius=90, shape=(480, 640))), 255)
+    assert large.centre == pytest.approx((201.0, 333.3), abs=0.05)
 
 
+@pytest.mark.parametrize("kind", [CentroidTemplate, DiscTemplate])
 @pytest.mark.parametrize("centre", [(5, 100), (80, 190), (150, 100), (80, 12)])
-def test_a_disc_cut_by_the_border_is_told_apart(centre):
-    placement = centroid(expose(disc(centre)), 255)
+def test_a_disc_cut_by_the_border_is_told_apart(kind, centre):
+    template = kind.of_frame(expose(disc((80, 100))), 255, AlignOptions())
+    placement = template.place(expose(disc(centre)))
     assert placement.reason is Reason.CUT_BY_BORDER
     assert placement.confidence == 0.0
 
 
 @pytest.mark.parametrize("centre", [(31.5, 100), (80, 168)])
 def test_a_disc_that_just_touches_the_border_is_whole(centre):
-    placement = centroid(expose(disc(centre)), 255)
-    assert placement.reason is Reason.ACTIVE
-    assert placement.offset == pytest.approx(centre, abs=0.05)
+    found = find_disc(expose(disc(centre)), 255)
+    assert found.reason is Reason.ACTIVE
+    assert found.centre == pytest.approx(centre, abs=0.05)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5])
 def test_a_sky_without_a_disc_shows_nothing(level):
-    placement = centroid(expose(np.full((160, 200), level), noise=1.0), 255)
+    frame = expose(np.full((160, 200), level), noise=1.0)
+    template = CentroidTemplate.of_frame(expose(disc((80, 100))), 255, AlignOptions())
+    placement = template.place(frame)
     assert placement.reason is Reason.NOTHING_TO_SEE
     assert placement.confidence == 0.0
 
 
-def test_stars_and_hot_pixels_far_from_the_disc_do_not_pull():
-    frame = expose(disc((60, 70)))
+def test_a_disc_of_another_size_is_not_recognised():
+    template = CentroidTemplate.of_frame(expose(disc((80, 100))), 255, AlignOptions())
+    for radius, reason in ((12, Reason.NOT_RECOGNISED), (27, Reason.ACTIVE)):
+        placement = template.place(expose(disc((70, 90), radius=radius)))
+        assert placement.reason is reason
+        assert placement.confidence == (reason is Reason.ACTIVE)
+
+
+def test_stars_moons_and_hot_pixels_do_not_pull():
+    frame = expose(disc((60, 70)) + disc((60, 120), radius=5) + disc((110, 40), radius=3))
     frame[150, 190] = frame[10, 180] = 250
-    assert centroid(frame, 255).offset == pytest.approx((60, 70), abs=0.05)
+    assert find_disc(frame, 255).centre == pytest.approx((60, 70), abs=0.05)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (13, -21), (-30, 60)])
+def test_a_disc_is_placed_by_what_its_face_shows(shift):
+    shape = (160, 240)
+    face = 0.4 + 0.6 * texture(*shape, seed=4, scale=2)
+    whole = disc((80, 100), shape=shape, radius=40) * face
+    # The limb is bent by seeing, so the centre of brightness lies; most of the face is not.
+    bent = whole.copy()
+    bent[:50] = ndimage.shift(whole, (-3, 0), order=1)[:50]
+    template = DiscTemplate.of_frame(expose(whole), 255, AlignOptions())
+    assert len(template.anchors.corners) > 10
+    placement = template.place(expose(np.roll(bent, shift, axis=(0, 1)), seed=1))
+    # A fifth of the anchors moved by 3 px; weights make no more of them than they are.
+    assert placement.offset == pytest.approx((shift[0] - 0.6, shift[1]), abs=0.6)
+    assert placement.confidence >= SURE
+
+
+def test_a_disc_with_an_empty_face_is_placed_by_its_centroid():
+    y, x = np.indices((160, 200))
+    light = 0.3 * np.exp(-((y - 80.0) ** 2 + (x - 100.0) ** 2) / (2 * 12**2))
+    template = DiscTemplate.of_frame(expose(light), 255, AlignOptions())
+    placement = template.place(expose(np.roll(light, (20, -15), axis=(0, 1)), seed=1))
+    assert placement.offset == pytest.approx((20, -15), abs=0.3)
+    assert placement.confidence >= SURE
+
+
+# --- objects on a dark sky -----------------------------------------------------------------------
+
+
+def seen_alone(light, noise=1.5):
+    small = thumbnail(expose(light, noise=noise))
+    glimpse = brightest_object(small, 255)
+    return glimpse is not None and on_dark_sky(small, glimpse)
+
+
+@pytest.mark.parametrize("radius", [4, 15, 50])
+def test_planets_stand_on_a_dark_sky(radius):
+    light = disc((80, 100), radius=radius)
+    assert seen_alone(light)
+    assert seen_alone(light + disc((20, 30), radius=2))
+    assert seen_alone(light * (np.indices(light.shape)[1] < 100))
+
+
+def test_landscapes_do_not():
+    assert not seen_alone(texture(160, 200))
+    assert not seen_alone(np.clip(texture(160, 200, scale=6), 0, 1))
+    assert not seen_alone(disc((80, 100), radius=90))
+    assert not seen_alone(0.5 * texture(160, 200) + disc((80, 100), radius=15) / 2)
+    assert not seen_alone(np.full((160, 200), 0.3))
+
+
+# --- the mean over the frame ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", [0, 1, 30, 44])
+def test_weights_of_what_was_found_are_those_of_kriging_from_it_alone(missing):
+    rng = np.random.default_rng(8)
+    places, area = rng.uniform(0, 200, (45, 2)), rng.uniform(0, 200, (60, 2))
+    own = correlation(places, places, 40.0) + 0.1 * np.eye(45)
+    toward = correlation(places, area, 40.0).mean(axis=1)
+    values = rng.normal(size=(45, 2))
+    found = np.ones(45, bool)
+    found[rng.permutation(45)[:missing]] = False
+    there = own[np.ix_(found, found)]
+    system = np.block([[there, np.ones((len(there), 1))], [np.ones((1, len(there))), 0]])
+    weights = np.linalg.solve(system, [*toward[found], 1.0])[:-1]
+    values[~found] = np.nan
+    np.testing.assert_allclose(
+        mean_of_found(values, found, inverse_of(own), toward), weights @ values[found], atol=1e-9
+    )
+
+
+def test_correlation_falls_like_a_gaussian():
+    away = np.stack([np.linspace(0, 300, 61), np.zeros(61)], axis=1)
+    found = correlation(np.zeros((1, 2)), away, 60.0)[0]
+    np.testing.assert_allclose(found, np.exp(-0.5 * (away[:, 0] / 60) ** 2), atol=0.05)
+    assert found[0] == 1
+    assert found[-1] == 0
+
+
+def test_a_field_that_changes_evenly_has_its_mean_in_spite_of_a_gap():
+    # Half of the frame has four times as many anchors; its plain mean would lie at x = 68.
+    dense = np.stack(np.meshgrid(np.arange(10, 200, 10), np.arange(5, 100, 10)), -1).reshape(-1, 2)
+    sparse = np.stack(np.meshgrid(np.arange(10, 200, 20), np.arange(110, 200, 20)), -1)
+    places = np.concatenate([dense, sparse.reshape(-1, 2)]).astype(float)
+    area = np.stack(np.meshgrid(np.arange(0, 201, 10.0), np.arange(0, 201, 10.0)), -1)
+    own = correlation(places, places, 60.0) + 0.1 * np.eye(len(places))
+    toward = correlation(places, area.reshape(-1, 2), 60.0).mean(axis=1)
+    found = np.ones(len(places), bool)
+    found[::7] = False
+    mean = mean_of_found(places, found, inverse_of(own), toward)
+    assert mean == pytest.approx((100, 100), abs=4)
+    assert places[found].mean(axis=0)[1] < 72

@@ -1,0 +1,141 @@
+"""Where anchors are placed: blocks of a frame that can be found again in others."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from skry_dask.kernels.blockmatch import shrink
+
+if TYPE_CHECKING:
+    from skry_dask.options import Positions
+    from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
+
+MAX_ANCHORS = 200
+"""Anchors are placed at most one per cell of a grid with about this many cells."""
+
+GOOD_ENOUGH = 0.3
+"""A place is good where its strength is above this fraction of the best in its cell."""
+
+ABOVE_NOISE = 1.5
+"""A place is good where its strength is this many times what noise alone gives. (With 3 there is
+too little of a noisy frame left: 2.0 px off, against 0.25.)"""
+
+SPREAD = 0.01
+"""Least ratio of a place's strength to the mean of both directions: less is a limb, along which
+blocks slide. (That of a planet of 100 px radius has 0.02, one of 400 px 0.001.)"""
+
+FAINT = 0.002
+"""Beside a strong limb a place counts only if it has at least this part of the limb's strength."""
+
+N_TARGETS = 500
+"""The mean over the frame is taken at about so many places."""
+
+EDGE = 3
+"""Blocks stay so far from the frame's border that they can be found in their own place, px."""
+
+
+def place_anchors(frame: Frames, size: int, area: float | None = None) -> IntArray:
+    """Choose places whose blocks can be found again in every direction.
+
+    The smaller eigenvalue of the summed gradient products tells how well a block can be placed
+    (Shi & Tomasi, "Good features to track", CVPR 1994, 593-600); it has to stand out of what noise
+    alone gives, estimated from the frame itself. Of the good places of a cell the one nearest to
+    its centre is taken: with the best ones, which often lie beside each other across the border of
+    two cells, offsets were 0.10 px off, against 0.07.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x).
+    size
+        Side of a block, px.
+    area
+        In which they are to lie, px [default: the frame's]; it sets the size of the cells only.
+
+    Returns
+    -------
+    int64 (anchor, axis): top left pixels, at most one per cell of a grid.
+    """
+    half = shrink(frame, 2).astype(np.float32)
+    gy, gx = ndimage.sobel(half, 0) / 8, ndimage.sobel(half, 1) / 8
+    mean = [ndimage.uniform_filter(p, size // 2) for p in (gy * gy, gx * gx, gy * gx)]
+    middle, half_gap = (mean[0] + mean[1]) / 2, np.hypot((mean[0] - mean[1]) / 2, mean[2])
+    # Smaller eigenvalue from white noise of this variance through the Sobel operator: 12 / 64.
+    even = tuple(slice(0, 2 * n, 2) for n in half.shape)
+    noise = np.maximum(noise_variance(half), local_noise(frame, size)[even] / 4)
+    strength = middle - half_gap - ABOVE_NOISE * noise * 12 / 64
+    strength[strength <= SPREAD * middle] = 0
+    limit = max(0.02 * float(np.percentile(strength, 95)), FAINT * float(middle.max()))
+    height, width = frame.shape
+    cell = cell_side(area or height * width, size)
+    corners = []
+    for y in _cells(height, cell, size):
+        for x in _cells(width, cell, size):
+            inner = strength[y[0] // 2 : y[1] // 2 + 1, x[0] // 2 : x[1] // 2 + 1]
+            strong = np.argwhere(inner > max(limit, GOOD_ENOUGH * float(inner.max())))
+            if len(strong):
+                from_centre = strong - (np.array(inner.shape) - 1) / 2
+                at = strong[(from_centre**2).sum(axis=1).argmin()]
+                corners.append([2 * (y[0] // 2 + int(at[0])), 2 * (x[0] // 2 + int(at[1]))])
+    top_left = np.array(corners, np.int64).reshape(-1, 2) - size // 2
+    return np.clip(top_left, EDGE, np.array([height, width]) - size - EDGE)
+
+
+def _cells(length: int, cell: int, size: int) -> list[tuple[int, int]]:
+    """Ranges of block centres, cell by cell, such that blocks stay inside."""
+    first, last = size // 2, length - size // 2
+    n_cells = max(1, round((last - first) / cell))
+    edges = np.linspace(first, last, n_cells + 1).astype(int)
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def cell_side(area: float, size: int) -> int:
+    """Side of the cells that get at most one anchor each, px, given area and size of a block."""
+    return max(size // 2, round((area / MAX_ANCHORS) ** 0.5))
+
+
+def noise_variance(image: AnyArray) -> float:
+    """Estimate the variance of white noise in an image.
+
+    By a mask that suppresses structure (Immerkaer, "Fast noise variance estimation", Computer
+    Vision and Image Understanding 64(2), 1996, 300-302), the median in place of the mean.
+    """
+    response = np.abs(_noise_response(image)[1:-1, 1:-1])
+    return float(np.median(response) / 0.6745) ** 2 if response.size else 0.0
+
+
+def local_noise(image: AnyArray, size: int) -> FloatArray:
+    """Estimate the variance of noise around each pixel, at least that of the image.
+
+    Light has noise of its own, so a planet has more of it than the sky, and overexposed parts have
+    none at all.
+    """
+    around = ndimage.uniform_filter(_noise_response(image) ** 2, size, mode="nearest")
+    return np.maximum(around, noise_variance(image))
+
+
+def _noise_response(image: AnyArray) -> FloatArray:
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    response: FloatArray = ndimage.convolve(image.astype(np.float32), mask, mode="nearest")
+    return response
+
+
+def even_places(shape: tuple[int, ...]) -> FloatArray:
+    """Choose about `N_TARGETS` places evenly over a frame: float64 (target, axis)."""
+    step = (shape[0] * shape[1] / N_TARGETS) ** 0.5
+    rows, columns = (
+        (np.arange(n) + 0.5) * (length / n) - 0.5
+        for length in shape
+        for n in [max(1, round(length / step))]
+    )
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def given_anchors(positions: Positions, size: int, shape: tuple[int, ...]) -> IntArray:
+    """Lay blocks around the user's anchors, inside the frame: int64 (anchor, axis), corners."""
+    corners = np.rint(np.array(positions)).astype(np.int64) - size // 2
+    return np.clip(corners, EDGE, np.array(shape) - size - EDGE)

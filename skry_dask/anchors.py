@@ -38,6 +38,10 @@ EDGE = 3
 """Blocks stay so far from the frame's border that they can be found in their own place, px."""
 
 
+MOSAIC = 0.4
+"""Frames in which pixels two apart are so much more alike than neighbours are raw colour."""
+
+
 def place_anchors(frame: Frames, size: int, area: float | None = None) -> IntArray:
     """Choose places whose blocks can be found again in every direction.
 
@@ -119,9 +123,19 @@ def local_noise(image: AnyArray, size: int) -> FloatArray:
 
 
 def _noise_response(image: AnyArray) -> FloatArray:
-    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    response: FloatArray = ndimage.convolve(image.astype(np.float32), mask, mode="nearest")
-    return response
+    """Suppress structure, and the pattern of raw colour in frames that are said to be mono.
+
+    There neighbours differ by their colours; every second pixel has the same.
+    """
+    responses = []
+    for step in (1, 2):
+        line = np.zeros(2 * step + 1, np.float32)
+        line[[0, step, -1]] = 1, -2, 1
+        mask = np.outer(line, line) / 6
+        response: FloatArray = ndimage.convolve(image.astype(np.float32), mask, mode="nearest")
+        responses.append(response)
+    near, far = (float(np.median(np.abs(response))) for response in responses)
+    return responses[1 if far < MOSAIC * near else 0]
 
 
 def even_places(shape: tuple[int, ...]) -> FloatArray:

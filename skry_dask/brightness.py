@@ -108,8 +108,7 @@ def measure_light(frames: Frames, offset: FloatArray, active: BoolArray, areas: 
     pixels = np.outer(np.diff(y_edges), np.diff(x_edges))
     out = np.zeros((len(frames), pixels.size), np.int64)
     for i in np.flatnonzero(active):
-        y, x = np.rint(offset[i]).astype(int) + np.array([region.y, region.x])
-        window = frames[i, y : y + region.height, x : x + region.width]
+        window = region.window(frames[i], offset[i])
         rows = np.add.reduceat(window, y_edges[:-1], axis=0, dtype=np.int64)
         light = np.add.reduceat(rows, x_edges[:-1], axis=1)
         out[i] = (light - black * pixels).ravel()

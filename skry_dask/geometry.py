@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from skry_dask.types import BoolArray, FloatArray, IntArray
+    from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class Region:
     def x_coords(self) -> IntArray:
         """Canvas x of each column."""
         return np.arange(self.x, self.x + self.width)
+
+    def window(self, frame: Frames, offset: FloatArray) -> Frames:
+        """View the region's part of a frame (y, x), to the nearest pixel of its offset (px)."""
+        y, x = np.rint(offset).astype(int) + np.array([self.y, self.x])
+        return frame[y : y + self.height, x : x + self.width]
 
 
 def overlap(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:

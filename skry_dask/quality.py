@@ -187,8 +187,7 @@ def measure_chunk(frames: Frames, offset: FloatArray, active: BoolArray, areas: 
     n_areas = (len(areas.y_edges) - 1) * (len(areas.x_edges) - 1)
     out = np.full((len(frames), n_areas), -1, np.int64)
     for i in np.flatnonzero(active):
-        y, x = np.rint(offset[i]).astype(int) + np.array([region.y, region.x])
-        window = frames[i, y : y + region.height, x : x + region.width]
+        window = region.window(frames[i], offset[i])
         out[i] = area_detail(window, areas.radius, areas.y_edges, areas.x_edges).ravel()
     return out
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from skry_dask.kernels.blockmatch import shrink
+from skry_dask.kernels.shrink import shrink
 
 if TYPE_CHECKING:
     from skry_dask.options import Positions

@@ -20,7 +20,8 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.develop import COLOURS
-from skry_dask.kernels.blockmatch import cut_blocks, match_blocks
+from skry_dask.kernels.blockmatch import match_blocks
+from skry_dask.kernels.templates import cut_blocks
 from skry_dask.passes import single_frames
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def measure_frame(
     blocks = cut_blocks(green, corners[seen], size)
     for channel in (0, 2):
         like_green = _as_bright(samples[channel], green)
-        found = match_blocks(like_green, corners[seen], blocks, REACH)
+        (found,) = match_blocks(like_green[None], corners[None, seen], blocks, REACH)
         sure = found[:, 2] > CHANCE / size
         if sure.any():
             shift = np.median(found[sure, :2], axis=0)
@@ -154,7 +155,7 @@ def colour_samples(frame: Frames, cfa: str | None) -> tuple[list[Frames], FloatA
 
 
 def _as_bright(samples: AnyArray, green: AnyArray) -> Frames:
-    """Scale a colour to green's brightness and contrast: blocks are compared by differences."""
+    """Scale a colour to green's brightness and contrast: both are shifted by as many bits when blocks are compared."""
     one, other = samples.astype(np.float64), green.astype(np.float64)
     scaled = (one - one.mean()) * (other.std() / max(one.std(), 1e-9)) + other.mean()
     return np.rint(scaled).clip(0, 65535).astype(np.uint16)

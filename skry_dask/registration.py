@@ -48,8 +48,9 @@ from skry_dask.anchors import (
     local_noise,
     place_anchors,
 )
-from skry_dask.kernels.blockmatch import cut_blocks, match_blocks
+from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.centroid import moments
+from skry_dask.kernels.templates import cut_blocks
 from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
 from skry_dask.thumbnails import (
     HALO,
@@ -63,6 +64,7 @@ from skry_dask.thumbnails import (
 )
 
 if TYPE_CHECKING:
+    from skry_dask.kernels.templates import Blocks
     from skry_dask.options import AlignOptions
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
@@ -82,6 +84,9 @@ ANCHOR_NOISE = 0.1
 
 SEEING_REACH = 8
 """How far local seeing moves an anchor's block from where the whole frame has gone, px."""
+
+NEIGHBOURHOOD = 2.5
+"""A block is looked for where others at most so many block sizes or cells away were found."""
 
 AGREEMENT = 8.0
 """Anchors within this distance of the median agree with it, px."""
@@ -153,9 +158,8 @@ class Anchors:
         int64 (anchor, axis), top left pixels of the anchors' blocks.
     blocks
         The blocks, as block matching wants them.
-    bias
-        float64 (anchor, axis), where the blocks are found in their own frame, px: about 0.005 px
-        off, because the SSD around its minimum is not quite symmetric.
+    earlier
+        See `earlier_neighbours`.
     least_likeness
         float64 (anchor), correlation from which a block counts as found.
     inverse
@@ -165,8 +169,8 @@ class Anchors:
     """
 
     corners: IntArray
-    blocks: tuple[AnyArray, AnyArray]
-    bias: FloatArray
+    blocks: Blocks
+    earlier: IntArray
     least_likeness: FloatArray
     inverse: FloatArray
     toward: FloatArray
@@ -180,17 +184,17 @@ class Anchors:
         The mean over the whole frame is wanted or, given the area of an object (px), over its
         anchors.
         """
-        frame = flattened(frame, thumbnail(frame))
+        flat = flattened(frame, thumbnail(frame))
         size = options.anchor_size or SMALLEST
         while True:
             corners = (
                 given_anchors(options.anchors, size, frame.shape)
                 if options.anchors
-                else place_anchors(frame, size, object_area)
+                else place_anchors(flat, size, object_area)
             )
             blocks = cut_blocks(frame, corners, size)
-            spread = np.maximum(blocks[0].astype(np.float64).var(axis=1), 1e-9)
-            noise = local_noise(frame, size)[tuple((corners + size // 2).T)]
+            spread = np.maximum(blocks.spread, 1e-9)
+            noise = local_noise(flat, size)[tuple((corners + size // 2).T)]
             possible = np.maximum(1 - noise / spread, 0.0)
             clear = (possible > CHANCE / size).mean() if len(corners) else 0.0
             fits = 2 * size + 2 * EDGE <= min(LARGEST + 2 * EDGE, *frame.shape)
@@ -203,7 +207,9 @@ class Anchors:
         return cls(
             corners,
             blocks,
-            np.nan_to_num(match_blocks(frame, corners, blocks, EDGE)[:, :2]),
+            earlier_neighbours(
+                corners, NEIGHBOURHOOD * max(size, cell_side(object_area or frame.size, size))
+            ),
             np.maximum(ALIKE * possible, CHANCE / size),
             inverse_of(own + ANCHOR_NOISE * np.eye(len(corners))),
             correlation(centres, targets, SEEING_LENGTH).mean(axis=1) if len(corners) else own[0:0],
@@ -212,21 +218,18 @@ class Anchors:
     @property
     def size(self) -> int:
         """Side of a block, px."""
-        return round(self.blocks[0].shape[1] ** 0.5)
+        return self.blocks.full.size
 
-    def place(self, frame: Frames, small: Float32Array, shift: IntArray, reach: int) -> Placement:
+    def place(self, frame: Frames, shift: IntArray, reach: int) -> Placement:
         """Find the blocks around where a coarse shift puts them; the mean of those that agree."""
-        frame = flattened(frame, small)
         if not len(self.corners):
             return Placement((0.0, 0.0), 0.0, Reason.NO_ANCHORS)
         size = self.size
         expected = self.corners + shift
+        (matches,) = match_blocks(frame[None], expected[None], self.blocks, reach, self.earlier)
         seen = ((expected >= 0) & (expected + size <= frame.shape)).all(axis=1)
-        matches = np.full((len(expected), 3), np.nan)
-        blocks = (self.blocks[0][seen], self.blocks[1][seen])
-        matches[seen] = match_blocks(frame, expected[seen], blocks, reach)
-        matched, likeness = matches[:, :2] - self.bias, matches[:, 2]
-        found = likeness > self.least_likeness
+        matched, likeness = matches[:, :2], matches[:, 2]
+        found = seen & (likeness > self.least_likeness)
         if not found.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         median = np.median(matched[found], axis=0)
@@ -291,7 +294,7 @@ class AnchorTemplate:
         if shows_nothing(small, self.full_scale):
             return Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
         shift = self.factor * np.array(coarse_shift(self.small, self.spectrum, small))
-        return self.anchors.place(frame, small, shift, self.factor + SEEING_REACH)
+        return self.anchors.place(frame, shift, self.factor + SEEING_REACH)
 
 
 # --- objects on a dark sky ---------------------------------------------------------------------
@@ -366,7 +369,7 @@ class DiscTemplate:
         if by_centre.reason is not Reason.ACTIVE or self.anchors is None:
             return by_centre
         shift = np.rint(by_centre.offset).astype(np.int64)
-        by_blocks = self.anchors.place(frame, thumbnail(frame), shift, CENTROID_REACH)
+        by_blocks = self.anchors.place(frame, shift, CENTROID_REACH)
         # An object of the right size is there, whatever its face shows.
         return by_blocks if by_blocks.confidence >= MOST else by_centre
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import fft, ndimage
 
-from skry_dask.kernels.blockmatch import shrink
 from skry_dask.kernels.flatten import without_local_mean
+from skry_dask.kernels.shrink import shrink
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames

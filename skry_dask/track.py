@@ -22,8 +22,9 @@ import numpy as np
 from skry_dask.develop import GREY, Developer
 from skry_dask.dispersion import channel_shift
 from skry_dask.field import mean_displacement, replace_missing, smooth
-from skry_dask.kernels.blockmatch import cut_blocks, match_blocks
+from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.field import reject_outliers
+from skry_dask.kernels.templates import cut_blocks
 from skry_dask.mesh import TriangleMesh
 from skry_dask.options import TrackOptions
 from skry_dask.passes import map_frames
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry import Region
+    from skry_dask.kernels.templates import Blocks
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 CHANCE = 4.0
@@ -42,6 +44,10 @@ CHANCE = 4.0
 
 TOLERANCE = 1.5
 """How far a displacement may differ from its neighbours' where these agree, px."""
+
+
+NEIGHBOURHOOD = 2.0
+"""A block is looked for where others at most so many block sizes away were found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +62,8 @@ class ReferencePoints:
         Side of the blocks, px.
     blocks
         Cut from the reference image; see `cut_blocks`.
+    earlier
+        See `earlier_neighbours`.
     search_radius
         px.
     first, neighbours
@@ -66,7 +74,8 @@ class ReferencePoints:
 
     position: IntArray
     block_size: int
-    blocks: tuple[AnyArray, AnyArray]
+    blocks: Blocks
+    earlier: IntArray
     search_radius: int
     first: IntArray
     neighbours: IntArray
@@ -90,6 +99,7 @@ class ReferencePoints:
             position,
             options.block_size,
             cut_blocks(image, corners, options.block_size),
+            earlier_neighbours(position, NEIGHBOURHOOD * options.block_size),
             options.search_radius,
             *mesh.neighbours(),
             texture_places(reference, corners, options.block_size),
@@ -222,13 +232,14 @@ def match_chunk(
     what was found disagrees with the neighbours.
     """
     out = np.full((len(frames), len(points.position), 2), np.nan, np.float32)
-    for i in np.flatnonzero(active):
-        whole = np.rint(offset[i]).astype(np.int64)
-        expected = points.position + whole - points.block_size // 2
-        frame = np.ascontiguousarray(frames[i])
-        found = match_blocks(frame, expected, points.blocks, points.search_radius)
-        moved = np.where(found[:, 2:] > CHANCE / points.block_size, found[:, :2], np.nan)
-        moved = moved + (whole - offset[i])
-        valid = reject_outliers(moved, points.first, points.neighbours, TOLERANCE)
-        out[i] = np.where(valid[:, None], moved, np.nan)
+    used = np.flatnonzero(active)
+    whole = np.rint(offset[used]).astype(np.int64)
+    expected = points.position + whole[:, None] - points.block_size // 2
+    shown = frames if len(used) == len(frames) else frames[used]
+    found = match_blocks(shown, expected, points.blocks, points.search_radius, points.earlier)
+    moved = np.where(found[:, :, 2:] > CHANCE / points.block_size, found[:, :, :2], np.nan)
+    moved += (whole - offset[used])[:, None]
+    for i, vectors in zip(used, moved, strict=True):
+        valid = reject_outliers(vectors, points.first, points.neighbours, TOLERANCE)
+        out[i] = np.where(valid[:, None], vectors, np.nan)
     return out

@@ -31,8 +31,15 @@ if TYPE_CHECKING:
     from skry_dask.mesh import Fragments, Spans
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
+GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
+"""How much of the difference to its neighbours is added to a pixel, along y and along x, after
+bilinear interpolation: contrast at 0.25 cycles per px is then that of the frames."""
+
 HOLE = 4
 """Pixels on which no drop fell are filled from neighbours up to this distance, px of the image."""
+
+
+BILINEAR, SHARP_BILINEAR = "bilinear", "sharp-bilinear"
 
 
 class Image(NamedTuple):
@@ -52,7 +59,9 @@ class Interpolated:
     Parameters
     ----------
     interpolation
-        See `skry_dask.kernels.resample.interpolation_table`.
+        "sharp-bilinear", or as in `skry_dask.kernels.resample.interpolation_table`. Sharp-bilinear
+        is bilinear, with the contrast that this takes on average given back to the mean of all
+        frames: see `sharpen`.
     seen_only
         Whether places outside a frame add nothing; else they are taken from its nearest edge.
     """
@@ -81,7 +90,7 @@ class Interpolated:
             affine,
             chosen,
             total,
-            interpolation=self.interpolation,
+            interpolation=BILINEAR if self.interpolation == SHARP_BILINEAR else self.interpolation,
             seen_only=self.seen_only,
         )
 
@@ -93,6 +102,10 @@ class Interpolated:
     def fraction(self) -> float:
         """How many units of a sum, divided by its count, make one of the plane's."""
         return 2.0**VALUE_BITS
+
+    def finish(self, images: Float32Array) -> Float32Array:
+        """Complete mean images (image, y, x)."""
+        return sharpen(images) if self.interpolation == SHARP_BILINEAR else images
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,10 @@ class Drizzled:
     def fraction(self) -> float:
         """How many units of a sum, divided by its weight, make one of the plane's."""
         return 1.0
+
+    def finish(self, images: Float32Array) -> Float32Array:
+        """Complete mean images (image, y, x)."""
+        return fill_holes(images)
 
     def frames(self, developer: Developer, plane: str) -> float:
         """How many frames a unit of the weights' sum is, on average over the canvas."""
@@ -301,12 +318,10 @@ def lazy_images(
     """
     finer = resampling.fraction * 2.0 ** (SCALED_BITS if scaled else 0)
     units = [finer * resampling.plane_units(developer, image.plane) for image in images]
-    made = total.map_blocks(
+    mean = total.map_blocks(
         mean_image, units, developer.black, developer.white, dtype=np.float32, drop_axis=1
     )
-    if isinstance(resampling, Drizzled):
-        made = made.map_blocks(fill_holes, dtype=np.float32)
-    return made
+    return mean.map_blocks(resampling.finish, dtype=np.float32)
 
 
 def lazy_weights(
@@ -320,6 +335,38 @@ def lazy_weights(
     """
     unit = [resampling.frames(developer, image.plane) for image in images]
     return (total[:, 1] * np.array(unit)[:, None, None]).astype(np.float32)
+
+
+def sharpen(images: Float32Array) -> Float32Array:
+    """Give mean images the contrast back that bilinear interpolation has taken on average.
+
+    Frames lie anywhere between the pixels of the canvas, so their mean is blurred by a triangle two
+    px wide, whatever the seeing: contrast at f cycles per px is sinc(f)**2. The filter [-c, 1 + 2c,
+    -c] with c = `GIVEN_BACK` along y and x brings it to 1.00 at 0.25 and within 4 % of 1 below.
+    That costs a pass over the image and not over the frames: 4 taps a pixel there in place of the
+    16 of a cubic kernel. A single frame would keep too much contrast at some places and too little
+    at others.
+
+    Parameters
+    ----------
+    images
+        float32 (image, y, x), NaN where nothing is known.
+
+    Returns
+    -------
+    float32 (image, y, x); beside NaN and borders pixels are continued by themselves.
+    """
+    for axis in (1, 2):
+        ahead, behind = images.copy(), images.copy()
+        first, last = (
+            tuple(part if i == axis else slice(None) for i in range(3))
+            for part in (slice(None, -1), slice(1, None))
+        )
+        ahead[first], behind[last] = images[last], images[first]
+        for one in (ahead, behind):
+            np.copyto(one, images, where=np.isnan(one))
+        images = images + np.float32(GIVEN_BACK) * (2 * images - ahead - behind)
+    return images
 
 
 def fill_holes(images: Float32Array) -> Float32Array:

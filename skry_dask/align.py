@@ -22,7 +22,7 @@ import numpy as np
 
 from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
-from skry_dask.kernels.blur import frame_detail
+from skry_dask.kernels.blur import frame_detail, sample_bits
 from skry_dask.options import AlignMethod, AlignOptions
 from skry_dask.passes import map_frames, single_frames
 from skry_dask.registration import (
@@ -303,7 +303,8 @@ class Aligner:
         small = thumbnail(frame)
         if shows_nothing(small, self.developer.white):
             return Survey(small, 0.0)
-        detail = float(frame_detail(frame, 3))
+        bits = sample_bits(frame.dtype, self.developer.black + self.developer.white)
+        detail = frame_detail(frame, 3, bits)
         seen = brightest_object(small, self.developer.white)
         on_sky = seen is not None and on_dark_sky(small, seen)
         cut = find_disc(frame, self.developer.white).reason is not Reason.ACTIVE

@@ -155,7 +155,7 @@ def colour_samples(frame: Frames, cfa: str | None) -> tuple[list[Frames], FloatA
 
 
 def _as_bright(samples: AnyArray, green: AnyArray) -> Frames:
-    """Scale a colour to green's brightness and contrast: both are shifted by as many bits when blocks are compared."""
+    """Scale a colour to green's brightness: blocks are compared in as many bits of either."""
     one, other = samples.astype(np.float64), green.astype(np.float64)
     scaled = (one - one.mean()) * (other.std() / max(one.std(), 1e-9)) + other.mean()
     return np.rint(scaled).clip(0, 65535).astype(np.uint16)

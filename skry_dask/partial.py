@@ -214,4 +214,4 @@ def _noise(image: FloatArray) -> float:
 
 def _sharpness(image: FloatArray, radius: int) -> float:
     levels = np.rint(image.clip(0, 1) * WHITE).astype(np.uint16)
-    return frame_detail(levels, radius) / (levels.size * WHITE)
+    return frame_detail(levels, radius, WHITE.bit_length()) / (levels.size * WHITE)

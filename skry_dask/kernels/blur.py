@@ -1,16 +1,23 @@
 """Detail of a frame: how far it is from its own blurred copy, summed over areas.
 
 Three box blurs of radius r come close to a Gaussian of variance r (r + 1) (Wells, "Efficient
-synthesis of Gaussian filters by cascaded uniform filters", IEEE PAMI 8(2), 1986, 234-239). All
-sums are integers: a blur is a horizontal sum by shifted adds, a vertical running sum, and a
-division by multiplication and shift that returns constant images unchanged.
+synthesis of Gaussian filters by cascaded uniform filters", IEEE PAMI 8(2), 1986, 234-239). They are
+six sums of neighbours, three along rows and three along columns, that are never divided: before a
+sum would leave 16 bits its terms are halved, as often as needed, rounded half up. What that makes
+of a constant image is known, so the frame is brought to the same scale exactly, and constant images
+have no detail.
 
-Cost: 8-bit samples carry 4 fractional bits and stay in uint16 lanes.
+A row goes through all sums while it is in the innermost cache: sums along columns are running sums
+that follow, one radius behind the other, in rings of a few rows.
+
+Cost: 0.4 ms for 809 x 578 px of 8 or 16 bits on one core. Whole planes pass by pass, with a
+division by multiplication after each, took 1.3 ms for 8 and 1.9 ms for 16 bits; divisions in this
+order, 0.75 ms, because LLVM makes 64-bit lanes of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,8 +26,55 @@ from skry_dask.kernels.compile import kernel
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
 
+LANE = 1 << 16
+"""Sums stay below this."""
 
-def area_detail(image: Frames, radius: int, y_edges: IntArray, x_edges: IntArray) -> IntArray:
+
+class Plan(NamedTuple):
+    """How sums stay within 16 bits.
+
+    Parameters
+    ----------
+    down
+        By how many bits samples are shifted at first.
+    halvings
+        How often terms are halved before each of the six sums.
+    units
+        How many units of detail make one grey level.
+    """
+
+    down: int
+    halvings: tuple[int, ...]
+    units: float
+
+
+def plan_sums(bits: int, radius: int) -> Plan:
+    """Plan the sums of box blurs of this radius (1 to 20 px) over samples of so many bits."""
+    side = 2 * radius + 1
+    down = max(0, bits + side.bit_length() - LANE.bit_length() + 1)
+    most = (1 << (bits - down)) - 1
+    halvings = []
+    for _ in range(6):
+        n = 0
+        while _halved(most, n) * side >= LANE:
+            n += 1
+        most = _halved(most, n) * side
+        halvings.append(n)
+    return Plan(down, tuple(halvings), side**6 / 2.0 ** (sum(halvings) + down))
+
+
+def _halved(value: int, n: int) -> int:
+    return (value + (1 << n >> 1)) >> n
+
+
+def sample_bits(dtype: np.dtype[np.unsignedinteger], white: int) -> int:
+    """Tell how many bits samples have: those of white, or all of 8."""
+    return 8 if dtype == np.uint8 else min(16, max(8, white.bit_length()))
+
+
+def area_detail(
+    image: Frames, radius: int, y_edges: IntArray, x_edges: IntArray, bits: int
+) -> IntArray:
     """Sum |image - blurred image| over areas.
 
     Parameters
@@ -31,102 +85,145 @@ def area_detail(image: Frames, radius: int, y_edges: IntArray, x_edges: IntArray
         Radius of the three box blurs, px.
     y_edges, x_edges
         int64, borders of the areas, ascending from 0 to the height or width, px.
+    bits
+        How many bits samples have, see `sample_bits`; brighter ones count as white.
 
     Returns
     -------
-    int64 (area_y, area_x), in 1/16 of a grey level for uint8, in grey levels for uint16.
+    int64 (area_y, area_x), in the units of `plan_sums`.
     """
-    side = 2 * radius + 1
-    fraction = 4 if image.dtype == np.uint8 else 0
-    peak = int(np.iinfo(image.dtype).max) << fraction
-    narrow = peak * side < 1 << 16
-    value = np.uint16 if narrow else np.uint32
-    total = np.uint32 if peak.bit_length() <= 12 and side <= 15 else np.uint64
-    # The multiplier has as many bits as the sums leave free: enough for blur(constant) = constant.
-    free = (32 if total is np.uint32 else 62) - (peak * side * side).bit_length()
-    shift = free + (side * side).bit_length() - 1
-    multiplier = round(2**shift / side**2)
-    height, width = image.shape
     out = np.zeros((len(y_edges) - 1, len(x_edges) - 1), np.int64)
+    height, width = image.shape
     if height == 0 or width == 0:
         return out
-    planes = np.empty((2, height, width), value)
-    padded = np.empty(width + 2 * radius, value)
-    column = np.empty(width, total)
+    plan = plan_sums(bits, radius)
+    side = 2 * radius + 1
+    # Numbers travel as lengths of tuples, which are parts of types: compiled loops over taps are
+    # unrolled, and shifts by constants stay in 16-bit lanes (others take five times as long).
     _area_detail(
-        image, radius, fraction, total(multiplier), total(shift), planes, padded, column,
-        y_edges, x_edges, out,
+        image, (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
+        *((0,) * n for n in plan.halvings),
+        np.empty(width + 2 * radius, np.uint16), np.empty((2, width), np.uint16),
+        np.empty((3, width), np.uint16), np.empty((3, side + 1, width), np.uint16),
+        np.zeros(width, np.uint32), y_edges, x_edges, out,
     )  # fmt: skip
     return out
 
 
 @kernel
 def _area_detail(  # type: ignore[no-untyped-def]
-    image, radius, fraction, multiplier, shift, planes, padded, column, y_edges, x_edges, out
-):
+    image, taps, down, top, h0, h1, h2, h3, h4, h5, padded, rows, columns, rings, detail,
+    y_edges, x_edges, out,
+):  # fmt: skip
     height, width = image.shape
-    value = planes.dtype.type
-    source, sums = planes[0], planes[1]
-    for y in range(height):
+    radius = len(taps) // 2
+    size = rings.shape[1]
+    one, other = rows[0], rows[1]
+    j = 0
+    for t in range(height + 3 * radius):
+        if t < height:
+            _samples(image[t], down, top, one)
+            _sum_along(one, taps, h0, padded, other)
+            _sum_along(other, taps, h1, padded, one)
+            _sum_along(one, taps, h2, padded, rings[0, t % size])
+        y = t - radius
+        if 0 <= y < height:
+            _sum_down(rings[0], y, height, radius, h3, columns[0], rings[1, y % size])
+        y -= radius
+        if 0 <= y < height:
+            _sum_down(rings[1], y, height, radius, h4, columns[1], rings[2, y % size])
+        y = t - 3 * radius
+        if y < 0:
+            continue
+        _sum_down(rings[2], y, height, radius, h5, columns[2], other)
+        _samples(image[y], down, top, one)
+        _scale(one, taps, h0)
+        _scale(one, taps, h1)
+        _scale(one, taps, h2)
+        _scale(one, taps, h3)
+        _scale(one, taps, h4)
+        _scale(one, taps, h5)
         for x in range(width):
-            source[y, x] = value(value(image[y, x]) << value(fraction))
-    for _ in range(3):
-        _row_sums(source, radius, padded, sums)
-        _column_means(sums, radius, multiplier, shift, column, source)
-    for j in range(len(y_edges) - 1):
-        for y in range(y_edges[j], y_edges[j + 1]):
+            difference = np.uint16(max(one[x], other[x]) - min(one[x], other[x]))
+            detail[x] = np.uint32(detail[x] + np.uint32(difference))
+        while y == y_edges[j + 1] - 1:
             for i in range(len(x_edges) - 1):
-                detail = np.uint32(0)
                 for x in range(x_edges[i], x_edges[i + 1]):
-                    sharp = np.int32(np.int32(image[y, x]) << np.int32(fraction))
-                    detail = np.uint32(detail + np.uint32(abs(np.int32(sharp - source[y, x]))))
-                out[j, i] += detail
+                    out[j, i] += detail[x]
+            detail[:] = 0
+            j += 1
+            if j == len(out):
+                return
 
 
 @kernel
-def _row_sums(source, radius, padded, sums):  # type: ignore[no-untyped-def]
-    """Sum 2 radius + 1 neighbours along each row by shifted adds, which vectorise."""
-    height, width = source.shape
-    value = sums.dtype.type
-    for y in range(height):
-        row, out = source[y], sums[y]
-        for k in range(radius):
-            padded[k] = row[0]
-            padded[radius + width + k] = row[width - 1]
-        for x in range(width):
-            padded[radius + x] = row[x]
-            out[x] = row[x]
-        for k in range(radius):
-            left = padded[k:]
-            right = padded[2 * radius - k :]
-            for x in range(width):
-                out[x] = value(out[x] + value(left[x] + right[x]))
+def _samples(row, down, top, out):  # type: ignore[no-untyped-def]
+    """Bring a row of samples into 16 bits; what is brighter than white is white."""
+    if row.itemsize == 1:
+        for x in range(len(out)):
+            out[x] = np.uint16(np.uint16(row[x]) >> np.uint16(len(down)))
+    else:
+        for x in range(len(out)):
+            out[x] = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
 
 
 @kernel
-def _column_means(sums, radius, multiplier, shift, column, out):  # type: ignore[no-untyped-def]
-    """Sum down the columns, divided by the size of the box."""
-    height, width = sums.shape
-    value, total = out.dtype.type, column.dtype.type
-    half = total(total(1) << total(shift - 1))
-    for x in range(width):
-        column[x] = total(sums[0, x]) * total(radius)
-    for y in range(radius):
-        row = sums[min(y, height - 1)]
-        for x in range(width):
-            column[x] = total(column[x] + total(row[x]))
-    for y in range(height):
-        entering = sums[min(y + radius, height - 1)]
-        target = out[y]
-        for x in range(width):
-            column[x] = total(column[x] + total(entering[x]))
-            target[x] = value(total(total(column[x] * multiplier) + half) >> shift)
-        leaving = sums[max(y - radius, 0)]
-        for x in range(width):
-            column[x] = total(column[x] - total(leaving[x]))
+def _halve(row, halvings, out):  # type: ignore[no-untyped-def]
+    """Halve as often as a tuple is long, rounded half up."""
+    half = np.uint16(1 << len(halvings) >> 1)
+    for x in range(len(row)):
+        out[x] = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
 
 
-def frame_detail(image: AnyArray, radius: int) -> int:
-    """Detail of a whole frame; see `area_detail`."""
+@kernel
+def _scale(row, taps, halvings):  # type: ignore[no-untyped-def]
+    """Do to a row what a sum does to a constant one."""
+    half = np.uint16(1 << len(halvings) >> 1)
+    for x in range(len(row)):
+        halved = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
+        row[x] = np.uint16(halved * np.uint16(len(taps)))
+
+
+@kernel
+def _sum_along(source, taps, halvings, padded, out):  # type: ignore[no-untyped-def]
+    """Sum neighbours along a row by shifted adds, which vectorise."""
+    n, radius = len(out), len(taps) // 2
+    _halve(source, halvings, padded[radius : radius + n])
+    for k in range(radius):
+        padded[k] = padded[radius]
+        padded[radius + n + k] = padded[radius + n - 1]
+    for x in range(n):
+        total = np.uint16(0)
+        for k in range(len(taps)):
+            total = np.uint16(total + padded[np.uintp(x) + np.uintp(k)])
+        out[x] = total
+
+
+@kernel
+def _sum_down(ring, y, height, radius, halvings, column, out):  # type: ignore[no-untyped-def]
+    """Advance running sums along the columns to row y; the ring holds the rows around it."""
+    size = len(ring)
+    half = np.uint16(1 << len(halvings) >> 1)
+    if y == 0:
+        column[:] = 0
+        for k in range(-radius, radius + 1):
+            row = ring[min(max(k, 0), height - 1) % size]
+            for x in range(len(column)):
+                more = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
+                column[x] = np.uint16(column[x] + more)
+    else:
+        entering = ring[min(y + radius, height - 1) % size]
+        leaving = ring[max(y - radius - 1, 0) % size]
+        for x in range(len(column)):
+            more = np.uint16(np.uint16(entering[x] + half) >> np.uint16(len(halvings)))
+            less = np.uint16(np.uint16(leaving[x] + half) >> np.uint16(len(halvings)))
+            column[x] = np.uint16(np.uint16(column[x] + more) - less)
+    for x in range(len(column)):
+        out[x] = column[x]
+
+
+def frame_detail(image: AnyArray, radius: int, bits: int) -> float:
+    """Detail of a whole frame, in grey levels; see `area_detail`."""
     edges = [np.array([0, n], np.int64) for n in image.shape]
-    return int(area_detail(image, radius, edges[0], edges[1])[0, 0])
+    total = int(area_detail(image, radius, edges[0], edges[1], bits)[0, 0])
+    return total / plan_sums(bits, radius).units

@@ -30,6 +30,7 @@ class Interpolation(StrEnum):
     """How light between a frame's pixels is found."""
 
     BILINEAR = "bilinear"
+    SHARP_BILINEAR = "sharp-bilinear"
     CUBIC = "cubic"
     SHARP_CUBIC = "sharp-cubic"
     LANCZOS3 = "lanczos3"
@@ -268,6 +269,6 @@ class StackOptions:
             raise OptionsError(
                 f"drop is {self.drop!r} without drizzle: give drizzle 1.5, 2 or 3 too"
             )
-        chosen = Interpolation.SHARP_CUBIC if self.interpolation is None else self.interpolation
+        chosen = Interpolation.SHARP_BILINEAR if self.interpolation is None else self.interpolation
         chosen = choice("interpolation", chosen, Interpolation)
         object.__setattr__(self, "interpolation", chosen)

@@ -307,7 +307,7 @@ class Aligner:
         detail = frame_detail(frame, 3, bits)
         seen = brightest_object(small, self.developer.white)
         on_sky = seen is not None and on_dark_sky(small, seen)
-        cut = find_disc(frame, self.developer.white).reason is not Reason.ACTIVE
+        cut = find_disc(frame, self.developer.white, small).reason is not Reason.ACTIVE
         return Survey(small, detail, on_sky, cut)
 
     def settle(self, surveys: list[Survey]) -> Aligner:
@@ -415,12 +415,13 @@ def align_chunk(
     options, developer = aligner.options, aligner.developer
     records = np.zeros(len(frames), RECORD)
     for record, frame, key in zip(records, frames, nearest, strict=True):
-        place = template.place(frame)
+        small = thumbnail(frame)
+        place = template.place(frame, small)
         bridge = bridges[key]
         sure = place.confidence >= options.min_confidence
         if not sure and bridge is not None and place.reason != Reason.NOTHING_TO_SEE:
             start, key_template = bridge
-            by_key = key_template.place(frame)
+            by_key = key_template.place(frame, small)
             offset = tuple(a + b for a, b in zip(start.offset, by_key.offset, strict=True))
             confidence = min(start.confidence, by_key.confidence)
             if confidence > place.confidence:
@@ -429,7 +430,7 @@ def align_chunk(
             place = place._replace(reason=Reason.NOT_RECOGNISED)
         record["y"], record["x"] = place.offset
         record["confidence"], record["reason"] = place.confidence, place.reason
-        light = thumbnail(frame).mean() - developer.black
+        light = small.mean() - developer.black
         record["brightness"] = light / developer.white
     return records
 

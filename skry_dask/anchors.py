@@ -42,7 +42,9 @@ MOSAIC = 0.4
 """Frames in which pixels two apart are so much more alike than neighbours are raw colour."""
 
 
-def place_anchors(frame: Frames, size: int, area: float | None = None) -> IntArray:
+def place_anchors(
+    frame: Frames, size: int, noise: FloatArray, area: float | None = None
+) -> IntArray:
     """Choose places whose blocks can be found again in every direction.
 
     The smaller eigenvalue of the summed gradient products tells how well a block can be placed
@@ -57,6 +59,8 @@ def place_anchors(frame: Frames, size: int, area: float | None = None) -> IntArr
         uint8 or uint16 (y, x).
     size
         Side of a block, px.
+    noise
+        float (y, x), from `local_noise`.
     area
         In which they are to lie, px [default: the frame's]; it sets the size of the cells only.
 
@@ -70,8 +74,8 @@ def place_anchors(frame: Frames, size: int, area: float | None = None) -> IntArr
     middle, half_gap = (mean[0] + mean[1]) / 2, np.hypot((mean[0] - mean[1]) / 2, mean[2])
     # Smaller eigenvalue from white noise of this variance through the Sobel operator: 12 / 64.
     even = tuple(slice(0, 2 * n, 2) for n in half.shape)
-    noise = np.maximum(noise_variance(half), local_noise(frame, size)[even] / 4)
-    strength = middle - half_gap - ABOVE_NOISE * noise * 12 / 64
+    of_half = np.maximum(noise_variance(half), noise[even] / 4)
+    strength = middle - half_gap - ABOVE_NOISE * of_half * 12 / 64
     strength[strength <= SPREAD * middle] = 0
     limit = max(0.02 * float(np.percentile(strength, 95)), FAINT * float(middle.max()))
     height, width = frame.shape
@@ -108,8 +112,12 @@ def noise_variance(image: AnyArray) -> float:
     By a mask that suppresses structure (Immerkaer, "Fast noise variance estimation", Computer
     Vision and Image Understanding 64(2), 1996, 300-302), the median in place of the mean.
     """
-    response = np.abs(_noise_response(image)[1:-1, 1:-1])
-    return float(np.median(response) / 0.6745) ** 2 if response.size else 0.0
+    return _variance(_noise_response(image))
+
+
+def _variance(response: FloatArray) -> float:
+    inner = np.abs(response[1:-1, 1:-1])
+    return float(np.median(inner) / 0.6745) ** 2 if inner.size else 0.0
 
 
 def local_noise(image: AnyArray, size: int) -> FloatArray:
@@ -118,8 +126,9 @@ def local_noise(image: AnyArray, size: int) -> FloatArray:
     Light has noise of its own, so a planet has more of it than the sky, and overexposed parts have
     none at all.
     """
-    around = ndimage.uniform_filter(_noise_response(image) ** 2, size, mode="nearest")
-    return np.maximum(around, noise_variance(image))
+    response = _noise_response(image)
+    around: FloatArray = ndimage.uniform_filter(response**2, size, mode="nearest")
+    return np.maximum(around, _variance(response))
 
 
 def _noise_response(image: AnyArray) -> FloatArray:

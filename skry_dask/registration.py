@@ -50,6 +50,7 @@ from skry_dask.anchors import (
 )
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.centroid import moments
+from skry_dask.kernels.glance import median_vector
 from skry_dask.kernels.templates import cut_blocks
 from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
 from skry_dask.thumbnails import (
@@ -140,8 +141,8 @@ class Placement(NamedTuple):
 class Template(Protocol):
     """A frame prepared for placing others against it."""
 
-    def place(self, frame: Frames) -> Placement:
-        """Find where this template's scene lies in a frame (y, x)."""
+    def place(self, frame: Frames, small: Float32Array | None = None) -> Placement:
+        """Find where this template's scene lies in a frame (y, x), given its thumbnail or not."""
         ...
 
 
@@ -187,15 +188,16 @@ class Anchors:
         flat = flattened(frame, thumbnail(frame))
         size = options.anchor_size or SMALLEST
         while True:
+            noise = local_noise(flat, size)
             corners = (
                 given_anchors(options.anchors, size, frame.shape)
                 if options.anchors
-                else place_anchors(flat, size, object_area)
+                else place_anchors(flat, size, noise, object_area)
             )
             blocks = cut_blocks(frame, corners, size)
             spread = np.maximum(blocks.spread, 1e-9)
-            noise = local_noise(flat, size)[tuple((corners + size // 2).T)]
-            possible = np.maximum(1 - noise / spread, 0.0)
+            own = noise[tuple((corners + size // 2).T)]
+            possible = np.maximum(1 - own / spread, 0.0)
             clear = (possible > CHANCE / size).mean() if len(corners) else 0.0
             fits = 2 * size + 2 * EDGE <= min(LARGEST + 2 * EDGE, *frame.shape)
             if options.anchor_size or clear > MOST or not fits:
@@ -203,7 +205,7 @@ class Anchors:
             size *= 2
         centres: FloatArray = corners.astype(np.float64) + (size - 1) / 2
         targets = even_places(frame.shape) if object_area is None else centres
-        own = correlation(centres, centres, SEEING_LENGTH)
+        alike = correlation(centres, centres, SEEING_LENGTH)
         return cls(
             corners,
             blocks,
@@ -211,8 +213,10 @@ class Anchors:
                 corners, NEIGHBOURHOOD * max(size, cell_side(object_area or frame.size, size))
             ),
             np.maximum(ALIKE * possible, CHANCE / size),
-            inverse_of(own + ANCHOR_NOISE * np.eye(len(corners))),
-            correlation(centres, targets, SEEING_LENGTH).mean(axis=1) if len(corners) else own[0:0],
+            inverse_of(alike + ANCHOR_NOISE * np.eye(len(corners))),
+            correlation(centres, targets, SEEING_LENGTH).mean(axis=1)
+            if len(corners)
+            else alike[0:0],
         )
 
     @property
@@ -228,11 +232,11 @@ class Anchors:
         expected = self.corners + shift
         (matches,) = match_blocks(frame[None], expected[None], self.blocks, reach, self.earlier)
         seen = ((expected >= 0) & (expected + size <= frame.shape)).all(axis=1)
-        matched, likeness = matches[:, :2], matches[:, 2]
+        matched, likeness = np.ascontiguousarray(matches[:, :2]), matches[:, 2]
         found = seen & (likeness > self.least_likeness)
         if not found.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
-        median = np.median(matched[found], axis=0)
+        median = median_vector(matched, found)
         near = found & (np.hypot(*(matched - median).T) <= AGREEMENT)
         if not near.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
@@ -287,10 +291,10 @@ class AnchorTemplate:
         """Top left pixels of the anchors' blocks, int64 (anchor, axis)."""
         return self.anchors.corners
 
-    def place(self, frame: Frames) -> Placement:
+    def place(self, frame: Frames, small: Float32Array | None = None) -> Placement:
         """Find the scene in a frame: coarse shift, then the mean of the agreeing anchors."""
         frame = np.ascontiguousarray(frame)
-        small = thumbnail(frame)
+        small = thumbnail(frame) if small is None else small
         if shows_nothing(small, self.full_scale):
             return Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
         shift = self.factor * np.array(coarse_shift(self.small, self.spectrum, small))
@@ -325,9 +329,9 @@ class CentroidTemplate:
         disc = find_disc(frame, full_scale)
         return cls(full_scale, disc.centre, disc.diameter)
 
-    def place(self, frame: Frames) -> Placement:
+    def place(self, frame: Frames, small: Float32Array | None = None) -> Placement:
         """Compare centroids, if the objects are of about the same size."""
-        disc = find_disc(frame, self.full_scale)
+        disc = find_disc(frame, self.full_scale, small)
         y, x = (a - b for a, b in zip(disc.centre, self.centre, strict=True))
         reason = disc.reason
         if reason is Reason.ACTIVE:
@@ -362,10 +366,10 @@ class DiscTemplate:
         covered = len(anchors.corners) * cell_side(area, anchors.size) ** 2
         return cls(centroid, anchors if covered >= ENOUGH * area else None)
 
-    def place(self, frame: Frames) -> Placement:
+    def place(self, frame: Frames, small: Float32Array | None = None) -> Placement:
         """Find the object by its centroid, then by the mean of the agreeing anchors."""
         frame = np.ascontiguousarray(frame)
-        by_centre = self.centroid.place(frame)
+        by_centre = self.centroid.place(frame, small)
         if by_centre.reason is not Reason.ACTIVE or self.anchors is None:
             return by_centre
         shift = np.rint(by_centre.offset).astype(np.int64)
@@ -382,7 +386,7 @@ class Disc(NamedTuple):
     reason: Reason = Reason.ACTIVE
 
 
-def find_disc(frame: Frames, full_scale: int) -> Disc:
+def find_disc(frame: Frames, full_scale: int, small: Float32Array | None = None) -> Disc:
     """Find the centre of brightness of the brightest object.
 
     It is found on the thumbnail; what lies above its threshold in a rectangle that holds it and its
@@ -394,9 +398,11 @@ def find_disc(frame: Frames, full_scale: int) -> Disc:
         uint8 or uint16 (y, x).
     full_scale
         Grey level of white.
+    small
+        The frame's thumbnail, where it is known.
     """
     factor = shrink_factor(frame.shape)
-    seen = brightest_object(thumbnail(frame), full_scale)
+    seen = brightest_object(thumbnail(frame) if small is None else small, full_scale)
     if seen is None:
         return Disc((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
     threshold, rows, columns = int(seen.threshold), seen.rows, seen.columns

@@ -9,12 +9,14 @@ Cost: 0.3 ms for a thumbnail of 105 x 76; trying all shifts, 1 ms.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import fft, ndimage
 
 from skry_dask.kernels.flatten import without_local_mean
+from skry_dask.kernels.glance import likeness, spread
 from skry_dask.kernels.shrink import shrink
 
 if TYPE_CHECKING:
@@ -71,9 +73,8 @@ def flattened(frame: Frames, small: Float32Array) -> Frames:
 
 def shows_nothing(small: Float32Array, full_scale: int) -> bool:
     """Tell whether a shrunken frame is black, white or otherwise flat."""
-    low, high = np.percentile(small, [2, 98])
-    peak = float(small.max())
-    return bool(max(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale)
+    low, high, peak = spread(small, 0.02)
+    return max(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale
 
 
 class Glimpse(NamedTuple):
@@ -169,8 +170,8 @@ def coarse_shift(one: Float32Array, one_spectrum: AnyArray, other: Float32Array)
         for y in (int(peak[0]), int(peak[0]) - other.shape[0])
         for x in (int(peak[1]), int(peak[1]) - other.shape[1])
     ]
-    likeness, shift = max((likeness_after(one, other, s), s) for s in options)
-    return shift if likeness >= UNLIKE else search_everywhere(one, other)
+    alike, shift = max((likeness_after(one, other, s), s) for s in options)
+    return shift if alike >= UNLIKE else search_everywhere(one, other)
 
 
 def likeness_after(one: Float32Array, other: Float32Array, shift: tuple[int, int]) -> float:
@@ -191,9 +192,7 @@ def likeness_after(one: Float32Array, other: Float32Array, shift: tuple[int, int
     mine, theirs = one[a, c], other[b, d]
     if mine.size < MIN_COARSE_OVERLAP * one.size:
         return -1.0
-    mine, theirs = mine - mine.mean(), theirs - theirs.mean()
-    norm = float(np.sqrt((mine**2).sum() * (theirs**2).sum()))
-    return float((mine * theirs).sum()) / norm if norm > 0 else -1.0
+    return likeness(mine, theirs)
 
 
 def search_everywhere(one: Float32Array, other: Float32Array) -> tuple[int, int]:
@@ -240,9 +239,14 @@ def _common(length: int, shift: int) -> tuple[slice, slice]:
 
 def spectrum(small: Float32Array) -> AnyArray:
     """Transform a thumbnail's detail, faded out towards the borders."""
-    detail = _detail(small)
-    window = [np.hanning(n + 2)[1:-1].astype(np.float32) for n in small.shape]
-    return fft.rfft2(detail * window[0][:, None] * window[1])
+    return fft.rfft2(_detail(small) * _window(*small.shape))
+
+
+@cache
+def _window(height: int, width: int) -> Float32Array:
+    """Fade out towards the borders: float32 (y, x)."""
+    rows, columns = (np.hanning(n + 2)[1:-1].astype(np.float32) for n in (height, width))
+    return rows[:, None] * columns
 
 
 def _detail(small: Float32Array) -> Float32Array:

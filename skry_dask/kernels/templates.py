@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.shrink import halve
@@ -43,8 +44,8 @@ BRIGHTEST = 99.9
 HEADROOM = 1.5
 """frames may be brighter by this factor before they are cut off."""
 
-SOFT = 12
-"""How often a block is smoothed by [1 2 1] / 4 to tell what seeing takes from it."""
+SOFT = 5
+"""A block is smoothed three times by boxes of this side to tell what seeing takes from it, px."""
 
 RIDGE = 0.01
 """What is added to the diagonal of H, as a fraction of its trace: along an edge, where nothing
@@ -153,9 +154,9 @@ def _filters(
         np.full(n, np.nan),
     )
     smooth = _smoothed(images)
-    soft = smooth
-    for _ in range(SOFT - 1):
-        soft = _smoothed(soft)
+    soft = images
+    for _ in range(3):
+        soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
     spread = np.zeros(n)
     work = np.zeros((6, size, size))
     wide = np.zeros((size + 2, size + 2))

@@ -28,11 +28,22 @@ def place_points(image: Float32Array, region: Region, options: TrackOptions) -> 
 
     A point has to be bright enough; the block around it must change more under a shift of twice
     the structure scale than under one (noise changes as much, structure up to four times as much);
-    and its gradients must not all lie in one direction, as along a limb: the smaller eigenvalue of
-    the summed gradient products (Shi & Tomasi, "Good features to track", CVPR 1994, 593-600) must
-    be a large enough part of both. Of the points of a cell that pass, the one nearest to its centre
-    is taken. (The one of the largest smaller eigenvalue often lies on the cell's border, beside its
-    neighbour's: the warp field was 0.26 px off between points, against 0.20 px.)
+    and its gradients must not all lie in one direction, as along a straight edge: the smaller
+    eigenvalue of the summed gradient products (Shi & Tomasi, "Good features to track", CVPR 1994,
+    593-600) must be a large enough part of both.
+
+    A planet's limb passes. A block on it tells one component of its motion well, and along the limb
+    it stays near its neighbours; without points there, triangles reach from the face far into the
+    sky, and the limb, where most of the error lies, follows the face. On simulated planets, with
+    ``gradient_spread`` 0.05 (limb refused) and 0.004, the stack's blur was 1.276 and 1.238 px
+    (small: 1.259, 1.230), its warp 0.178 and 0.171 px (0.407, 0.385), psnr_blur 57.3 and 58.0 dB
+    (45.1, 45.4); Sun and Moon stay as they were. Points in the sky (``brightness`` 0,
+    ``structure`` 1) make that worse by up to 0.9 dB; nodes of the mesh on a grid through the sky,
+    predicted by kriging, change it by less than 0.1 dB.
+
+    Of the points of a cell that pass, the one nearest to its centre is taken. (The one of the
+    largest smaller eigenvalue often lies on the cell's border, beside its neighbour's: the warp
+    field was 0.26 px off between points, against 0.20 px.)
 
     Parameters
     ----------

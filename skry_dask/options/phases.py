@@ -148,7 +148,7 @@ class TrackOptions:
         Radius of the shifts with which structure is tested, px.
     gradient_spread
         How much of the gradient must lie across the main direction (0 = a straight edge will do,
-        0.5 = no direction prevails).
+        0.5 = no direction prevails). The curved limb of a planet passes by default.
     align_channels
         Measure by how much red and blue lie off green (atmospheric dispersion), and stack them
         onto each other.
@@ -164,7 +164,7 @@ class TrackOptions:
     brightness: float = 0.1
     structure: float = 1.2
     structure_scale: int = 1
-    gradient_spread: float = 0.05
+    gradient_spread: float = 0.004
     align_channels: bool = False
 
     def __post_init__(self) -> None:

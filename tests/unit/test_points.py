@@ -85,12 +85,27 @@ def test_noise_alone_has_no_points(sigma):
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 45.3, 60.0, 90.0, 135.3])
 def test_a_lone_straight_edge_has_no_points(degrees, levels):
     # A limb: overexposed on one side, sky on the other, and as sharp as a telescope shows it.
-    y, x = np.indices(SHAPE)
+    # (Drawn larger and cut out: a blur that mirrors the image at its border would bend the edge.)
+    y, x = np.indices((SHAPE[0] + 20, SHAPE[1] + 20)) - 10
     angle = np.deg2rad(degrees)
     distance = (y - 80) * np.sin(angle) + (x - 100) * np.cos(angle)
     step = np.clip(distance / 3 + 0.5, 0, 1)
-    image = ndimage.gaussian_filter(levels[0] + (levels[1] - levels[0]) * step, 1.5)
+    image = ndimage.gaussian_filter(levels[0] + (levels[1] - levels[0]) * step, 1.5)[10:-10, 10:-10]
     assert len(place(image.astype(np.float32))) == 0
+
+
+@pytest.mark.parametrize("radius", [40, 90, 150])
+def test_the_limb_of_a_planet_has_points_all_around(radius):
+    # A disc whose face shows nothing: one component of its motion is known all along the limb.
+    y, x = np.indices((360, 400))
+    away = np.hypot(y - 180, x - 200)
+    disc = np.sqrt(np.clip(1 - (away / radius) ** 2, 0, 1))
+    points = place(ndimage.gaussian_filter(disc, 1.5).astype(np.float32)) - [-9 + 180, 14 + 200]
+    at_limb = points[np.abs(np.hypot(*points.T) - radius) < 16]
+    angle = np.sort(np.arctan2(*at_limb.T))
+    gaps = np.diff(np.append(angle, angle[0] + 2 * np.pi))
+    # Neighbours along the limb are at most two cells of 24 px and their diagonal apart.
+    assert (gaps * radius).max() < 3 * 24
 
 
 def test_a_straight_edge_will_do_when_told_so():

@@ -20,13 +20,13 @@ import dask
 import dask.array as da
 import numpy as np
 
+from skry_dask.anchors import SMALLEST
 from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.kernels.blur import frame_detail, sample_bits
 from skry_dask.options import AlignMethod, AlignOptions
 from skry_dask.passes import map_frames, single_frames
 from skry_dask.registration import (
-    SMALLEST,
     AnchorTemplate,
     CentroidTemplate,
     DiscTemplate,

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from skry_dask.kernels.shrink import shrink
+from skry_dask.kernels.templates import cut_blocks
+from skry_dask.thumbnails import flattened, thumbnail
 
 if TYPE_CHECKING:
-    from skry_dask.options import Positions
+    from skry_dask.kernels.templates import Blocks
+    from skry_dask.options import AlignOptions, Positions
     from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
+
+SMALLEST = 32
+"""Side of an anchor's block, px, where noise does not hide it;"""
+
+LARGEST = 128
+"""it is doubled as long as it does, up to this."""
+
+CHANCE = 6.0
+"""A block has been found when its correlation is above this many standard deviations of chance."""
+
+CLEAR = 1.5
+"""A block is clear when what noise leaves of its correlation is this many times as much."""
+
+ENOUGH_CLEAR = 0.5
+"""Blocks are large enough when at least this part of them is clear."""
+
+NOISY = 0.5
+"""Where noise is at least this part of a frame's variance it hides where there is structure."""
+
+FEW = 8
+"""Blocks are then laid all over the frame if there would be fewer than this."""
+
+SMOOTHING = 4
+"""Gradients of a single frame are smoothed so often; see `cut_blocks`."""
 
 MAX_ANCHORS = 200
 """Anchors are placed at most one per cell of a grid with about this many cells."""
@@ -40,6 +67,75 @@ EDGE = 3
 
 MOSAIC = 0.4
 """Frames in which pixels two apart are so much more alike than neighbours are raw colour."""
+
+
+class AnchorBlocks(NamedTuple):
+    """Blocks of a frame that can be found again.
+
+    Parameters
+    ----------
+    corners
+        int64 (anchor, axis), top left pixels.
+    blocks
+        What is matched.
+    possible
+        float64 (anchor): the correlation coefficient that noise leaves possible.
+    """
+
+    corners: IntArray
+    blocks: Blocks
+    possible: FloatArray
+
+
+def choose_blocks(frame: Frames, options: AlignOptions, area: float | None = None) -> AnchorBlocks:
+    """Choose blocks of a frame (y, x), as large as noise makes necessary, or the user's.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x).
+    options
+        Of the align phase.
+    area
+        See `place_anchors`.
+    """
+    flat = flattened(frame, thumbnail(frame))
+    size = options.anchor_size or SMALLEST
+    while True:
+        noise = local_noise(flat, size)
+        corners = (
+            given_anchors(options.anchors, size, frame.shape)
+            if options.anchors
+            else place_anchors(flat, size, noise, area)
+        )
+        larger = 2 * size + 2 * EDGE <= min(LARGEST + 2 * EDGE, *frame.shape)
+        hidden = float(noise.mean()) > NOISY * float(flat.var()) and not options.anchors
+        few = hidden and len(corners) < FEW
+        if few and not larger:
+            corners = everywhere(frame.shape, size)
+            corners = corners[_possible(frame, corners, size, noise) > CHANCE / size]
+        possible = _possible(frame, corners, size, noise)
+        clear = possible > CLEAR * CHANCE / size
+        enough = len(corners) > 0 and clear.mean() > ENOUGH_CLEAR and not few
+        if options.anchor_size or enough or not larger:
+            return AnchorBlocks(corners, cut_blocks(frame, corners, size, SMOOTHING), possible)
+        size *= 2
+
+
+def _possible(frame: Frames, corners: IntArray, size: int, noise: FloatArray) -> FloatArray:
+    """Find the correlation coefficient of each block that the noise in it leaves possible."""
+    blocks = cut_blocks(frame, corners, size)
+    own = noise[tuple((corners + size // 2).T)]
+    return np.maximum(1 - own / np.maximum(blocks.spread, 1e-9), 0.0)
+
+
+def everywhere(shape: tuple[int, ...], size: int) -> IntArray:
+    """Lay overlapping blocks all over a frame: int64 (anchor, axis), top left pixels."""
+    rows, columns = (
+        np.linspace(EDGE, n - size - EDGE, max(1, round(4 * n / size) - 3)).astype(np.int64)
+        for n in shape
+    )
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def place_anchors(

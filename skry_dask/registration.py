@@ -40,24 +40,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from skry_dask.anchors import (
-    EDGE,
-    cell_side,
-    even_places,
-    given_anchors,
-    local_noise,
-    place_anchors,
-)
+from skry_dask.anchors import CHANCE, cell_side, choose_blocks, even_places
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.centroid import moments
 from skry_dask.kernels.glance import median_vector
-from skry_dask.kernels.templates import cut_blocks
 from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
 from skry_dask.thumbnails import (
     HALO,
     brightest_object,
     coarse_shift,
-    flattened,
     shows_nothing,
     shrink_factor,
     spectrum,
@@ -69,12 +60,6 @@ if TYPE_CHECKING:
     from skry_dask.options import AlignOptions
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
-
-SMALLEST = 32
-"""Side of an anchor's block, px, where noise does not hide it;"""
-
-LARGEST = 128
-"""it is doubled as long as it does, up to this."""
 
 SEEING_LENGTH = 60.0
 """Distance over which seeing is alike, px (standard deviation of a Gaussian). Not known beforehand,
@@ -92,19 +77,16 @@ NEIGHBOURHOOD = 2.5
 AGREEMENT = 8.0
 """Anchors within this distance of the median agree with it, px."""
 
-CHANCE = 6.0
-"""A block has been found when its correlation is above this many standard deviations of chance,"""
-
 ALIKE = 0.6
-"""and above this fraction of the correlation that the noise in it leaves possible."""
+"""A block has been found when it is as alike as `CHANCE` asks for, and as this fraction of what the
+noise in it leaves possible."""
 
 
 FEW = 8
 """Confidence is less than full where fewer anchors than this agree (or than there are)."""
 
 MOST = 0.5
-"""Blocks are large enough when noise hides less than this part of them; those on a disc are
-believed when at least this part agrees, else its centroid is."""
+"""Blocks on a disc are believed when at least this part agrees, else its centroid is."""
 
 ENOUGH = 0.75
 """Blocks of a disc must cover so much of it, else its centroid is the better guide."""
@@ -185,24 +167,8 @@ class Anchors:
         The mean over the whole frame is wanted or, given the area of an object (px), over its
         anchors.
         """
-        flat = flattened(frame, thumbnail(frame))
-        size = options.anchor_size or SMALLEST
-        while True:
-            noise = local_noise(flat, size)
-            corners = (
-                given_anchors(options.anchors, size, frame.shape)
-                if options.anchors
-                else place_anchors(flat, size, noise, object_area)
-            )
-            blocks = cut_blocks(frame, corners, size)
-            spread = np.maximum(blocks.spread, 1e-9)
-            own = noise[tuple((corners + size // 2).T)]
-            possible = np.maximum(1 - own / spread, 0.0)
-            clear = (possible > CHANCE / size).mean() if len(corners) else 0.0
-            fits = 2 * size + 2 * EDGE <= min(LARGEST + 2 * EDGE, *frame.shape)
-            if options.anchor_size or clear > MOST or not fits:
-                break
-            size *= 2
+        corners, blocks, possible = choose_blocks(frame, options, object_area)
+        size = blocks.full.size
         centres: FloatArray = corners.astype(np.float64) + (size - 1) / 2
         targets = even_places(frame.shape) if object_area is None else centres
         alike = correlation(centres, centres, SEEING_LENGTH)

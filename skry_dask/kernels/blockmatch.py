@@ -9,7 +9,7 @@ lies on the border of that window, in one of twice the size, up to the search ra
 
 A window is copied into one contiguous run, so that all sums over it are dot products of 16-bit
 integers: 25 G products a second on one core. Blocks come in the outer loop, frames in the inner
-one, because the filters of 800 blocks (8 MB) do not fit into the caches, a band of some frames does.
+one: the filters of 800 blocks (8 MB) do not fit into the caches, a band of some frames does.
 
 Cost: 0.7 us a block. Sums of squared differences at every shift, coarse to fine, with a quadratic
 surface through the lowest, took 2.6 us, and were as exact: on simulated captures 0.26, 0.19 and
@@ -155,7 +155,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
     window, strip, scores, interior, out,
 ):  # fmt: skip
     compact = np.empty(half_size * half_size, np.int16)
-    place = np.empty(2)
+    place, near = np.empty(2), np.empty(3)
     for p in range(corners.shape[1]):
         for r in range(half_size):
             for c in range(half_size):
@@ -176,6 +176,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
                 if found[2] >= AS_ALIKE * alike:
                     continue
+            near[:] = found
             if _search(
                 halves[f], y, x, half_size, radius, compact, half_norm[p], down, top, strip, scores,
                 place,
@@ -188,6 +189,8 @@ def _match_blocks(  # type: ignore[no-untyped-def]
                     frames[f], y, x, size, weights[p], step[p], gain[p], norm[p], down, top,
                     search_radius, window, interior, place, found,
                 )  # fmt: skip
+            if not found[2] >= near[2] and near[2] > 0.0:
+                found[:] = near
 
 
 @kernel

@@ -105,7 +105,7 @@ class Blocks(NamedTuple):
         return len(self.full.weights)
 
 
-def cut_blocks(reference: Frames, corners: IntArray, size: int) -> Blocks:
+def cut_blocks(reference: Frames, corners: IntArray, size: int, smoothing: int = 1) -> Blocks:
     """Make filters of blocks of the reference image.
 
     Parameters
@@ -116,6 +116,9 @@ def cut_blocks(reference: Frames, corners: IntArray, size: int) -> Blocks:
         int64 (point, axis), top left pixel of each block; blocks lie wholly inside.
     size
         Side of a block, px, even.
+    smoothing
+        How often gradients are smoothed by [1 2 1] / 4: once for a clean image, more for a noisy
+        one.
 
     Returns
     -------
@@ -136,13 +139,22 @@ def cut_blocks(reference: Frames, corners: IntArray, size: int) -> Blocks:
     own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
     peak = (1 << (31 - RUN_BITS - bits)) - 1
     n = len(corners)
-    full, spread = _filters(whole[None], np.zeros(n, np.int64), corners, size, peak, slopes=True)
-    half, _ = _filters(own, np.arange(n), corners * 0, size // 2, peak, slopes=False)
+    full, spread = _filters(
+        whole[None], np.zeros(n, np.int64), corners, size, peak, smoothing, slopes=True
+    )
+    half, _ = _filters(own, np.arange(n), corners * 0, size // 2, peak, smoothing, slopes=False)
     return Blocks(full, half, spread * 4.0**down, down, top)
 
 
 def _filters(
-    images: FloatArray, image: IntArray, corners: IntArray, size: int, peak: int, *, slopes: bool
+    images: FloatArray,
+    image: IntArray,
+    corners: IntArray,
+    size: int,
+    peak: int,
+    smoothing: int,
+    *,
+    slopes: bool,
 ) -> tuple[Filters, FloatArray]:
     """Make filters of blocks, each from one of several padded images; and the blocks' variance."""
     n = len(corners)
@@ -153,7 +165,9 @@ def _filters(
         np.full(n, np.nan),
         np.full(n, np.nan),
     )
-    smooth = _smoothed(images)
+    smooth = images
+    for _ in range(smoothing):
+        smooth = _smoothed(smooth)
     soft = images
     for _ in range(3):
         soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")

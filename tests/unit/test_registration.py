@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.anchors import MAX_ANCHORS, noise_variance, place_anchors
+from skry_dask.anchors import MAX_ANCHORS, local_noise, noise_variance, place_anchors
 from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
 from skry_dask.options import AlignOptions
 from skry_dask.registration import (
@@ -202,7 +202,8 @@ def test_a_frame_without_detail_has_no_anchors_and_says_so(sky):
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 @pytest.mark.parametrize("shape", [(132, 132), (133, 250), (300, 200)])
 def test_blocks_of_anchors_lie_inside_the_frame(shape, size):
-    corners = place_anchors(expose(texture(*shape)), size)
+    frame = expose(texture(*shape))
+    corners = place_anchors(frame, size, local_noise(frame, size))
     assert corners.dtype == np.int64
     assert len(corners) >= 1
     assert (corners >= 0).all()
@@ -212,7 +213,8 @@ def test_blocks_of_anchors_lie_inside_the_frame(shape, size):
 def test_anchors_lie_apart_and_where_there_is_detail():
     light = np.full((240, 320), 0.3)
     light[:, 160:] = texture(240, 160)
-    corners = place_anchors(expose(light), 32)
+    frame = expose(light)
+    corners = place_anchors(frame, 32, local_noise(frame, 32))
     assert (corners[:, 1] + 32 > 160).all()
     assert len(np.unique(corners, axis=0)) == len(corners)
     assert len(corners) <= 0.6 * MAX_ANCHORS
@@ -221,7 +223,8 @@ def test_anchors_lie_apart_and_where_there_is_detail():
 
 def test_a_straight_edge_is_no_place_for_an_anchor():
     light = ndimage.gaussian_filter(np.where(np.arange(320) < 150, 0.1, 0.9), 1.2)
-    assert len(place_anchors(expose(np.tile(light, (240, 1)), noise=0), 32)) == 0
+    frame = expose(np.tile(light, (240, 1)), noise=0)
+    assert len(place_anchors(frame, 32, local_noise(frame, 32))) == 0
 
 
 # --- thumbnails ----------------------------------------------------------------------------------

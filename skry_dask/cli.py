@@ -25,7 +25,13 @@ from skry_dask.options import (
     TrackOptions,
 )
 from skry_dask.scene import Scene, SimulateOptions
-from skry_dask.terminal import bars_on_terminal, say_error, size_in_words, summary_in_words
+from skry_dask.terminal import (
+    bars_on_terminal,
+    say_error,
+    saying_when_compiling,
+    size_in_words,
+    summary_in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +126,7 @@ def stack(
     status = 0
     for target, source in _targets(sources, output, out_dir, output_format).items():
         try:
-            with bars_on_terminal() as report:
+            with saying_when_compiling(), bars_on_terminal() as report:
                 result = run(
                     source,
                     output=target,
@@ -380,7 +386,7 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     """
     from skry_dask.demo import run_demo
 
-    with bars_on_terminal() as report:
+    with saying_when_compiling(), bars_on_terminal() as report:
         lines = run_demo(out_dir, frames, report)
     print("\n".join(lines))
     return 0

@@ -6,6 +6,7 @@ Progress and errors go to standard error, results to standard output.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,27 @@ if TYPE_CHECKING:
 def say_error(error: SkryError) -> None:
     """Print why a command failed: one line."""
     print(f"skry: {error}", file=sys.stderr)
+
+
+class _Said(logging.Handler):
+    """Prints what is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"skry: {record.getMessage()}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def saying_when_compiling() -> Iterator[None]:
+    """Say on standard error when kernels must be compiled first, which looks like hanging."""
+    log = logging.getLogger("skry_dask.kernels.kept")
+    handler, before = _Said(logging.INFO), log.level
+    log.addHandler(handler)
+    log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ PACKAGE = Path(skry_dask.__file__).parent
 
 FLOORS = (
     {"errors"},
-    {"types", "options", "scene", "kernels.compile"},
+    {"types", "options", "scene", "kernels.compile", "kernels.kept"},
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails", "anchors"},
     {"results", "selection", "decoding", "masters", "smoothing"},

@@ -18,6 +18,8 @@ import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
+from skry_dask.tally import reading, task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -58,7 +60,9 @@ class FrameChunk:
 
     def read(self) -> Frames:
         """Read the frames, in the calling thread: uint8 or uint16 (frame, y, x[, channel])."""
-        frames: Frames = dask.get(self.graph, self.key)
+        with reading() as sizes:
+            frames: Frames = dask.get(self.graph, self.key)
+            sizes.append(frames.nbytes)
         return frames
 
 
@@ -211,8 +215,9 @@ def _map(
     chunk: FrameChunk,
     *arguments: Any,
 ) -> AnyArray:
-    frames = chunk.read()
-    return function(frames if developer is None else developer.grey(frames), *arguments)
+    with task():
+        frames = chunk.read()
+        return function(frames if developer is None else developer.grey(frames), *arguments)
 
 
 def _fold(
@@ -222,10 +227,11 @@ def _fold(
     calls: list[list[Any]],
     shared: list[Any],
 ) -> AnyArray:
-    accumulator = np.zeros(shape, dtype)
-    for chunk, *parts in calls:
-        function(chunk.read(), *parts, *shared, accumulator)
-    return accumulator
+    with task():
+        accumulator = np.zeros(shape, dtype)
+        for chunk, *parts in calls:
+            function(chunk.read(), *parts, *shared, accumulator)
+        return accumulator
 
 
 def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:

@@ -24,10 +24,12 @@ from skry_dask.execute import resources
 from skry_dask.io.image import kind_of, write_image
 from skry_dask.options import Options, as_json
 from skry_dask.outputs import (
+    UNKNOWN,
     Outputs,
     Summary,
     is_colourless,
     place_of_results,
+    profile,
     provenance,
     scale_in_words,
 )
@@ -189,13 +191,19 @@ class _Phases:
         self.digest = digest_of(self.digest, name, options.version, as_json(options))
         result = self.store.find(name, self.digest)
         status = "ran" if result is None else "reused"
+        spent = None
         if result is None:
-            result = self.runner.compute(
+            result, spent = self.runner.measure(
                 build(options), lambda done, total: self.report(Progress(name, done, total))
             )
             self.store.save(name, self.digest, result)
-        seconds = round(time.perf_counter() - began, 3)
-        self.summary.phases[name] = {"status": status, "seconds": seconds, "digest": self.digest}
+        seconds = time.perf_counter() - began
+        about = {"status": status, "seconds": round(seconds, 3), "digest": self.digest}
+        if spent is not None:
+            about |= profile(spent, self.summary.frames, seconds, self.runner.n_threads)
+        elif status == "ran":
+            self.summary.notes.append(f"{name}: {UNKNOWN}")
+        self.summary.phases[name] = about
         log.info("%s %s in %.3f s", name, status, seconds)
         return result
 

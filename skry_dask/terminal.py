@@ -79,9 +79,21 @@ def summary_in_words(summary: dict[str, Any]) -> str:
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  {phases}; {summary['seconds']:.1f} s in all, "
         f"{summary['peak_memory_mib']:.0f} MiB at most",
+        *_profile_in_words(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _profile_in_words(phases: dict[str, Any]) -> list[str]:
+    """Describe what the phases that ran took: a line, or none."""
+    known = [
+        f"{name} {p['frames_per_second']:.0f} frames/s, {p['read_bytes'] / 1e6:.0f} MB read, "
+        f"{p['kernel_share']:.0%} in kernels"
+        for name, p in phases.items()
+        if "kernel_share" in p
+    ]
+    return [f"  {'; '.join(known)}"] if known else []
 
 
 def size_in_words(capture: xr.Dataset) -> str:

@@ -8,20 +8,41 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numba
+from numba.core.registry import CPUDispatcher
 
 from skry_dask.kernels.kept import KeptKernel
+from skry_dask.tally import add_kernel, compiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class _Counted(CPUDispatcher):
+    """What numba makes of a function, with its calls counted."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return super().__call__(*arguments, **named)
+        finally:
+            add_kernel(time.perf_counter() - began)
+
+    def compile(self, signature: Any) -> Any:
+        """Load or compile the kernel for a signature."""
+        with compiling():
+            return super().compile(signature)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function of numpy arrays and scalars on its first call."""
     compiled: Any = numba.njit(nogil=True, boundscheck=False)(function)
-    compiled._cache = KeptKernel(function)
+    if hasattr(compiled, "py_func"):  # not with NUMBA_DISABLE_JIT
+        compiled.__class__ = _Counted
+        compiled._cache = KeptKernel(function)
     return compiled
 
 

@@ -57,7 +57,9 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
             "own workers"
         )
     if scheduler is None:
-        yield Runner(_active_client(), workers)
+        runner = Runner(_active_client(), workers)
+        with dask.config.set(num_workers=runner.workers):
+            yield runner
         return
     client = _connect(scheduler)
     with client:

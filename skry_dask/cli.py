@@ -71,6 +71,7 @@ def stack(
     store: Path | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    memory_limit: str | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
@@ -107,6 +108,9 @@ def stack(
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads].
     workers
         Number of threads, without a scheduler [default: one per core].
+    memory_limit
+        How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
+        what the machine or container has].
     json_
         Print a summary as JSON, one line per input.
     """
@@ -136,6 +140,7 @@ def stack(
                     store=store,
                     scheduler=scheduler,
                     workers=workers,
+                    memory_limit=memory_limit,
                     progress=report,
                     options=Options(
                         read=read,

@@ -88,6 +88,13 @@ class Runner:
             return self.workers
         return sum(self.client.nthreads().values())
 
+    @property
+    def threads_together(self) -> int:
+        """How many threads share the memory of one process."""
+        if self.client is None:
+            return self.workers
+        return max(self.client.nthreads().values(), default=1)
+
     def measure(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
     ) -> tuple[xr.Dataset, Spent | None]:

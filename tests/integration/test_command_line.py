@@ -200,6 +200,7 @@ def test_wrong_usage_exits_with_2_and_names_the_value(tmp_path: Path) -> None:
         (["stack", "a.ser", "--percent", "20", "--number", "5"], "contradict"),
         (["stack", "a.ser", "b.ser", "-o", "c.tif"], "--out-dir"),
         (["stack", "a.ser", "--workers", "0"], "workers is 0"),
+        (["stack", "a.ser", "--memory-limit", "lots"], "memory_limit is 'lots'"),
         (["stack", "a.ser", "-o", "c.jpg"], ".jpg"),
         (["simulate", "moon", "-o", "a.mp4"], ".mp4"),
         (["frobnicate"], "frobnicate"),

@@ -19,7 +19,7 @@ FLOORS = (
     {"types", "options", "scene", "kernels.compile", "kernels.kept"},
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails", "anchors"},
-    {"results", "selection", "decoding", "masters", "smoothing"},
+    {"results", "budget", "selection", "decoding", "masters", "smoothing"},
     {"accumulate", "registration", "points", "dispersion", "brightness", "field"},
     {"capture", "calibrate", "execute", "simulate", "plotting", "choice"},
     {"align", "quality", "track", "stack", "outputs", "inspection"},

@@ -291,10 +291,12 @@ def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) 
     -------
     float32 (image, y, x), 0 = no light, 1 = full scale; NaN where nothing was added.
     """
-    unit = np.array(units, float)[:, None, None]
+    out = np.empty((len(total), *total.shape[2:]), np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total[:, 0] / (total[:, 1] * unit)
-    return ((mean - black) / white).astype(np.float32)
+        # One after the other: three images of float64 weigh more than the sums.
+        for image, (sums, counts), unit in zip(out, total, units, strict=True):
+            image[...] = (sums / (counts * float(unit)) - black) / white
+    return out
 
 
 def lazy_images(

@@ -7,10 +7,12 @@ nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import resource
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -149,10 +151,12 @@ def run(
     place = place_of_results(source, outputs.image, Path(store) if store else None, summary)
     report = progress or (lambda _: None)
     given_limit = None if memory_limit is None else Limit(parse_size(memory_limit), "the limit is")
-    with resources(scheduler, workers) as runner:
+    with contextlib.ExitStack() as tidy:
+        runner = tidy.enter_context(resources(scheduler, workers))
         limit = given_limit or (limit_of_machine() if runner.client is None else None)
         capture, budget = _open(source, place, options, report, summary, runner, limit)
-        phases = _Phases(runner, ResultStore(place), report, summary, capture.attrs["digest"])
+        digest = capture.attrs["digest"]
+        phases = tidy.enter_context(_Phases(runner, ResultStore(place), report, summary, digest))
         alignment = phases.run(options.align, partial(align, capture))
         _describe(alignment, capture, summary)
         if options.stack.canvas is Canvas.UNION:
@@ -190,7 +194,11 @@ def _in_words(source: Input) -> str:
 
 
 class _Phases:
-    """Runs phases one after the other, each on the stored result of those before."""
+    """Runs phases one after the other, and stores their results.
+
+    A result is written while the next phase runs on it; on leaving the context all are written,
+    whatever became of later phases.
+    """
 
     def __init__(
         self,
@@ -205,6 +213,16 @@ class _Phases:
         self.report = report
         self.summary = summary
         self.digest = digest
+        self.writer = ThreadPoolExecutor(1, "skry-store")
+        self.written: list[Future[None]] = []
+
+    def __enter__(self) -> _Phases:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.writer.shutdown()
+        for result in self.written:
+            result.result()
 
     def run(self, options: PhaseOptions, build: Callable[[Any], xr.Dataset]) -> xr.Dataset:
         """Take a phase's result from the store, or compute it and store it."""
@@ -218,7 +236,7 @@ class _Phases:
             result, spent = self.runner.measure(
                 build(options), lambda done, total: self.report(Progress(name, done, total))
             )
-            self.store.save(name, self.digest, result)
+            self.written.append(self.writer.submit(self.store.save, name, self.digest, result))
         seconds = time.perf_counter() - began
         about = {"status": status, "seconds": round(seconds, 3), "digest": self.digest}
         if spent is not None:

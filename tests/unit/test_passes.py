@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from skry_dask.passes import (
     PASS,
     accumulators_alive,
+    dtype_of_sums,
     fold_frames,
     frame_chunks,
     map_frames,
@@ -20,6 +21,7 @@ from skry_dask.passes import (
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
 FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
 WEIGHT = np.arange(17)[:, None] + np.arange(3)
+MOST = 4 * 5 * 255 * int(WEIGHT.max()) + 7
 
 
 class Film:
@@ -132,7 +134,7 @@ def test_a_fold_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
         weight,
         shared=[dask.delayed(7)],
         shape=(3,),
-        dtype=np.int64,
+        most=MOST,
     )
     assert total.shape == (3,)
     np.testing.assert_array_equal(total.compute(scheduler="sync"), expected)
@@ -147,11 +149,39 @@ def test_a_fold_reads_each_frame_exactly_once_and_only_when_computed(scheduler):
         WEIGHT,
         shared=[dask.delayed(0)],
         shape=(3,),
-        dtype=np.int64,
+        most=MOST,
     )
     np.testing.assert_array_equal(film.reads, 0)
     total.compute(scheduler=scheduler)
     np.testing.assert_array_equal(film.reads, 1)
+
+
+@REPEATABLE
+@given(chunks_of_frames, st.integers(1, 34), st.integers(-2, 2), st.sampled_from([-1, 1]))
+def test_sums_are_exact_where_they_just_fit_half_the_memory_and_where_they_do_not(
+    sizes, n_frames, more, sign
+):
+    most = 2**31 // n_frames + more
+    dtypes = set()
+
+    def add_most(frames, total):
+        dtypes.add(total.dtype)
+        for _ in frames:
+            total += sign * most
+
+    lazy = da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1))
+    total = fold_frames(add_most, lazy, shape=(2,), most=most)
+    assert total.dtype == np.int64
+    np.testing.assert_array_equal(total.compute(scheduler="sync"), 17 * sign * most)
+    assert dtypes == {dtype_of_sums(sizes, most)}
+
+
+@pytest.mark.parametrize(("n_frames", "n_task"), [(16, 1), (17, 2), (320, 20), (6400, 32)])
+def test_a_task_takes_half_the_memory_exactly_where_its_frames_fit(n_frames, n_task):
+    sizes = [1] * n_frames
+    assert dtype_of_sums(sizes, (2**31 - 1) // n_task) == np.int32
+    assert dtype_of_sums(sizes, -(-(2**31) // n_task)) == np.int64
+    assert dtype_of_sums([], 2**40) == np.int32  # nothing is added
 
 
 def test_a_fold_can_be_computed_twice():
@@ -159,7 +189,7 @@ def test_a_fold_can_be_computed_twice():
         lambda frames, total: np.add(total, frames.sum(dtype=np.int64), out=total),
         da.from_array(FRAMES, chunks=(3, -1, -1)),
         shape=(2, 2),
-        dtype=np.int64,
+        most=20 * 255,
     )
     for _ in range(2):
         np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
@@ -171,7 +201,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
     """The worst order is that which adds only when nothing else can be done."""
     frames = da.zeros((n_frames, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
     with dask.config.set(num_workers=workers):
-        total = fold_frames(add_up, frames, shape=(3,), dtype=np.int64)
+        total = fold_frames(add_up, frames, shape=(3,), most=MOST)
     graph = dict(total.__dask_graph__())
     needs = {key: get_dependencies(graph, key) for key in graph}
     uses = {key: [k for k in graph if key in needs[k]] for key in graph}
@@ -190,7 +220,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
 def test_a_cluster_does_not_wait_for_one_running_sum():
     frames = da.zeros((6400, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
     with dask.config.set(scheduler="dask.distributed"):
-        graph = dict(fold_frames(add_up, frames, shape=(3,), dtype=np.int64).__dask_graph__())
+        graph = dict(fold_frames(add_up, frames, shape=(3,), most=MOST).__dask_graph__())
     needs = {key: get_dependencies(graph, key) for key in graph}
     assert not any(needs[key] for key in graph if key[0].startswith(PASS))
     depth = {}

@@ -48,7 +48,7 @@ from skry_dask.outputs import (
     scale_in_words,
 )
 from skry_dask.quality import estimate_quality
-from skry_dask.results import region_of, why_inactive
+from skry_dask.results import BRIGHT, region_of, too_bright, why_inactive
 from skry_dask.stack import stack
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames import is_store
@@ -326,6 +326,13 @@ def _describe(alignment: xr.Dataset, capture: xr.Dataset, summary: Summary) -> N
     if summary.active_frames < summary.frames:
         left_out = summary.frames - summary.active_frames
         summary.notes.append(f"{left_out} frames are left out: {why_inactive(alignment)}")
+    bright = too_bright(alignment)
+    if bright:
+        some = ",".join(map(str, bright[:8])) + (",..." if len(bright) > 8 else "")
+        summary.notes.append(
+            f"{len(bright)} frames are over {BRIGHT:g} times as bright as most: --exclude {some} "
+            "leaves them out, --normalise evens them out"
+        )
 
 
 def make_master(

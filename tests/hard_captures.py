@@ -171,7 +171,7 @@ def faint_disc() -> HardCapture:
     for dy, dx in offset:
         away = np.hypot(y - 100 - dy, x - 120 - dx) / 26
         light = 14 * np.clip(1 - away**2, 0, 1)
-        frames.append(12 + ndimage.gaussian_filter(light, 9) + rng.normal(size=SHAPE) * 1.5)
+        frames.append(12 + ndimage.gaussian_filter(light, 14) + rng.normal(size=SHAPE) * 1.5)
     return HardCapture(np.clip(frames, 0, 255).astype(np.uint8), offset, np.ones(30, bool))
 
 

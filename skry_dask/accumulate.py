@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import dask
+import dask.array as da
 import numpy as np
 from scipy import ndimage
 
+from skry_dask.contrast import give_back
 from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
@@ -24,16 +26,11 @@ from skry_dask.passes import fold_frames
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import dask.array as da
     from dask.delayed import Delayed
 
     from skry_dask.develop import Developer
     from skry_dask.mesh import Fragments, Spans
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
-
-GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
-"""How much of the difference to its neighbours is added to a pixel, along y and along x, after
-bilinear interpolation: contrast at 0.25 cycles per px is then that of the frames."""
 
 HOLE = 4
 """Pixels on which no drop fell are filled from neighbours up to this distance, px of the image."""
@@ -60,14 +57,18 @@ class Interpolated:
     ----------
     interpolation
         "sharp-bilinear", or as in `skry_dask.kernels.resample.interpolation_table`. Sharp-bilinear
-        is bilinear, with the contrast that this takes on average given back to the mean of all
-        frames: see `sharpen`.
+        is bilinear, with the contrast that this takes given back to the mean: see `contrast`.
     seen_only
         Whether places outside a frame add nothing; else they are taken from its nearest edge.
     """
 
     interpolation: str = "cubic"
     seen_only: bool = False
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether the mean is to be given back what interpolation takes."""
+        return self.interpolation == SHARP_BILINEAR
 
     def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
         """Develop one frame to planes (y, x)."""
@@ -90,7 +91,7 @@ class Interpolated:
             affine,
             chosen,
             total,
-            interpolation=BILINEAR if self.interpolation == SHARP_BILINEAR else self.interpolation,
+            interpolation=BILINEAR if self.gives_back else self.interpolation,
             seen_only=self.seen_only,
         )
 
@@ -102,10 +103,6 @@ class Interpolated:
     def fraction(self) -> float:
         """How many units of a sum, divided by its count, make one of the plane's."""
         return 2.0**VALUE_BITS
-
-    def finish(self, images: Float32Array) -> Float32Array:
-        """Complete mean images (image, y, x)."""
-        return sharpen(images) if self.interpolation == SHARP_BILINEAR else images
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +148,6 @@ class Drizzled:
     def fraction(self) -> float:
         """How many units of a sum, divided by its weight, make one of the plane's."""
         return 1.0
-
-    def finish(self, images: Float32Array) -> Float32Array:
-        """Complete mean images (image, y, x)."""
-        return fill_holes(images)
 
     def frames(self, developer: Developer, plane: str) -> float:
         """How many frames a unit of the weights' sum is, on average over the canvas."""
@@ -291,10 +284,12 @@ def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) 
     -------
     float32 (image, y, x), 0 = no light, 1 = full scale; NaN where nothing was added.
     """
-    unit = np.array(units, float)[:, None, None]
+    out = np.empty((len(total), *total.shape[2:]), np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total[:, 0] / (total[:, 1] * unit)
-    return ((mean - black) / white).astype(np.float32)
+        # One after the other: three images of float64 weigh more than the sums.
+        for image, (sums, counts), unit in zip(out, total, units, strict=True):
+            image[...] = (sums / (counts * float(unit)) - black) / white
+    return out
 
 
 def lazy_images(
@@ -304,6 +299,7 @@ def lazy_images(
     resampling: Resampling = Interpolated(),
     *,
     scaled: bool = False,
+    lost: da.Array | None = None,
 ) -> da.Array:
     """Turn sums and counts into images lazily; see `mean_image`.
 
@@ -315,13 +311,22 @@ def lazy_images(
         As there. Of a drizzled image, holes are filled; see `fill_holes`.
     scaled
         Whether frames were scaled by gains.
+    lost
+        int64 (selection, axis, 2), from `lost_variance`: contrast to be given back.
     """
     finer = resampling.fraction * 2.0 ** (SCALED_BITS if scaled else 0)
     units = [finer * resampling.plane_units(developer, image.plane) for image in images]
-    mean = total.map_blocks(
+    made = total.map_blocks(
         mean_image, units, developer.black, developer.white, dtype=np.float32, drop_axis=1
     )
-    return mean.map_blocks(resampling.finish, dtype=np.float32)
+    if isinstance(resampling, Drizzled):
+        made = made.map_blocks(fill_holes, dtype=np.float32)
+    elif lost is not None:
+        of_images = lost[[image.selection for image in images]].rechunk(-1)
+        made = da.blockwise(
+            give_back, "iyx", made, "iyx", of_images, "jab", dtype=np.float32, concatenate=True
+        )
+    return made
 
 
 def lazy_weights(
@@ -335,38 +340,6 @@ def lazy_weights(
     """
     unit = [resampling.frames(developer, image.plane) for image in images]
     return (total[:, 1] * np.array(unit)[:, None, None]).astype(np.float32)
-
-
-def sharpen(images: Float32Array) -> Float32Array:
-    """Give mean images the contrast back that bilinear interpolation has taken on average.
-
-    Frames lie anywhere between the pixels of the canvas, so their mean is blurred by a triangle two
-    px wide, whatever the seeing: contrast at f cycles per px is sinc(f)**2. The filter [-c, 1 + 2c,
-    -c] with c = `GIVEN_BACK` along y and x brings it to 1.00 at 0.25 and within 4 % of 1 below.
-    That costs a pass over the image and not over the frames: 4 taps a pixel there in place of the
-    16 of a cubic kernel. A single frame would keep too much contrast at some places and too little
-    at others.
-
-    Parameters
-    ----------
-    images
-        float32 (image, y, x), NaN where nothing is known.
-
-    Returns
-    -------
-    float32 (image, y, x); beside NaN and borders pixels are continued by themselves.
-    """
-    for axis in (1, 2):
-        ahead, behind = images.copy(), images.copy()
-        first, last = (
-            tuple(part if i == axis else slice(None) for i in range(3))
-            for part in (slice(None, -1), slice(1, None))
-        )
-        ahead[first], behind[last] = images[last], images[first]
-        for one in (ahead, behind):
-            np.copyto(one, images, where=np.isnan(one))
-        images = images + np.float32(GIVEN_BACK) * (2 * images - ahead - behind)
-    return images
 
 
 def fill_holes(images: Float32Array) -> Float32Array:

@@ -93,9 +93,24 @@ def open_capture(
     >>> import skry_dask as skry
     >>> capture = skry.open_capture("moon.ser")  # doctest: +SKIP
     """
+    return in_chunks(*open_selected(source, read, selection, store, progress))
+
+
+def open_selected(
+    source: Input,
+    read: ReadOptions | None = None,
+    selection: SelectOptions | None = None,
+    store: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> tuple[xr.Dataset, int]:
+    """Open a capture, its frames without chunks; with how many had best be read at a time."""
     capture = open_lazily(source, read or ReadOptions(), Path(store) if store else None, progress)
     n_chunk = capture["frames"].encoding["preferred_chunks"]["frame"]
-    capture = select(capture, selection)
+    return select(capture, selection), n_chunk
+
+
+def in_chunks(capture: xr.Dataset, n_chunk: int) -> xr.Dataset:
+    """Give a capture its chunks of frames; a part of a store's shard is read by itself."""
     return capture.assign(frames=capture["frames"].chunk({"frame": n_chunk}))
 
 

@@ -25,7 +25,13 @@ from skry_dask.options import (
     TrackOptions,
 )
 from skry_dask.scene import Scene, SimulateOptions
-from skry_dask.terminal import bars_on_terminal, say_error, size_in_words, summary_in_words
+from skry_dask.terminal import (
+    bars_on_terminal,
+    say_error,
+    saying_when_compiling,
+    size_in_words,
+    summary_in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +71,7 @@ def stack(
     store: Path | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    memory_limit: str | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
@@ -101,6 +108,9 @@ def stack(
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads].
     workers
         Number of threads, without a scheduler [default: one per core].
+    memory_limit
+        How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
+        what the machine or container has].
     json_
         Print a summary as JSON, one line per input.
     """
@@ -120,7 +130,7 @@ def stack(
     status = 0
     for target, source in _targets(sources, output, out_dir, output_format).items():
         try:
-            with bars_on_terminal() as report:
+            with saying_when_compiling(), bars_on_terminal() as report:
                 result = run(
                     source,
                     output=target,
@@ -130,6 +140,7 @@ def stack(
                     store=store,
                     scheduler=scheduler,
                     workers=workers,
+                    memory_limit=memory_limit,
                     progress=report,
                     options=Options(
                         read=read,
@@ -380,7 +391,7 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     """
     from skry_dask.demo import run_demo
 
-    with bars_on_terminal() as report:
+    with saying_when_compiling(), bars_on_terminal() as report:
         lines = run_demo(out_dir, frames, report)
     print("\n".join(lines))
     return 0

@@ -21,5 +21,9 @@ class StoreError(SkryError):
     """A store or an output cannot be written, or does not hold what it should."""
 
 
+class BudgetError(SkryError):
+    """A job does not fit the memory that it may use."""
+
+
 class AlignmentError(SkryError):
     """Too few frames could be aligned for the job to go on."""

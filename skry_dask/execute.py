@@ -7,6 +7,7 @@ is used; otherwise the scheduler that dask is configured for, otherwise threads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from dask.callbacks import Callback
 
 from skry_dask.errors import OptionsError
 from skry_dask.passes import PASS
+from skry_dask.tally import Spent, spent_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +57,9 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
             "own workers"
         )
     if scheduler is None:
-        yield Runner(_active_client(), workers)
+        runner = Runner(_active_client(), workers)
+        with dask.config.set(num_workers=runner.workers):
+            yield runner
         return
     client = _connect(scheduler)
     with client:
@@ -76,6 +80,51 @@ class Runner:
     def __init__(self, client: Any | None, workers: int | None) -> None:
         self.client = client
         self.workers = workers or len(os.sched_getaffinity(0))
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads run tasks."""
+        if self.client is None:
+            return self.workers
+        return sum(self.client.nthreads().values())
+
+    @property
+    def threads_together(self) -> int:
+        """How many threads share the memory of one process."""
+        if self.client is None:
+            return self.workers
+        return max(self.client.nthreads().values(), default=1)
+
+    def measure(
+        self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[xr.Dataset, Spent | None]:
+        """Compute a phase's Dataset, and tell what that took.
+
+        Parameters
+        ----------
+        result, progress
+            As for `compute`.
+
+        Returns
+        -------
+        The Dataset, and what tasks have spent; None where some ran in processes that cannot be
+        asked: workers that are gone, or those of dask's own process scheduler.
+        """
+        n_tasks = count_passes(result)
+        before = self._spent()
+        computed = self.compute(result, progress)
+        after = self._spent()
+        # A worker that came later has spent all that it has on this.
+        differences = [now.since(before.get(process, Spent())) for process, now in after.items()]
+        total = functools.reduce(Spent.plus, differences, Spent())
+        return computed, total if total.tasks == n_tasks else None
+
+    def _spent(self) -> dict[str, Spent]:
+        """Ask all processes that run tasks what they have spent so far."""
+        if self.client is None:
+            return dict([spent_here()])
+        # Workers may share a process, and then all tell the same.
+        return dict(self.client.run(spent_here, on_error="ignore").values())
 
     def compute(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None

@@ -205,6 +205,13 @@ class TriangleMesh:
         return cls(region, corners, len(points), triangles, spans, scale)
 
     @property
+    def pixels(self) -> IntArray:
+        """Count the pixels of each triangle, of the image that is made: int64 (triangle)."""
+        sizes = self.spans.spans[:, 2] - self.spans.spans[:, 1]
+        owner = np.repeat(np.arange(len(self.triangles)), np.diff(self.spans.first))
+        return np.bincount(owner, sizes, len(self.triangles)).astype(np.int64)
+
+    @property
     def y_coords(self) -> AnyArray:
         """Canvas y of each row of the image, px."""
         return self._coords(self.region.y_coords, self.spans.shape[0])

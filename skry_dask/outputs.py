@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from skry_dask.decoding import Input
     from skry_dask.options import Options
+    from skry_dask.tally import Spent
     from skry_dask.types import AnyArray
 
 
@@ -42,7 +43,8 @@ class Summary:
     files
         What else was written: the composite, the table of frames.
     phases
-        Per phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``.
+        Per phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``; of those that ran,
+        what that took, see `profile`.
     frames, active_frames
         Their numbers.
     region
@@ -72,6 +74,46 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     peak_memory_mib: float = 0.0
+
+
+UNKNOWN = "what it took is not known, because tasks ran in processes that cannot be asked"
+"""Said where a phase has no profile."""
+
+
+def profile(spent: Spent, n_frames: int, seconds: float, n_threads: int) -> dict[str, Any]:
+    """Tell what a phase took, JSON-compatible.
+
+    Parameters
+    ----------
+    spent
+        By its tasks.
+    n_frames
+        Of the capture.
+    seconds
+        Wall time.
+    n_threads
+        How many threads could run tasks.
+
+    Returns
+    -------
+    dict
+        ``frames_per_second``; ``read_bytes``, size of the frames read, decoded, in all of its
+        passes; ``kernel_share``, the fraction of the threads' time spent in compiled kernels;
+        ``threads``; ``thread_seconds``, in which the wall time of all threads is split up:
+        ``kernels``; ``reading`` (and decoding); ``compiling``, or loading of kernels; ``other``
+        work of tasks that read frames (numpy, scipy, Python); ``outside`` of these: dask, small
+        tasks, storing the result, threads without work.
+    """
+    split = {name: getattr(spent, name) for name in ("kernels", "reading", "compiling", "other")}
+    whole = seconds * n_threads
+    split["outside"] = max(0.0, whole - sum(split.values()))
+    return {
+        "frames_per_second": round(n_frames / seconds, 1),
+        "read_bytes": spent.read_bytes,
+        "kernel_share": round(spent.kernels / whole, 3),
+        "threads": n_threads,
+        "thread_seconds": {name: round(value, 3) for name, value in split.items()},
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,11 +89,14 @@ def partial_stacks(
     job = Stacking.of(capture, alignment, quality, points, options)
     planes = job.developer.planes
     images = [Image(plane, i) for i in range(len(counts)) for plane in planes]
-    added = job.add(new_fragments(job, counts), images)
+    fresh = new_fragments(job, counts)
+    added = job.add(fresh, images)
     height, width = added.shape[2:]
     steps = added.reshape(len(counts), len(planes), 2, height, width).cumsum(axis=0)
     total = steps.reshape(added.shape).rechunk(-1)
-    made = job.images(total, images).reshape(len(counts), len(planes), height, width)
+    lost = job.lost(fresh)
+    lost = None if lost is None else lost.cumsum(axis=0)
+    made = job.images(total, images, lost).reshape(len(counts), len(planes), height, width)
     made = made.rechunk(-1)
     inner = _rectangle_of_region(job)
     figures = made.map_blocks(

@@ -17,6 +17,9 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
+from dask.system import CPU_COUNT
+
+from skry_dask.tally import reading, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +42,11 @@ MIN_FOLDS = 16
 """unless there would be fewer tasks than this."""
 
 
+ADDED = 16
+"""On a cluster so many accumulators are added up one after the other, and their sums likewise, so
+that adding does not keep many workers waiting."""
+
+
 class FrameChunk:
     """How to get one chunk of frames, hidden from the graph it travels in.
 
@@ -58,7 +66,9 @@ class FrameChunk:
 
     def read(self) -> Frames:
         """Read the frames, in the calling thread: uint8 or uint16 (frame, y, x[, channel])."""
-        frames: Frames = dask.get(self.graph, self.key)
+        with reading() as sizes:
+            frames: Frames = dask.get(self.graph, self.key)
+            sizes.append(frames.nbytes)
         return frames
 
 
@@ -144,8 +154,7 @@ def fold_frames(
     """Fold all frames into one array of sums, lazily.
 
     A task folds several chunks of frames, one after the other, into one accumulator; accumulators
-    are added up in pairs, so that only a few exist at a time: about two a thread, and one for
-    every doubling of their number.
+    are added up as they come, so that only a few exist at a time: see `accumulators_alive`.
 
     Parameters
     ----------
@@ -173,15 +182,49 @@ def fold_frames(
         for i, (a, b) in enumerate(pairwise(edges))
     }
     level = list(tasks)
+    ahead = _tasks_ahead()
     while len(level) > 1:
-        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
-        sums = {(f"add-{name}", len(tasks) + i): pair for i, pair in enumerate(pairs)}
-        tasks |= {key: (_add, *pair) for key, pair in sums.items()}
-        level = list(sums)
+        n_group = len(level) if ahead else ADDED
+        groups = [level[i : i + n_group] for i in range(0, len(level), n_group)]
+        level = [_add_up(tasks, f"add-{name}", group, ahead) for group in groups]
     total = f"total-{name}"
     tasks[(total, *(0,) * len(shape))] = (_add, *level)
     graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
     return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=dtype)
+
+
+def _add_up(tasks: dict[Any, Any], name: str, accumulators: list[Any], ahead: int | None) -> Any:
+    """Add tasks that add accumulators to a running sum; returns the key of the last.
+
+    A task that makes an accumulator waits until all but ``ahead`` before it have been added: where
+    one takes long, others do not pile up.
+    """
+    sums = accumulators[:1]
+    for i, other in enumerate(accumulators[1:], 1):
+        if ahead and i > ahead:
+            tasks[other] = (*tasks[other], sums[i - ahead])
+        key = (name, len(tasks))
+        tasks[key] = (_add, sums[-1], other)
+        sums.append(key)
+    return sums[-1]
+
+
+def _tasks_ahead() -> int | None:
+    """How many accumulators may wait to be added: one more than there are threads.
+
+    None on a cluster, where a task that waits for a sum would have to fetch it.
+    """
+    if dask.config.get("scheduler", None) is not None:
+        return None
+    return int(dask.config.get("num_workers", None) or CPU_COUNT) + 1
+
+
+def accumulators_alive(n_threads: int) -> int:
+    """Tell how many accumulators of `fold_frames` exist at a time, at most, on threads.
+
+    One in each thread, one that waits, the running sum and the next one.
+    """
+    return n_threads + 3
 
 
 def _task_name(function: Callable[..., Any]) -> str:
@@ -211,8 +254,9 @@ def _map(
     chunk: FrameChunk,
     *arguments: Any,
 ) -> AnyArray:
-    frames = chunk.read()
-    return function(frames if developer is None else developer.grey(frames), *arguments)
+    with task():
+        frames = chunk.read()
+        return function(frames if developer is None else developer.grey(frames), *arguments)
 
 
 def _fold(
@@ -221,11 +265,13 @@ def _fold(
     dtype: np.dtype[Any],
     calls: list[list[Any]],
     shared: list[Any],
+    _sum: AnyArray | None = None,
 ) -> AnyArray:
-    accumulator = np.zeros(shape, dtype)
-    for chunk, *parts in calls:
-        function(chunk.read(), *parts, *shared, accumulator)
-    return accumulator
+    with task():
+        accumulator = np.zeros(shape, dtype)
+        for chunk, *parts in calls:
+            function(chunk.read(), *parts, *shared, accumulator)
+        return accumulator
 
 
 def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:

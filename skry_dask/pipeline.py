@@ -11,23 +11,35 @@ import logging
 import os
 import resource
 import time
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.align import align
+from skry_dask.budget import (
+    Limit,
+    Shapes,
+    check,
+    frames_per_chunk,
+    limit_of_machine,
+    parse_size,
+)
 from skry_dask.calibrate import calibrate, master_dark, master_flat
-from skry_dask.capture import open_capture
+from skry_dask.capture import in_chunks, open_capture, open_selected
 from skry_dask.decoding import store_of
 from skry_dask.execute import resources
 from skry_dask.io.image import kind_of, write_image
-from skry_dask.options import Options, as_json
+from skry_dask.mesh import everything_seen
+from skry_dask.options import Canvas, Options, as_json
 from skry_dask.outputs import (
+    UNKNOWN,
     Outputs,
     Summary,
     is_colourless,
     place_of_results,
+    profile,
     provenance,
     scale_in_words,
 )
@@ -69,6 +81,7 @@ def run(
     store: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    memory_limit: str | int | None = None,
     progress: Callable[[Progress], None] | None = None,
     options: Options | None = None,
     **choices: Any,
@@ -95,6 +108,10 @@ def run(
         Address of a dask scheduler; by default an active client, else threads.
     workers
         Number of threads.
+    memory_limit
+        How much memory the process may use, on a cluster each worker: "2GiB", "500MB", or a number
+        of bytes; by default what the machine or the container has. Fewer frames are read at a time
+        where that makes the job fit; the result is the same.
     progress
         Called as work goes on, from any thread.
     options
@@ -131,11 +148,18 @@ def run(
     summary = Summary(input=_in_words(source), output=None if output is None else str(output))
     place = place_of_results(source, outputs.image, Path(store) if store else None, summary)
     report = progress or (lambda _: None)
+    given_limit = None if memory_limit is None else Limit(parse_size(memory_limit), "the limit is")
     with resources(scheduler, workers) as runner:
-        capture = _open(source, place, options, report, summary)
+        limit = given_limit or (limit_of_machine() if runner.client is None else None)
+        capture, budget = _open(source, place, options, report, summary, runner, limit)
         phases = _Phases(runner, ResultStore(place), report, summary, capture.attrs["digest"])
         alignment = phases.run(options.align, partial(align, capture))
         _describe(alignment, capture, summary)
+        if options.stack.canvas is Canvas.UNION:
+            offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+            seen = everything_seen(offset, active, *capture["frames"].shape[1:3])
+            budget = replace(budget, canvas=seen.height * seen.width)
+            check(budget, capture["frames"].data.chunksize[0], limit)
         quality = phases.run(options.quality, partial(estimate_quality, capture, alignment))
         points = phases.run(options.track, partial(track, capture, alignment, quality))
         summary.points = points.sizes["point"]
@@ -189,13 +213,19 @@ class _Phases:
         self.digest = digest_of(self.digest, name, options.version, as_json(options))
         result = self.store.find(name, self.digest)
         status = "ran" if result is None else "reused"
+        spent = None
         if result is None:
-            result = self.runner.compute(
+            result, spent = self.runner.measure(
                 build(options), lambda done, total: self.report(Progress(name, done, total))
             )
             self.store.save(name, self.digest, result)
-        seconds = round(time.perf_counter() - began, 3)
-        self.summary.phases[name] = {"status": status, "seconds": seconds, "digest": self.digest}
+        seconds = time.perf_counter() - began
+        about = {"status": status, "seconds": round(seconds, 3), "digest": self.digest}
+        if spent is not None:
+            about |= profile(spent, self.summary.frames, seconds, self.runner.n_threads)
+        elif status == "ran":
+            self.summary.notes.append(f"{name}: {UNKNOWN}")
+        self.summary.phases[name] = about
         log.info("%s %s in %.3f s", name, status, seconds)
         return result
 
@@ -206,8 +236,16 @@ def _open(
     options: Options,
     report: Callable[[Progress], None],
     summary: Summary,
-) -> xr.Dataset:
-    """Open the capture, decoding it into the store if it must be, select and calibrate."""
+    runner: Runner,
+    limit: Limit | None,
+) -> tuple[xr.Dataset, Shapes]:
+    """Open the capture, decoding it into the store if it must be, select and calibrate.
+
+    Raises
+    ------
+    BudgetError
+        If the job does not fit the limit.
+    """
     began = time.perf_counter()
     decoded = 0
 
@@ -216,7 +254,9 @@ def _open(
         decoded = done
         report(Progress("import", done, total))
 
-    capture = open_capture(source, options.read, options.select, store=place, progress=progress)
+    capture, preferred = open_selected(source, options.read, options.select, place, progress)
+    budget = Shapes.of(capture, options, runner.threads_together)
+    capture = in_chunks(capture, frames_per_chunk(budget, preferred, limit))
     if decoded or (store_of(source) is None and is_store(place)):
         seconds = round(time.perf_counter() - began, 3)
         status = "ran" if decoded else "reused"
@@ -224,7 +264,7 @@ def _open(
     capture = calibrate(capture, options.calibrate)
     summary.frames = capture.sizes["frame"]
     summary.notes += [str(problem) for problem in capture.attrs["problems"]]
-    return capture
+    return capture, budget
 
 
 def _describe(alignment: xr.Dataset, capture: xr.Dataset, summary: Summary) -> None:

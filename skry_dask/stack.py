@@ -36,6 +36,7 @@ from skry_dask.choice import (
     quality_of_fragments,
     select,
 )
+from skry_dask.contrast import lost_variance
 from skry_dask.develop import Developer
 from skry_dask.mesh import TriangleMesh, everything_seen
 from skry_dask.options import Canvas, Choose, StackOptions
@@ -105,7 +106,10 @@ def stack(
         capture,
         options,
         {
-            "stack": image_variable(job.images(total, images), "mean of the chosen fragments"),
+            "stack": image_variable(
+                job.images(total, images, job.lost(chosen[:, None])),
+                "mean of the chosen fragments",
+            ),
             "count": variable(("y", "x"), job.count(total, images), "1", "frames averaged"),
             "fragments": variable(
                 ("frame",), chosen.sum(axis=1), "1", "fragments taken from the frame"
@@ -242,10 +246,22 @@ class Stacking:
             gain=self.gain,
         )
 
-    def images(self, total: da.Array, images: list[Image]) -> da.Array:
+    def lost(self, selected: BoolArray) -> da.Array | None:
+        """Add up what interpolation takes from selected fragments, where it is to be given back."""
+        resampling = self.resampling
+        if not isinstance(resampling, Interpolated) or not resampling.gives_back:
+            return None
+        return lost_variance(selected, self.motion, self.mesh)
+
+    def images(self, total: da.Array, images: list[Image], lost: da.Array | None) -> da.Array:
         """Turn sums into images: lazy float32 (image, y, x)."""
         return lazy_images(
-            total, self.developer, images, self.resampling, scaled=self.gain is not None
+            total,
+            self.developer,
+            images,
+            self.resampling,
+            scaled=self.gain is not None,
+            lost=lost,
         )
 
     def count(self, total: da.Array, images: list[Image]) -> da.Array:

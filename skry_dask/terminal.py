@@ -6,6 +6,7 @@ Progress and errors go to standard error, results to standard output.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,27 @@ if TYPE_CHECKING:
 def say_error(error: SkryError) -> None:
     """Print why a command failed: one line."""
     print(f"skry: {error}", file=sys.stderr)
+
+
+class _Said(logging.Handler):
+    """Prints what is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"skry: {record.getMessage()}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def saying_when_compiling() -> Iterator[None]:
+    """Say on standard error when kernels must be compiled first, which looks like hanging."""
+    log = logging.getLogger("skry_dask.kernels.kept")
+    handler, before = _Said(logging.INFO), log.level
+    log.addHandler(handler)
+    log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextlib.contextmanager
@@ -57,9 +79,21 @@ def summary_in_words(summary: dict[str, Any]) -> str:
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  {phases}; {summary['seconds']:.1f} s in all, "
         f"{summary['peak_memory_mib']:.0f} MiB at most",
+        *_profile_in_words(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _profile_in_words(phases: dict[str, Any]) -> list[str]:
+    """Describe what the phases that ran took: a line, or none."""
+    known = [
+        f"{name} {p['frames_per_second']:.0f} frames/s, {p['read_bytes'] / 1e6:.0f} MB read, "
+        f"{p['kernel_share']:.0%} in kernels"
+        for name, p in phases.items()
+        if "kernel_share" in p
+    ]
+    return [f"  {'; '.join(known)}"] if known else []
 
 
 def size_in_words(capture: xr.Dataset) -> str:

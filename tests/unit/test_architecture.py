@@ -15,11 +15,11 @@ import skry_dask
 PACKAGE = Path(skry_dask.__file__).parent
 
 FLOORS = (
-    {"errors"},
-    {"types", "options", "scene", "kernels.compile"},
+    {"errors", "tally"},
+    {"types", "options", "scene", "kernels.compile", "kernels.kept"},
     {"geometry", "io", "kernels", "io.reader", "io.atomic"},
-    {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails", "anchors"},
-    {"results", "selection", "decoding", "masters", "smoothing"},
+    {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
+    {"results", "budget", "selection", "decoding", "masters", "smoothing", "contrast", "anchors"},
     {"accumulate", "registration", "points", "dispersion", "brightness", "field"},
     {"capture", "calibrate", "execute", "simulate", "plotting", "choice"},
     {"align", "quality", "track", "stack", "outputs", "inspection"},

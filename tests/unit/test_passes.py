@@ -4,10 +4,18 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.core import get_dependencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.passes import PASS, fold_frames, frame_chunks, map_frames, single_frames
+from skry_dask.passes import (
+    PASS,
+    accumulators_alive,
+    fold_frames,
+    frame_chunks,
+    map_frames,
+    single_frames,
+)
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
 FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
@@ -155,6 +163,43 @@ def test_a_fold_can_be_computed_twice():
     )
     for _ in range(2):
         np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("n_frames", [1, 40, 2000])
+def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_frames):
+    """The worst order is that which adds only when nothing else can be done."""
+    frames = da.zeros((n_frames, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
+    with dask.config.set(num_workers=workers):
+        total = fold_frames(add_up, frames, shape=(3,), dtype=np.int64)
+    graph = dict(total.__dask_graph__())
+    needs = {key: get_dependencies(graph, key) for key in graph}
+    uses = {key: [k for k in graph if key in needs[k]] for key in graph}
+    done, alive, most = set(), set(), 0
+    while len(done) < len(graph):
+        ready = [key for key in graph if key not in done and needs[key] <= done]
+        key = min(ready, key=lambda k: not k[0].startswith(PASS))
+        done.add(key)
+        alive.add(key)
+        most = max(most, len(alive))
+        alive -= {k for k in alive if uses[k] and all(u in done for u in uses[k])}
+    assert most <= accumulators_alive(workers)
+    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(16, n_frames // 32))
+
+
+def test_a_cluster_does_not_wait_for_one_running_sum():
+    frames = da.zeros((6400, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
+    with dask.config.set(scheduler="dask.distributed"):
+        graph = dict(fold_frames(add_up, frames, shape=(3,), dtype=np.int64).__dask_graph__())
+    needs = {key: get_dependencies(graph, key) for key in graph}
+    assert not any(needs[key] for key in graph if key[0].startswith(PASS))
+    depth = {}
+
+    def depth_of(key):
+        depth[key] = 1 + max((depth.get(k) or depth_of(k) for k in needs[key]), default=0)
+        return depth[key]
+
+    assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
 
 
 # --- recipes -----------------------------------------------------------------------------------

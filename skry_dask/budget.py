@@ -1,0 +1,310 @@
+"""Budget: how much memory a job needs, known from shapes before it runs.
+
+Frames are read in chunks, so that memory depends on the frames' size, the number of threads and
+what is made of them, and little on how many they are. Chunks are made smaller until the job fits
+its limit; accumulators and images do not depend on chunks, and so set the smallest limit.
+
+What a phase needs is told by a function of its own below. Estimates are upper bounds. MiB, the peak
+of a process of its own as the operating system counts it, two threads:
+
+=============================================  ========  ========
+capture                                        measured  estimate
+=============================================  ========  ========
+634 frames of 840 x 612 x 8 bit                     392       506
+the same on one thread                              361       469
+300 frames of 840 x 612 x 16 bit                    379       449
+300 frames of 840 x 612 x 8 bit, raw colour         482       591
+the same as mono, drizzled 2                        536       606
+the same in raw colour, drizzled 2                  937       983
+40 frames of 3000 x 2000 x 16 bit                  1307      1768
+634 frames of 420 x 306 x 8 bit                     299       333
+6340 frames of 420 x 306 x 8 bit                    408       597
+=============================================  ========  ========
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from skry_dask.develop import Developer
+from skry_dask.errors import BudgetError, OptionsError
+from skry_dask.options import HotPixels
+from skry_dask.passes import accumulators_alive
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.options import Options
+
+MIB = 2**20
+
+START = 256 * MIB
+"""A process with all that it imports and all kernels loaded, before it holds a frame."""
+
+SUM_BYTES = 16
+"""Of a pixel of an accumulator: a sum and a count, int64."""
+
+TABLE_BYTES = 160
+"""Of what is known of one point in one frame: its displacement, the quality of its triangles, and
+the copies that exist while these are found."""
+
+ALIGN_PIXEL_BYTES = 32
+"""Of a pixel of the frame whose anchors are placed."""
+
+MASTER_PIXEL_BYTES = 32
+"""Of a pixel of a dark and a flat, as read and as they are applied."""
+
+BUILD_PIXEL_BYTES = 72
+"""Of a pixel of the image on which points are placed, or whose holes are filled."""
+
+FRAME_PIXEL_BYTES = 12
+"""Of a pixel of the frame that a thread works on: its planes, windows, blocks."""
+
+FINISH_PIXEL_BYTES = 40
+"""Of a pixel of the image while sums become light."""
+
+CHUNK_BYTES = 200_000
+"""Of a chunk in the graph of a phase, its tasks and small arrays: too small chunks cost memory."""
+
+FREED = 1.25
+"""What is freed is not all given back: so much more than what is held is seen from outside."""
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
+         "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What the memory of a job depends on.
+
+    Parameters
+    ----------
+    n_frames, height, width
+        Of the capture.
+    raw_bytes
+        Of a pixel as it is read: all channels.
+    grey_bytes
+        Of a pixel of the grey copy that most phases work on; 0 where frames are grey as they are.
+    master_bytes
+        Of a pixel of the masters; 0 where there is none.
+    n_planes
+        Of the image: 1, or 3 in colour.
+    canvas
+        Pixels of the image, before it is drizzled.
+    scale
+        By how much it is drizzled.
+    spacing
+        Of reference points, px.
+    n_threads
+        Of one process.
+    """
+
+    n_frames: int
+    height: int
+    width: int
+    raw_bytes: int
+    grey_bytes: int
+    master_bytes: int
+    n_planes: int
+    canvas: int
+    scale: float
+    spacing: float
+    n_threads: int
+
+    @classmethod
+    def of(cls, capture: xr.Dataset, options: Options, n_threads: int) -> Shapes:
+        """Take the shapes from a capture that is not calibrated yet."""
+        n_frames, height, width, *channels = capture["frames"].shape
+        n_channels = channels[0] if channels else 1
+        itemsize = capture["frames"].dtype.itemsize
+        developer = Developer.of(capture)
+        calibrate = options.calibrate
+        masters = calibrate.dark is not None or calibrate.flat is not None
+        developed = masters or calibrate.hot_pixels is not HotPixels.NONE
+        developed = developed or n_channels > 1 or developer.cfa is not None
+        return cls(
+            n_frames=n_frames,
+            height=height,
+            width=width,
+            raw_bytes=itemsize * n_channels,
+            grey_bytes=(2 if masters else itemsize) if developed else 0,
+            master_bytes=MASTER_PIXEL_BYTES * n_channels if masters else 0,
+            n_planes=len(developer.planes),
+            canvas=height * width,
+            scale=options.stack.drizzle,
+            spacing=options.track.spacing,
+            n_threads=n_threads,
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Of a frame."""
+        return self.height * self.width
+
+
+# --- what each phase needs, beyond what all need ---------------------------------------------
+
+
+def align_bytes(shapes: Shapes) -> int:
+    """Placing anchors on one frame, then each thread with a frame."""
+    return shapes.pixels * (ALIGN_PIXEL_BYTES + FRAME_PIXEL_BYTES * shapes.n_threads)
+
+
+def quality_bytes(shapes: Shapes) -> int:
+    """Accumulators of the composite and of the reference image."""
+    return _folded(shapes, shapes.pixels * (shapes.n_planes + 1))
+
+
+def track_bytes(shapes: Shapes) -> int:
+    """Placing points on the reference image, then each thread with a frame."""
+    return shapes.pixels * max(BUILD_PIXEL_BYTES, FRAME_PIXEL_BYTES * shapes.n_threads)
+
+
+def stack_bytes(shapes: Shapes) -> int:
+    """Accumulators of the stack; then their sum and the images made of it."""
+    pixels = round(shapes.canvas * shapes.scale**2)
+    finished = pixels * (BUILD_PIXEL_BYTES + FINISH_PIXEL_BYTES * shapes.n_planes)
+    return max(_folded(shapes, pixels * shapes.n_planes), finished)
+
+
+def _folded(shapes: Shapes, pixels: int) -> int:
+    """Accumulators of so many pixels, and the frame that each thread adds."""
+    sums = pixels * SUM_BYTES * accumulators_alive(shapes.n_threads)
+    planes = shapes.n_planes * shapes.pixels * FRAME_PIXEL_BYTES * shapes.n_threads
+    return sums + planes
+
+
+PHASES = (align_bytes, quality_bytes, track_bytes, stack_bytes)
+
+
+def estimate(shapes: Shapes, n_chunk: int) -> int:
+    """Estimate the peak memory of a job in one process, bytes.
+
+    Parameters
+    ----------
+    shapes
+        Of the job.
+    n_chunk
+        Frames per chunk.
+    """
+    chunk = min(n_chunk, shapes.n_frames) * shapes.pixels
+    chunks = chunk * (shapes.raw_bytes + shapes.grey_bytes) * shapes.n_threads
+    cells = shapes.pixels / shapes.spacing**2
+    tables = round(shapes.n_frames * cells * TABLE_BYTES)
+    graph = -(-shapes.n_frames // n_chunk) * CHUNK_BYTES
+    held = chunks + tables + graph + shapes.pixels * shapes.master_bytes
+    return START + round(FREED * (held + max(phase(shapes) for phase in PHASES)))
+
+
+# --- limits ----------------------------------------------------------------------------------
+
+
+class Limit(NamedTuple):
+    """How much memory may be used, bytes, and who says so."""
+
+    size: int
+    why: str
+
+
+def parse_size(text: str | float) -> int:
+    """Turn "2GiB", "500 MB" or a number of bytes into bytes.
+
+    Raises
+    ------
+    OptionsError
+        If it is anything else, or nothing is left.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", str(text).lower())
+    size = 0
+    if found and found[2] in UNITS:
+        size = int(float(found[1]) * UNITS[found[2]])
+    if size < 1:
+        raise OptionsError(
+            f"memory_limit is {text!r}: it must be a size such as 2GiB, 500MB or a number of bytes"
+        )
+    return size
+
+
+def in_words(size: int) -> str:
+    """Round a size up to whole MiB."""
+    return f"{-(-size // MIB)}MiB"
+
+
+def limit_of_machine() -> Limit:
+    """Find how much memory this process can have: the machine's, or its container's."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [Limit(whole, "this machine has")]
+    for name in CGROUP_LIMITS:
+        try:
+            limits.append(Limit(int(Path(name).read_text()), "this container may use"))
+        except (OSError, ValueError):  # there is none, or it says "max"
+            continue
+    return min(limits)
+
+
+def frames_per_chunk(shapes: Shapes, preferred: int, limit: Limit | None) -> int:
+    """Choose how many frames are read at a time.
+
+    Parameters
+    ----------
+    shapes
+        Of the job.
+    preferred
+        Where memory does not matter.
+    limit
+        If there is one.
+
+    Returns
+    -------
+    int, at most the preferred number; results do not depend on it.
+
+    Raises
+    ------
+    BudgetError
+        If the job fits with no number.
+    """
+    sizes = _sizes(preferred)
+    if limit is None:
+        return preferred
+    fitting = [n for n in sizes if estimate(shapes, n) <= limit.size]
+    if not fitting:
+        check(shapes, preferred, limit)
+    return fitting[0]
+
+
+def _sizes(preferred: int) -> list[int]:
+    """Numbers of frames per chunk to choose from, the best one first."""
+    return [preferred >> i for i in range(preferred.bit_length())]
+
+
+def smallest(shapes: Shapes, preferred: int) -> int:
+    """Find the smallest limit that would do, bytes."""
+    return min(estimate(shapes, n) for n in _sizes(preferred))
+
+
+def check(shapes: Shapes, n_chunk: int, limit: Limit | None) -> None:
+    """Refuse a job that does not fit with chunks of so many frames.
+
+    Raises
+    ------
+    BudgetError
+        With the smallest limit that would do.
+    """
+    if limit is None or estimate(shapes, n_chunk) <= limit.size:
+        return
+    needed = in_words(smallest(shapes, n_chunk))
+    words = f"give --memory-limit {needed} or more"
+    if shapes.n_threads > 1:
+        alone = in_words(smallest(replace(shapes, n_threads=1), n_chunk))
+        words += f", or --workers 1 with {alone} or more"
+    raise BudgetError(
+        f"stacking {shapes.n_frames} frames of {shapes.width} x {shapes.height} px on "
+        f"{shapes.n_threads} threads needs up to {needed}, {limit.why} {limit.size // MIB}MiB: "
+        f"{words}, or --roi for a part of the frames"
+    )

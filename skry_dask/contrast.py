@@ -1,0 +1,118 @@
+"""Contrast that bilinear interpolation has taken from a mean of frames, given back to it.
+
+Between two pixels, t of the way, bilinear interpolation blurs by a variance of t (1 - t) px**2, and
+at whole pixels not at all. What a mean of many frames has lost is the mean of that over the places
+where its fragments lay between the pixels: for frames that lie anywhere the kernel is a triangle
+two px wide, of variance 1/6, and contrast at f cycles per px is sinc(f)**2. The filter [-c, 1 + 2c,
+-c] along y and x undoes it where there is something to see: with c = `GIVEN_BACK`, contrast is 1.00
+at 0.25 cycles per px and within 4 % of 1 below. Less variance takes as much less; frames that all
+lie on whole pixels stay as they are.
+
+It costs a pass over the image in place of one over the frames: 4 taps a pixel there and not the 16
+of a cubic kernel, 4.2 ns against 9.8. Stacks are the same by their scores: sigma 1.125 px, psnr
+48.35 dB (sharp-cubic 1.125 and 48.41) on a simulated Moon, 1.274 and 57.2 (1.276 and 57.3) on a
+planet. Of few frames it leaves more noise: with the best 10, 44.0 dB against 44.1 and 50.6 against
+51.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dask.array as da
+import numpy as np
+
+if TYPE_CHECKING:
+    from skry_dask.mesh import TriangleMesh
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
+
+GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
+
+ANYWHERE = 1 / 6
+"""Mean of t (1 - t) over all t, px**2."""
+
+STEP = 2.0**-20
+"""Variances are added up in multiples of this, px**2, so that their order does not matter."""
+
+
+def lost_variance(selected: BoolArray, motion: da.Array, mesh: TriangleMesh) -> da.Array:
+    """Add up by how much bilinear interpolation blurs the selected fragments, lazily.
+
+    Parameters
+    ----------
+    selected
+        bool (frame, selection, fragment).
+    motion
+        float64 (frame, corner, axis), px.
+    mesh
+        Of the fragments.
+
+    Returns
+    -------
+    int64 (selection, axis, 2): variance times pixels in units of `STEP`, and pixels.
+    """
+    lazy = motion.rechunk({1: -1, 2: -1})
+    n_selections = selected.shape[1]
+    chosen = da.from_array(selected, chunks=(lazy.chunks[0], -1, -1))
+    sums = da.map_blocks(
+        add_variance,
+        lazy,
+        chosen,
+        mesh,
+        dtype=np.int64,
+        new_axis=3,
+        chunks=((1,) * lazy.numblocks[0], (n_selections,), (2,), (2,)),
+        meta=np.empty((0, 0, 0, 0), np.int64),
+    )
+    return sums.sum(axis=0)
+
+
+def add_variance(motion: FloatArray, selected: BoolArray, mesh: TriangleMesh) -> IntArray:
+    """Add up variances of one chunk of frames; see `lost_variance`.
+
+    Returns
+    -------
+    int64 (1, selection, axis, 2)
+    """
+    out = np.zeros((1, selected.shape[1], 2, 2), np.int64)
+    pixels = mesh.pixels
+    for moved, chosen in zip(motion, selected, strict=True):
+        middle = moved[mesh.triangles].mean(axis=1)
+        part = middle - np.floor(middle)
+        variance = np.rint(part * (1 - part) / STEP).astype(np.int64) * pixels[:, None]
+        for sums, fragments in zip(out[0], chosen, strict=True):
+            sums[:, 0] += variance[fragments].sum(axis=0)
+            sums[:, 1] += pixels[fragments].sum()
+    return out
+
+
+def give_back(images: Float32Array, lost: IntArray) -> Float32Array:
+    """Give mean images their contrast back.
+
+    Parameters
+    ----------
+    images
+        float32 (image, y, x), NaN where nothing is known.
+    lost
+        int64 (image, axis, 2), from `lost_variance`.
+
+    Returns
+    -------
+    float32 (image, y, x); beside NaN and borders pixels are continued by themselves.
+    """
+    variance = lost[:, :, 0] * STEP / np.maximum(lost[:, :, 1], 1)
+    strength = (GIVEN_BACK / ANYWHERE * variance).astype(np.float32)
+    out = np.empty_like(images)
+    for made, image, (down, along) in zip(out, images, strength, strict=True):
+        made[...] = _less_neighbours(_less_neighbours(image, down).T, along).T
+    return out
+
+
+def _less_neighbours(image: Float32Array, strength: np.float32) -> Float32Array:
+    """Add to each row of an image a part of its difference to the rows beside it."""
+    differences = np.diff(image, axis=0)
+    np.nan_to_num(differences, copy=False)
+    out = image.copy()
+    out[:-1] -= strength * differences
+    out[1:] += strength * differences
+    return out

@@ -9,7 +9,7 @@ import numpy as np
 from numba.extending import is_jitted
 from scipy import ndimage
 
-from skry_dask.kernels import resample
+from skry_dask.kernels import blur, resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,33 +60,39 @@ def look_through_air(
 
 
 def shrink(image: AnyArray, factor: int) -> AnyArray:
-    """Twin of `skry_dask.kernels.blockmatch.shrink`: means of blocks, rounded half up."""
+    """Twin of `skry_dask.kernels.shrink.shrink`: means of blocks, rounded half up."""
     height, width = (n // factor for n in image.shape)
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     sums = blocks.reshape(height, factor, width, factor).sum(axis=(1, 3))
     return ((2 * sums + factor**2) // (2 * factor**2)).astype(image.dtype)
 
 
-def box_blur(image: IntArray, radius: int) -> IntArray:
-    """Mean over a square box, rounded half up; edges are continued by their last pixel."""
-    side = 2 * radius + 1
-    padded = np.pad(image, radius, mode="edge")
-    sums = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).sum(axis=(2, 3))
-    return (2 * sums + side**2) // (2 * side**2)
+def sum_box(image: IntArray, radius: int, axis: int) -> IntArray:
+    """Sum pixels within a radius along an axis; edges are continued by their last pixel."""
+    around = [(radius, radius) if a == axis else (0, 0) for a in range(2)]
+    padded = np.pad(image, around, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis).sum(axis=-1)
 
 
-def pixel_detail(image: AnyArray, radius: int) -> IntArray:
+def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
     """|image - blurred image| at each pixel, in the units of `area_detail`."""
-    sharp = image.astype(np.int64) * (16 if image.dtype == np.uint8 else 1)
+    plan = blur.plan_sums(bits, radius)
+    white = 2 ** (bits - plan.down) - 1
+    sharp = np.minimum(image.astype(np.int64) // 2**plan.down, white)
     blurred = sharp
-    for _ in range(3):
-        blurred = box_blur(blurred, radius)
+    for halvings, axis in zip(plan.halvings, (1, 1, 1, 0, 0, 0), strict=True):
+        sharp, blurred = ((v + 2**halvings // 2) // 2**halvings for v in (sharp, blurred))
+        blurred = sum_box(blurred, radius, axis)
+        # What the sum of a constant image would be.
+        sharp = sharp * (2 * radius + 1)
     return np.abs(sharp - blurred)
 
 
-def area_detail(image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray) -> IntArray:
-    """Twin of `skry_dask.kernels.blur.area_detail`, with exact divisions."""
-    detail = pixel_detail(image, radius)
+def area_detail(
+    image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray, bits: int
+) -> IntArray:
+    """Twin of `skry_dask.kernels.blur.area_detail`, in wide integers."""
+    detail = pixel_detail(image, radius, bits)
     return np.array(
         [
             [detail[y0:y1, x0:x1].sum() for x0, x1 in pairwise(x_edges)]

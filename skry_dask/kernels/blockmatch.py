@@ -77,9 +77,10 @@ def earlier_neighbours(places: IntArray | FloatArray, reach: float) -> IntArray:
     count = min(n, 3 * EARLIER)
     found = cKDTree(places).query(places, k=list(range(1, count + 1)))
     distance, near = (np.asarray(part) for part in found)
-    for i in range(n):
-        before = near[i][(near[i] < i) & (distance[i] <= reach)][:EARLIER]
-        out[i, : len(before)] = before
+    usable = (near < np.arange(n)[:, None]) & (distance <= reach)
+    nearest_first = np.argsort(~usable, axis=1, kind="stable")[:, :EARLIER]
+    taken = np.take_along_axis(usable, nearest_first, axis=1)
+    out[:, : taken.shape[1]] = np.where(taken, np.take_along_axis(near, nearest_first, axis=1), -1)
     return out
 
 

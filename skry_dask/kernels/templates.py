@@ -182,15 +182,25 @@ def _filters(
     soft = images
     for _ in range(3):
         soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
-    work = np.zeros((6, size, size))
-    wide = np.zeros((size + 2, size + 2))
-    for p, (i, (y, x)) in enumerate(zip(image, corners, strict=True)):
-        around = (slice(y, y + size + 4), slice(x, x + size + 4))
-        _make(
-            images[i][around], smooth[i][around], soft[i][around], peak, slopes, work, wide,
-            made.weights[p], made.step[p], made.gain[p : p + 1], made.norm[p : p + 1],
-        )  # fmt: skip
+    _make_all(
+        images, smooth, soft, image, corners, peak, slopes, np.zeros((6, size, size)),
+        np.zeros((size + 2, size + 2)), *made[1:],
+    )  # fmt: skip
     return made
+
+
+@kernel
+def _make_all(  # type: ignore[no-untyped-def]
+    images, smooth, soft, image, corners, peak, slopes, work, wide, weights, step, gain, norm
+):
+    around = work.shape[1] + 4
+    for p in range(len(image)):
+        i, y, x = image[p], corners[p, 0], corners[p, 1]
+        _make(
+            images[i, y : y + around, x : x + around], smooth[i, y : y + around, x : x + around],
+            soft[i, y : y + around, x : x + around], peak, slopes, work, wide, weights[p], step[p],
+            gain[p : p + 1], norm[p : p + 1],
+        )  # fmt: skip
 
 
 def _smoothed(images: FloatArray) -> FloatArray:

@@ -74,15 +74,17 @@ def add_variance(motion: FloatArray, selected: BoolArray, mesh: TriangleMesh) ->
     -------
     int64 (1, selection, axis, 2)
     """
-    out = np.zeros((1, selected.shape[1], 2, 2), np.int64)
+    first, second, third = mesh.triangles.T
+    middle = (motion[:, first] + motion[:, second] + motion[:, third]) / 3
+    middle -= np.floor(middle)
+    middle *= 1 - middle
     pixels = mesh.pixels
-    for moved, chosen in zip(motion, selected, strict=True):
-        middle = moved[mesh.triangles].mean(axis=1)
-        part = middle - np.floor(middle)
-        variance = np.rint(part * (1 - part) / STEP).astype(np.int64) * pixels[:, None]
-        for sums, fragments in zip(out[0], chosen, strict=True):
-            sums[:, 0] += variance[fragments].sum(axis=0)
-            sums[:, 1] += pixels[fragments].sum()
+    variance = np.rint(np.nan_to_num(middle) / STEP).astype(np.int64) * pixels[:, None]
+    out = np.empty((1, selected.shape[1], 2, 2), np.int64)
+    for i, sums in enumerate(out[0]):
+        chosen = selected[:, i]
+        sums[:, 0] = variance[chosen].sum(axis=0)
+        sums[:, 1] = pixels @ chosen.sum(axis=0)
     return out
 
 

@@ -131,6 +131,11 @@ class Developer:
         """How many units of a plane's values make one grey level."""
         return DEMOSAICED if self.cfa and plane != GREY else 1
 
+    def peak(self, planes: Sequence[str]) -> int:
+        """Greatest value that planes can have; demosaicing can pass the samples' by half."""
+        most = int(np.iinfo(self.dtype).max)
+        return max(2 * most * u if (u := self.units(plane)) > 1 else most for plane in planes)
+
     def calibrated(self, frame: Frames) -> Frames:
         """Replace hot pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
         if self.bad is not None:

@@ -56,14 +56,17 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
             f"workers {workers} and scheduler {scheduler} contradict each other: a cluster has its "
             "own workers"
         )
-    if scheduler is None:
-        runner = Runner(_active_client(), workers)
-        with dask.config.set(num_workers=runner.workers):
-            yield runner
-        return
-    client = _connect(scheduler)
-    with client:
-        yield Runner(client, workers)
+    # To choose between ways to rechunk, dask would import all of distributed (0.2 s); arrays that
+    # are rechunked here are small.
+    with dask.config.set({"array.rechunk.method": "tasks"}):
+        if scheduler is None:
+            runner = Runner(_active_client(), workers)
+            with dask.config.set(num_workers=runner.workers):
+                yield runner
+            return
+        client = _connect(scheduler)
+        with client:
+            yield Runner(client, workers)
 
 
 class Runner:

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.spatial import Delaunay
 
 from skry_dask.geometry import Region, area_edges
-from skry_dask.kernels.raster import label_spans, label_triangles
+from skry_dask.kernels.raster import label_spans, label_triangles, triangle_affine
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -226,23 +226,8 @@ class TriangleMesh:
 
     def affine(self, motion: FloatArray) -> FloatArray:
         """Follow the corners of each triangle; see `Fragments.affine`."""
-        y, x = (self.corners[self.triangles, axis] for axis in (0, 1))
-        moved = motion[self.triangles]
-        (y1, y2), (x1, x2) = ((c[:, 1] - c[:, 0], c[:, 2] - c[:, 0]) for c in (y, x))
-        m1, m2 = moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]
-        area = y1 * x2 - y2 * x1
-        by_row = (m1 * x2[:, None] - m2 * x1[:, None]) / area[:, None]
-        by_column = (m2 * y1[:, None] - m1 * y2[:, None]) / area[:, None]
-        out = np.empty((len(self.triangles), 2, 3))
-        out[:, :, 0] = moved[:, 0] - by_row * y[:, :1] - by_column * x[:, :1]
-        out[:, :, 0] += [self.region.y, self.region.x]
-        out[:, :, 1] = by_row + np.array([1.0, 0.0])
-        out[:, :, 2] = by_column + np.array([0.0, 1.0])
-        if self.scale != 1:
-            # Rows and columns are now the image's, whose first lies half of one inside the edge.
-            out[:, :, 0] += (out[:, :, 1] + out[:, :, 2]) * (0.5 / self.scale - 0.5)
-            out[:, :, 1:] /= self.scale
-        return out
+        origin = (float(self.region.y), float(self.region.x))
+        return triangle_affine(self.corners, self.triangles, motion, origin, self.scale)
 
     def area_weights(self, labels: IntArray) -> csr_array:
         """Share of each triangle's pixels that lies in each area.

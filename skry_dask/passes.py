@@ -42,6 +42,8 @@ MIN_FOLDS = 16
 """unless there would be fewer tasks than this."""
 
 
+NARROW = 2**31
+
 ADDED = 16
 """On a cluster so many accumulators are added up one after the other, and their sums likewise, so
 that adding does not keep many workers waiting."""
@@ -149,7 +151,7 @@ def fold_frames(
     *along: AnyArray | da.Array,
     shared: Sequence[Delayed] = (),
     shape: tuple[int, ...],
-    dtype: DTypeLike,
+    most: int,
 ) -> da.Array:
     """Fold all frames into one array of sums, lazily.
 
@@ -164,12 +166,13 @@ def fold_frames(
         As for `map_frames`.
     shape
         Of the accumulator.
-    dtype
-        Of the accumulator: integer, for the result not to depend on chunks.
+    most
+        By how much a frame can change an entry of the accumulator at most.
 
     Returns
     -------
-    dask.array.Array of that shape, in one chunk
+    dask.array.Array, int64 of that shape, in one chunk. Sums are integers, for the result not to
+    depend on chunks; a task whose frames leave them within int32 folds into half the memory.
     """
     name = _task_name(function)
     columns, dependencies = _parts(frames.chunks[0], along)
@@ -177,8 +180,11 @@ def fold_frames(
     calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
     n_tasks = min(max(frames.shape[0] // FOLD_FRAMES, MIN_FOLDS), len(calls))
     edges = np.linspace(0, len(calls), n_tasks + 1).astype(int)
+    before = np.concatenate([[0], np.cumsum(frames.chunks[0])])[edges]
+    narrow = most * int(np.diff(before).max(initial=0)) < NARROW
+    dtype = np.dtype(np.int32 if narrow else np.int64)
     tasks: dict[Any, Any] = {
-        (name, i): (_fold, function, list(shape), np.dtype(dtype), calls[a:b], keys)
+        (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys)
         for i, (a, b) in enumerate(pairwise(edges))
     }
     level = list(tasks)
@@ -190,7 +196,7 @@ def fold_frames(
     total = f"total-{name}"
     tasks[(total, *(0,) * len(shape))] = (_add, *level)
     graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
-    return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=dtype)
+    return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=np.int64)
 
 
 def _add_up(tasks: dict[Any, Any], name: str, accumulators: list[Any], ahead: int | None) -> Any:
@@ -204,7 +210,8 @@ def _add_up(tasks: dict[Any, Any], name: str, accumulators: list[Any], ahead: in
         if ahead and i > ahead:
             tasks[other] = (*tasks[other], sums[i - ahead])
         key = (name, len(tasks))
-        tasks[key] = (_add, sums[-1], other)
+        # Threads run every task once, and nothing else looks at a running sum.
+        tasks[key] = (_add_into if ahead and i > 1 else _add, sums[-1], other)
         sums.append(key)
     return sums[-1]
 
@@ -276,4 +283,12 @@ def _fold(
 
 def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:
     """Add two accumulators into a new one: a task that is run twice must not count twice."""
-    return one if other is None else one + other
+    if other is None:
+        return one.astype(np.int64, copy=False)
+    return np.add(one, other, dtype=np.int64)
+
+
+def _add_into(total: AnyArray, other: AnyArray) -> AnyArray:
+    """Add an accumulator to a running sum, in place."""
+    total += other
+    return total

@@ -112,7 +112,13 @@ def estimate_quality(
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     mesh = AreaMesh.of_region(region, options.area_size)
     total = shift_and_add(
-        frames, da.stack(chosen, axis=1), offset[:, None], mesh, lazy_developer, images
+        frames,
+        da.stack(chosen, axis=1),
+        offset[:, None],
+        mesh,
+        lazy_developer,
+        images,
+        peak=developer.peak([image.plane for image in images]),
     )
     made = lazy_images(total, developer, images)
     whole = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)

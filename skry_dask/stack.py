@@ -242,6 +242,7 @@ class Stacking:
             dask.delayed(self.developer, traverse=False),
             images,
             shifts,
+            peak=self.developer.peak(self.developer.planes),
             resampling=self.resampling,
             gain=self.gain,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.compile import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray, IntArray
@@ -56,13 +56,21 @@ def _reject_outliers(field, valid, first, neighbours, tolerance, work, out):  # 
             continue
         # Sorting loses which y belongs to which x, so vectors are looked up again for the spread.
         y, x = _median(work[0], n), _median(work[1], n)
+        residual = _length(field[i, 0] - y, field[i, 1] - x)
+        if residual <= tolerance:
+            continue
         m = 0
         for j in neighbours[first[i] : first[i + 1]]:
             if valid[j]:
-                work[2, m] = np.hypot(field[j, 0] - y, field[j, 1] - x)
+                work[2, m] = _length(field[j, 0] - y, field[j, 1] - x)
                 m += 1
         spread = _median(work[2], n)
-        out[i] = np.hypot(field[i, 0] - y, field[i, 1] - x) <= tolerance + 2.0 * spread
+        out[i] = residual <= tolerance + 2.0 * spread
+
+
+@inlined
+def _length(y, x):  # type: ignore[no-untyped-def]
+    return np.sqrt(y * y + x * x)
 
 
 @kernel

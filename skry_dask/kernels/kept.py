@@ -8,9 +8,9 @@ used as it is, so that a container's image can bring them along.
 
 Nothing of numba's is changed for other programs: each kernel gets a cache object of this module.
 
-Cost: the 17 kernels that stacking needs load in 0.07 s; with numba's own cache objects in 0.20 s,
-for they prepare numba for compiling (`refresh` of its target), whether there is anything to compile
-or not.
+Cost: the 17 kernels that stacking needs load in 0.1 s; with numba's own cache objects in 0.2 s, for
+they prepare numba for compiling (`refresh` of its target), whether there is anything to compile or
+not. Of a whole process 0.08 s are saved (median of 12 pairs: 2.51 and 2.43 s).
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ class AlignOptions:
     reference
         Number of the frame whose grid becomes the canvas; none = the key frame with most detail.
     anchors
-        Anchor positions (y, x) on the reference frame, px; none = placed automatically.
+        Anchor positions (y, x) on the reference frame, px, such as --anchors 120 200 --anchors 80
+        95; none = placed automatically.
     anchor_size
         Side of an anchor's block, px [default: 32, more in strong noise].
     min_confidence
@@ -132,7 +133,8 @@ class TrackOptions:
     Parameters
     ----------
     points
-        Reference points (y, x) on the canvas, px; none = placed automatically.
+        Reference points (y, x) on the canvas (the reference frame's grid), px, such as --points
+        120 200 --points 80.5 95; none = placed automatically.
     spacing
         Side of the grid cells that get at most one reference point each, px.
     block_size

@@ -416,10 +416,12 @@ def _alike(run, own, norm):  # type: ignore[no-untyped-def]
 
 @inlined
 def _highest(scores, side):  # type: ignore[no-untyped-def]
-    """Find the highest score, the first of equals; (-1, -1) where no shift is inside."""
-    best, at_j, at_i = -np.inf, -1, -1
+    """Find the highest score, of equals the one nearest the middle; (-1, -1) where all are -inf."""
+    best, at_j, at_i, away = -np.inf, -1, -1, 0
     for j in range(side):
         for i in range(side):
-            if scores[j, i] > best:
-                best, at_j, at_i = scores[j, i], j, i
+            distance = max(abs(2 * j - side + 1), abs(2 * i - side + 1))
+            score = scores[j, i]
+            if score > best or (score == best and distance < away):
+                best, at_j, at_i, away = score, j, i, distance
     return at_j, at_i

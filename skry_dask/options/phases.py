@@ -73,7 +73,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -111,7 +111,7 @@ class QualityOptions:
     """
 
     phase: ClassVar[str] = "quality"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     detail_scale: int = 3
     area_size: int = 40
@@ -157,7 +157,7 @@ class TrackOptions:
     """
 
     phase: ClassVar[str] = "track"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     points: Positions = ()
     spacing: int = 24
@@ -198,9 +198,10 @@ class StackOptions:
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
         as a whole, everywhere the same ones.
     interpolation
-        How frames are resampled: "bilinear" is softest, "cubic" (Catmull-Rom) keeps contrast up to
-        0.15 cycles per px, "sharp-cubic" up to 0.25, "lanczos3" up to 0.3 in half as much time
-        again [default: sharp-cubic, without drizzle].
+        How frames are resampled: "bilinear" is softest, "sharp-bilinear" gives its loss of contrast
+        back to the mean; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
+        "sharp-cubic" up to 0.25, "lanczos3" up to 0.3, in two, two and three times the time
+        [default: sharp-bilinear, without drizzle].
     drizzle
         Pixels of the image are so much finer than the camera's: 1 (interpolate), 1.5, 2 or 3
         (drizzle: each pixel's light is dropped onto the finer grid, where it lies). Raw colour is
@@ -216,7 +217,7 @@ class StackOptions:
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     percent: float | None = None
     number: int | None = None

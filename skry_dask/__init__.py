@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skry_dask.align import align
     from skry_dask.calibrate import calibrate
     from skry_dask.capture import as_zarr, import_capture, open_capture
+    from skry_dask.io.positions import read_positions
     from skry_dask.options import (
         AlignOptions,
         CalibrationOptions,
@@ -53,6 +54,7 @@ __all__ = [
     "make_master",
     "open_capture",
     "partial_stacks",
+    "read_positions",
     "run",
     "select",
     "simulate",
@@ -78,6 +80,7 @@ _HOMES = {
     "make_master": "pipeline",
     "open_capture": "capture",
     "partial_stacks": "partial",
+    "read_positions": "io.positions",
     "run": "pipeline",
     "select": "selection",
     "simulate": "simulate",

@@ -414,9 +414,12 @@ def align_chunk(
     """
     options, developer = aligner.options, aligner.developer
     records = np.zeros(len(frames), RECORD)
-    for record, frame, key in zip(records, frames, nearest, strict=True):
-        small = thumbnail(frame)
-        place = template.place(frame, small)
+    thumbnails = np.stack([thumbnail(frame) for frame in frames])
+    places = template.place_all(frames, thumbnails)
+    records["brightness"] = (thumbnails.mean(axis=(1, 2)) - developer.black) / developer.white
+    for record, frame, small, place, key in zip(
+        records, frames, thumbnails, places, nearest, strict=True
+    ):
         bridge = bridges[key]
         sure = place.confidence >= options.min_confidence
         if not sure and bridge is not None and place.reason != Reason.NOTHING_TO_SEE:
@@ -430,8 +433,6 @@ def align_chunk(
             place = place._replace(reason=Reason.NOT_RECOGNISED)
         record["y"], record["x"] = place.offset
         record["confidence"], record["reason"] = place.confidence, place.reason
-        light = small.mean() - developer.black
-        record["brightness"] = light / developer.white
     return records
 
 

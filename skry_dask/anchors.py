@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from skry_dask.kernels.shrink import shrink
-from skry_dask.kernels.templates import cut_blocks
+from skry_dask.kernels.templates import cut_blocks, spread_of_blocks
 from skry_dask.thumbnails import flattened, thumbnail
 
 if TYPE_CHECKING:
@@ -124,9 +124,8 @@ def choose_blocks(frame: Frames, options: AlignOptions, area: float | None = Non
 
 def _possible(frame: Frames, corners: IntArray, size: int, noise: FloatArray) -> FloatArray:
     """Find the correlation coefficient of each block that the noise in it leaves possible."""
-    blocks = cut_blocks(frame, corners, size)
     own = noise[tuple((corners + size // 2).T)]
-    return np.maximum(1 - own / np.maximum(blocks.spread, 1e-9), 0.0)
+    return np.maximum(1 - own / np.maximum(spread_of_blocks(frame, corners, size), 1e-9), 0.0)
 
 
 def everywhere(shape: tuple[int, ...], size: int) -> IntArray:

@@ -54,9 +54,11 @@ FLAT = Parameter(name="*")
 READ = Parameter(name="*", group=Group("Input", sort_key=1))
 SELECT = Parameter(name="*", group=Group("Selection", sort_key=2))
 CALIBRATE = Parameter(name="*", group=Group("Calibration", sort_key=3))
-ALIGN = Parameter(name="*", group=Group("Align", sort_key=4))
+ALIGN_GROUP = Group("Align", sort_key=4)
+ALIGN = Parameter(name="*", group=ALIGN_GROUP)
 QUALITY = Parameter(name="*", group=Group("Quality", sort_key=5))
-TRACK = Parameter(name="*", group=Group("Track", sort_key=6))
+TRACK_GROUP = Group("Track", sort_key=6)
+TRACK = Parameter(name="*", group=TRACK_GROUP)
 STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]
@@ -80,8 +82,10 @@ def stack(
     selection: Selecting = SelectOptions(),  # noqa: B008
     calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
     align: Annotated[AlignOptions, ALIGN] = AlignOptions(),  # noqa: B008
+    anchors_file: Annotated[Path | None, Parameter(group=ALIGN_GROUP)] = None,
     quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
     track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
+    points_file: Annotated[Path | None, Parameter(group=TRACK_GROUP)] = None,
     choice: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
 ) -> int:
     """Stack captures: the whole job, one image per input.
@@ -104,7 +108,8 @@ def stack(
     composite
         Also write the best-fragments composite: OUTPUT_composite.tif.
     table
-        Also write a table of all frames, as Stackistry does and more: OUTPUT_frame_quality.csv.
+        Also write a table of all frames, as Stackistry does and more: OUTPUT_frame_quality.csv,
+        and one of the reference points: OUTPUT_points.csv.
     store
         Where results are kept, for one input [default: INPUT.skry beside the input].
     scheduler
@@ -116,6 +121,11 @@ def stack(
         what the machine or container has].
     json_
         Print a summary as JSON, one line per input.
+    anchors_file
+        Text file with anchors: y and x on each line, px.
+    points_file
+        Text file with reference points: y and x on each line, px; such as OUTPUT_points.csv of
+        --table, edited.
     """
     from skry_dask.decoding import group_images
     from skry_dask.pipeline import run
@@ -142,6 +152,8 @@ def stack(
                     output_format=output_format,
                     composite=composite,
                     table=table,
+                    anchors_file=anchors_file,
+                    points_file=points_file,
                     store=store,
                     scheduler=scheduler,
                     workers=workers,

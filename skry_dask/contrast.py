@@ -79,7 +79,7 @@ def add_variance(motion: FloatArray, selected: BoolArray, mesh: TriangleMesh) ->
     middle -= np.floor(middle)
     middle *= 1 - middle
     pixels = mesh.pixels
-    variance = np.rint(middle / STEP).astype(np.int64) * pixels[:, None]
+    variance = np.rint(np.nan_to_num(middle) / STEP).astype(np.int64) * pixels[:, None]
     out = np.empty((1, selected.shape[1], 2, 2), np.int64)
     for i, sums in enumerate(out[0]):
         chosen = selected[:, i]

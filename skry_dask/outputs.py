@@ -17,6 +17,7 @@ from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.atomic import atomic_write
 from skry_dask.io.image import kind_of, write_image
+from skry_dask.io.positions import write_positions
 from skry_dask.options import as_json
 from skry_dask.registration import Reason
 from skry_dask.store.frames import is_group
@@ -41,7 +42,7 @@ class Summary:
     input, output, store
         Paths; ``output`` is None where no image was written.
     files
-        What else was written: the composite, the table of frames.
+        What else was written: the composite, the tables of frames and points.
     phases
         Per phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``; of those that ran,
         what that took, see `profile`.
@@ -129,7 +130,7 @@ class Outputs:
     composite
         Whether the best-fragments composite is written beside it.
     table
-        Whether the table of frames is written beside it.
+        Whether tables of frames and of reference points are written beside it.
     """
 
     image: Path | None = None
@@ -157,6 +158,7 @@ class Outputs:
             image,
             self.beside(f"_composite{image.suffix if image else ''}") if self.composite else None,
             self.beside("_frame_quality.csv") if self.table else None,
+            self.beside("_points.csv") if self.table else None,
         ]
         return [path for path in wanted if path is not None]
 
@@ -168,7 +170,7 @@ class Outputs:
         source
             Of the capture.
         others
-            What else the job reads: masters, flags.
+            What else the job reads: masters, flags, positions.
 
         Raises
         ------
@@ -188,7 +190,12 @@ class Outputs:
                     raise StoreError(f"{path} is read in this job: give another name with -o")
 
     def write(
-        self, result: xr.Dataset, quality: xr.Dataset, alignment: xr.Dataset, metadata: Any
+        self,
+        result: xr.Dataset,
+        alignment: xr.Dataset,
+        quality: xr.Dataset,
+        points: xr.Dataset,
+        metadata: Any,
     ) -> list[Path]:
         """Write everything; returns what besides the image."""
         if self.image is None:
@@ -200,7 +207,8 @@ class Outputs:
             about = {**metadata, "image": "best-fragments composite"}
             write_image(others[0], quality["composite"].to_numpy(), kind=kind, metadata=about)
         if self.table:
-            write_table(others[-1], alignment, quality, result)
+            write_table(others[-2], alignment, quality, result)
+            write_points(others[-1], points)
         return others
 
 
@@ -269,6 +277,34 @@ def write_table(
         )
     with atomic_write(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
+
+
+def write_points(path: str | os.PathLike[str], points: xr.Dataset) -> None:
+    """Write a table of the reference points, which can be edited and given back.
+
+    Columns ``y`` and ``x``, place on the canvas, px; ``valid_fraction``, in how many of the active
+    frames the point was measured; ``mean_y`` and ``mean_x``, its mean displacement, px.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it is there.
+    points
+        From `track`.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    mean = points["mean_displacement"].to_numpy()
+    columns = {
+        "valid_fraction": points["valid_fraction"].to_numpy().tolist(),
+        "mean_y": mean[:, 0].tolist(),
+        "mean_x": mean[:, 1].tolist(),
+    }
+    position = [(y, x) for y, x in points["position"].to_numpy().tolist()]
+    write_positions(path, tuple(position), columns)
 
 
 def place_of_results(

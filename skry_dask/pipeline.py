@@ -31,8 +31,10 @@ from skry_dask.budget import (
 from skry_dask.calibrate import calibrate, master_dark, master_flat
 from skry_dask.capture import in_chunks, open_capture, open_selected
 from skry_dask.decoding import store_of
+from skry_dask.errors import OptionsError
 from skry_dask.execute import resources
 from skry_dask.io.image import kind_of, write_image
+from skry_dask.io.positions import read_positions
 from skry_dask.mesh import everything_seen
 from skry_dask.options import Canvas, Options, as_json
 from skry_dask.outputs import (
@@ -46,7 +48,7 @@ from skry_dask.outputs import (
     scale_in_words,
 )
 from skry_dask.quality import estimate_quality
-from skry_dask.results import region_of, why_inactive
+from skry_dask.results import BRIGHT, region_of, too_bright, why_inactive
 from skry_dask.stack import stack
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames import is_store
@@ -80,6 +82,8 @@ def run(
     output_format: str | None = None,
     composite: bool = False,
     table: bool = False,
+    anchors_file: str | os.PathLike[str] | None = None,
+    points_file: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -102,7 +106,11 @@ def run(
     composite
         Also write the best-fragments composite: ``moon.tif`` → ``moon_composite.tif``.
     table
-        Also write a table of all frames: ``moon.tif`` → ``moon_frame_quality.csv``.
+        Also write tables of all frames and of the reference points: ``moon.tif`` →
+        ``moon_frame_quality.csv``, ``moon_points.csv``.
+    anchors_file, points_file
+        Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
+        `read_positions`.
     store
         Where results are kept; by default beside the input, or beside the output where the
         input's folder cannot be written.
@@ -146,7 +154,9 @@ def run(
         table=table,
     )
     given = options.calibrate
-    outputs.check(source, given.dark, given.flat, options.select.active_flags)
+    flags = options.select.active_flags
+    outputs.check(source, given.dark, given.flat, flags, anchors_file, points_file)
+    options = _with_positions(options, anchors_file, points_file)
     summary = Summary(input=_in_words(source), output=None if output is None else str(output))
     place = place_of_results(source, outputs.image, Path(store) if store else None, summary)
     report = progress or (lambda _: None)
@@ -179,7 +189,7 @@ def run(
     if is_colourless(result["stack"].to_numpy()):
         summary.notes.append("there is hardly any colour: --grey takes less time and memory")
     metadata = provenance(capture, options, summary)
-    others = outputs.write(result, quality, alignment, metadata)
+    others = outputs.write(result, alignment, quality, points, metadata)
     summary.files = [str(path) for path in others]
     summary.seconds = round(time.perf_counter() - began, 3)
     summary.peak_memory_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
@@ -191,6 +201,29 @@ def _in_words(source: Input) -> str:
     if isinstance(source, str | os.PathLike):
         return str(source)
     return str(next(iter(source), ""))
+
+
+def _with_positions(
+    options: Options,
+    anchors_file: str | os.PathLike[str] | None,
+    points_file: str | os.PathLike[str] | None,
+) -> Options:
+    """Put positions from files where the same positions would be if given one by one."""
+    for file, phase, name in (
+        (anchors_file, "align", "anchors"),
+        (points_file, "track", "points"),
+    ):
+        if file is None:
+            continue
+        of_phase = getattr(options, phase)
+        if getattr(of_phase, name):
+            raise OptionsError(
+                f"{name} ({len(getattr(of_phase, name))} given) and {name}_file {file} contradict "
+                "each other: give one of them"
+            )
+        positions = read_positions(Path(file))
+        options = replace(options, **{phase: replace(of_phase, **{name: positions})})
+    return options
 
 
 class _Phases:
@@ -293,6 +326,13 @@ def _describe(alignment: xr.Dataset, capture: xr.Dataset, summary: Summary) -> N
     if summary.active_frames < summary.frames:
         left_out = summary.frames - summary.active_frames
         summary.notes.append(f"{left_out} frames are left out: {why_inactive(alignment)}")
+    bright = too_bright(alignment)
+    if bright:
+        some = ",".join(map(str, bright[:8])) + (",..." if len(bright) > 8 else "")
+        summary.notes.append(
+            f"{len(bright)} frames are over {BRIGHT:g} times as bright as most: --exclude {some} "
+            "leaves them out, --normalise evens them out"
+        )
 
 
 def make_master(

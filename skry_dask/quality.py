@@ -90,19 +90,17 @@ def estimate_quality(
     pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
-    bits = sample_bits(np.dtype(developer.dtype), developer.black + developer.white)
-    white = developer.white * plan_sums(bits, options.detail_scale).units
     detail = map_frames(
         measure_chunk,
         frames,
         offset,
         active,
         developer=lazy_developer,
-        shared=[dask.delayed(Areas(region, options.detail_scale, bits, *edges), traverse=False)],
+        shared=[dask.delayed(Areas(region, options.detail_scale, *edges), traverse=False)],
         shape=(len(pixels),),
-        dtype=np.int64,
+        dtype=np.float64,
     )
-    area_quality = _as_quality(detail, pixels, white)
+    area_quality = _as_quality(detail, pixels, developer.white)
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
     blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
@@ -121,7 +119,9 @@ def estimate_quality(
         peak=developer.peak([image.plane for image in images]),
     )
     made = lazy_images(total, developer, images)
-    whole = _as_quality(detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), white)
+    whole = _as_quality(
+        detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), developer.white
+    )
     measures = _measures(area_quality, blended, whole[:, 0], capture["frame"].to_numpy())
     pictures = {
         "composite": image_variable(made[:-1], "best-fragments composite"),
@@ -164,16 +164,17 @@ BLENDED_AREAS = 25
 
 
 class Areas(NamedTuple):
-    """Where and how detail is measured: region, blur's radius, bits of samples, areas' borders."""
+    """Where and how detail is measured: region, blur's radius, areas' borders."""
 
     region: Region
     radius: int
-    bits: int
     y_edges: IntArray
     x_edges: IntArray
 
 
-def measure_chunk(frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas) -> IntArray:
+def measure_chunk(
+    frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas
+) -> FloatArray:
     """Measure the detail of each area of each frame of a chunk.
 
     Parameters
@@ -189,15 +190,17 @@ def measure_chunk(frames: Frames, offset: FloatArray, active: BoolArray, areas: 
 
     Returns
     -------
-    int64 (frame, area), sums in the units of `area_detail`; -1 for inactive frames.
+    float64 (frame, area), sums in grey levels; -1 for inactive frames.
     """
     region = areas.region
     n_areas = (len(areas.y_edges) - 1) * (len(areas.x_edges) - 1)
-    out = np.full((len(frames), n_areas), -1, np.int64)
+    out = np.full((len(frames), n_areas), -1.0)
     for i in np.flatnonzero(active):
         window = region.window(frames[i], offset[i])
-        detail = area_detail(window, areas.radius, areas.y_edges, areas.x_edges, areas.bits)
-        out[i] = detail.ravel()
+        # Of deep samples those bits are kept that a frame uses.
+        bits = sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
+        detail = area_detail(window, areas.radius, areas.y_edges, areas.x_edges, bits)
+        out[i] = detail.ravel() / plan_sums(bits, areas.radius).units
     return out
 
 
@@ -244,7 +247,7 @@ def best_frames(area_quality: FloatArray, numbers: IntArray) -> IntArray:
     return numbers[np.nan_to_num(area_quality, nan=-1.0).argmax(axis=0)]
 
 
-def _as_quality(detail: da.Array, pixels: IntArray, white: float) -> da.Array:
+def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
     """Turn sums of detail into the mean as a fraction of full scale; NaN for inactive frames."""
     mean = (detail / (pixels * white)).astype(np.float32)
     return da.where(detail < 0, np.float32(np.nan), mean)

@@ -29,7 +29,7 @@ the disc its mean is still 1.1 px off that over the frame. There the plain mean 
 better guide, since it leaves least on the disc itself. Against that mean: centroid 0.87 px, blocks
 on the disc 0.3 px (0.4 px with as many as come of a grid made for the whole frame).
 
-Cost: 2.2 ms for a frame of 840 x 612 on one core.
+Cost: 1 ms for a frame of 840 x 612 on one core.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_fou
 from skry_dask.thumbnails import (
     HALO,
     brightest_object,
-    coarse_shift,
+    coarse_shifts,
     shows_nothing,
     shrink_factor,
     spectrum,
@@ -127,6 +127,10 @@ class Template(Protocol):
         """Find where this template's scene lies in a frame (y, x), given its thumbnail or not."""
         ...
 
+    def place_all(self, frames: Frames, small: Float32Array) -> list[Placement]:
+        """Do so for frames (frame, y, x), given their thumbnails (frame, y, x)."""
+        ...
+
 
 # --- anchors ---------------------------------------------------------------------------------
 
@@ -190,25 +194,50 @@ class Anchors:
         """Side of a block, px."""
         return self.blocks.full.size
 
-    def place(self, frame: Frames, shift: IntArray, reach: int) -> Placement:
-        """Find the blocks around where a coarse shift puts them; the mean of those that agree."""
+    def place(self, frames: Frames, shifts: IntArray, reach: int) -> list[Placement]:
+        """Find the blocks around where coarse shifts put them; the mean of those that agree.
+
+        Parameters
+        ----------
+        frames
+            uint8 or uint16 (frame, y, x).
+        shifts
+            int64 (frame, axis), px.
+        reach
+            How far from there blocks are looked for, px.
+        """
         if not len(self.corners):
-            return Placement((0.0, 0.0), 0.0, Reason.NO_ANCHORS)
+            return [Placement((0.0, 0.0), 0.0, Reason.NO_ANCHORS)] * len(frames)
+        expected = self.corners + shifts[:, None]
+        frames = np.ascontiguousarray(frames)
+        matches = match_blocks(frames, expected, self.blocks, reach, self.earlier)
+        shape = frames.shape[1:]
+        return [
+            self._agree(*one, shape, reach) for one in zip(matches, expected, shifts, strict=True)
+        ]
+
+    def _agree(
+        self,
+        matches: FloatArray,
+        expected: IntArray,
+        shift: IntArray,
+        shape: tuple[int, ...],
+        reach: int,
+    ) -> Placement:
+        """Take the mean of the blocks that were found in one frame and agree."""
         size = self.size
-        expected = self.corners + shift
-        (matches,) = match_blocks(frame[None], expected[None], self.blocks, reach, self.earlier)
-        seen = ((expected >= 0) & (expected + size <= frame.shape)).all(axis=1)
+        seen = ((expected >= 0) & (expected + size <= shape)).all(axis=1)
         matched, likeness = np.ascontiguousarray(matches[:, :2]), matches[:, 2]
         found = seen & (likeness > self.least_likeness)
         if not found.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
-        median = median_vector(matched, found)
-        near = found & (np.hypot(*(matched - median).T) <= AGREEMENT)
+        y, x = (matched - median_vector(matched, found)).T
+        near = found & (y * y + x * x <= AGREEMENT**2)
         if not near.any():
             return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
         y, x = shift + mean_of_found(matched, near, self.inverse, self.toward)
         # A block is missed only where all of its search window lies in the frame.
-        whole = ((expected >= reach) & (expected + size + reach <= frame.shape)).all(axis=1)
+        whole = ((expected >= reach) & (expected + size + reach <= shape)).all(axis=1)
         share = near.sum() / (found | whole).sum()
         # One or two agree by chance: the corner that is left of the scene may look like another.
         enough = min(1.0, near.sum() / min(FEW, len(near)))
@@ -259,12 +288,21 @@ class AnchorTemplate:
 
     def place(self, frame: Frames, small: Float32Array | None = None) -> Placement:
         """Find the scene in a frame: coarse shift, then the mean of the agreeing anchors."""
-        frame = np.ascontiguousarray(frame)
         small = thumbnail(frame) if small is None else small
-        if shows_nothing(small, self.full_scale):
-            return Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
-        shift = self.factor * np.array(coarse_shift(self.small, self.spectrum, small))
-        return self.anchors.place(frame, shift, self.factor + SEEING_REACH)
+        (place,) = self.place_all(frame[None], small[None])
+        return place
+
+    def place_all(self, frames: Frames, small: Float32Array) -> list[Placement]:
+        """Do so for frames (frame, y, x), given their thumbnails."""
+        places = [Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)] * len(frames)
+        shown = [i for i, one in enumerate(small) if not shows_nothing(one, self.full_scale)]
+        if shown:
+            shifts = self.factor * np.array(coarse_shifts(self.small, self.spectrum, small[shown]))
+            some = frames if len(shown) == len(frames) else frames[shown]
+            found = self.anchors.place(some, shifts, self.factor + SEEING_REACH)
+            for i, place in zip(shown, found, strict=True):
+                places[i] = place
+        return places
 
 
 # --- objects on a dark sky ---------------------------------------------------------------------
@@ -306,6 +344,10 @@ class CentroidTemplate:
                 reason = Reason.NOT_RECOGNISED
         return Placement((y, x), float(reason is Reason.ACTIVE), reason)
 
+    def place_all(self, frames: Frames, small: Float32Array) -> list[Placement]:
+        """Do so for frames (frame, y, x), given their thumbnails."""
+        return [self.place(*one) for one in zip(frames, small, strict=True)]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiscTemplate:
@@ -339,9 +381,13 @@ class DiscTemplate:
         if by_centre.reason is not Reason.ACTIVE or self.anchors is None:
             return by_centre
         shift = np.rint(by_centre.offset).astype(np.int64)
-        by_blocks = self.anchors.place(frame, shift, CENTROID_REACH)
+        (by_blocks,) = self.anchors.place(frame[None], shift[None], CENTROID_REACH)
         # An object of the right size is there, whatever its face shows.
         return by_blocks if by_blocks.confidence >= MOST else by_centre
+
+    def place_all(self, frames: Frames, small: Float32Array) -> list[Placement]:
+        """Do so for frames (frame, y, x), given their thumbnails."""
+        return [self.place(*one) for one in zip(frames, small, strict=True)]
 
 
 class Disc(NamedTuple):

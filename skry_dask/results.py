@@ -110,6 +110,23 @@ MIN_REGION = 16
 """A region narrower than this is no use, px."""
 
 
+BRIGHT = 2.0
+"""Frames brighter than most by this factor are suspect."""
+
+
+def too_bright(alignment: xr.Dataset) -> list[int]:
+    """Find active frames in which light was added: their contrast passes for sharpness.
+
+    Returns
+    -------
+    Numbers of the active frames that are over `BRIGHT` times as bright as their median.
+    """
+    active = alignment["active"].to_numpy()
+    light = alignment["brightness"].to_numpy()
+    bright = active & (light > BRIGHT * max(float(np.median(light[active])), 0.0))
+    return [int(number) for number in alignment["frame"].to_numpy()[bright]]
+
+
 def why_inactive(alignment: xr.Dataset) -> str:
     """Count inactive frames by reason, in words."""
     reason = alignment["reason"]

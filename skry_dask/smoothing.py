@@ -20,6 +20,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.kriging import correlation, kriging_weights, weighted_neighbours
 
 if TYPE_CHECKING:
@@ -62,16 +63,24 @@ def texture_places(image: Float32Array, corners: IntArray, size: int) -> FloatAr
     gradients along that axis, from the block's centre, px.
     """
     smooth = ndimage.gaussian_filter(image.astype(np.float64), 1.0)
-    span = np.arange(size) - size // 2
     out = np.zeros((2, len(corners), 2))
-    for axis, gradient in enumerate(np.gradient(smooth)):
-        energy = gradient * gradient
-        for i, (y, x) in enumerate(corners):
-            block = energy[y : y + size, x : x + size]
-            rows, columns = block.sum(axis=1), block.sum(axis=0)
-            total = max(float(rows.sum()), 1e-30)
-            out[axis, i] = (rows * span).sum() / total, (columns * span).sum() / total
+    for places, gradient in zip(out, np.gradient(smooth), strict=True):
+        _centres_of_energy(gradient, corners, size, places)
     return out
+
+
+@kernel
+def _centres_of_energy(gradient, corners, size, out):  # type: ignore[no-untyped-def]
+    """Find the centre of the squares of a gradient in each block."""
+    for i in range(len(corners)):
+        total, down, right = 1e-30, 0.0, 0.0
+        for y in range(size):
+            for x in range(size):
+                energy = gradient[corners[i, 0] + y, corners[i, 1] + x] ** 2
+                total += energy
+                down += energy * (y - size // 2)
+                right += energy * (x - size // 2)
+        out[i, 0], out[i, 1] = down / total, right / total
 
 
 def nearest_places(position: IntArray, places: FloatArray) -> IntArray:

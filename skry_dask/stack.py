@@ -7,7 +7,7 @@ or of whole frames. Fixed points move like the reference points nearest to them.
 Beyond the region, where not every frame shows the scene, fixed points on a grid take the place of
 reference points.
 
-Cost: 10 ns a pixel of a chosen fragment on one core.
+Cost: 4 ns a pixel of a chosen fragment on one core, 10 ns with cubic kernels.
 """
 
 from __future__ import annotations

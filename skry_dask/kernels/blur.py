@@ -217,7 +217,7 @@ def _sum_down(ring, y, height, radius, halvings, column, out):  # type: ignore[n
         for x in range(len(column)):
             more = np.uint16(np.uint16(entering[x] + half) >> np.uint16(len(halvings)))
             less = np.uint16(np.uint16(leaving[x] + half) >> np.uint16(len(halvings)))
-            column[x] = np.uint16(np.uint16(column[x] + more) - less)
+            column[x] = np.uint16(np.uint16(column[x] - less) + more)
     for x in range(len(column)):
         out[x] = column[x]
 

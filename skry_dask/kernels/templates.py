@@ -86,8 +86,6 @@ class Blocks(NamedTuple):
     ----------
     full, half
         Filters at full and at half resolution.
-    spread
-        float64 (point): variance of each block, level and slopes aside, in squared grey levels.
     down
         By how many bits samples are shifted before they are compared,
     top
@@ -96,7 +94,6 @@ class Blocks(NamedTuple):
 
     full: Filters
     half: Filters
-    spread: FloatArray
     down: int
     top: int
 
@@ -139,11 +136,25 @@ def cut_blocks(reference: Frames, corners: IntArray, size: int, smoothing: int =
     own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
     peak = (1 << (31 - RUN_BITS - bits)) - 1
     n = len(corners)
-    full, spread = _filters(
-        whole[None], np.zeros(n, np.int64), corners, size, peak, smoothing, slopes=True
-    )
-    half, _ = _filters(own, np.arange(n), corners * 0, size // 2, peak, smoothing, slopes=False)
-    return Blocks(full, half, spread * 4.0**down, down, top)
+    full = _filters(whole[None], np.zeros(n, np.int64), corners, size, peak, smoothing, slopes=True)
+    half = _filters(own, np.arange(n), corners * 0, size // 2, peak, smoothing, slopes=False)
+    return Blocks(full, half, down, top)
+
+
+def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
+    """Find the variance of blocks of an image, level and slopes aside: float64 (point).
+
+    Parameters
+    ----------
+    image, corners, size
+        As for `cut_blocks`.
+    """
+    out = np.empty(len(corners))
+    for i, (y, x) in enumerate(corners):
+        block = image[y : y + size, x : x + size].astype(np.float64)
+        _take_out_level(block, True)
+        out[i] = _product(block, block) / block.size
+    return out
 
 
 def _filters(
@@ -155,8 +166,8 @@ def _filters(
     smoothing: int,
     *,
     slopes: bool,
-) -> tuple[Filters, FloatArray]:
-    """Make filters of blocks, each from one of several padded images; and the blocks' variance."""
+) -> Filters:
+    """Make filters of blocks, each from one of several padded images."""
     n = len(corners)
     made = Filters(
         size,
@@ -171,17 +182,25 @@ def _filters(
     soft = images
     for _ in range(3):
         soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
-    spread = np.zeros(n)
-    work = np.zeros((6, size, size))
-    wide = np.zeros((size + 2, size + 2))
-    for p, (i, (y, x)) in enumerate(zip(image, corners, strict=True)):
-        around = (slice(y, y + size + 4), slice(x, x + size + 4))
+    _make_all(
+        images, smooth, soft, image, corners, peak, slopes, np.zeros((6, size, size)),
+        np.zeros((size + 2, size + 2)), *made[1:],
+    )  # fmt: skip
+    return made
+
+
+@kernel
+def _make_all(  # type: ignore[no-untyped-def]
+    images, smooth, soft, image, corners, peak, slopes, work, wide, weights, step, gain, norm
+):
+    around = work.shape[1] + 4
+    for p in range(len(image)):
+        i, y, x = image[p], corners[p, 0], corners[p, 1]
         _make(
-            images[i][around], smooth[i][around], soft[i][around], peak, slopes, work, wide,
-            made.weights[p], made.step[p], made.gain[p : p + 1], made.norm[p : p + 1],
-            spread[p : p + 1],
+            images[i, y : y + around, x : x + around], smooth[i, y : y + around, x : x + around],
+            soft[i, y : y + around, x : x + around], peak, slopes, work, wide, weights[p], step[p],
+            gain[p : p + 1], norm[p : p + 1],
         )  # fmt: skip
-    return made, spread
 
 
 def _smoothed(images: FloatArray) -> FloatArray:
@@ -194,7 +213,7 @@ def _smoothed(images: FloatArray) -> FloatArray:
 
 
 @kernel
-def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, norm, spread):  # type: ignore[no-untyped-def]
+def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, norm):  # type: ignore[no-untyped-def]
     """Make the filters of one block, which has two px around it."""
     n = work.shape[1]
     down, right, pull_y, pull_x = work[0], work[1], work[2], work[3]
@@ -211,7 +230,6 @@ def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, no
     energy = _product(own, own)
     if energy <= 0.0:
         return
-    spread[0] = energy / (n * n)
     _take_out_level(lost, slopes)
     _take_out(lost, own)
     for pull in (pull_y, pull_x):

@@ -61,7 +61,8 @@ class AlignOptions:
     reference
         Number of the frame whose grid becomes the canvas; none = the key frame with most detail.
     anchors
-        Anchor positions (y, x) on the reference frame, px; none = placed automatically.
+        Anchor positions (y, x) on the reference frame, px, such as --anchors 120 200 --anchors 80
+        95; none = placed automatically.
     anchor_size
         Side of an anchor's block, px [default: 32, more in strong noise].
     min_confidence
@@ -72,7 +73,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -110,7 +111,7 @@ class QualityOptions:
     """
 
     phase: ClassVar[str] = "quality"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     detail_scale: int = 3
     area_size: int = 40
@@ -132,7 +133,8 @@ class TrackOptions:
     Parameters
     ----------
     points
-        Reference points (y, x) on the canvas, px; none = placed automatically.
+        Reference points (y, x) on the canvas (the reference frame's grid), px, such as --points
+        120 200 --points 80.5 95; none = placed automatically.
     spacing
         Side of the grid cells that get at most one reference point each, px.
     block_size
@@ -155,7 +157,7 @@ class TrackOptions:
     """
 
     phase: ClassVar[str] = "track"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     points: Positions = ()
     spacing: int = 24
@@ -196,9 +198,10 @@ class StackOptions:
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
         as a whole, everywhere the same ones.
     interpolation
-        How frames are resampled: "bilinear" is softest, "cubic" (Catmull-Rom) keeps contrast up to
-        0.15 cycles per px, "sharp-cubic" up to 0.25, "lanczos3" up to 0.3 in half as much time
-        again [default: sharp-cubic, without drizzle].
+        How frames are resampled: "bilinear" is softest, "sharp-bilinear" gives its loss of contrast
+        back to the mean; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
+        "sharp-cubic" up to 0.25, "lanczos3" up to 0.3, in two, two and three times the time
+        [default: sharp-bilinear, without drizzle].
     drizzle
         Pixels of the image are so much finer than the camera's: 1 (interpolate), 1.5, 2 or 3
         (drizzle: each pixel's light is dropped onto the finer grid, where it lies). Raw colour is
@@ -214,7 +217,7 @@ class StackOptions:
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     percent: float | None = None
     number: int | None = None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import tifffile
 
 import skry_dask as skry
-from skry_dask.cli import main
 from skry_dask.io.ser import SerReader, write_ser
 
 if TYPE_CHECKING:
@@ -20,42 +18,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.types import AnyArray
+    from tests.command_line import CommandLine
 
 SMALL = ("--anchor-size", "32")
 TINT = np.array([0.7, 1.0, 0.5])
 """Of the coloured Moon: how bright it is in red, green and blue."""
 
 RNG = np.random.default_rng(8)
-
-
-class CommandLine:
-    """``skry`` in this process, in a folder of its own: as main() runs it, without the start-up."""
-
-    def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
-        monkeypatch.chdir(folder)
-
-    def __call__(self, *arguments: object) -> tuple[int, str, str]:
-        """Run a command: exit status, standard output, standard error."""
-        self.monkeypatch.setattr(sys, "argv", ["skry", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return int(stop.value.code or 0), *self.capsys.readouterr()
-
-    def stack(self, *arguments: object) -> tuple[dict[str, Any], AnyArray]:
-        """Stack: summary and image, 1 = full scale."""
-        status, out, err = self("stack", *arguments, "-o", "out.tif", "--json", *SMALL)
-        assert status == 0, err
-        return json.loads(out), tifffile.imread(self.folder / "out.tif") / 65535.0
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch, capsys)
 
 
 def write(path: Path, frames: AnyArray, colour: str = "mono", bits: int = 8) -> Path:
@@ -209,6 +178,7 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     assert [name.split("/")[-1] for name in summary["files"]] == [
         "out_composite.tif",
         "out_frame_quality.csv",
+        "out_points.csv",
     ]
     assert tifffile.imread(tmp_path / "out_composite.tif").shape == image.shape
     lines = (tmp_path / "out_frame_quality.csv").read_text().splitlines()
@@ -235,6 +205,7 @@ def test_what_a_job_reads_is_never_overwritten(
     write(tmp_path / "moon.ser", frames[:4])
     tifffile.imwrite(tmp_path / "dark.tif", np.zeros((180, 240), np.float32))
     (tmp_path / "out_frame_quality.csv").write_text("1111")
+    (tmp_path / "out_points.csv").write_text("90,120")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     for arguments, words in [
         (("stack", "shots", "-o", "shots/2.tif"), "shots/2.tif is the input, or would be"),
@@ -246,6 +217,10 @@ def test_what_a_job_reads_is_never_overwritten(
             ("stack", "moon.ser", "-o", "out.tif", "--table", "--active-flags",
              "out_frame_quality.csv"),
             "out_frame_quality.csv is read in this job",
+        ),
+        (
+            ("stack", "moon.ser", "-o", "out.tif", "--table", "--points-file", "out_points.csv"),
+            "out_points.csv is read in this job",
         ),
     ]:  # fmt: skip
         status, _, error = cli(*arguments)

@@ -592,6 +592,22 @@ def test_points_given_by_the_user_are_used_as_they_are(moon12, results):
     assert stack["stack"].notnull().all()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"search_radius": 121}, r"search_radius is 121: it must be from 2 to 120, .* 208 x 120"),
+        (
+            {"block_size": 128},
+            r"block_size is 128: it must be from 8 to 1\d\d, .* has \d+ x 1\d+ px",
+        ),
+    ],
+)
+def test_what_is_larger_than_the_frame_is_refused_with_the_range(moon12, results, options, message):
+    low = moon12.isel(y=slice(0, 120))
+    with pytest.raises(OptionsError, match=message):
+        skry.track(low, results.alignment, results.quality, skry.TrackOptions(**options))
+
+
 def test_points_outside_the_region_are_refused(moon12, results):
     options = skry.TrackOptions(points=((3, 60),))
     with pytest.raises(OptionsError, match=r"point \(3, 60\).*y from "):

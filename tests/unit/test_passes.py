@@ -20,6 +20,8 @@ from skry_dask.passes import (
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
 FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
 WEIGHT = np.arange(17)[:, None] + np.arange(3)
+MOST = 20 * 255 * 18 + 7
+"""By how much a frame can change a sum at most."""
 
 
 class Film:
@@ -132,7 +134,7 @@ def test_a_fold_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
         weight,
         shared=[dask.delayed(7)],
         shape=(3,),
-        dtype=np.int64,
+        most=MOST,
     )
     assert total.shape == (3,)
     np.testing.assert_array_equal(total.compute(scheduler="sync"), expected)
@@ -147,7 +149,7 @@ def test_a_fold_reads_each_frame_exactly_once_and_only_when_computed(scheduler):
         WEIGHT,
         shared=[dask.delayed(0)],
         shape=(3,),
-        dtype=np.int64,
+        most=MOST,
     )
     np.testing.assert_array_equal(film.reads, 0)
     total.compute(scheduler=scheduler)
@@ -159,7 +161,7 @@ def test_a_fold_can_be_computed_twice():
         lambda frames, total: np.add(total, frames.sum(dtype=np.int64), out=total),
         da.from_array(FRAMES, chunks=(3, -1, -1)),
         shape=(2, 2),
-        dtype=np.int64,
+        most=MOST,
     )
     for _ in range(2):
         np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
@@ -171,7 +173,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
     """The worst order is that which adds only when nothing else can be done."""
     frames = da.zeros((n_frames, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
     with dask.config.set(num_workers=workers):
-        total = fold_frames(add_up, frames, shape=(3,), dtype=np.int64)
+        total = fold_frames(add_up, frames, shape=(3,), most=MOST)
     graph = dict(total.__dask_graph__())
     needs = {key: get_dependencies(graph, key) for key in graph}
     uses = {key: [k for k in graph if key in needs[k]] for key in graph}
@@ -190,7 +192,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
 def test_a_cluster_does_not_wait_for_one_running_sum():
     frames = da.zeros((6400, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
     with dask.config.set(scheduler="dask.distributed"):
-        graph = dict(fold_frames(add_up, frames, shape=(3,), dtype=np.int64).__dask_graph__())
+        graph = dict(fold_frames(add_up, frames, shape=(3,), most=MOST).__dask_graph__())
     needs = {key: get_dependencies(graph, key) for key in graph}
     assert not any(needs[key] for key in graph if key[0].startswith(PASS))
     depth = {}
@@ -200,6 +202,19 @@ def test_a_cluster_does_not_wait_for_one_running_sum():
         return depth[key]
 
     assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
+
+
+@pytest.mark.parametrize("bits", [0, 20, 24, 25, 26, 30, 31, 40])
+@pytest.mark.parametrize("chunk", [1, 16, 1000])
+def test_sums_do_not_overflow_however_much_a_frame_adds(bits, chunk):
+    def add(frames, total):
+        total += len(frames) * 2**bits
+
+    frames = da.zeros((1000, 1, 1), chunks=(chunk, -1, -1), dtype=np.uint8)
+    total = fold_frames(add, frames, shape=(2,), most=2**bits)
+    found = total.compute(scheduler="sync")
+    assert found.dtype == total.dtype == np.int64
+    np.testing.assert_array_equal(found, 1000 * 2**bits)
 
 
 # --- recipes -----------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Shift and add as a reduction over chunks of frames.
 
-Chunks of frames fold into accumulators inside their tasks, and these are added up in pairs.
+Chunks of frames fold into accumulators inside their tasks, and these are added to one running sum.
 Everything is an integer, so the image does not depend on chunks, scheduler or order.
 
-Memory: an accumulator is 16 bytes a pixel of each image; a handful exist at a time.
+Memory: an accumulator is 8 bytes a pixel of each image where a task's sums fit 32 bits, else 16;
+there are two more of them than threads, and the running sum of 16.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from skry_dask.contrast import give_back
 from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
-from skry_dask.kernels.resample import VALUE_BITS, add_fragments
+from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
 from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class Interpolated:
     seen_only: bool = False
 
     def most(self, peak: int) -> int:
-        """Tell what a frame adds to a sum at most: six taps overshoot by a factor of 2.1."""
-        return peak << VALUE_BITS + 2
+        """Tell what a frame adds to a sum at most."""
+        return peak << MOST_BITS
 
     @property
     def gives_back(self) -> bool:

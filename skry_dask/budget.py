@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from skry_dask.develop import Developer
 from skry_dask.errors import BudgetError, OptionsError
+from skry_dask.kernels.resample import MOST_BITS
 from skry_dask.options import HotPixels
-from skry_dask.passes import accumulators_alive
+from skry_dask.passes import accumulators_alive, dtype_of_sums
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +47,8 @@ START = 256 * MIB
 """A process with all that it imports and all kernels loaded, before it holds a frame."""
 
 SUM_BYTES = 16
-"""Of a pixel of an accumulator: a sum and a count, int64."""
+"""Of a pixel of the running sum: a sum and a count, int64. In accumulators inside tasks they may
+have half of that: see `dtype_of_sums`."""
 
 TABLE_BYTES = 160
 """Of what is known of one point in one frame: its displacement, the quality of its triangles, and
@@ -95,6 +97,10 @@ class Shapes:
         Of a pixel of the masters; 0 where there is none.
     n_planes
         Of the image: 1, or 3 in colour.
+    peak
+        The greatest value that its planes can have.
+    wide
+        Whether nothing is known of what a frame adds to the stack: it is drizzled or normalised.
     canvas
         Pixels of the image, before it is drizzled.
     scale
@@ -112,6 +118,8 @@ class Shapes:
     grey_bytes: int
     master_bytes: int
     n_planes: int
+    peak: int
+    wide: bool
     canvas: int
     scale: float
     spacing: float
@@ -126,6 +134,8 @@ class Shapes:
         developer = Developer.of(capture)
         calibrate = options.calibrate
         masters = calibrate.dark is not None or calibrate.flat is not None
+        if masters:
+            developer = replace(developer, dtype="uint16")
         developed = masters or calibrate.hot_pixels is not HotPixels.NONE
         developed = developed or n_channels > 1 or developer.cfa is not None
         return cls(
@@ -136,6 +146,8 @@ class Shapes:
             grey_bytes=(2 if masters else itemsize) if developed else 0,
             master_bytes=MASTER_PIXEL_BYTES * n_channels if masters else 0,
             n_planes=len(developer.planes),
+            peak=developer.peak(developer.planes),
+            wide=options.stack.drizzle > 1 or options.stack.normalise,
             canvas=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
@@ -151,31 +163,35 @@ class Shapes:
 # --- what each phase needs, beyond what all need ---------------------------------------------
 
 
-def align_bytes(shapes: Shapes) -> int:
+def align_bytes(shapes: Shapes, _n_chunk: int) -> int:
     """Placing anchors on one frame, then each thread with a frame."""
     return shapes.pixels * (ALIGN_PIXEL_BYTES + FRAME_PIXEL_BYTES * shapes.n_threads)
 
 
-def quality_bytes(shapes: Shapes) -> int:
+def quality_bytes(shapes: Shapes, n_chunk: int) -> int:
     """Accumulators of the composite and of the reference image."""
-    return _folded(shapes, shapes.pixels * (shapes.n_planes + 1))
+    return _folded(shapes, n_chunk, shapes.pixels * (shapes.n_planes + 1))
 
 
-def track_bytes(shapes: Shapes) -> int:
+def track_bytes(shapes: Shapes, _n_chunk: int) -> int:
     """Placing points on the reference image, then each thread with a frame."""
     return shapes.pixels * max(BUILD_PIXEL_BYTES, FRAME_PIXEL_BYTES * shapes.n_threads)
 
 
-def stack_bytes(shapes: Shapes) -> int:
+def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
     """Accumulators of the stack; then their sum and the images made of it."""
     pixels = round(shapes.canvas * shapes.scale**2)
     finished = pixels * (BUILD_PIXEL_BYTES + FINISH_PIXEL_BYTES * shapes.n_planes)
-    return max(_folded(shapes, pixels * shapes.n_planes), finished)
+    folded = _folded(shapes, n_chunk, pixels * shapes.n_planes, wide=shapes.wide)
+    return max(folded, finished)
 
 
-def _folded(shapes: Shapes, pixels: int) -> int:
-    """Accumulators of so many pixels, and the frame that each thread adds."""
-    sums = pixels * SUM_BYTES * accumulators_alive(shapes.n_threads)
+def _folded(shapes: Shapes, n_chunk: int, pixels: int, *, wide: bool = False) -> int:
+    """Accumulators of so many pixels, their running sum, and the frame that each thread adds."""
+    sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
+    narrow = not wide and dtype_of_sums(sizes, shapes.peak << MOST_BITS).itemsize < SUM_BYTES // 2
+    inside = pixels * SUM_BYTES // (2 if narrow else 1)
+    sums = inside * (accumulators_alive(shapes.n_threads) - 1) + pixels * SUM_BYTES
     planes = shapes.n_planes * shapes.pixels * FRAME_PIXEL_BYTES * shapes.n_threads
     return sums + planes
 
@@ -199,7 +215,7 @@ def estimate(shapes: Shapes, n_chunk: int) -> int:
     tables = round(shapes.n_frames * cells * TABLE_BYTES)
     graph = -(-shapes.n_frames // n_chunk) * CHUNK_BYTES
     held = chunks + tables + graph + shapes.pixels * shapes.master_bytes
-    return START + round(FREED * (held + max(phase(shapes) for phase in PHASES)))
+    return START + round(FREED * (held + max(phase(shapes, n_chunk) for phase in PHASES)))
 
 
 # --- limits ----------------------------------------------------------------------------------

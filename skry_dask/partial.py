@@ -5,7 +5,7 @@ help to choose how many to take. The best n frames of a fragment are among its b
 fragment is added once, to the image of the step at which it comes in, and the images are running
 sums: the pass costs no more than stacking the largest number.
 
-Memory: an accumulator is 16 bytes a pixel of each image and step; a handful exist at a time.
+Memory: as `accumulate`, for each step.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ MIN_FOLDS = 16
 
 
 NARROW = 2**31
+"""Sums below this are added up in 32 bits inside tasks."""
 
 ADDED = 16
 """On a cluster so many accumulators are added up one after the other, and their sums likewise, so
@@ -178,14 +179,10 @@ def fold_frames(
     columns, dependencies = _parts(frames.chunks[0], along)
     keys = [value.key for value in shared]
     calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
-    n_tasks = min(max(frames.shape[0] // FOLD_FRAMES, MIN_FOLDS), len(calls))
-    edges = np.linspace(0, len(calls), n_tasks + 1).astype(int)
-    before = np.concatenate([[0], np.cumsum(frames.chunks[0])])[edges]
-    narrow = most * int(np.diff(before).max(initial=0)) < NARROW
-    dtype = np.dtype(np.int32 if narrow else np.int64)
+    dtype = dtype_of_sums(frames.chunks[0], most)
     tasks: dict[Any, Any] = {
         (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys)
-        for i, (a, b) in enumerate(pairwise(edges))
+        for i, (a, b) in enumerate(pairwise(_deal(frames.chunks[0])))
     }
     level = list(tasks)
     ahead = _tasks_ahead()
@@ -197,6 +194,31 @@ def fold_frames(
     tasks[(total, *(0,) * len(shape))] = (_add, *level)
     graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
     return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=np.int64)
+
+
+def _deal(sizes: Sequence[int]) -> IntArray:
+    """Deal chunks of so many frames out to the tasks of a fold: int64 (task + 1), in chunks."""
+    n_tasks = min(max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS), len(sizes))
+    return np.linspace(0, len(sizes), n_tasks + 1).astype(np.int64)
+
+
+def dtype_of_sums(sizes: Sequence[int], most: int) -> np.dtype[np.signedinteger]:
+    """Tell which dtype accumulators have inside the tasks of `fold_frames`.
+
+    Parameters
+    ----------
+    sizes
+        Of the chunks, frames.
+    most
+        By how much a frame can change an entry at most.
+
+    Returns
+    -------
+    int32 where no task's frames can leave it, else int64.
+    """
+    before = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])[_deal(sizes)]
+    narrow = most * int(np.diff(before).max(initial=0)) < NARROW
+    return np.dtype(np.int32 if narrow else np.int64)
 
 
 def _add_up(tasks: dict[Any, Any], name: str, accumulators: list[Any], ahead: int | None) -> Any:
@@ -229,7 +251,8 @@ def _tasks_ahead() -> int | None:
 def accumulators_alive(n_threads: int) -> int:
     """Tell how many accumulators of `fold_frames` exist at a time, at most, on threads.
 
-    One in each thread, one that waits, the running sum and the next one.
+    Two more of tasks than there are threads, while the first two become the running sum; and that
+    sum, which alone is int64 whatever their dtype.
     """
     return n_threads + 3
 

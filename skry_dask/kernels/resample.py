@@ -46,6 +46,10 @@ WEIGHT_BITS = 11
 VALUE_BITS = 6
 """Sums have this many fractional bits."""
 
+MOST_BITS = VALUE_BITS + 2
+"""A frame adds less than its greatest value times ``2**MOST_BITS`` to a sum: six taps along both
+axes overshoot by a factor of 2.1."""
+
 
 def interpolation_table(name: str) -> IntArray:
     """Weights of the nearest pixels at each phase.

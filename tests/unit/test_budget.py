@@ -22,6 +22,7 @@ from skry_dask.budget import (
     limit_of_machine,
     parse_size,
     smallest,
+    stack_bytes,
 )
 from skry_dask.capture import in_chunks, open_selected
 from skry_dask.errors import BudgetError, OptionsError
@@ -42,6 +43,8 @@ PLAIN = Shapes(
     grey_bytes=0,
     master_bytes=0,
     n_planes=1,
+    peak=255,
+    wide=False,
     canvas=1200 * 1600,
     scale=1.0,
     spacing=24,
@@ -92,6 +95,7 @@ def test_what_is_no_size_is_refused(text: str | int, moon_ser: Path) -> None:
         {"n_planes": 3},
         {"scale": 2.0},
         {"canvas": 3 * 1200 * 1600},
+        {"peak": 65535 * 32},
         {"width": 3200},
         {"master_bytes": 32},
         {"n_frames": 4000},
@@ -99,6 +103,17 @@ def test_what_is_no_size_is_refused(text: str | int, moon_ser: Path) -> None:
 )
 def test_whatever_needs_memory_raises_the_estimate(more: dict[str, float]) -> None:
     assert estimate(replace(PLAIN, **more), 8) > estimate(PLAIN, 8)
+
+
+def test_sums_take_half_where_what_a_frame_adds_is_known_and_small() -> None:
+    colour = replace(PLAIN, n_planes=3)
+    narrow = stack_bytes(colour, 8)
+    assert stack_bytes(replace(colour, peak=2**15), 8) == narrow
+    wide = stack_bytes(replace(colour, wide=True), 8)
+    assert wide == stack_bytes(replace(colour, peak=2**20), 8)
+    # Accumulators of two threads and two that wait; the running sum is wide in any case.
+    assert wide - narrow == 4 * 8 * 3 * colour.canvas
+    assert stack_bytes(replace(colour, peak=2**15), 512) == wide  # a task has more frames
 
 
 def test_chunks_are_as_large_as_fits() -> None:
@@ -155,8 +170,12 @@ def test_shapes_tell_colour_and_calibration(moon: xr.Dataset) -> None:
     assert (plain.raw_bytes, plain.grey_bytes, plain.n_planes, plain.master_bytes) == (1, 0, 1, 0)
     raw = Shapes.of(moon.assign_attrs(cfa="RGGB"), Options.of(drizzle=2.0), 2)
     assert (raw.raw_bytes, raw.grey_bytes, raw.n_planes, raw.scale) == (1, 1, 3, 2.0)
+    assert (plain.peak, plain.wide) == (255, False)
+    assert raw.peak > 255 * 16  # demosaiced
+    assert raw.wide
+    assert Shapes.of(moon, Options.of(normalise=True), 2).wide
     dark = Shapes.of(moon, Options.of(dark="dark.tif"), 2)
-    assert dark.grey_bytes == 2
+    assert (dark.grey_bytes, dark.peak) == (2, 65535)
     assert dark.master_bytes > 0
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from skry_dask.passes import (
     PASS,
     accumulators_alive,
+    dtype_of_sums,
     fold_frames,
     frame_chunks,
     map_frames,
@@ -20,8 +21,7 @@ from skry_dask.passes import (
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
 FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
 WEIGHT = np.arange(17)[:, None] + np.arange(3)
-MOST = 20 * 255 * 18 + 7
-"""By how much a frame can change a sum at most."""
+MOST = 4 * 5 * 255 * int(WEIGHT.max()) + 7
 
 
 class Film:
@@ -156,12 +156,40 @@ def test_a_fold_reads_each_frame_exactly_once_and_only_when_computed(scheduler):
     np.testing.assert_array_equal(film.reads, 1)
 
 
+@REPEATABLE
+@given(chunks_of_frames, st.integers(1, 34), st.integers(-2, 2), st.sampled_from([-1, 1]))
+def test_sums_are_exact_where_they_just_fit_half_the_memory_and_where_they_do_not(
+    sizes, n_frames, more, sign
+):
+    most = 2**31 // n_frames + more
+    dtypes = set()
+
+    def add_most(frames, total):
+        dtypes.add(total.dtype)
+        for _ in frames:
+            total += sign * most
+
+    lazy = da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1))
+    total = fold_frames(add_most, lazy, shape=(2,), most=most)
+    assert total.dtype == np.int64
+    np.testing.assert_array_equal(total.compute(scheduler="sync"), 17 * sign * most)
+    assert dtypes == {dtype_of_sums(sizes, most)}
+
+
+@pytest.mark.parametrize(("n_frames", "n_task"), [(16, 1), (17, 2), (320, 20), (6400, 32)])
+def test_a_task_takes_half_the_memory_exactly_where_its_frames_fit(n_frames, n_task):
+    sizes = [1] * n_frames
+    assert dtype_of_sums(sizes, (2**31 - 1) // n_task) == np.int32
+    assert dtype_of_sums(sizes, -(-(2**31) // n_task)) == np.int64
+    assert dtype_of_sums([], 2**40) == np.int32  # nothing is added
+
+
 def test_a_fold_can_be_computed_twice():
     total = fold_frames(
         lambda frames, total: np.add(total, frames.sum(dtype=np.int64), out=total),
         da.from_array(FRAMES, chunks=(3, -1, -1)),
         shape=(2, 2),
-        most=MOST,
+        most=20 * 255,
     )
     for _ in range(2):
         np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
@@ -202,19 +230,6 @@ def test_a_cluster_does_not_wait_for_one_running_sum():
         return depth[key]
 
     assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
-
-
-@pytest.mark.parametrize("bits", [0, 20, 24, 25, 26, 30, 31, 40])
-@pytest.mark.parametrize("chunk", [1, 16, 1000])
-def test_sums_do_not_overflow_however_much_a_frame_adds(bits, chunk):
-    def add(frames, total):
-        total += len(frames) * 2**bits
-
-    frames = da.zeros((1000, 1, 1), chunks=(chunk, -1, -1), dtype=np.uint8)
-    total = fold_frames(add, frames, shape=(2,), most=2**bits)
-    found = total.compute(scheduler="sync")
-    assert found.dtype == total.dtype == np.int64
-    np.testing.assert_array_equal(found, 1000 * 2**bits)
 
 
 # --- recipes -----------------------------------------------------------------------------------

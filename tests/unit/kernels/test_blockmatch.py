@@ -81,13 +81,12 @@ def test_shifts_by_fractions_are_found_within_a_tenth_of_a_pixel(shift):
     assert np.abs(found[:, :2] - shift).max() < 0.1
 
 
-@pytest.mark.parametrize("sigma", [1.5, 2.0, 4.0])
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 4.0])
 @pytest.mark.parametrize("shift", [(0.25, 0.25), (0.5, -0.5), (-2.6, 1.4)])
 def test_fractions_are_found_in_fine_and_in_coarse_detail(sigma, shift):
     image = smooth((160, 160), sigma=sigma)
     found = find(digitise(image), digitise(moved(image, shift)), GRID)
-    assert np.abs(found[:, :2] - shift).max() < 0.15
-    assert np.abs(np.median(found[:, :2], axis=0) - shift).max() < 0.1
+    assert np.abs(found[:, :2] - shift).max() < 0.1
 
 
 @pytest.mark.parametrize("white", [1023, 4095, 16383, 65535])
@@ -329,7 +328,7 @@ def test_neighbours_lead_to_where_a_search_for_each_block_ends():
     ours, theirs = digitise(image), digitise(frame)
     alone = find(ours, theirs, GRID)
     led = find(ours, theirs, GRID, earlier=earlier_neighbours(GRID, 30.0))
-    assert np.abs(led - alone).max() < 0.05
+    assert np.abs(led - alone).max() < 0.1
     truth = shift[GRID[:, 0] + 12, GRID[:, 1] + 12]
     # A block tells the mean over its detail, not quite the displacement in its middle.
     assert np.sqrt(((led[:, :2] - truth) ** 2).mean()) < 0.15

@@ -32,6 +32,7 @@ class Mesh(NamedTuple):
     spans: IntArray
     first: IntArray
     everything: BoolArray
+    margin: int = MARGIN
 
 
 @pytest.fixture

@@ -1,149 +1,303 @@
-"""Measure what the README states: accuracy against known truth, time and memory of whole processes.
+"""Measure what the README states: whole processes in turn with other programs, time and memory.
 
-    python tests/benchmarks/measure.py [--runs 5] [--frames 634] [--peer 'COMMAND {capture}']
+    python tests/benchmarks/measure.py [--only peers,long,threads,depth,large,inside]
+        [--peer 'NAME=COMMAND {avi}'] [--runs 5] [--frames 634] [--size 612x840] [--long 10]
 
-Simulates a lunar capture of 840 x 612 px (SER and AVI) in a temporary folder, stacks it in
-processes of its own from an empty store, kernels compiled beforehand, and prints a Markdown table.
-``--peer`` runs another program in turn with it; ``{capture}`` stands for the path of the AVI file.
-Needs the checkout's root as working folder.
+Simulates a lunar capture with known truth (SER and AVI), and prints Markdown. ``--peer`` (as often
+as there are peers) runs another program in turn with ``skry stack``; in its command {avi} and {ser}
+stand for the captures, which lie in its working folder; the newest image that it leaves is scored.
+Every run starts in an empty folder, kernels compiled beforehand; figures are medians, ratios are
+those of pairs of runs. With its defaults it takes about 20 minutes and 10 GB in the folder for
+temporary files (TMPDIR), mostly for ``large``.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import platform
-import shlex
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import timeit
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-SKRY = [sys.executable, "-m", "skry_dask.cli"]
+from tests.benchmarks.running import SKRY, Program, Run, in_turn, median, ratio, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+CAPTURES = ("capture.ser", "capture.avi")
+SPLIT = ("kernels", "reading", "compiling", "other", "outside")
 
 
-def process(command: list[str], folder: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak memory (MiB) of a command, by the operating system."""
-    began = time.perf_counter()
-    with (folder / "log.txt").open("w") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command} failed:\n{(folder / 'log.txt').read_text()}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and where.
+
+    Parameters
+    ----------
+    folder
+        For captures and results.
+    options
+        From the command line.
+    """
+
+    folder: Path
+    options: argparse.Namespace
+
+    def moon(self, name: str, *more: str) -> Path:
+        """Simulate the Moon as a file of this name, once."""
+        height, width = self.options.size
+        size = ["--height", str(height), "--width", str(width)]
+        command = [*SKRY, "simulate", "moon", "-o", name, *size]
+        return self._made(name, [*command, "--frames", str(self.options.frames), *more])
+
+    def other(self, name: str, kind: str, *arguments: str) -> Path:
+        """Make another capture, see `tests.benchmarks.captures`, once."""
+        return self._made(name, [*helper("captures"), kind, *arguments])
+
+    def _made(self, name: str, command: Sequence[str]) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            run(command, self.folder)
+        return path
+
+    def in_turn(self, *programs: Program) -> dict[str, list[Run]]:
+        """Run programs in turn."""
+        return in_turn(programs, self.options.runs, self.folder)[0]
+
+
+def helper(module: str) -> list[str]:
+    """Command that runs a module beside this one, in a process of its own."""
+    return [sys.executable, "-m", f"tests.benchmarks.{module}"]
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def usage(runs: Sequence[Run]) -> list[str]:
+    """Medians of wall seconds, CPU seconds and peak memory."""
+    wall, cpu, peak = (median(runs, lambda r, i=i: r[i]) for i in range(3))
+    return [f"{wall:.2f}", f"{cpu:.2f}", f"{peak:.0f}"]
+
+
+USAGE = ["wall s", "CPU s", "peak MiB"]
+
+
+def machine() -> str:
+    """Tell machine, versions and date."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(s.partition(":")[2].strip() for s in lines if s.startswith("model name"))
+    except (OSError, StopIteration):  # another operating system, or processor
+        pass
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in ("skry_dask", "numba", "dask"))
+    return (
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}; {model}, "
+        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.machine()}; "
+        f"Python {platform.python_version()}, {versions}"
+    )
+
+
+def profile(one: Run) -> str:
+    """Split up the time of a run of ``skry stack --json``."""
+    phases = {k: v for k, v in one.summary["phases"].items() if "thread_seconds" in v}
+    rows = []
+    sums = dict.fromkeys(SPLIT, 0.0)
+    for name, phase in phases.items():
+        spent = phase["thread_seconds"]
+        whole = phase["seconds"] * phase["threads"]
+        sums = {part: sums[part] + spent[part] / phase["threads"] for part in SPLIT}
+        shares = [f"{spent[part] / whole:.0%}" for part in SPLIT]
+        rate = f"{phase['frames_per_second']:.0f}"
+        rows.append([name, f"{phase['seconds']:.2f}", rate, *shares])
+    shares = [f"{sums[part] / one.in_phases:.0%}" for part in SPLIT]
+    rows.append(["all phases", f"{one.in_phases:.2f}", f"{one.throughput:.0f}", *shares])
+    shares = [f"{sums[part] / one.wall:.0%}" for part in SPLIT]
+    rows.append(["whole process", f"{one.wall:.2f}", "", *shares])
+    start = (one.wall - one.in_phases) / one.wall
+    dasks = sums["outside"] / one.wall
+    return (
+        table(["", "s", "frames/s", *SPLIT], rows)
+        + f"\n\nstarting, and writing the image: {start:.0%} of the wall time; neither these, nor "
+        f"kernels (or loading them), nor reading: {dasks + sums['other'] / one.wall:.0%}, of which "
+        f"outside of tasks, dask's own and threads without work: {dasks:.0%}"
+    )
+
+
+# --- what is measured --------------------------------------------------------------------------
+
+
+def peers(bench: Bench) -> Iterator[str]:
+    """Time, memory and score beside other programs; where the time goes."""
+    options = bench.options
+    height, width = options.size
+    captures = [bench.moon(name) for name in CAPTURES]
+    ours = Program.skry(f"skry_dask {version('skry_dask')}", captures[0])
+    programs = [ours, *(Program.peer(text, captures) for text in options.peer)]
+    runs, images = in_turn(programs, options.runs, bench.folder)
+    size = ["--frames", str(options.frames), "--height", str(height), "--width", str(width)]
+    rows = []
+    floor = ""
+    for name, image in images.items():
+        figures = ["", "", ""]
+        if image is not None:
+            said = run([*helper("score_stack"), str(image), *size], bench.folder).said
+            found = json.loads(said)
+            figures = [f"{found['sigma']:.3f}", f"{found['warp']:.3f}", f"{found['psnr']:.1f}"]
+            floor = f"; the capture's mean geometry leaves a warp of {found['floor']:.3f} px"
+        rows.append([name, *usage(runs[name]), *figures])
+    yield f"{options.frames} frames of {width} x {height} x 8 bit{floor}"
+    yield table(["", *USAGE, "sigma px", "warp px", "psnr dB"], rows)
+    for peer in programs[1:]:
+        pair = runs[ours.name], runs[peer.name]
+        wall, cpu, peak = (ratio(*pair, lambda r, i=i: r[i]) for i in range(3))
+        yield f"skry_dask / {peer.name}, pair by pair: wall {wall}, CPU {cpu}, peak memory {peak}"
+    walls = sorted(runs[ours.name], key=lambda r: r.wall)
+    yield profile(walls[len(walls) // 2])
+
+
+def long(bench: Bench) -> Iterator[str]:
+    """Many times the frames."""
+    times = bench.options.long
+    capture = bench.moon("capture.ser")
+    longer = bench.other("long.ser", "repeat", capture.name, "long.ser", str(times))
+    n = bench.options.frames
+    runs = bench.in_turn(
+        Program.skry(f"{n} frames", capture), Program.skry(f"{n * times} frames", longer)
+    )
+    yield table(["", *USAGE], [[name, *usage(of)] for name, of in runs.items()])
+    one, many = runs.values()
+    wall, peak = (ratio(many, one, lambda r, i=i: r[i]) for i in (0, 2))
+    yield f"{times} times the frames: wall x {wall}, peak memory x {peak}"
+
+
+def threads(bench: Bench) -> Iterator[str]:
+    """One thread against two."""
+    capture = bench.moon("capture.ser")
+    runs = bench.in_turn(
+        Program.skry("1 thread", capture, "--workers", "1"),
+        Program.skry("2 threads", capture, "--workers", "2"),
+    )
+    yield speeds(runs)
+    one, two = runs.values()
+    yield f"two threads / one, all phases: x {ratio(two, one, lambda r: r.throughput)}"
+
+
+def speeds(runs: dict[str, list[Run]]) -> str:
+    """Lay out frames per second of each phase, and of all."""
+    names = list(next(iter(runs.values()))[0].seconds)
+    rows = []
+    for name, of in runs.items():
+        rates = [
+            median(of, lambda r, p=phase: r.summary["frames"] / max(r.seconds[p], 1e-3))
+            for phase in names
+        ]
+        rates.append(median(of, lambda r: r.throughput))
+        rows.append([name, *usage(of), *(f"{rate:.0f}" for rate in rates)])
+    return table(["frames/s", *USAGE, *names, "all phases"], rows)
+
+
+def depth(bench: Bench) -> Iterator[str]:
+    """More bits, and raw colour, against 8 bits; all of as many pixels."""
+    capture, deep = bench.moon("capture.ser"), bench.moon("deep.ser", "--bits", "16")
+    runs = bench.in_turn(
+        Program.skry("8 bit", capture),
+        Program.skry("16 bit", deep),
+        Program.skry("raw colour, 8 bit", capture, "--cfa", "RGGB"),
+    )
+    yield speeds(runs)
+    plain, *others = runs
+    for name in others:
+        wall = ratio(runs[name], runs[plain], lambda r: r.wall)
+        phases = ratio(runs[name], runs[plain], lambda r: r.in_phases)
+        yield f"{name} / {plain}, time per pixel: all phases x {phases}, whole process x {wall}"
+
+
+def large(bench: Bench) -> Iterator[str]:
+    """A large camera's capture."""
+    n_frames = bench.options.large_frames
+    height, width = bench.options.large_size
+    shape = map(str, (n_frames, height, width))
+    path = bench.other("large.ser", "large", "large.ser", *shape)
+    runs = bench.in_turn(Program.skry("skry stack", path))
+    size = path.stat().st_size / 1e9
+    yield f"{n_frames} frames of {width} x {height} x 16 bit, {size:.1f} GB"
+    yield speeds(runs)
+
+
+def inside(bench: Bench) -> Iterator[str]:
+    """Parts that cannot be told from whole processes."""
+    yield from run(
+        [*helper("inside"), str(bench.moon("capture.ser"))], bench.folder
+    ).said.splitlines()
+
+
+PARTS: dict[str, Callable[[Bench], Iterator[str]]] = {
+    part.__name__: part for part in (peers, long, threads, depth, large, inside)
+}
+
+
+# --- command line ------------------------------------------------------------------------------
+
+
+def parts_of(text: str) -> list[str]:
+    """Read a list of parts."""
+    names = text.split(",")
+    for name in names:
+        if name not in PARTS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+    return names
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Read HEIGHTxWIDTH."""
+    height, _, width = text.partition("x")
+    return int(height), int(width)
 
 
 def main() -> None:
-    """Simulate, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Measure, and print as it goes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=parts_of, default=list(PARTS), help="parts, with commas")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--frames", type=int, default=634)
-    parser.add_argument("--peer", help="another program's command, with {capture}")
+    parser.add_argument("--size", type=size_of, default=(612, 840), metavar="HEIGHTxWIDTH")
+    parser.add_argument("--long", type=int, default=10, metavar="TIMES")
+    parser.add_argument("--large-frames", type=int, default=200)
+    parser.add_argument("--large-size", type=size_of, default=(3000, 4096), metavar="HEIGHTxWIDTH")
     chosen = parser.parse_args()
+    if chosen.runs < 1:
+        parser.error(f"--runs is {chosen.runs}: it must be at least 1")
+    for text in chosen.peer:  # before anything is measured
+        try:
+            Program.peer(text, [Path(name) for name in CAPTURES])
+        except ValueError as error:
+            parser.error(str(error))
+    print(f"{machine()}. Medians of {chosen.runs} runs in turn.", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # In processes of their own: a child's peak memory is never less than its parent's.
-        flags = ["--frames", str(chosen.frames), "--height", "612", "--width", "840"]
-        for path in ("capture.ser", "capture.avi"):
-            process([*SKRY, "simulate", "moon", "-o", path, *flags], folder)
-        commands = {
-            "skry stack": [*SKRY, "stack", "capture.ser", "-o", "stack.tif"],
-        }
-        if chosen.peer:
-            path = folder / "capture.avi"
-            commands["peer"] = shlex.split(chosen.peer.format(capture=path))
-        runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
-        for turn in range(chosen.runs + 1):
-            for program, command in commands.items():
-                shutil.rmtree(folder / "capture.skry", ignore_errors=True)
-                figures = process(command, folder)
-                if turn:  # the first run compiles and fills caches
-                    runs[program].append(figures)
-        report(runs, folder, chosen.frames)
-        report_parts(folder)
-
-
-def fastest(call: Callable[[], object], turns: int = 5) -> float:
-    """Seconds of the fastest of a few calls."""
-    return min(timeit.repeat(call, number=1, repeat=turns))
-
-
-def report_parts(folder: Path) -> None:
-    """Print how fast 16-bit frames are read in place, and what share of stacking demosaicing is."""
-    import numpy as np
-
-    import skry_dask as skry
-    from skry_dask.io.ser import SerReader, write_ser
-    from skry_dask.kernels.demosaic import demosaic
-    from skry_dask.options import ReadOptions
-
-    path, n_frames, shape = folder / "deep.ser", 200, (612, 840)
-    images = (np.full(shape, i, np.uint16) for i in range(n_frames))
-    write_ser(path, images, n_frames=n_frames, height=shape[0], width=shape[1], bits=16)
-    reader = SerReader(path)
-    ours = fastest(lambda: [reader.read(i, i + 8) for i in range(0, n_frames, 8)])
-    numpys = fastest(lambda: np.fromfile(path, np.uint16))
-    print(f"\nreading a 16-bit SER in place: {numpys / ours:.2f} x the speed of numpy.fromfile")
-
-    capture = skry.open_capture(
-        folder / "capture.ser", ReadOptions(cfa="RGGB"), skry.SelectOptions(frames=":64")
-    )
-    alignment = skry.align(capture).compute()
-    quality = skry.estimate_quality(capture, alignment).compute()
-    points = skry.track(capture, alignment, quality).compute()
-    stacked = skry.stack(capture, alignment, quality, points)
-    whole = fastest(lambda: stacked.compute(scheduler="synchronous"), 3)
-    frames = capture["frames"].to_numpy()
-    part = fastest(lambda: [demosaic(frame, "RGGB") for frame in frames])
-    print(f"demosaicing 64 frames: {part:.2f} s of {whole:.2f} s that stacking them takes")
-
-
-def report(runs: dict[str, list[tuple[float, float, float]]], folder: Path, frames: int) -> None:
-    """Print machine, versions, medians and scores."""
-    import tifffile
-
-    import skry_dask as skry
-    from skry_dask.store.results import ResultStore
-    from tests.scoring import score
-
-    command = [*SKRY, "stack", "capture.ser", "-o", "stack.tif", "--output-format", "tiff32"]
-    done = subprocess.run(
-        [*command, "--json"], cwd=folder, capture_output=True, text=True, check=True
-    )
-    truth = skry.simulate("moon", skry.SimulateOptions(frames=frames, height=612, width=840))
-    summary = json.loads(done.stdout)
-    alignment = ResultStore(folder / "capture.skry").find(
-        "align", summary["phases"]["align"]["digest"]
-    )
-    drift = (alignment["offset"].to_numpy() - truth["offset"].to_numpy()).mean(axis=0)
-    region = summary["region"]
-    drift += region["y"], region["x"]
-    figures = score(tifffile.imread(folder / "stack.tif"), truth, drift)
-    print(f"{frames} frames of 840 x 612 x 8 bit; {platform.machine()}, {os.cpu_count()} cores;")
-    print(f"Python {platform.python_version()}, numba {version('numba')}, dask {version('dask')}\n")
-    print("| | wall s | CPU s | peak MiB |\n|---|---|---|---|")
-    for program, rows in runs.items():
-        wall, cpu, memory = (statistics.median(column) for column in zip(*rows, strict=True))
-        print(f"| {program} | {wall:.1f} | {cpu:.1f} | {memory:.0f} |")
-    if "peer" in runs:
-        pairs = zip(runs["skry stack"], runs["peer"], strict=True)
-        print(f"\nwall, ratio pair by pair: {statistics.median(a[0] / b[0] for a, b in pairs):.2f}")
-    print(f"\nsigma {figures.sigma:.3f} px, warp {figures.warp:.3f} px "
-          f"(floor {figures.floor:.3f}), psnr {figures.psnr:.1f} dB")  # fmt: skip
+        bench = Bench(Path(name), chosen)
+        for part in chosen.only:
+            print(f"\n### {PARTS[part].__doc__}", flush=True)
+            for paragraph in PARTS[part](bench):
+                print(f"\n{paragraph}", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ from skry_dask.kernels.resample import VALUE_BITS, add_fragments
 from skry_dask.kernels.shrink import halve, shrink
 from skry_dask.kernels.templates import LIKENESS, cut_blocks
 from tests import reference
-from tests.benchmarks.conftest import MARGIN
 
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray, Frames, IntArray
@@ -54,7 +53,7 @@ def seen_light(shape: tuple[int, int], dtype: type) -> Frames:
 
 def moved(mesh: Mesh, scale: float = 1.0) -> FloatArray:
     """Move and turn all triangles a little, by fractions of a pixel."""
-    affine = np.array([[MARGIN + 0.37, 1.0, 0.002], [MARGIN - 0.61, -0.002, 1.0]])
+    affine = np.array([[mesh.margin + 0.37, 1.0, 0.002], [mesh.margin - 0.61, -0.002, 1.0]])
     affine[:, 1:] /= scale
     return np.tile(affine, (len(mesh.triangles), 1, 1))
 

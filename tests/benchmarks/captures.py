@@ -1,0 +1,107 @@
+"""Captures that are measured, each made in a process of its own.
+
+    python -m tests.benchmarks.captures repeat moon.ser long.ser 10
+    python -m tests.benchmarks.captures large large.ser 200 3000 4096
+
+What measures imports none of this: the peak memory of a process is never less than that of the one
+that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from skry_dask.io.ser import SerReader, write_ser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skry_dask.types import Float32Array, Frames
+
+ROOM = 32
+"""How far frames of a large capture lie apart at most, px."""
+
+SHARPNESS = (0.8, 1.2, 1.8, 2.6)
+"""Sigma of the blur of one frame after the other of a large capture, px."""
+
+SLICE = 512
+"""Rows of noise that are drawn once; every frame takes them from another place."""
+
+
+def repeat(source: str, target: str, times: int) -> None:
+    """Write the frames of a SER file again and again."""
+    reader = SerReader(source)
+    n_frames = reader.info.n_frames or 0
+    height, width = reader.info.frame_shape
+    frames = (reader.read(i, i + 1)[0] for _ in range(times) for i in range(n_frames))
+    write_ser(
+        target,
+        frames,
+        n_frames=times * n_frames,
+        height=height,
+        width=width,
+        bits=reader.info.bits,
+    )
+
+
+def large(target: str, n_frames: int, height: int, width: int) -> None:
+    """Write shifted crops of one scene, more or less blurred, under noise; 16 bits."""
+    frames = crops(n_frames, height, width)
+    write_ser(target, frames, n_frames=n_frames, height=height, width=width, bits=16)
+
+
+def crops(n_frames: int, height: int, width: int) -> Iterator[Frames]:
+    """Make the frames of a large capture: uint16 (y, x)."""
+    rng = np.random.default_rng(1)
+    scenes = [draw(height + ROOM, width + ROOM, sigma) for sigma in SHARPNESS]
+    noise = rng.normal(0, 300, (SLICE, width + ROOM)).astype(np.float32)
+    for i in range(n_frames):
+        y, x = rng.integers(0, ROOM, 2)
+        frame = scenes[i % len(scenes)][y : y + height, x : x + width].copy()
+        for row in range(0, height, SLICE):
+            rows = frame[row : row + SLICE]
+            start = int(rng.integers(0, ROOM))
+            rows += np.roll(noise, int(rng.integers(0, SLICE)), axis=0)[
+                : len(rows), start : start + width
+            ]
+        yield np.rint(np.clip(frame, 0, 65535)).astype(np.uint16)
+
+
+def draw(height: int, width: int, sigma: float) -> Float32Array:
+    """Draw detail of all sizes: float32 (y, x), grey levels of 16 bits."""
+    rng = np.random.default_rng(2)
+    image = np.zeros((height, width), np.float32)
+    for size in (1, 4, 16, 64):
+        small = rng.normal(size=(-(-height // size), -(-width // size))).astype(np.float32)
+        part = np.kron(small, np.ones((size, size), np.float32))[:height, :width]
+        image += size**0.25 * part
+    image = ndimage.gaussian_filter(image, sigma)
+    return (12000 + 6000 * image).astype(np.float32)
+
+
+def main() -> None:
+    """Make one capture."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    longer = kinds.add_parser("repeat")
+    longer.add_argument("source")
+    longer.add_argument("target")
+    longer.add_argument("times", type=int)
+    larger = kinds.add_parser("large")
+    larger.add_argument("target")
+    larger.add_argument("frames", type=int)
+    larger.add_argument("height", type=int)
+    larger.add_argument("width", type=int)
+    chosen = parser.parse_args()
+    if chosen.kind == "repeat":
+        repeat(chosen.source, chosen.target, chosen.times)
+    else:
+        large(chosen.target, chosen.frames, chosen.height, chosen.width)
+
+
+if __name__ == "__main__":
+    main()

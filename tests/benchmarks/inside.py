@@ -1,0 +1,71 @@
+"""How fast parts are that cannot be told from whole processes.
+
+    python -m tests.benchmarks.inside capture.ser
+
+Prints lines: how fast 16-bit frames are read in place, and what share of stacking raw colour
+demosaicing is.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import timeit
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import skry_dask as skry
+from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.kernels.demosaic import demosaic
+from skry_dask.options import ReadOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def fastest(call: Callable[[], object], turns: int = 5) -> float:
+    """Seconds of the fastest of a few calls."""
+    return min(timeit.repeat(call, number=1, repeat=turns))
+
+
+def reading(folder: Path, n_frames: int, height: int, width: int) -> str:
+    """Compare reading a 16-bit SER in place with `numpy.fromfile`."""
+    path = folder / "deep.ser"
+    images = (np.full((height, width), i, np.uint16) for i in range(n_frames))
+    write_ser(path, images, n_frames=n_frames, height=height, width=width, bits=16)
+    reader = SerReader(path)
+    ours = fastest(lambda: [reader.read(i, i + 8) for i in range(0, n_frames, 8)])
+    numpys = fastest(lambda: np.fromfile(path, np.uint16))
+    return f"16-bit SER read in place at {numpys / ours:.2f} x the speed of numpy.fromfile"
+
+
+def demosaicing(path: Path) -> str:
+    """Compare demosaicing with stacking, on one thread."""
+    first = skry.SelectOptions(frames=":64")
+    capture = skry.open_capture(path, ReadOptions(cfa="RGGB"), first)
+    alignment = skry.align(capture).compute()
+    quality = skry.estimate_quality(capture, alignment).compute()
+    points = skry.track(capture, alignment, quality).compute()
+    stacked = skry.stack(capture, alignment, quality, points)
+    whole = fastest(lambda: stacked.compute(scheduler="synchronous"), 3)
+    frames = capture["frames"].to_numpy()
+    part = fastest(lambda: [demosaic(frame, "RGGB") for frame in frames])
+    return (
+        f"demosaicing {len(frames)} frames: {part:.2f} s of {whole:.2f} s that stacking them "
+        "takes on one thread"
+    )
+
+
+def main() -> None:
+    """Measure both."""
+    path = Path(sys.argv[1])
+    height, width = SerReader(path).info.frame_shape
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        print(reading(Path(name), 200, height, width))
+    print(demosaicing(path))
+
+
+if __name__ == "__main__":
+    main()

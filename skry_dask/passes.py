@@ -8,6 +8,7 @@ does not depend on the length of the capture, the scheduler or the order of task
 
 from __future__ import annotations
 
+import sys
 import uuid
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -312,6 +313,21 @@ def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:
 
 
 def _add_into(total: AnyArray, other: AnyArray) -> AnyArray:
-    """Add an accumulator to a running sum, in place."""
+    """Add an accumulator to a running sum, in place, but not where tasks may be run again."""
+    if _on_cluster():
+        return _add(total, other)
     total += other
     return total
+
+
+def _on_cluster() -> bool:
+    """Tell whether a worker of a cluster runs this task."""
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True

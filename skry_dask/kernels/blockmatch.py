@@ -167,22 +167,16 @@ def _match_blocks(  # type: ignore[no-untyped-def]
             y, x = corners[f, p, 0], corners[f, p, 1]
             found = out[f, p]
             alike = _predict(out[f], earlier[p], place)
-            if alike > 0.0:
-                _approach(
-                    halves[f], y, x, half_size, half_weights[p], half_step[p], half_gain[p], down,
-                    top, window, place,
-                )  # fmt: skip
-                _settle(
-                    frames[f], y, x, size, weights[p], step[p], gain[p], norm[p], down, top,
-                    search_radius, window, interior, place, found,
-                )  # fmt: skip
-                if found[2] >= AS_ALIKE * alike:
+            for again in range(2):
+                if again:
+                    near[:] = found
+                    if not _search(
+                        halves[f], y, x, half_size, radius, compact, half_norm[p], down, top,
+                        strip, scores, place,
+                    ):  # fmt: skip
+                        break
+                elif alike == 0.0:
                     continue
-            near[:] = found
-            if _search(
-                halves[f], y, x, half_size, radius, compact, half_norm[p], down, top, strip, scores,
-                place,
-            ):  # fmt: skip
                 _approach(
                     halves[f], y, x, half_size, half_weights[p], half_step[p], half_gain[p], down,
                     top, window, place,
@@ -191,6 +185,8 @@ def _match_blocks(  # type: ignore[no-untyped-def]
                     frames[f], y, x, size, weights[p], step[p], gain[p], norm[p], down, top,
                     search_radius, window, interior, place, found,
                 )  # fmt: skip
+                if alike > 0.0 and found[2] >= AS_ALIKE * alike:
+                    break
             if not found[2] >= near[2] and near[2] > 0.0:
                 found[:] = near
 

@@ -10,15 +10,15 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     392       506
-the same on one thread                              361       469
-300 frames of 840 x 612 x 16 bit                    379       449
-300 frames of 840 x 612 x 8 bit, raw colour         482       591
-the same as mono, drizzled 2                        536       606
-the same in raw colour, drizzled 2                  937       983
-40 frames of 3000 x 2000 x 16 bit                  1307      1768
-634 frames of 420 x 306 x 8 bit                     299       333
-6340 frames of 420 x 306 x 8 bit                    408       597
+634 frames of 840 x 612 x 8 bit                     340       467
+the same on one thread                              325       452
+300 frames of 840 x 612 x 16 bit                    329       409
+300 frames of 840 x 612 x 8 bit, raw colour         383       513
+the same as mono, drizzled 2                        430       606
+the same in raw colour, drizzled 2                  671       983
+40 frames of 3000 x 2000 x 16 bit                   812      1311
+634 frames of 420 x 306 x 8 bit                     291       323
+6340 frames of 420 x 306 x 8 bit                    402       588
 =============================================  ========  ========
 """
 

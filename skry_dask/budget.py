@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 
-START = 256 * MIB
+START = 288 * MIB
 """A process with all that it imports and all kernels loaded, before it holds a frame."""
 
 SUM_BYTES = 16

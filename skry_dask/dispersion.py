@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 import dask.array as da
 import numpy as np
+from scipy import ndimage
 
 from skry_dask.develop import COLOURS
 from skry_dask.kernels.blockmatch import match_blocks
@@ -36,6 +37,9 @@ FRAMES = 32
 
 REACH = 6
 """and looked for up to this distance, in samples of a colour."""
+
+SOFTENED = 2
+"""Samples of a mosaic, which lie two px apart, are smoothed so often by boxes of 3 x 3."""
 
 CHANCE = 6.0
 """A block has been found when its correlation is above this many standard deviations of chance."""
@@ -102,6 +106,8 @@ def measure_frame(
     """
     frame = developer.calibrated(chunk.read()[0])
     samples, places, step = colour_samples(frame, developer.cfa)
+    if step > 1:
+        samples = [_softened(one) for one in samples]
     green = samples[1]
     size = max(8, block_size // step) // 2 * 2
     corners = np.rint(centres / step).astype(np.int64) - size // 2
@@ -152,6 +158,14 @@ def colour_samples(frame: Frames, cfa: str | None) -> tuple[list[Frames], FloatA
         samples.append((sum(parts[1:], parts[0]) // len(parts)).astype(np.uint16))
     places = np.array([np.mean(found[colour], axis=0) for colour in "RGB"])
     return samples, places, 2
+
+
+def _softened(samples: Frames) -> Frames:
+    """Smooth samples of a mosaic: what is finer than they are far apart would be told wrongly."""
+    smooth = samples.astype(np.float64)
+    for _ in range(SOFTENED):
+        smooth = ndimage.uniform_filter(smooth, 3, mode="nearest")
+    return np.rint(smooth).astype(np.uint16)
 
 
 def _as_bright(samples: AnyArray, green: AnyArray) -> Frames:

@@ -220,8 +220,12 @@ def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, no
     own, lost = work[4], work[5]
     for y in range(n):
         for x in range(n):
-            down[y, x] = 0.5 * (block[y + 3, x + 2] - block[y + 1, x + 2])
-            right[y, x] = 0.5 * (block[y + 2, x + 3] - block[y + 2, x + 1])
+            # What a displacement does to the block, to the fourth order: differences of neighbours
+            # alone are too small in fine detail, and steps 15 % too long (sigma 1 px).
+            down[y, x] = (2 / 3) * (block[y + 3, x + 2] - block[y + 1, x + 2])
+            down[y, x] -= (block[y + 4, x + 2] - block[y, x + 2]) / 12
+            right[y, x] = (2 / 3) * (block[y + 2, x + 3] - block[y + 2, x + 1])
+            right[y, x] -= (block[y + 2, x + 4] - block[y + 2, x]) / 12
             pull_y[y, x] = 0.5 * (smooth[y + 3, x + 2] - smooth[y + 1, x + 2])
             pull_x[y, x] = 0.5 * (smooth[y + 2, x + 3] - smooth[y + 2, x + 1])
             own[y, x] = block[y + 2, x + 2]

@@ -13,7 +13,7 @@ NAN = float("nan")
 
 def test_what_is_not_chosen_has_its_default():
     options = StackOptions()
-    assert options.interpolation is Interpolation.SHARP_CUBIC
+    assert options.interpolation is Interpolation.SHARP_BILINEAR
     assert options.choose is Choose.FRAGMENTS
     assert options.canvas is Canvas.OVERLAP
     assert (options.drizzle, options.drop, options.normalise) == (1.0, None, False)
@@ -26,7 +26,7 @@ def test_what_is_not_chosen_has_its_default():
     [
         ("choose", "triangles", "fragments, frames"),
         ("canvas", "all", "overlap, union"),
-        ("interpolation", "nearest", "bilinear, cubic, sharp-cubic, lanczos3"),
+        ("interpolation", "nearest", "bilinear, sharp-bilinear, cubic, sharp-cubic, lanczos3"),
         ("drizzle", 4, "1, 1.5, 2, 3"),
         ("drizzle", 0.5, "1, 1.5, 2, 3"),
         ("drizzle", NAN, "1, 1.5, 2, 3"),

@@ -6,7 +6,14 @@ from scipy import ndimage
 
 from skry_dask.kernels import blockmatch, shrink, templates
 from skry_dask.kernels.blockmatch import EARLIER, earlier_neighbours, match_blocks
-from skry_dask.kernels.templates import GAIN, LIKENESS, PULL_X, PULL_Y, cut_blocks
+from skry_dask.kernels.templates import (
+    GAIN,
+    LIKENESS,
+    PULL_X,
+    PULL_Y,
+    cut_blocks,
+    spread_of_blocks,
+)
 from tests import reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -74,13 +81,12 @@ def test_shifts_by_fractions_are_found_within_a_tenth_of_a_pixel(shift):
     assert np.abs(found[:, :2] - shift).max() < 0.1
 
 
-@pytest.mark.parametrize("sigma", [1.5, 2.0, 4.0])
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 4.0])
 @pytest.mark.parametrize("shift", [(0.25, 0.25), (0.5, -0.5), (-2.6, 1.4)])
 def test_fractions_are_found_in_fine_and_in_coarse_detail(sigma, shift):
     image = smooth((160, 160), sigma=sigma)
     found = find(digitise(image), digitise(moved(image, shift)), GRID)
-    assert np.abs(found[:, :2] - shift).max() < 0.15
-    assert np.abs(np.median(found[:, :2], axis=0) - shift).max() < 0.1
+    assert np.abs(found[:, :2] - shift).max() < 0.1
 
 
 @pytest.mark.parametrize("white", [1023, 4095, 16383, 65535])
@@ -322,7 +328,7 @@ def test_neighbours_lead_to_where_a_search_for_each_block_ends():
     ours, theirs = digitise(image), digitise(frame)
     alone = find(ours, theirs, GRID)
     led = find(ours, theirs, GRID, earlier=earlier_neighbours(GRID, 30.0))
-    assert np.abs(led - alone).max() < 0.05
+    assert np.abs(led - alone).max() < 0.1
     truth = shift[GRID[:, 0] + 12, GRID[:, 1] + 12]
     # A block tells the mean over its detail, not quite the displacement in its middle.
     assert np.sqrt(((led[:, :2] - truth) ** 2).mean()) < 0.15
@@ -455,13 +461,14 @@ def test_filters_do_not_answer_to_light_and_the_third_compares_gradients(dtype):
 
 
 @DTYPES
+@pytest.mark.usefixtures("kernels")
 def test_the_spread_of_a_block_is_its_variance_without_slopes_in_grey_levels(dtype):
     image = digitise(smooth((60, 64)), dtype)
     corners = np.array([(3, 4), (21, 24)])
-    blocks = cut_blocks(image, corners, 16)
-    for spread, (y, x) in zip(blocks.spread, corners, strict=True):
+    found = spread_of_blocks(image, corners, 16)
+    for spread, (y, x) in zip(found, corners, strict=True):
         block = reference.without_plane(image[y : y + 16, x : x + 16].astype(float))
-        assert spread == pytest.approx((block**2).mean(), rel=0.01)
+        assert spread == pytest.approx((block**2).mean(), rel=1e-9)
 
 
 @DTYPES

@@ -10,15 +10,15 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     392       506
-the same on one thread                              361       469
-300 frames of 840 x 612 x 16 bit                    379       449
-300 frames of 840 x 612 x 8 bit, raw colour         482       591
-the same as mono, drizzled 2                        536       606
-the same in raw colour, drizzled 2                  937       983
-40 frames of 3000 x 2000 x 16 bit                  1307      1768
-634 frames of 420 x 306 x 8 bit                     299       333
-6340 frames of 420 x 306 x 8 bit                    408       597
+634 frames of 840 x 612 x 8 bit                     340       499
+the same on one thread                              325       484
+300 frames of 840 x 612 x 16 bit                    329       441
+300 frames of 840 x 612 x 8 bit, raw colour         383       545
+the same as mono, drizzled 2                        430       638
+the same in raw colour, drizzled 2                  671      1015
+40 frames of 3000 x 2000 x 16 bit                   812      1343
+634 frames of 420 x 306 x 8 bit                     291       355
+6340 frames of 420 x 306 x 8 bit                    402       620
 =============================================  ========  ========
 """
 

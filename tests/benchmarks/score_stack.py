@@ -29,7 +29,10 @@ def load(path: str) -> AnyArray:
     if path.endswith((".tif", ".tiff")):
         import tifffile
 
-        image = tifffile.imread(path)
+        try:
+            image = tifffile.imread(path)
+        except ValueError:  # compressed by what tifffile has no decoder for
+            image = np.asarray(Image.open(path))
     elif path.endswith((".fit", ".fits")):
         from astropy.io import fits
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -215,9 +214,6 @@ def test_the_smallest_limit_does_and_the_job_stays_below_it(
         command = [sys.executable, "-c", JOB, str(path), limit, repr(options)]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
 
-    # Compiling kernels takes memory of its own, once.
-    assert job("4GiB").returncode == 0
-    shutil.rmtree(path.with_suffix(".skry"))
     refused = job("100MB")
     assert "BudgetError" in refused.stderr
     assert not path.with_suffix(".skry").exists()  # nothing was computed

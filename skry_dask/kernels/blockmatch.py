@@ -166,6 +166,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
         for f in range(len(frames)):
             y, x = corners[f, p, 0], corners[f, p, 1]
             found = out[f, p]
+            near[:] = np.nan
             alike = _predict(out[f], earlier[p], place)
             for again in range(2):
                 if again:

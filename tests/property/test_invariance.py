@@ -79,7 +79,7 @@ def cluster() -> Iterator[None]:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", processes=True
         ) as local,
         distributed.Client(local),
     ):

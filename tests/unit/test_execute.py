@@ -86,7 +86,7 @@ def test_a_job_on_a_cluster_reports_progress_and_gives_the_same_bits(moon_ser: P
     here = run(moon_ser, store=moon_ser.with_name("here.skry"))
     events: list[Progress] = []
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         there = run(
             moon_ser,
@@ -105,7 +105,7 @@ def test_an_active_client_is_used(moon: xr.Dataset) -> None:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=None
+            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
         resources() as runner,

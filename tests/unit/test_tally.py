@@ -128,7 +128,7 @@ def test_a_phase_without_figures_is_explained(
 def test_workers_of_a_cluster_are_asked(moon_ser: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         summary = run(moon_ser, scheduler=cluster.scheduler_address).attrs["summary"]
     for phase in summary["phases"].values():

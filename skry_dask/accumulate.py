@@ -25,7 +25,7 @@ from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
 from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dask.delayed import Delayed
 
@@ -391,6 +391,17 @@ def fill_holes(images: Float32Array) -> Float32Array:
 # --- which fragments -------------------------------------------------------------------------
 
 
+COLUMNS = 2**18
+"""Tables (frame, fragment) are gone through in blocks of so many entries, a few columns each: what
+is made on the way must not grow with the number of frames."""
+
+
+def column_blocks(n_frames: int, n_columns: int) -> Iterator[slice]:
+    """Cut the columns of a table into blocks: slices that cover them all, in order."""
+    width = max(1, COLUMNS // max(n_frames, 1))
+    return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
+
+
 def best_fragments(quality: FloatArray, number: int) -> BoolArray:
     """Select the best frames of each fragment.
 
@@ -405,6 +416,13 @@ def best_fragments(quality: FloatArray, number: int) -> BoolArray:
     -------
     bool (frame, fragment); of equals, the earlier frames.
     """
+    out = np.empty(quality.shape, bool)
+    for columns in column_blocks(*quality.shape):
+        out[:, columns] = _best_of_columns(quality[:, columns], number)
+    return out
+
+
+def _best_of_columns(quality: FloatArray, number: int) -> BoolArray:
     usable = ~np.isnan(quality)
     ranked = np.where(usable, quality, -np.inf)
     if number >= len(ranked):

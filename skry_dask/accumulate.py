@@ -22,6 +22,7 @@ from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
 from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
+from skry_dask.mesh import pack, unpack
 from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def shift_and_add(
     return fold_frames(
         add_chunk,
         frames,
-        selected,
+        pack(selected),
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
@@ -245,7 +246,7 @@ def shift_and_add(
 
 def add_chunk(
     frames: Frames,
-    selected: BoolArray,
+    packed: AnyArray,
     motion: FloatArray,
     gain: IntArray,
     fragments: Fragments,
@@ -257,9 +258,11 @@ def add_chunk(
 ) -> None:
     """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`.
 
-    A gain of 0 leaves a frame as it is, without the fractional bits of those that are scaled.
+    Selections come packed, see `pack`. A gain of 0 leaves a frame as it is, without the fractional
+    bits of those that are scaled.
     """
     spans = fragments.spans
+    selected = unpack(packed, len(spans.first) - 1)
     sites = [sites_of(developer, image.plane) for image in images]
     for frame, chosen, moved, factor in zip(frames, selected, motion, gain, strict=True):
         wanted = [i for i, image in enumerate(images) if chosen[image.selection].any()]

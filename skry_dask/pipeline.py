@@ -183,7 +183,10 @@ def run(
                 "no reference point could be placed: frames are aligned as a whole, local seeing "
                 "is not undone"
             )
-        result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
+        # Of a copy: what stack loads need not stay.
+        result = phases.run(
+            options.stack, lambda chosen: stack(capture, alignment, quality.copy(), points, chosen)
+        )
     summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
     if options.track.align_channels and "channel" not in result["stack"].dims:
         summary.notes.append("align_channels has nothing to align: the stack is grey")

@@ -108,8 +108,9 @@ def estimate_quality(
     )
     white = developer.white
     area_quality = detail.map_blocks(as_quality, pixels, white, dtype=np.float32)
-    whole = detail.sum(axis=1, keepdims=True)
-    frame_quality = whole.map_blocks(as_quality, pixels.sum(), white, dtype=np.float32)[:, 0]
+    frame_quality = detail.map_blocks(
+        quality_of_frames, pixels, white, dtype=np.float32, drop_axis=1
+    )
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
     blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
@@ -272,6 +273,11 @@ def as_quality(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array
     mean = (detail / (pixels * white)).astype(np.float32)
     mean[detail < 0] = np.nan
     return mean
+
+
+def quality_of_frames(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array:
+    """Turn sums of detail into the mean over each whole frame: float32 (frame)."""
+    return as_quality(detail.sum(axis=1), pixels.sum(), white)
 
 
 def _centres(region: Region, edges: list[IntArray]) -> tuple[FloatArray, ...]:

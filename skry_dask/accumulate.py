@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from skry_dask.develop import Developer
     from skry_dask.mesh import Fragments, Spans
+    from skry_dask.motion import Motion
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 WIDE = 2**40
@@ -185,7 +186,7 @@ def sites_of(developer: Developer, plane: str) -> IntArray:
 def shift_and_add(
     frames: da.Array,
     selected: BoolArray | da.Array,
-    motion: FloatArray | da.Array,
+    motion: FloatArray | Motion | da.Array,
     fragments: Fragments,
     developer: Delayed,
     images: Sequence[Image],
@@ -247,7 +248,7 @@ def shift_and_add(
 def add_chunk(
     frames: Frames,
     packed: AnyArray,
-    motion: FloatArray,
+    motion: FloatArray | Motion,
     gain: IntArray,
     fragments: Fragments,
     developer: Developer,
@@ -264,7 +265,9 @@ def add_chunk(
     spans = fragments.spans
     selected = unpack(packed, len(spans.first) - 1)
     sites = [sites_of(developer, image.plane) for image in images]
-    for frame, chosen, moved, factor in zip(frames, selected, motion, gain, strict=True):
+    for frame, chosen, moved, factor in zip(
+        frames, selected, np.asarray(motion), gain, strict=True
+    ):
         wanted = [i for i, image in enumerate(images) if chosen[image.selection].any()]
         if not wanted:
             continue

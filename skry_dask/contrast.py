@@ -19,13 +19,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import dask.array as da
+import dask
 import numpy as np
 
 from skry_dask.mesh import pack, unpack
+from skry_dask.passes import map_parts
 
 if TYPE_CHECKING:
+    import dask.array as da
+
     from skry_dask.mesh import TriangleMesh
+    from skry_dask.motion import Motion
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
@@ -33,11 +37,14 @@ GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
 ANYWHERE = 1 / 6
 """Mean of t (1 - t) over all t, px**2."""
 
+FRAMES = 64
+"""Variances are found for so many frames at a time."""
+
 STEP = 2.0**-20
 """Variances are added up in multiples of this, px**2, so that their order does not matter."""
 
 
-def lost_variance(selected: BoolArray, motion: da.Array, mesh: TriangleMesh) -> da.Array:
+def lost_variance(selected: BoolArray, motion: Motion | da.Array, mesh: TriangleMesh) -> da.Array:
     """Add up by how much bilinear interpolation blurs the selected fragments, lazily.
 
     Parameters
@@ -53,23 +60,20 @@ def lost_variance(selected: BoolArray, motion: da.Array, mesh: TriangleMesh) -> 
     -------
     int64 (selection, axis, 2): variance times pixels in units of `STEP`, and pixels.
     """
-    lazy = motion.rechunk({1: -1, 2: -1})
-    n_selections = selected.shape[1]
-    chosen = da.from_array(pack(selected), chunks=(lazy.chunks[0], -1, -1))
-    sums = da.map_blocks(
+    n_frames, n_selections = selected.shape[:2]
+    sums = map_parts(
         add_variance,
-        lazy,
-        chosen,
-        mesh,
+        [min(FRAMES, n_frames - i) for i in range(0, n_frames, FRAMES)],
+        motion,
+        pack(selected),
+        shared=[dask.delayed(mesh, traverse=False)],
+        shape=(n_selections, 2, 2),
         dtype=np.int64,
-        new_axis=3,
-        chunks=((1,) * lazy.numblocks[0], (n_selections,), (2,), (2,)),
-        meta=np.empty((0, 0, 0, 0), np.int64),
     )
     return sums.sum(axis=0)
 
 
-def add_variance(motion: FloatArray, packed: AnyArray, mesh: TriangleMesh) -> IntArray:
+def add_variance(motion: FloatArray | Motion, packed: AnyArray, mesh: TriangleMesh) -> IntArray:
     """Add up variances of one chunk of frames; see `lost_variance` and `pack`.
 
     Returns
@@ -78,7 +82,8 @@ def add_variance(motion: FloatArray, packed: AnyArray, mesh: TriangleMesh) -> In
     """
     selected = unpack(packed, len(mesh.triangles))
     first, second, third = mesh.triangles.T
-    middle = (motion[:, first] + motion[:, second] + motion[:, third]) / 3
+    moved = np.asarray(motion)
+    middle = (moved[:, first] + moved[:, second] + moved[:, third]) / 3
     middle -= np.floor(middle)
     middle *= 1 - middle
     pixels = mesh.pixels

@@ -118,8 +118,8 @@ def map_frames(
     frames
         uint8 or uint16 (frame, y, x[, channel]), chunked along ``frame`` only.
     along
-        What else belongs to each frame: arrays whose first dim is ``frame``, of which each call
-        gets its part.
+        What else belongs to each frame: arrays whose first dim is ``frame``, or what can be sliced
+        like one, of which each call gets its part.
     developer
         Lazy `Developer`, which turns each chunk to grey before the call.
     shared
@@ -147,10 +147,46 @@ def map_frames(
     return da.Array(graph, name, chunks=(frames.chunks[0], *((n,) for n in shape)), dtype=dtype)
 
 
+def map_parts(
+    function: Callable[..., AnyArray],
+    sizes: Sequence[int],
+    *along: Any,
+    shared: Sequence[Delayed] = (),
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> da.Array:
+    """Call a function with what is known of each so many frames, lazily: no frame is read.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(*along, *shared)``, returns an array (1, *shape).
+    sizes
+        How many frames each call gets.
+    along, shared
+        As for `map_frames`.
+    shape, dtype
+        Of what is returned.
+
+    Returns
+    -------
+    dask.array.Array (call, *shape)
+    """
+    name = f"{function.__name__}-{uuid.uuid4().hex}"
+    columns, dependencies = _parts(tuple(sizes), along)
+    keys = [value.key for value in shared]
+    tasks = {
+        (name, i, *(0,) * len(shape)): (function, *parts, *keys)
+        for i, parts in enumerate(zip(*columns, strict=True))
+    }
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
+    return da.Array(graph, name, ((1,) * len(sizes), *((n,) for n in shape)), dtype=dtype)
+
+
 def fold_frames(
     function: Callable[..., None],
     frames: da.Array,
-    *along: AnyArray | da.Array,
+    *along: Any,
     shared: Sequence[Delayed] = (),
     shape: tuple[int, ...],
     most: int,
@@ -263,7 +299,7 @@ def _task_name(function: Callable[..., Any]) -> str:
 
 
 def _parts(
-    sizes: tuple[int, ...], along: Sequence[AnyArray | da.Array]
+    sizes: tuple[int, ...], along: Sequence[Any]
 ) -> tuple[list[list[Any]], list[da.Array | Delayed]]:
     """Cut arrays into the parts that belong to each chunk: values, or keys of lazy ones."""
     starts = np.concatenate([[0], np.cumsum(sizes)])

@@ -2,7 +2,7 @@
 
 The region is triangulated between the reference points and fixed points around it. A fragment is a
 triangle in a frame; which frames a triangle takes follows from the quality of the areas it covers,
-or of whole frames. Fixed points move like the reference points nearest to them.
+or of whole frames. How fragments move: see `motion`.
 
 Beyond the region, where not every frame shows the scene, fixed points on a grid take the place of
 reference points.
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import dask
 import dask.array as da
 import numpy as np
-from scipy.spatial import cKDTree
 
 from skry_dask.accumulate import (
     Drizzled,
@@ -34,6 +33,7 @@ from skry_dask.choice import Candidates, Shown, select
 from skry_dask.contrast import lost_variance
 from skry_dask.develop import Developer
 from skry_dask.mesh import TriangleMesh, everything_seen
+from skry_dask.motion import motion_of_corners
 from skry_dask.options import Canvas, Choose, StackOptions
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
 from skry_dask.types import CHANNEL
@@ -46,13 +46,8 @@ if TYPE_CHECKING:
 
     from skry_dask.accumulate import Resampling
     from skry_dask.geometry import Region
-    from skry_dask.types import BoolArray, FloatArray, IntArray
-
-NEAREST = 4
-"""A fixed point follows this many reference points, by inverse squares of their distances."""
-
-MOTION_FRAMES = 64
-"""Where all triangles lie is found for so many frames at a time."""
+    from skry_dask.motion import Motion
+    from skry_dask.types import BoolArray, FloatArray
 
 
 def stack(
@@ -138,7 +133,7 @@ class Stacking:
     n_active
         Number of active frames.
     motion
-        Lazy float64 (frame, corner, axis), px.
+        float64 (frame, corner, axis), px, lazy.
     shift
         Lazy float64 (channel, axis), px, or None: by how much colours lie off the motion.
     gain
@@ -153,7 +148,7 @@ class Stacking:
     mesh: TriangleMesh
     candidates: Candidates
     n_active: int
-    motion: da.Array
+    motion: Motion | da.Array
     shift: Delayed | None
     gain: da.Array | None
     resampling: Resampling
@@ -274,64 +269,3 @@ def _shift_of_colours(points: xr.Dataset, developer: Developer) -> Delayed | Non
         return None
     shift = points["channel_shift"].data
     return shift.to_delayed()[0, 0] if isinstance(shift, da.Array) else dask.delayed(shift)
-
-
-# --- where they lie --------------------------------------------------------------------------
-
-
-def motion_of_corners(
-    displacement: xr.DataArray, offset: FloatArray, mesh: TriangleMesh
-) -> da.Array:
-    """Add up offset and displacement for all corners of the mesh, lazily.
-
-    Parameters
-    ----------
-    displacement
-        float32 (frame, point, axis), px.
-    offset
-        float64 (frame, axis), px.
-    mesh
-        Its first corners are the points, the rest fixed points.
-
-    Returns
-    -------
-    float64 (frame, corner, axis), px
-    """
-    if displacement.chunks is None:
-        displacement = displacement.chunk({"frame": MOTION_FRAMES})
-    lazy = displacement.data.rechunk({0: MOTION_FRAMES, 1: -1, 2: -1})
-    shift = da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2))
-    weights, nearest = _followed_points(mesh)
-    return da.map_blocks(
-        _move_corners,
-        lazy,
-        shift,
-        weights=weights,
-        nearest=nearest,
-        dtype=np.float64,
-        chunks=(lazy.chunks[0], len(mesh.corners), 2),
-        meta=np.empty((0, 0, 0)),
-    )
-
-
-def _move_corners(
-    displacement: FloatArray, offset: FloatArray, weights: FloatArray, nearest: IntArray
-) -> FloatArray:
-    moved = displacement.astype(np.float64)
-    followed = np.zeros((len(moved), len(nearest), 2))
-    for k in range(nearest.shape[1]):
-        followed += weights[:, k, None] * moved[:, nearest[:, k]]
-    return np.concatenate([moved, followed], axis=1) + offset
-
-
-def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:
-    """Weights and indices (fixed point, neighbour) of the reference points that each follows."""
-    fixed = mesh.corners[mesh.n_points :]
-    n_near = min(NEAREST, mesh.n_points)
-    if n_near == 0:
-        return np.zeros((len(fixed), 0)), np.zeros((len(fixed), 0), np.int64)
-    ranks = list(range(1, n_near + 1))
-    distance, found = cKDTree(mesh.corners[: mesh.n_points]).query(fixed, k=ranks)
-    nearest = np.asarray(found, np.int64)
-    weights = 1.0 / np.maximum(distance, 1e-6) ** 2
-    return weights / weights.sum(axis=1, keepdims=True), nearest

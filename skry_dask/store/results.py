@@ -14,10 +14,11 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 from zarr.storage import LocalStore
 
 from skry_dask.heap import give_back
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import dask.array as da
+
     from skry_dask.types import AnyArray
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ LABELS = {"axis": AXIS, "channel": CHANNEL}
 LARGE = 4 * 2**20
 """Tables are large from this size on, bytes. Writing in parts takes 3 ms a part."""
 
-PART = 2**20
+PART = 2**18
 """Large tables are written in parts of about this size, bytes."""
 
 
@@ -230,7 +233,21 @@ def _values(array: zarr.Array[Any]) -> Any:
     """Read an array, or a large table lazily."""
     if not _is_large(array):
         return array[...]
-    return da.from_array(array, chunks=(array.chunks[0], *array.shape[1:]), name=False)
+    return indexing.LazilyIndexedArray(_Table(array))
+
+
+class _Table(BackendArray):
+    """A large table as xarray indexes it; not a dask array, whose parts dask would read ahead."""
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> AnyArray:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self.array.__getitem__
+        )
 
 
 def _dims(array: zarr.Array[Any]) -> tuple[Any, ...]:

@@ -397,7 +397,7 @@ def fill_holes(images: Float32Array) -> Float32Array:
 # --- which fragments -------------------------------------------------------------------------
 
 
-COLUMNS = 2**18
+COLUMNS = 2**16
 """Tables (frame, fragment) are gone through in blocks of so many entries, a few columns each: what
 is made on the way must not grow with the number of frames."""
 

@@ -10,15 +10,16 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     340       499
-the same on one thread                              325       484
-300 frames of 840 x 612 x 16 bit                    329       441
-300 frames of 840 x 612 x 8 bit, raw colour         383       545
-the same as mono, drizzled 2                        430       638
-the same in raw colour, drizzled 2                  671      1015
-40 frames of 3000 x 2000 x 16 bit                   812      1343
-634 frames of 420 x 306 x 8 bit                     291       355
-6340 frames of 420 x 306 x 8 bit                    402       620
+634 frames of 840 x 612 x 8 bit                     320       401
+the same on one thread                              303       387
+6340 frames of 840 x 612 x 8 bit                    376       584
+300 frames of 840 x 612 x 16 bit                    312       395
+300 frames of 840 x 612 x 8 bit, raw colour         383       499
+the same as mono, drizzled 2                        418       592
+the same in raw colour, drizzled 2                  666       969
+40 frames of 3000 x 2000 x 16 bit                   787      1271
+634 frames of 420 x 306 x 8 bit                     297       331
+6340 frames of 420 x 306 x 8 bit                    305       377
 =============================================  ========  ========
 """
 
@@ -50,9 +51,9 @@ SUM_BYTES = 16
 """Of a pixel of the running sum: a sum and a count, int64. In accumulators inside tasks they may
 have half of that: see `dtype_of_sums`."""
 
-TABLE_BYTES = 160
-"""Of what is known of one point in one frame: its displacement, the quality of its triangles, and
-the copies that exist while these are found."""
+TABLE_BYTES = 16
+"""Of what is known of one point in one frame: its displacement while the mean of all frames is not
+known yet, and the quality of its area. Nothing else that grows with frames is held as a whole."""
 
 ALIGN_PIXEL_BYTES = 32
 """Of a pixel of the frame whose anchors are placed."""

@@ -61,6 +61,18 @@ for line in open("/proc/self/status"):
         print(int(line.split()[1]) * 1024)
 """
 
+COMMAND = """
+import sys
+from skry_dask.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) * 1024)
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "size"),
@@ -227,6 +239,24 @@ def test_the_smallest_limit_does_and_the_job_stays_below_it(
     ample = run(path, **options)
     assert {p["status"] for p in ample.attrs["summary"]["phases"].values()} == {"reused"}
     assert again["stack"].to_numpy().tobytes().hex()[:2000] == bits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_ten_times_the_frames_take_no_more_memory(tmp_path: Path) -> None:
+    # Small frames with many points: what there is of each frame outweighs the frames.
+    n_frames, spacing = 256, 8
+
+    def peak(times: int) -> int:
+        path = tmp_path / f"{times}.ser"
+        noisy_capture(path, (160, 208), times * n_frames)
+        arguments = ["stack", path.name, "--workers", "2", "--spacing", str(spacing)]
+        arguments += ["--block-size", "16", "--area-size", "16"]
+        command = [sys.executable, "-c", COMMAND, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        return int(done.stdout.split()[-1])
+
+    peak(1)  # kernels are compiled
+    assert peak(10) < 1.1 * peak(1)
 
 
 def test_a_store_is_read_in_parts_of_its_shards(moon_ser: Path, tmp_path: Path) -> None:

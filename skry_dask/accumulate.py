@@ -26,7 +26,7 @@ from skry_dask.mesh import pack, unpack
 from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dask.delayed import Delayed
 
@@ -392,50 +392,3 @@ def fill_holes(images: Float32Array) -> Float32Array:
             rim = closed & ~known & (n_known > 0)
             image[rim] = sums[rim] / n_known[rim]
     return out
-
-
-# --- which fragments -------------------------------------------------------------------------
-
-
-COLUMNS = 2**16
-"""Tables (frame, fragment) are gone through in blocks of so many entries, a few columns each: what
-is made on the way must not grow with the number of frames."""
-
-
-def column_blocks(n_frames: int, n_columns: int) -> Iterator[slice]:
-    """Cut the columns of a table into blocks: slices that cover them all, in order."""
-    width = max(1, COLUMNS // max(n_frames, 1))
-    return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
-
-
-def best_fragments(quality: FloatArray, number: int) -> BoolArray:
-    """Select the best frames of each fragment.
-
-    Parameters
-    ----------
-    quality
-        float (frame, fragment); NaN for frames that must not be used.
-    number
-        How many frames to take; where fewer can be used, all of them are taken.
-
-    Returns
-    -------
-    bool (frame, fragment); of equals, the earlier frames.
-    """
-    out = np.empty(quality.shape, bool)
-    for columns in column_blocks(*quality.shape):
-        out[:, columns] = _best_of_columns(quality[:, columns], number)
-    return out
-
-
-def _best_of_columns(quality: FloatArray, number: int) -> BoolArray:
-    usable = ~np.isnan(quality)
-    ranked = np.where(usable, quality, -np.inf)
-    if number >= len(ranked):
-        return usable
-    place = len(ranked) - number
-    limit = np.partition(ranked, place, axis=0)[place]
-    above = ranked > limit
-    equal = (ranked == limit) & usable
-    missing = number - above.sum(axis=0)
-    return above | (equal & (np.cumsum(equal, axis=0) <= missing))

@@ -25,13 +25,8 @@ import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.accumulate import (
-    Image,
-    best_fragments,
-    column_blocks,
-    lazy_images,
-    shift_and_add,
-)
+from skry_dask.accumulate import Image, lazy_images, shift_and_add
+from skry_dask.choice import best_fragments, column_blocks
 from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import area_edges
 from skry_dask.kernels.blur import area_detail, plan_sums, sample_bits

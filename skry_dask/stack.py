@@ -23,13 +23,12 @@ from skry_dask.accumulate import (
     Drizzled,
     Image,
     Interpolated,
-    best_fragments,
     lazy_images,
     lazy_weights,
     shift_and_add,
 )
 from skry_dask.brightness import gains
-from skry_dask.choice import Candidates, Shown, select
+from skry_dask.choice import Candidates, Shown, best_fragments, select
 from skry_dask.contrast import lost_variance
 from skry_dask.develop import Developer
 from skry_dask.mesh import TriangleMesh, everything_seen

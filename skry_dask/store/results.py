@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import dask.array as da
-
     from skry_dask.types import AnyArray
 
 log = logging.getLogger(__name__)
@@ -63,12 +61,13 @@ class ResultStore:
         if not is_complete(place):
             return None
         try:
-            _look_through(place)
-            return _read_result(place)
+            found = _read_result(place)
+            _look_through(found)
         except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
             log.warning("%s is damaged (%s): computing it again", place, error)
             shutil.rmtree(place, ignore_errors=True)
             return None
+        return found
 
     def open(self, phase: str, digest: str) -> xr.Dataset:
         """Open a result that has just been written; large tables are read when they are needed."""
@@ -100,13 +99,15 @@ class ResultStore:
             self.path.mkdir(exist_ok=True)
             sweep(self.path / phase)
             zarr.open_group(LocalStore(self.path), path=phase, mode="a")
-            try:
-                yield NewResult(temporary)
+            new = NewResult(self.path, temporary)
+        try:
+            yield new
+            with writing(self.path):
                 flush(temporary)
                 with contextlib.suppress(FileExistsError):
                     rename_new(temporary, place)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 class NewResult:
@@ -114,11 +115,14 @@ class NewResult:
 
     Parameters
     ----------
+    store
+        Where it will be.
     place
-        Its folder; made here.
+        Its folder until then; made here.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, store: Path, place: Path) -> None:
+        self.store = store
         self.group = zarr.create_group(LocalStore(place))
         self.tables: list[str] = []
 
@@ -134,20 +138,22 @@ class NewResult:
         -------
         xarray.Dataset
             With marks in place of tables, lazy; when it has been computed, tables are written.
+            Computing it raises `StoreError` if they cannot be.
         """
         self.tables = large_tables(lazy)
         marks = {}
         for name in self.tables:
             table = lazy[name].variable
-            lengths = _part_lengths(table.data)
-            array = _create_array(self.group, name, table, (lengths[0], *table.shape[1:]))
-            parts = table.data.rechunk({0: lengths, **dict.fromkeys(range(1, table.ndim), -1)})
+            length = _part_length(table, table.data.chunksize[0])
+            array = self._create_array(name, table, (length, *table.shape[1:]))
+            parts = table.data.rechunk({0: length, **dict.fromkeys(range(1, table.ndim), -1)})
             written = parts.map_blocks(
                 _write_part,
                 array,
+                self.store,
                 dtype=bool,
                 drop_axis=list(range(1, table.ndim)),
-                chunks=((1,) * len(lengths),),
+                chunks=((1,) * parts.numblocks[0],),
             )
             marks[name] = ((f"part of {name}",), written)
         return lazy.drop_vars(self.tables).assign(marks)
@@ -156,13 +162,31 @@ class NewResult:
         """Write what is computed and not written yet, the mark last.
 
         With plain zarr: ``Dataset.to_zarr`` takes three times as long.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
         """
         # zarr v3 has no stable format for text: labels are put back when the result is read.
         stored = result.drop_vars([*LABELS, *self.tables], errors="ignore")
-        for name, values in stored.variables.items():
-            _create_array(self.group, str(name), values)[...] = values.to_numpy()
-        coords = sorted(str(name) for name in stored.coords)
-        self.group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
+        with writing(self.store):
+            for name, values in stored.variables.items():
+                parts = (_part_length(values), *values.shape[1:]) if _is_large(values) else "auto"
+                self._create_array(str(name), values, parts)[...] = values.to_numpy()
+            coords = sorted(str(name) for name in stored.coords)
+            self.group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
+
+    def _create_array(self, name: str, values: xr.Variable, chunks: Any) -> zarr.Array[Any]:
+        array = self.group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=chunks,
+            dimension_names=[str(dim) for dim in values.dims],
+        )
+        array.attrs.put(values.attrs)
+        return array
 
 
 def large_tables(lazy: xr.Dataset) -> list[str]:
@@ -170,56 +194,41 @@ def large_tables(lazy: xr.Dataset) -> list[str]:
     return [
         str(name)
         for name, values in lazy.data_vars.items()
-        if values.chunks and values.dims[0] == "frame" and values.nbytes > LARGE
+        if values.chunks and _is_large(values.variable)
     ]
 
 
-def _part_lengths(table: da.Array) -> tuple[int, ...]:
-    """Cut a table into parts for writing, each of several of the chunks that it is made in."""
-    n_frames, n_chunk = len(table), table.chunksize[0]
-    length = n_chunk * max(1, PART * n_frames // (table.nbytes * n_chunk))
-    whole, rest = divmod(n_frames, length)
-    return (length,) * whole + ((rest,) if rest else ())
+def _is_large(values: xr.Variable) -> bool:
+    return values.nbytes > LARGE and values.dims[:1] == ("frame",)
 
 
-def _write_part(values: AnyArray, array: zarr.Array[Any], block_id: tuple[int, ...]) -> AnyArray:
+def _part_length(table: xr.Variable, n_chunk: int = 1) -> int:
+    """How many frames a part has, in whole chunks of frames."""
+    return n_chunk * max(1, PART * table.shape[0] // (table.nbytes * n_chunk))
+
+
+def _write_part(
+    values: AnyArray, array: zarr.Array[Any], store: Path, block_id: tuple[int, ...]
+) -> AnyArray:
     start = block_id[0] * array.chunks[0]
-    array[start : start + len(values)] = values
+    with writing(store):
+        array[start : start + len(values)] = values
     return np.ones(1, bool)
 
 
-def _create_array(
-    group: zarr.Group, name: str, values: xr.Variable, chunks: Any = "auto"
-) -> zarr.Array[Any]:
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=chunks,
-        dimension_names=[str(dim) for dim in values.dims],
-    )
-    array.attrs.put(values.attrs)
-    return array
-
-
-def _look_through(place: Path) -> None:
+def _look_through(result: xr.Dataset) -> None:
     """Read all parts of large tables, so that damage shows before work is built on them."""
-    for _, array in zarr.open_group(LocalStore(place, read_only=True), mode="r").arrays():
-        if _is_large(array):
-            for start in range(0, array.shape[0], array.chunks[0]):
-                array[start : start + array.chunks[0]]
-
-
-def _is_large(array: zarr.Array[Any]) -> bool:
-    return array.nbytes > LARGE and _dims(array)[:1] == ("frame",)
+    for name in result.data_vars:
+        values = result[name].variable
+        if _is_large(values):
+            length = _part_length(values)
+            for start in range(0, len(values), length):
+                values[start : start + length].to_numpy()
 
 
 def _read_result(place: Path) -> xr.Dataset:
     group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
-    variables = {
-        name: xr.Variable(_dims(array), _values(array), dict(array.attrs))
-        for name, array in group.arrays()
-    }
+    variables = {name: _read_variable(array) for name, array in group.arrays()}
     attrs = group.attrs.asdict()
     del attrs[COMPLETE]
     coords = attrs.pop(COORDS)
@@ -227,11 +236,11 @@ def _read_result(place: Path) -> xr.Dataset:
     return result.assign_coords({dim: text for dim, text in LABELS.items() if dim in result.dims})
 
 
-def _values(array: zarr.Array[Any]) -> Any:
-    """Read an array, or a large table lazily."""
-    if not _is_large(array):
-        return array[...]
-    return indexing.LazilyIndexedArray(_Table(array))
+def _read_variable(array: zarr.Array[Any]) -> xr.Variable:
+    """Read an array, or a large table when it is needed."""
+    dims = getattr(array.metadata, "dimension_names", None) or ()
+    lazy = xr.Variable(dims, indexing.LazilyIndexedArray(_Table(array)), dict(array.attrs))
+    return lazy if _is_large(lazy) else lazy.load()
 
 
 class _Table(BackendArray):
@@ -246,7 +255,3 @@ class _Table(BackendArray):
         return indexing.explicit_indexing_adapter(
             key, self.shape, indexing.IndexingSupport.BASIC, self.array.__getitem__
         )
-
-
-def _dims(array: zarr.Array[Any]) -> tuple[Any, ...]:
-    return getattr(array.metadata, "dimension_names", None) or ()

@@ -13,7 +13,6 @@ from skry_dask.accumulate import (
     Image,
     Interpolated,
     add_chunk,
-    best_fragments,
     fill_holes,
     lazy_images,
     lazy_weights,
@@ -21,6 +20,7 @@ from skry_dask.accumulate import (
     shift_and_add,
     sites_of,
 )
+from skry_dask.choice import best_fragments
 from skry_dask.develop import COLOURS, GREY, Developer
 from skry_dask.geometry import Region
 from skry_dask.kernels.brightness import UNITY_BITS

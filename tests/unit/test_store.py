@@ -7,6 +7,7 @@ import os
 import pickle
 from typing import TYPE_CHECKING
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -290,6 +291,87 @@ def test_a_store_that_lost_frames_is_not_taken_for_black(moon_ser: Path, tmp_pat
     (tmp_path / "kept.skry" / "frames" / "c" / "0" / "0" / "0").unlink()
     with pytest.raises(StoreError, match="has lost 1 of its 1 pieces of frames"):
         open_capture(tmp_path / "kept.skry")
+
+
+def table() -> xr.Dataset:
+    """A lazy result with a table for each frame and point, made five frames at a time."""
+    values = np.random.default_rng(0).normal(size=(33, 7, 2)).astype(np.float32)
+    lazy = da.from_array(values, chunks=(5, -1, -1))
+    dims = ("frame", "point", "axis")
+    return xr.Dataset(
+        {"displacement": (dims, lazy, {"units": "px"}), "points": ((), 7)},
+        {"frame": np.arange(4, 37), "axis": ["y", "x"]},
+        {"phase": "track"},
+    )
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any table is large, and its parts have ten frames."""
+    monkeypatch.setattr(store_results, "LARGE", 0)
+    monkeypatch.setattr(store_results, "PART", 10 * 7 * 2 * 4)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_large_tables_are_written_while_they_are_computed_and_read_when_needed(
+    tmp_path: Path,
+) -> None:
+    kept = ResultStore(tmp_path / "a.skry")
+    with kept.new("track", "abc") as new:
+        computed = new.write_tables(table()).compute()
+        assert computed["displacement"].nbytes < 10  # marks
+        assert kept.find("track", "abc") is None  # not before it is whole
+        new.finish(computed)
+    found = kept.open("track", "abc")
+    assert not found["displacement"].variable._in_memory
+    np.testing.assert_array_equal(found["displacement"][8:13], table()["displacement"][8:13])
+    xr.testing.assert_identical(found.compute(), table().compute())
+    xr.testing.assert_identical(kept.find("track", "abc").compute(), table().compute())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_tables_that_cannot_be_written_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = ResultStore(tmp_path / "a.skry")
+    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    with (
+        pytest.raises(StoreError, match=r"a\.skry.*No space left.*free some space"),
+        kept.new("track", "abc") as new,
+    ):
+        new.write_tables(table()).compute()
+    assert not list((tmp_path / "a.skry" / "track").glob("abc*"))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_damaged_part_of_a_table_makes_the_result_count_as_none(tmp_path: Path) -> None:
+    kept = ResultStore(tmp_path / "a.skry")
+    kept.save("track", "abc", table().compute())
+    assert kept.find("track", "abc") is not None
+    part = tmp_path / "a.skry" / "track" / "abc" / "displacement" / "c" / "2" / "0" / "0"
+    part.write_bytes(part.read_bytes()[:5])
+    assert kept.find("track", "abc") is None
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_job_whose_tables_go_through_the_store_gives_the_same_bits(
+    moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = skry.run(moon_ser)
+    again = skry.run(moon_ser)
+    assert {p["status"] for p in again.attrs["summary"]["phases"].values()} == {"reused"}
+    monkeypatch.setattr(store_results, "LARGE", 2**40)
+    held = skry.run(moon_ser, store=tmp_path / "held.skry")
+    xr.testing.assert_identical(through.drop_attrs(), held.drop_attrs())
+    for phase, about in held.attrs["summary"]["phases"].items():
+        one, other = (
+            ResultStore(place).find(phase, about["digest"])
+            for place in (moon_ser.with_suffix(".skry"), tmp_path / "held.skry")
+        )
+        xr.testing.assert_identical(one.compute(), other)
 
 
 def test_a_damaged_result_counts_as_none(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ PACKAGE = Path(skry_dask.__file__).parent
 
 FLOORS = (
     {"errors", "tally"},
-    {"types", "options", "scene", "kernels.compile", "kernels.kept"},
-    {"geometry", "io", "kernels", "io.reader", "io.atomic"},
+    {"types", "options", "scene", "kernels.compile", "kernels.kept", "kernels.parts"},
+    {"bands", "geometry", "io", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
     {"results", "budget", "selection", "decoding", "masters", "smoothing", "contrast", "anchors"},
     {"accumulate", "registration", "points", "dispersion", "brightness", "field"},

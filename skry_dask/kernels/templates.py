@@ -150,24 +150,48 @@ def cut_blocks(
     n = len(corners)
     blocks = Blocks(Filters.empty(n, size), Filters.empty(n, size // 2), down, top)
 
+    around = AROUND + smoothing
+
     def cut(part: Part) -> None:
-        window = reference[part.window]
-        levels = np.minimum(window >> down, top).astype(reference.dtype)
+        levels = np.minimum(reference[part.window] >> down, top).astype(reference.dtype)
         halves = np.empty((len(part.corners), size // 2, size // 2), np.float64)
         for one, (y, x) in zip(halves, part.corners, strict=True):
             one[...] = halve(np.ascontiguousarray(levels[y : y + size, x : x + size]))
-        # Two px more on every side: filters reach one beyond the block, the smoothing one further.
-        whole = np.pad(levels.astype(np.float64), 2, mode="edge")[None]
         own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
-        first, each = np.zeros(len(halves), np.int64), np.arange(len(halves))
+        whole, corners, image = _surroundings(levels, part.corners, size, around)
         full, half = (filters.part(part.points) for filters in blocks[:2])
-        _fill(full, whole, first, part.corners, peak, smoothing, slopes=True)
+        _fill(full, whole, image, corners, peak, smoothing, slopes=True)
+        each = np.arange(len(halves))
         _fill(half, own, each, part.corners * 0, peak, smoothing, slopes=False)
 
-    around = AROUND + smoothing
     for _ in share(cut, parts_of(corners, size, around, reference.shape)):
         pass
     return blocks
+
+
+def _surroundings(
+    levels: Frames, corners: IntArray, size: int, around: int
+) -> tuple[FloatArray, IntArray, IntArray]:
+    """Take what lies in and around blocks: all of an image or, where they are few, cut from it.
+
+    Returns
+    -------
+    images
+        float64 (image, y, x), with two px more on every side: filters reach one beyond the block,
+        the smoothing one further.
+    corners
+        int64 (point, axis), place of each block in its image, padding aside.
+    image
+        int64 (point), which image it is in.
+    """
+    side = size + 2 * around
+    if len(corners) * side**2 >= levels.size or side > min(levels.shape):
+        whole = np.pad(levels.astype(np.float64), 2, mode="edge")
+        return whole[None], corners, np.zeros(len(corners), np.int64)
+    first = np.clip(corners - around, 0, np.array(levels.shape) - side)
+    images = np.stack([levels[y : y + side, x : x + side] for y, x in first]).astype(np.float64)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    return images, corners - first, np.arange(len(corners))
 
 
 def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:

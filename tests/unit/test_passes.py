@@ -214,7 +214,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
         most = max(most, len(alive))
         alive -= {k for k in alive if uses[k] and all(u in done for u in uses[k])}
     assert most <= accumulators_alive(workers)
-    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(16, n_frames // 32))
+    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(8, n_frames // 32))
 
 
 def test_a_cluster_does_not_wait_for_one_running_sum():

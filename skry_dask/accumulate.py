@@ -22,10 +22,11 @@ from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
 from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
+from skry_dask.mesh import pack, unpack
 from skry_dask.passes import fold_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dask.delayed import Delayed
 
@@ -231,7 +232,7 @@ def shift_and_add(
     return fold_frames(
         add_chunk,
         frames,
-        selected,
+        pack(selected),
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
@@ -248,7 +249,7 @@ def shift_and_add(
 
 def add_chunk(
     frames: Frames,
-    selected: BoolArray,
+    packed: AnyArray,
     motion: FloatArray,
     gain: IntArray,
     fragments: Fragments,
@@ -260,9 +261,11 @@ def add_chunk(
 ) -> None:
     """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`.
 
-    A gain of 0 leaves a frame as it is, without the fractional bits of those that are scaled.
+    Selections come packed, see `pack`. A gain of 0 leaves a frame as it is, without the fractional
+    bits of those that are scaled.
     """
     spans = fragments.spans
+    selected = unpack(packed, len(spans.first) - 1)
     sites = [sites_of(developer, image.plane) for image in images]
     for frame, chosen, moved, factor in zip(frames, selected, motion, gain, strict=True):
         wanted = [i for i, image in enumerate(images) if chosen[image.selection].any()]
@@ -398,6 +401,17 @@ def fill_holes(images: Float32Array) -> Float32Array:
 # --- which fragments -------------------------------------------------------------------------
 
 
+COLUMNS = 2**18
+"""Tables (frame, fragment) are gone through in blocks of so many entries, a few columns each: what
+is made on the way must not grow with the number of frames."""
+
+
+def column_blocks(n_frames: int, n_columns: int) -> Iterator[slice]:
+    """Cut the columns of a table into blocks: slices that cover them all, in order."""
+    width = max(1, COLUMNS // max(n_frames, 1))
+    return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
+
+
 def best_fragments(quality: FloatArray, number: int) -> BoolArray:
     """Select the best frames of each fragment.
 
@@ -412,6 +426,13 @@ def best_fragments(quality: FloatArray, number: int) -> BoolArray:
     -------
     bool (frame, fragment); of equals, the earlier frames.
     """
+    out = np.empty(quality.shape, bool)
+    for columns in column_blocks(*quality.shape):
+        out[:, columns] = _best_of_columns(quality[:, columns], number)
+    return out
+
+
+def _best_of_columns(quality: FloatArray, number: int) -> BoolArray:
     usable = ~np.isnan(quality)
     ranked = np.where(usable, quality, -np.inf)
     if number >= len(ranked):

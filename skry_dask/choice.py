@@ -3,59 +3,36 @@
 A fragment has the quality of the areas that it covers; beyond the region, in which quality is
 estimated, that of the areas nearest to it. There not every frame shows it, and to those that are
 chosen some are added so that no pixel stays empty that any frame shows.
+
+Memory: a byte a fragment and frame, what was chosen. Qualities are found for a few fragments at a
+time, since those of all weigh eight times as much.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from skry_dask.accumulate import best_fragments
+from skry_dask.accumulate import best_fragments, column_blocks
 from skry_dask.mesh import area_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
     from skry_dask.geometry import Region
     from skry_dask.mesh import TriangleMesh
     from skry_dask.options import StackOptions
-    from skry_dask.types import BoolArray, FloatArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray
 
 
-def quality_of_fragments(mesh: TriangleMesh, region: Region, quality: xr.Dataset) -> FloatArray:
-    """Average the quality of the areas that each fragment covers, or that are nearest to it.
-
-    Parameters
-    ----------
-    mesh
-        Of the image.
-    region
-        In which quality was estimated.
-    quality
-        From `estimate_quality`; its ``blended_quality`` is loaded.
-
-    Returns
-    -------
-    float64 (frame, fragment)
-    """
-    areas = area_labels(region, quality.attrs["options"]["area_size"])
-    rows, columns = (
-        np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
-        for coords, first, n in zip(
-            (mesh.y_coords, mesh.x_coords), (region.y, region.x), region.shape, strict=True
-        )
-    )
-    weights = mesh.area_weights(areas[np.ix_(rows, columns)])
-    # Sums go triangle by triangle in a fixed order, so ranks do not depend on a BLAS library.
-    found: FloatArray = (weights @ quality["blended_quality"].load().to_numpy().T).T
-    return found
-
-
-def frames_that_show(
-    mesh: TriangleMesh, offset: FloatArray, size: tuple[int, ...]
-) -> tuple[BoolArray, BoolArray]:
-    """Tell which frames show each fragment, but for what displacements change.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """Which fragments frames show, but for what displacements change.
 
     Parameters
     ----------
@@ -65,25 +42,134 @@ def frames_that_show(
         float64 (frame, axis), px.
     size
         Height and width of a frame, px.
-
-    Returns
-    -------
-    bool (frame, fragment), bool (frame, fragment)
-        Whether the whole of it is shown, and whether a part may be.
     """
-    region = mesh.region
-    # Fixed points lie just outside.
-    inside = np.clip(mesh.corners[mesh.triangles], 0, np.array(region.shape) - 1)
-    corners = inside + np.array([region.y, region.x])
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    whole = np.ones((len(offset), len(low)), bool)
-    part = whole.copy()
-    for axis in (0, 1):
-        first = low[:, axis] + offset[:, None, axis]
-        last = high[:, axis] + offset[:, None, axis]
-        whole &= (first >= 0) & (last <= size[axis] - 1)
-        part &= (last >= 0) & (first <= size[axis] - 1)
-    return whole, part
+
+    mesh: TriangleMesh
+    offset: FloatArray
+    size: tuple[int, ...]
+
+    def frames_that_show(self, fragments: slice = slice(None)) -> tuple[BoolArray, BoolArray]:
+        """Tell which frames show each of some fragments.
+
+        Returns
+        -------
+        bool (frame, fragment), bool (frame, fragment)
+            Whether the whole of it is shown, and whether a part may be.
+        """
+        region = self.mesh.region
+        # Fixed points lie just outside.
+        places = self.mesh.corners[self.mesh.triangles[fragments]]
+        corners = np.clip(places, 0, np.array(region.shape) - 1) + np.array([region.y, region.x])
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        whole = np.ones((len(self.offset), len(low)), bool)
+        part = whole.copy()
+        for axis in (0, 1):
+            first = low[:, axis] + self.offset[:, None, axis]
+            last = high[:, axis] + self.offset[:, None, axis]
+            whole &= (first >= 0) & (last <= self.size[axis] - 1)
+            part &= (last >= 0) & (first <= self.size[axis] - 1)
+        return whole, part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What can be chosen: the fragments of all frames, or all frames as a whole.
+
+    Parameters
+    ----------
+    quality
+        float32 (frame, area).
+    active
+        bool (frame), which frames may be used.
+    weights
+        Sparse float64 (fragment, area): the quality of a fragment is the sum of those of areas.
+    shown
+        Where frames lie on the canvas, if some show only a part of it.
+    """
+
+    quality: Float32Array
+    active: BoolArray
+    weights: csr_array
+    shown: Shown | None = None
+
+    @classmethod
+    def of_fragments(
+        cls,
+        mesh: TriangleMesh,
+        region: Region,
+        quality: xr.Dataset,
+        active: BoolArray,
+        shown: Shown | None = None,
+    ) -> Candidates:
+        """Average the quality of the areas that each fragment covers, or that are nearest to it.
+
+        Parameters
+        ----------
+        mesh
+            Of the image.
+        region
+            In which quality was estimated.
+        quality
+            From `estimate_quality`; its ``blended_quality`` is loaded.
+        active, shown
+            See `Candidates`.
+        """
+        areas = area_labels(region, quality.attrs["options"]["area_size"])
+        rows, columns = (
+            np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
+            for coords, first, n in zip(
+                (mesh.y_coords, mesh.x_coords), (region.y, region.x), region.shape, strict=True
+            )
+        )
+        weights = mesh.area_weights(areas[np.ix_(rows, columns)])
+        return cls(quality["blended_quality"].load().to_numpy(), active, weights, shown)
+
+    @classmethod
+    def of_frames(cls, quality: xr.Dataset, active: BoolArray) -> Candidates:
+        """Take each frame as one fragment, with the frame's quality."""
+        value = quality["frame_quality"].load().to_numpy()[:, None]
+        return cls(value, active, csr_array(np.ones((1, 1))))
+
+    @property
+    def n_frames(self) -> int:
+        """Of the capture."""
+        return len(self.quality)
+
+    def choose(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Choose by a criterion, and what leaves no pixel empty.
+
+        Parameters
+        ----------
+        criterion
+            Called with the quality of some fragments, float64 (frame, fragment), NaN where they
+            must not be used; returns bool of that shape.
+
+        Returns
+        -------
+        bool (frame, fragment)
+        """
+        out = np.empty((self.n_frames, self.weights.shape[0]), bool)
+        for fragments in column_blocks(*out.shape):
+            quality = self._quality_of(fragments)
+            if self.shown is None:
+                out[:, fragments] = criterion(quality)
+                continue
+            whole, part = self.shown.frames_that_show(fragments)
+            quality[~part] = np.nan
+            out[:, fragments] = criterion(quality) | fragments_to_cover(quality, whole)
+        return out
+
+    def _quality_of(self, fragments: slice) -> FloatArray:
+        """Find the quality of some fragments: float64 (frame, fragment)."""
+        weights = self.weights[fragments]
+        areas, at = np.unique(weights.indices, return_inverse=True)
+        weights = csr_array((weights.data, at, weights.indptr), (weights.shape[0], len(areas)))
+        of_areas = self.quality[:, areas].T.astype(np.float64, order="C")
+        # Sums go triangle by triangle in a fixed order, so ranks do not depend on a BLAS library.
+        found: FloatArray = (weights @ of_areas).T
+        # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
+        found[~self.active] = np.nan
+        return found
 
 
 def fragments_to_cover(quality: FloatArray, whole: BoolArray) -> BoolArray:

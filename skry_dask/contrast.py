@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 
+from skry_dask.mesh import pack, unpack
+
 if TYPE_CHECKING:
     from skry_dask.mesh import TriangleMesh
-    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 GIVEN_BACK = (2 / np.sinc(0.25) ** 2 - 2) / 4
 
@@ -53,7 +55,7 @@ def lost_variance(selected: BoolArray, motion: da.Array, mesh: TriangleMesh) -> 
     """
     lazy = motion.rechunk({1: -1, 2: -1})
     n_selections = selected.shape[1]
-    chosen = da.from_array(selected, chunks=(lazy.chunks[0], -1, -1))
+    chosen = da.from_array(pack(selected), chunks=(lazy.chunks[0], -1, -1))
     sums = da.map_blocks(
         add_variance,
         lazy,
@@ -67,13 +69,14 @@ def lost_variance(selected: BoolArray, motion: da.Array, mesh: TriangleMesh) -> 
     return sums.sum(axis=0)
 
 
-def add_variance(motion: FloatArray, selected: BoolArray, mesh: TriangleMesh) -> IntArray:
-    """Add up variances of one chunk of frames; see `lost_variance`.
+def add_variance(motion: FloatArray, packed: AnyArray, mesh: TriangleMesh) -> IntArray:
+    """Add up variances of one chunk of frames; see `lost_variance` and `pack`.
 
     Returns
     -------
     int64 (1, selection, axis, 2)
     """
+    selected = unpack(packed, len(mesh.triangles))
     first, second, third = mesh.triangles.T
     middle = (motion[:, first] + motion[:, second] + motion[:, third]) / 3
     middle -= np.floor(middle)

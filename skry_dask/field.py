@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -81,13 +81,33 @@ def mean_displacement(measured: da.Array) -> da.Array:
     -------
     float64 (point, axis), px; 0 for a point that was never valid.
     """
-    steps = da.map_blocks(_in_steps, measured, dtype=np.int64)
-    count = (~da.isnan(measured)).sum(axis=0)
-    return steps.sum(axis=0) * STEP / da.maximum(count, 1)
+    mean: da.Array = da.reduction(
+        measured,
+        _sums_and_counts,
+        _mean_of_sums,
+        combine=_add_up,
+        axis=0,
+        dtype=np.float64,
+        meta=np.empty((0, 0)),
+    )
+    return mean
 
 
-def _in_steps(measured: Float32Array) -> IntArray:
-    return np.rint(np.nan_to_num(measured) / STEP).astype(np.int64)
+def _sums_and_counts(measured: Float32Array, **_: Any) -> IntArray:
+    """Add up a chunk of frames: int64 (2, point, axis), in units of `STEP`, and how many."""
+    steps = np.rint(np.nan_to_num(measured) / STEP).astype(np.int64)
+    return np.stack([steps.sum(axis=0), (~np.isnan(measured)).sum(axis=0)])
+
+
+def _add_up(parts: IntArray, **_: Any) -> IntArray:
+    """Add up sums and counts of several chunks, which come one after the other."""
+    return parts.reshape(-1, 2, *parts.shape[1:]).sum(axis=0)
+
+
+def _mean_of_sums(parts: IntArray, **_: Any) -> FloatArray:
+    sums, counts = _add_up(parts)
+    mean: FloatArray = sums * STEP / np.maximum(counts, 1)
+    return mean
 
 
 def replace_missing(

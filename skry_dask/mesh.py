@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import dask.array as da
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.spatial import Delaunay
@@ -75,6 +76,21 @@ class Fragments(Protocol):
         column counted in the region.
         """
         ...
+
+
+def pack(selected: BoolArray | da.Array) -> AnyArray | da.Array:
+    """Keep a selection as one bit a fragment: bool (..., fragment) to uint8 (..., byte)."""
+    if not isinstance(selected, da.Array):
+        return np.packbits(selected, axis=-1)
+    whole = selected.rechunk({selected.ndim - 1: -1})
+    n_bytes = -(-whole.shape[-1] // 8)
+    chunks = (*whole.chunks[:-1], (n_bytes,))
+    return whole.map_blocks(np.packbits, axis=-1, dtype=np.uint8, chunks=chunks)
+
+
+def unpack(packed: AnyArray, n_fragments: int) -> BoolArray:
+    """Take a selection back from `pack`: uint8 (..., byte) to bool (..., fragment)."""
+    return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)
 
 
 def area_labels(region: Region, area_size: int) -> IntArray:

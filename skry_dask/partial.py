@@ -155,7 +155,7 @@ def new_fragments(job: Stacking, numbers: IntArray) -> BoolArray:
     -------
     bool (frame, step, fragment); each fragment at one step at most.
     """
-    n_frames, n_fragments = len(job.quality), len(job.mesh.triangles)
+    n_frames, n_fragments = job.candidates.n_frames, len(job.mesh.triangles)
     out = np.zeros((n_frames, len(numbers), n_fragments), bool)
     before = np.zeros((n_frames, n_fragments), bool)
     for step, number in enumerate(numbers):

@@ -52,7 +52,7 @@ from skry_dask.results import BRIGHT, region_of, too_bright, why_inactive
 from skry_dask.stack import stack
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames import is_store
-from skry_dask.store.results import ResultStore
+from skry_dask.store.results import ResultStore, large_tables
 from skry_dask.track import track
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from skry_dask.decoding import Input
     from skry_dask.execute import Runner
     from skry_dask.options import PhaseOptions, ReadOptions, SelectOptions
+    from skry_dask.tally import Spent
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +183,10 @@ def run(
                 "no reference point could be placed: frames are aligned as a whole, local seeing "
                 "is not undone"
             )
-        result = phases.run(options.stack, partial(stack, capture, alignment, quality, points))
+        # Of a copy: what stack loads need not stay.
+        result = phases.run(
+            options.stack, lambda chosen: stack(capture, alignment, quality.copy(), points, chosen)
+        )
     summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
     if options.track.align_channels and "channel" not in result["stack"].dims:
         summary.notes.append("align_channels has nothing to align: the stack is grey")
@@ -230,7 +234,8 @@ class _Phases:
     """Runs phases one after the other, and stores their results.
 
     A result is written while the next phase runs on it; on leaving the context all are written,
-    whatever became of later phases.
+    whatever became of later phases. One that is large is written while it is computed, and the next
+    phase reads it.
     """
 
     def __init__(
@@ -264,12 +269,11 @@ class _Phases:
         self.digest = digest_of(self.digest, name, options.version, as_json(options))
         result = self.store.find(name, self.digest)
         status = "ran" if result is None else "reused"
+        if result is not None and self.runner.client is not None:
+            result.load()
         spent = None
         if result is None:
-            result, spent = self.runner.measure(
-                build(options), lambda done, total: self.report(Progress(name, done, total))
-            )
-            self.written.append(self.writer.submit(self.store.save, name, self.digest, result))
+            result, spent = self._compute(name, build(options))
         seconds = time.perf_counter() - began
         about = {"status": status, "seconds": round(seconds, 3), "digest": self.digest}
         if spent is not None:
@@ -279,6 +283,22 @@ class _Phases:
         self.summary.phases[name] = about
         log.info("%s %s in %.3f s", name, status, seconds)
         return result
+
+    def _compute(self, name: str, lazy: xr.Dataset) -> tuple[xr.Dataset, Spent | None]:
+        """Compute a phase's result and store it; also tell what that took, if it is known."""
+
+        def progress(done: int, total: int) -> None:
+            self.report(Progress(name, done, total))
+
+        # Workers of a cluster need not see the store.
+        if self.runner.client is None and large_tables(lazy):
+            with self.store.new(name, self.digest) as new:
+                computed, spent = self.runner.measure(new.write_tables(lazy), progress)
+                new.finish(computed)
+            return self.store.open(name, self.digest), spent
+        result, spent = self.runner.measure(lazy, progress)
+        self.written.append(self.writer.submit(self.store.save, name, self.digest, result))
+        return result, spent
 
 
 def _open(

@@ -25,7 +25,13 @@ import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.accumulate import Image, best_fragments, lazy_images, shift_and_add
+from skry_dask.accumulate import (
+    Image,
+    best_fragments,
+    column_blocks,
+    lazy_images,
+    shift_and_add,
+)
 from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import area_edges
 from skry_dask.kernels.blur import area_detail, plan_sums, sample_bits
@@ -100,18 +106,28 @@ def estimate_quality(
         shape=(len(pixels),),
         dtype=np.float64,
     )
-    area_quality = _as_quality(detail, pixels, developer.white)
+    white = developer.white
+    area_quality = detail.map_blocks(as_quality, pixels, white, dtype=np.float32)
+    frame_quality = detail.map_blocks(
+        quality_of_frames, pixels, white, dtype=np.float32, drop_axis=1
+    )
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
     blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
-    everything = blended.rechunk(-1)
-    chosen = [everything.map_blocks(best_fragments, n, dtype=bool) for n in (1, n_reference)]
+    numbers = (1, n_reference)
+    chosen = blended.rechunk(-1).map_blocks(
+        best_of_each,
+        numbers,
+        dtype=bool,
+        new_axis=1,
+        chunks=((len(frames),), (len(numbers),), (len(pixels),)),
+    )
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     mesh = AreaMesh.of_region(region, options.area_size)
     total = shift_and_add(
         frames,
-        da.stack(chosen, axis=1),
+        chosen,
         offset[:, None],
         mesh,
         lazy_developer,
@@ -119,10 +135,7 @@ def estimate_quality(
         peak=developer.peak([image.plane for image in images]),
     )
     made = lazy_images(total, developer, images)
-    whole = _as_quality(
-        detail.sum(axis=1, keepdims=True), pixels.sum(keepdims=True), developer.white
-    )
-    measures = _measures(area_quality, blended, whole[:, 0], capture["frame"].to_numpy())
+    measures = _measures(area_quality, blended, frame_quality, capture["frame"].to_numpy())
     pictures = {
         "composite": image_variable(made[:-1], "best-fragments composite"),
         "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
@@ -136,28 +149,28 @@ def _measures(
     """Label what was measured, and sum it up per area."""
     all_frames = area_quality.rechunk(-1)
     best = blended.rechunk(-1).map_blocks(best_frames, numbers, dtype=np.int64, drop_axis=0)
+    reduced = all_frames.map_blocks(
+        reduce_frames, dtype=np.float32, chunks=((len(REDUCED),), area_quality.chunks[1])
+    )
     per_frame = {
         "area_quality": (area_quality, "mean |I - blurred I| over the area"),
         "blended_quality": (blended, "quality of the area and its neighbours"),
     }
-    per_area = {"min": "lowest", "max": "highest", "mean": "mean"}
     return {
         **{k: variable(("frame", "area"), v, "1", words) for k, (v, words) in per_frame.items()},
         "frame_quality": variable(
             ("frame",), frame_quality, "1", "mean |I - blurred I| over the region"
         ),
         **{
-            name: variable(
-                ("area",),
-                all_frames.map_blocks(reduce_frames, name, dtype=np.float32, drop_axis=0),
-                "1",
-                f"{word} quality of the area",
-            )
-            for name, word in per_area.items()
+            name: variable(("area",), reduced[i], "1", f"{word} quality of the area")
+            for i, (name, word) in enumerate(REDUCED.items())
         },
         "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
     }
 
+
+REDUCED = {"min": "lowest", "max": "highest", "mean": "mean"}
+"""What is told of each area's quality over all frames."""
 
 BLENDED_AREAS = 25
 """At most so many areas share their quality."""
@@ -234,23 +247,37 @@ def blend(area_quality: FloatArray, near: IntArray, weights: FloatArray) -> Floa
     return weighted_neighbours(area_quality.astype(np.float64), near, weights).astype(np.float32)
 
 
-def reduce_frames(area_quality: FloatArray, name: str) -> FloatArray:
-    """Reduce quality (frame, area) over active frames: min, max or mean."""
-    used = area_quality[~np.isnan(area_quality).any(axis=1)]
-    if name == "mean":
-        return used.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return used.min(axis=0) if name == "min" else used.max(axis=0)
+def best_of_each(quality: FloatArray, numbers: tuple[int, ...]) -> BoolArray:
+    """Select the best frames of each area, so many: bool (frame, selection, area)."""
+    return np.stack([best_fragments(quality, number) for number in numbers], axis=1)
+
+
+def reduce_frames(area_quality: FloatArray) -> Float32Array:
+    """Reduce quality (frame, area) over active frames: float32 (3, area), see `REDUCED`."""
+    active = ~np.isnan(area_quality).any(axis=1)
+    used = area_quality if active.all() else area_quality[active]
+    mean = used.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.stack([used.min(axis=0), used.max(axis=0), mean])
 
 
 def best_frames(area_quality: FloatArray, numbers: IntArray) -> IntArray:
     """Find the number of the frame in which each area is best."""
-    return numbers[np.nan_to_num(area_quality, nan=-1.0).argmax(axis=0)]
+    best = np.empty(area_quality.shape[1], np.int64)
+    for areas in column_blocks(*area_quality.shape):
+        best[areas] = np.nan_to_num(area_quality[:, areas], nan=-1.0).argmax(axis=0)
+    return numbers[best]
 
 
-def _as_quality(detail: da.Array, pixels: IntArray, white: int) -> da.Array:
+def as_quality(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array:
     """Turn sums of detail into the mean as a fraction of full scale; NaN for inactive frames."""
     mean = (detail / (pixels * white)).astype(np.float32)
-    return da.where(detail < 0, np.float32(np.nan), mean)
+    mean[detail < 0] = np.nan
+    return mean
+
+
+def quality_of_frames(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array:
+    """Turn sums of detail into the mean over each whole frame: float32 (frame)."""
+    return as_quality(detail.sum(axis=1), pixels.sum(), white)
 
 
 def _centres(region: Region, edges: list[IntArray]) -> tuple[FloatArray, ...]:

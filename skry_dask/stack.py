@@ -30,12 +30,7 @@ from skry_dask.accumulate import (
     shift_and_add,
 )
 from skry_dask.brightness import gains
-from skry_dask.choice import (
-    fragments_to_cover,
-    frames_that_show,
-    quality_of_fragments,
-    select,
-)
+from skry_dask.choice import Candidates, Shown, select
 from skry_dask.contrast import lost_variance
 from skry_dask.develop import Developer
 from skry_dask.mesh import TriangleMesh, everything_seen
@@ -44,6 +39,8 @@ from skry_dask.results import image_variable, region_of, result, variable, whole
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
     from dask.delayed import Delayed
 
@@ -133,11 +130,8 @@ class Stacking:
         Seen in every active frame.
     mesh
         Of the image that is made.
-    quality
-        float64 (frame, fragment), or (frame, 1) where frames are chosen as a whole; NaN for frames
-        that must not be used.
-    always
-        bool (frame, fragment), taken whatever the criterion; or None.
+    candidates
+        Fragments to choose from, or frames as a whole.
     n_active
         Number of active frames.
     motion
@@ -154,8 +148,7 @@ class Stacking:
     developer: Developer
     region: Region
     mesh: TriangleMesh
-    quality: FloatArray
-    always: BoolArray | None
+    candidates: Candidates
     n_active: int
     motion: da.Array
     shift: Delayed | None
@@ -182,16 +175,10 @@ class Stacking:
         position = points["position"].load().to_numpy()
         mesh = TriangleMesh.of_points(position, canvas, inner=region, scale=options.drizzle)
         if options.choose is Choose.FRAMES:
-            value = quality["frame_quality"].load().to_numpy().astype(np.float64)[:, None]
+            candidates = Candidates.of_frames(quality, active)
         else:
-            value = quality_of_fragments(mesh, region, quality)
-        # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
-        value[~active] = np.nan
-        always = None
-        if union and options.choose is Choose.FRAGMENTS:
-            whole, part = frames_that_show(mesh, offset, size)
-            value[~part] = np.nan
-            always = fragments_to_cover(value, whole)
+            shown = Shown(mesh, offset, size) if union else None
+            candidates = Candidates.of_fragments(mesh, region, quality, active, shown)
         gain = None
         if options.normalise:
             area_size = quality.attrs["options"]["area_size"]
@@ -204,8 +191,7 @@ class Stacking:
             developer=developer,
             region=region,
             mesh=mesh,
-            quality=value,
-            always=always,
+            candidates=candidates,
             n_active=int(active.sum()),
             motion=motion_of_corners(points["displacement"], offset, mesh),
             shift=_shift_of_colours(points, developer),
@@ -215,16 +201,15 @@ class Stacking:
 
     def choose(self, options: StackOptions) -> BoolArray:
         """Choose fragments by the criterion given: bool (frame, fragment)."""
-        return self.everywhere(select(self.quality, options, self.n_active))
+        return self._chosen_by(lambda quality: select(quality, options, self.n_active))
 
     def best(self, number: int) -> BoolArray:
         """Choose this many of each triangle's best fragments: bool (frame, fragment)."""
-        return self.everywhere(best_fragments(self.quality, number))
+        return self._chosen_by(lambda quality: best_fragments(quality, number))
 
-    def everywhere(self, chosen: BoolArray) -> BoolArray:
-        """Complete what was chosen: fragments of whole frames, and what leaves no pixel empty."""
-        if self.always is not None:
-            return chosen | self.always
+    def _chosen_by(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Choose by a criterion; of a frame that is chosen as a whole, all fragments."""
+        chosen = self.candidates.choose(criterion)
         shape = (len(chosen), len(self.mesh.triangles))
         return np.ascontiguousarray(np.broadcast_to(chosen, shape))
 

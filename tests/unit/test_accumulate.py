@@ -25,7 +25,7 @@ from skry_dask.develop import COLOURS, GREY, Developer
 from skry_dask.geometry import Region
 from skry_dask.kernels.brightness import UNITY_BITS
 from skry_dask.kernels.resample import VALUE_BITS
-from skry_dask.mesh import AreaMesh, TriangleMesh, area_labels
+from skry_dask.mesh import AreaMesh, TriangleMesh, area_labels, pack
 
 NAN = np.nan
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
@@ -94,7 +94,8 @@ TWO = (Image(GREY, 0), Image(GREY, 1))
 def add(frames, chosen, motion, total, images=TWO, developer=MONO, shifts=None):
     no_gain = np.zeros(len(frames), np.int64)
     how = Interpolated()
-    add_chunk(frames, chosen, motion, no_gain, MESH, developer, images, shifts, how, total)
+    packed = pack(chosen)
+    add_chunk(frames, packed, motion, no_gain, MESH, developer, images, shifts, how, total)
 
 
 def lazily_added(frames, chosen, motion, images=TWO, developer=MONO, shifts=None):

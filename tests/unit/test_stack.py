@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.choice import fragments_to_cover, frames_that_show, select
+from skry_dask.choice import Shown, fragments_to_cover, select
 from skry_dask.geometry import Region
 from skry_dask.mesh import TriangleMesh, everything_seen
 from skry_dask.registration import Reason
@@ -211,7 +211,7 @@ def test_frames_show_a_fragment_if_they_show_a_part_of_it():
     region = everything_seen(offset, np.ones(3, bool), 50, 60)
     assert region == Region(0, -300, 90, 360)
     mesh = TriangleMesh.of_points(np.array([[10.0, 10.0]]), region, inner=Region(0, 0, 10, 60))
-    whole, part = frames_that_show(mesh, offset, (50, 60))
+    whole, part = Shown(mesh, offset, (50, 60)).frames_that_show()
     labels = mesh.labels()
     for i, (down, right) in enumerate(offset):
         y, x = np.indices(labels.shape)

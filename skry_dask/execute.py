@@ -7,7 +7,6 @@ is used; otherwise the scheduler that dask is configured for, otherwise threads.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import sys
@@ -15,10 +14,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import dask
-from dask.base import key_split
 from dask.callbacks import Callback
 
 from skry_dask.errors import OptionsError
+from skry_dask.heap import give_back
 from skry_dask.passes import PASS
 from skry_dask.tally import Spent, spent_here
 
@@ -150,17 +149,9 @@ class Runner:
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
             options |= {"scheduler": "threads", "num_workers": self.workers}
-        _give_back()
+        give_back()
         with _counting(n_tasks, progress):
-            computed = result.compute(**options)
-        _give_back()
-        return computed
-
-
-def _give_back() -> None:
-    """Give freed memory back to the system: glibc keeps pages between what is still used."""
-    with contextlib.suppress(OSError, AttributeError):  # there is another C library
-        ctypes.CDLL(None).malloc_trim(0)
+            return result.compute(**options)
 
 
 def count_passes(result: xr.Dataset) -> int:
@@ -170,7 +161,8 @@ def count_passes(result: xr.Dataset) -> int:
 
 
 def _is_pass(key: Any) -> bool:
-    return key_split(key).startswith(PASS)
+    # Not `key_split`, which remembers the keys of all graphs.
+    return str(key[0] if isinstance(key, tuple) else key).startswith(PASS)
 
 
 @contextlib.contextmanager

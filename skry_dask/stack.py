@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 NEAREST = 4
 """A fixed point follows this many reference points, by inverse squares of their distances."""
 
+MOTION_FRAMES = 64
+"""Where all triangles lie is found for so many frames at a time."""
+
 
 def stack(
     capture: xr.Dataset,
@@ -295,8 +298,8 @@ def motion_of_corners(
     float64 (frame, corner, axis), px
     """
     if displacement.chunks is None:
-        displacement = displacement.chunk({"frame": 256})
-    lazy = displacement.data.rechunk({1: -1, 2: -1})
+        displacement = displacement.chunk({"frame": MOTION_FRAMES})
+    lazy = displacement.data.rechunk({0: MOTION_FRAMES, 1: -1, 2: -1})
     shift = da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2))
     weights, nearest = _followed_points(mesh)
     return da.map_blocks(

@@ -20,6 +20,7 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore
 
+from skry_dask.heap import give_back
 from skry_dask.io.atomic import writing
 from skry_dask.store.folder import COMPLETE, PARTIAL, flush, is_complete, rename_new, sweep
 from skry_dask.types import AXIS, CHANNEL
@@ -182,6 +183,7 @@ def _part_lengths(table: da.Array) -> tuple[int, ...]:
 def _write_part(values: AnyArray, array: zarr.Array[Any], block_id: tuple[int, ...]) -> AnyArray:
     start = block_id[0] * array.chunks[0]
     array[start : start + len(values)] = values
+    give_back()
     return np.ones(1, bool)
 
 

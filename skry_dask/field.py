@@ -101,7 +101,7 @@ def _sums_and_counts(measured: Float32Array, **_: Any) -> IntArray:
 
 def _add_up(parts: IntArray, **_: Any) -> IntArray:
     """Add up sums and counts of several chunks, which come one after the other."""
-    return parts.reshape(-1, 2, *parts.shape[1:]).sum(axis=0)
+    return parts.reshape(len(parts) // 2, 2, *parts.shape[1:]).sum(axis=0)
 
 
 def _mean_of_sums(parts: IntArray, **_: Any) -> FloatArray:

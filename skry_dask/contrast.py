@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import dask
 import numpy as np
 
+from skry_dask.kernels.between import add_between
 from skry_dask.mesh import pack, unpack
 from skry_dask.passes import map_parts
 
@@ -81,18 +82,12 @@ def add_variance(motion: FloatArray | Motion, packed: AnyArray, mesh: TriangleMe
     int64 (1, selection, axis, 2)
     """
     selected = unpack(packed, len(mesh.triangles))
-    first, second, third = mesh.triangles.T
-    moved = np.asarray(motion)
-    middle = (moved[:, first] + moved[:, second] + moved[:, third]) / 3
-    middle -= np.floor(middle)
-    middle *= 1 - middle
+    moved = np.ascontiguousarray(motion)  # read once, if it is to be read
     pixels = mesh.pixels
-    variance = np.rint(np.nan_to_num(middle) / STEP).astype(np.int64) * pixels[:, None]
-    out = np.empty((1, selected.shape[1], 2, 2), np.int64)
+    out = np.zeros((1, selected.shape[1], 2, 2), np.int64)
     for i, sums in enumerate(out[0]):
-        chosen = selected[:, i]
-        sums[:, 0] = variance[chosen].sum(axis=0)
-        sums[:, 1] = pixels @ chosen.sum(axis=0)
+        chosen = np.ascontiguousarray(selected[:, i])
+        add_between(moved, mesh.triangles, pixels, chosen, 1 / STEP, sums)
     return out
 
 

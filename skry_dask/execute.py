@@ -7,7 +7,6 @@ is used; otherwise the scheduler that dask is configured for, otherwise threads.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import sys
@@ -18,6 +17,7 @@ import dask
 from dask.callbacks import Callback
 
 from skry_dask.errors import OptionsError
+from skry_dask.heap import give_back
 from skry_dask.passes import PASS
 from skry_dask.tally import Spent, spent_here
 
@@ -149,19 +149,9 @@ class Runner:
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
             options |= {"scheduler": "threads", "num_workers": self.workers}
-        _give_back()
+        give_back()
         with _counting(n_tasks, progress):
             return result.compute(**options)
-
-
-def _give_back() -> None:
-    """Give memory that earlier graphs have freed back to the system, in 1 ms.
-
-    glibc keeps pages that are free where something beyond them is not: small arrays of each chunk
-    of frames, freed as larger ones are made of them, leave as much behind as they had.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # there is another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def count_passes(result: xr.Dataset) -> int:

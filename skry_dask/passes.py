@@ -39,7 +39,7 @@ PASS = "frames_"
 FOLD_FRAMES = 32
 """A task folds at least about this many frames into its accumulator,"""
 
-MIN_FOLDS = 16
+MIN_FOLDS = 8
 """unless there would be fewer tasks than this."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from skry_dask.bands import map_bands
 from skry_dask.errors import OptionsError
 
 if TYPE_CHECKING:
@@ -100,13 +101,20 @@ def given_points(region: Region, options: TrackOptions) -> IntArray:
 def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
     """Tell which pixels meet the criteria of a reference point: bool (y, x)."""
     low, high = float(image.min()), float(image.max())
-    bright = image >= low + options.brightness * (high - low)
-    near = _change(image, options.structure_scale, options.block_size)
-    far = _change(image, 2 * options.structure_scale, options.block_size)
-    smaller, larger = _strength(image, options.block_size)
-    detailed = larger > (MIN_GRADIENT * (high - low)) ** 2
-    spread = smaller >= options.gradient_spread * (smaller + larger)
-    return bright & (far >= options.structure * near) & detailed & spread
+
+    def of_band(band: AnyArray) -> BoolArray:
+        bright = band >= low + options.brightness * (high - low)
+        near = _change(band, options.structure_scale, options.block_size)
+        far = _change(band, 2 * options.structure_scale, options.block_size)
+        smaller, larger = _strength(band, options.block_size)
+        detailed = larger > (MIN_GRADIENT * (high - low)) ** 2
+        spread = smaller >= options.gradient_spread * (smaller + larger)
+        passes: BoolArray = bright & (far >= options.structure * near) & detailed & spread
+        return passes
+
+    out = np.empty(image.shape, bool)
+    map_bands(of_band, image, options.block_size + 2 * options.structure_scale, out)
+    return out
 
 
 def _change(image: Float32Array, radius: int, block_size: int) -> Float32Array:

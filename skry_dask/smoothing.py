@@ -22,8 +22,10 @@ from scipy.spatial import cKDTree
 
 from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.kriging import correlation, kriging_weights, weighted_neighbours
+from skry_dask.kernels.parts import parts_of
 
 if TYPE_CHECKING:
+    from skry_dask.kernels.parts import Part, Share
     from skry_dask.types import Float32Array, FloatArray, IntArray
 
 NEIGHBOURS = 24
@@ -44,8 +46,13 @@ LEAST_NOISE = 0.02
 
 MOST_NOISE = 10.0
 
+SMOOTHED = 4
+"""How far the image is smoothed before its gradients are taken, px."""
 
-def texture_places(image: Float32Array, corners: IntArray, size: int) -> FloatArray:
+
+def texture_places(
+    image: Float32Array, corners: IntArray, size: int, *, share: Share = map
+) -> FloatArray:
     """Find where the texture of each block lies.
 
     Parameters
@@ -56,16 +63,24 @@ def texture_places(image: Float32Array, corners: IntArray, size: int) -> FloatAr
         int64 (point, axis), top left pixel of each block in the image.
     size
         Side of a block, px.
+    share
+        Carries out the work on parts of the blocks, on several threads perhaps.
 
     Returns
     -------
     float64 (axis, point, axis): for displacements along y and along x, the centre of the squared
     gradients along that axis, from the block's centre, px.
     """
-    smooth = ndimage.gaussian_filter(image.astype(np.float64), 1.0)
     out = np.zeros((2, len(corners), 2))
-    for places, gradient in zip(out, np.gradient(smooth), strict=True):
-        _centres_of_energy(gradient, corners, size, places)
+
+    def locate(part: Part) -> None:
+        window = image[part.window].astype(np.float64)
+        smooth = ndimage.gaussian_filter(window, 1.0, radius=SMOOTHED)
+        for places, gradient in zip(out, np.gradient(smooth), strict=True):
+            _centres_of_energy(gradient, part.corners, size, places[part.points])
+
+    for _ in share(locate, parts_of(corners, size, SMOOTHED + 1, image.shape)):
+        pass
     return out
 
 

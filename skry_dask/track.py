@@ -19,6 +19,7 @@ import dask
 import dask.array as da
 import numpy as np
 
+from skry_dask.bands import on_threads
 from skry_dask.develop import GREY, Developer
 from skry_dask.dispersion import channel_shift
 from skry_dask.errors import OptionsError
@@ -99,11 +100,11 @@ class ReferencePoints:
         return cls(
             position,
             options.block_size,
-            cut_blocks(image, corners, options.block_size),
+            cut_blocks(image, corners, options.block_size, share=on_threads),
             earlier_neighbours(position, NEIGHBOURHOOD * options.block_size),
             options.search_radius,
             *mesh.neighbours(),
-            texture_places(reference, corners, options.block_size),
+            texture_places(reference, corners, options.block_size, share=on_threads),
         )
 
 

@@ -468,3 +468,12 @@ def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in vars(module).copy().items():
         if is_jitted(value):
             monkeypatch.setattr(module, name, value.py_func)
+
+
+def between_pixels(motion, triangles, pixels, chosen, steps, out):
+    """Twin of `skry_dask.kernels.between.add_between`."""
+    middle = motion[:, triangles].sum(axis=2) / 3
+    part = middle - np.floor(middle)
+    variance = np.rint(np.nan_to_num(part * (1 - part)) * steps).astype(np.int64)
+    out[:, 0] += (variance * pixels[:, None])[chosen].sum(axis=0)
+    out[:, 1] += (pixels * chosen).sum()

@@ -27,9 +27,11 @@ import numpy as np
 from scipy import ndimage
 
 from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.parts import parts_of
 from skry_dask.kernels.shrink import halve
 
 if TYPE_CHECKING:
+    from skry_dask.kernels.parts import Part, Share
     from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
 
 RUN_BITS = 11
@@ -46,6 +48,9 @@ HEADROOM = 1.5
 
 SOFT = 5
 """A block is smoothed three times by boxes of this side to tell what seeing takes from it, px."""
+
+AROUND = 2 + 3 * (SOFT // 2)
+"""So much of the image around a block is looked at, and more where gradients are smoothed, px."""
 
 RIDGE = 0.01
 """What is added to the diagonal of H, as a fraction of its trace: along an edge, where nothing
@@ -78,6 +83,16 @@ class Filters(NamedTuple):
     gain: FloatArray
     norm: FloatArray
 
+    @classmethod
+    def empty(cls, n: int, size: int) -> Filters:
+        """Make room for filters of so many blocks; they find nothing."""
+        weights = np.zeros((n, 4, (size + 2) ** 2), np.int16)
+        return cls(size, weights, np.full((n, 4), np.nan), np.full(n, np.nan), np.full(n, np.nan))
+
+    def part(self, points: slice) -> Filters:
+        """Take those of some blocks, as views."""
+        return Filters(self.size, *(values[points] for values in self[1:]))
+
 
 class Blocks(NamedTuple):
     """Blocks of a reference image, to be found in frames.
@@ -102,7 +117,9 @@ class Blocks(NamedTuple):
         return len(self.full.weights)
 
 
-def cut_blocks(reference: Frames, corners: IntArray, size: int, smoothing: int = 1) -> Blocks:
+def cut_blocks(
+    reference: Frames, corners: IntArray, size: int, smoothing: int = 1, *, share: Share = map
+) -> Blocks:
     """Make filters of blocks of the reference image.
 
     Parameters
@@ -116,6 +133,8 @@ def cut_blocks(reference: Frames, corners: IntArray, size: int, smoothing: int =
     smoothing
         How often gradients are smoothed by [1 2 1] / 4: once for a clean image, more for a noisy
         one.
+    share
+        Carries out the work on parts of the blocks, on several threads perhaps.
 
     Returns
     -------
@@ -127,18 +146,52 @@ def cut_blocks(reference: Frames, corners: IntArray, size: int, smoothing: int =
         down = max(0, int(bright * HEADROOM).bit_length() - DEEP_BITS)
         bits = DEEP_BITS
     top = (1 << bits) - 1
-    levels = np.minimum(reference >> down, top).astype(reference.dtype)
-    halves = np.empty((len(corners), size // 2, size // 2), np.float64)
-    for one, (y, x) in zip(halves, corners, strict=True):
-        one[...] = halve(np.ascontiguousarray(levels[y : y + size, x : x + size]))
-    # Two px more on every side: filters reach one beyond the block, the smoothing one further.
-    whole = np.pad(levels.astype(np.float64), 2, mode="edge")
-    own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
     peak = (1 << (31 - RUN_BITS - bits)) - 1
     n = len(corners)
-    full = _filters(whole[None], np.zeros(n, np.int64), corners, size, peak, smoothing, slopes=True)
-    half = _filters(own, np.arange(n), corners * 0, size // 2, peak, smoothing, slopes=False)
-    return Blocks(full, half, down, top)
+    blocks = Blocks(Filters.empty(n, size), Filters.empty(n, size // 2), down, top)
+
+    around = AROUND + smoothing
+
+    def cut(part: Part) -> None:
+        levels = np.minimum(reference[part.window] >> down, top).astype(reference.dtype)
+        halves = np.empty((len(part.corners), size // 2, size // 2), np.float64)
+        for one, (y, x) in zip(halves, part.corners, strict=True):
+            one[...] = halve(np.ascontiguousarray(levels[y : y + size, x : x + size]))
+        own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
+        whole, corners, image = _surroundings(levels, part.corners, size, around)
+        full, half = (filters.part(part.points) for filters in blocks[:2])
+        _fill(full, whole, image, corners, peak, smoothing, slopes=True)
+        each = np.arange(len(halves))
+        _fill(half, own, each, part.corners * 0, peak, smoothing, slopes=False)
+
+    for _ in share(cut, parts_of(corners, size, around, reference.shape)):
+        pass
+    return blocks
+
+
+def _surroundings(
+    levels: Frames, corners: IntArray, size: int, around: int
+) -> tuple[FloatArray, IntArray, IntArray]:
+    """Take what lies in and around blocks: all of an image or, where they are few, cut from it.
+
+    Returns
+    -------
+    images
+        float64 (image, y, x), with two px more on every side: filters reach one beyond the block,
+        the smoothing one further.
+    corners
+        int64 (point, axis), place of each block in its image, padding aside.
+    image
+        int64 (point), which image it is in.
+    """
+    side = size + 2 * around
+    if len(corners) * side**2 >= levels.size or side > min(levels.shape):
+        whole = np.pad(levels.astype(np.float64), 2, mode="edge")
+        return whole[None], corners, np.zeros(len(corners), np.int64)
+    first = np.clip(corners - around, 0, np.array(levels.shape) - side)
+    images = np.stack([levels[y : y + side, x : x + side] for y, x in first]).astype(np.float64)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    return images, corners - first, np.arange(len(corners))
 
 
 def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
@@ -157,25 +210,18 @@ def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
     return out
 
 
-def _filters(
+def _fill(
+    filters: Filters,
     images: FloatArray,
     image: IntArray,
     corners: IntArray,
-    size: int,
     peak: int,
     smoothing: int,
     *,
     slopes: bool,
-) -> Filters:
+) -> None:
     """Make filters of blocks, each from one of several padded images."""
-    n = len(corners)
-    made = Filters(
-        size,
-        np.zeros((n, 4, (size + 2) ** 2), np.int16),
-        np.full((n, 4), np.nan),
-        np.full(n, np.nan),
-        np.full(n, np.nan),
-    )
+    size = filters.size
     smooth = images
     for _ in range(smoothing):
         smooth = _smoothed(smooth)
@@ -184,9 +230,8 @@ def _filters(
         soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
     _make_all(
         images, smooth, soft, image, corners, peak, slopes, np.zeros((6, size, size)),
-        np.zeros((size + 2, size + 2)), *made[1:],
+        np.zeros((size + 2, size + 2)), *filters[1:],
     )  # fmt: skip
-    return made
 
 
 @kernel

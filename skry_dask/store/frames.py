@@ -31,7 +31,7 @@ Location: TypeAlias = Path | str
 CHUNK_BYTES = 2**23
 """Chunks of frames are about this large, between the following numbers of frames."""
 
-MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES = 4, 64
+MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES = 2, 64
 
 MAX_PROBLEMS = 100
 """Of a video with more damaged frames than this the first ones are listed, the rest counted."""

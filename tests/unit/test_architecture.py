@@ -15,9 +15,9 @@ import skry_dask
 PACKAGE = Path(skry_dask.__file__).parent
 
 FLOORS = (
-    {"errors", "tally"},
-    {"types", "options", "scene", "kernels.compile", "kernels.kept"},
-    {"geometry", "io", "kernels", "io.reader", "io.atomic"},
+    {"errors", "heap", "tally"},
+    {"types", "options", "scene", "kernels.compile", "kernels.kept", "kernels.parts"},
+    {"bands", "geometry", "io", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
     {
         "results",

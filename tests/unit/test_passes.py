@@ -176,7 +176,7 @@ def test_sums_are_exact_where_they_just_fit_half_the_memory_and_where_they_do_no
     assert dtypes == {dtype_of_sums(sizes, most)}
 
 
-@pytest.mark.parametrize(("n_frames", "n_task"), [(16, 1), (17, 2), (320, 20), (6400, 32)])
+@pytest.mark.parametrize(("n_frames", "n_task"), [(8, 1), (9, 2), (160, 20), (6400, 32)])
 def test_a_task_takes_half_the_memory_exactly_where_its_frames_fit(n_frames, n_task):
     sizes = [1] * n_frames
     assert dtype_of_sums(sizes, (2**31 - 1) // n_task) == np.int32
@@ -214,7 +214,7 @@ def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_fram
         most = max(most, len(alive))
         alive -= {k for k in alive if uses[k] and all(u in done for u in uses[k])}
     assert most <= accumulators_alive(workers)
-    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(16, n_frames // 32))
+    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(8, n_frames // 32))
 
 
 def test_a_cluster_does_not_wait_for_one_running_sum():

@@ -220,7 +220,7 @@ def test_chunks_hold_some_frames_however_large_these_are() -> None:
         chunk_frames(CaptureInfo(format="", n_frames=1, height=h, width=w, dtype="uint8", bits=8))
         for h, w in sizes
     ]
-    assert numbers == [64, 16, 4, 4]
+    assert numbers == [64, 16, 2, 2]
 
 
 def test_importing_over_something_else_is_refused(moon_ser: Path, tmp_path: Path) -> None:

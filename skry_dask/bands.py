@@ -16,7 +16,7 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from skry_dask.types import AnyArray
 
@@ -31,7 +31,7 @@ def n_threads() -> int:
     return int(dask.config.get("num_workers", None) or CPU_COUNT)
 
 
-def on_threads(function: Callable[[Item], None], items: Sequence[Item]) -> Iterable[None]:
+def on_threads(function: Callable[[Item], None], items: Sequence[Item]) -> None:
     """Call a function with each item, on as many threads as dask has.
 
     Parameters
@@ -40,16 +40,10 @@ def on_threads(function: Callable[[Item], None], items: Sequence[Item]) -> Itera
         Called with one item; calls must not depend on each other.
     items
         What it is called with.
-
-    Returns
-    -------
-    What `map` would yield, complete.
     """
-    workers = min(n_threads(), len(items))
-    if workers < 2:
-        return list(map(function, items))
-    with ThreadPoolExecutor(workers, "skry-band") as pool:
-        return list(pool.map(function, items))
+    with ThreadPoolExecutor(n_threads(), "skry-band") as pool:
+        for _ in pool.map(function, items):  # raises what a call has raised
+            pass
 
 
 def map_bands(

@@ -6,8 +6,6 @@ once.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from cyclopts import App, Group, Parameter
 
 from skry_dask.errors import OptionsError, SkryError, StoreError
+from skry_dask.heap import keep_freed
 from skry_dask.options import (
     AlignOptions,
     CalibrationOptions,
@@ -50,9 +49,6 @@ app = App(
 )
 
 ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
-
-KEPT_BYTES = 2**26
-"""What is smaller than this is kept when it is freed."""
 
 FLAT = Parameter(name="*")
 READ = Parameter(name="*", group=Group("Input", sort_key=1))
@@ -423,26 +419,12 @@ def _one_thread_each() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _share_memory() -> None:
-    """Let threads share what they free, and keep it for chunks of frames to come.
-
-    glibc keeps it apart for each thread, 40 MiB in all, and gives chunks of large frames back to
-    the system, which clears their pages again for the next ones: 8 s of 50 s of CPU.
-    """
-    m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(m_arena_max, 1)
-        mallopt(m_mmap_threshold, KEPT_BYTES)
-        mallopt(m_trim_threshold, 2 * KEPT_BYTES)
-
-
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage."""
     # What is imported stays: looking through it for garbage, again and again, takes 0.15 s.
     gc.disable()
     _one_thread_each()
-    _share_memory()
+    keep_freed()
     try:
         status = app(sys.argv[1:], exit_on_error=True, result_action="return_value")
     except OptionsError as error:

@@ -17,7 +17,7 @@ import dask
 from dask.callbacks import Callback
 
 from skry_dask.errors import OptionsError
-from skry_dask.heap import give_back
+from skry_dask.heap import trim
 from skry_dask.passes import PASS
 from skry_dask.tally import Spent, spent_here
 
@@ -149,7 +149,7 @@ class Runner:
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
             options |= {"scheduler": "threads", "num_workers": self.workers}
-        give_back()
+        trim()
         with _counting(n_tasks, progress):
             return result.compute(**options)
 

@@ -18,8 +18,8 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
-from dask.system import CPU_COUNT
 
+from skry_dask.bands import n_threads
 from skry_dask.tally import reading, task
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _tasks_ahead() -> int | None:
     """
     if dask.config.get("scheduler", None) is not None:
         return None
-    return int(dask.config.get("num_workers", None) or CPU_COUNT) + 1
+    return n_threads() + 1
 
 
 def accumulators_alive(n_threads: int) -> int:

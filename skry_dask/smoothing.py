@@ -22,7 +22,7 @@ from scipy.spatial import cKDTree
 
 from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.kriging import correlation, kriging_weights, weighted_neighbours
-from skry_dask.kernels.parts import parts_of
+from skry_dask.kernels.parts import one_by_one, parts_of
 
 if TYPE_CHECKING:
     from skry_dask.kernels.parts import Part, Share
@@ -51,7 +51,7 @@ SMOOTHED = 4
 
 
 def texture_places(
-    image: Float32Array, corners: IntArray, size: int, *, share: Share = map
+    image: Float32Array, corners: IntArray, size: int, *, share: Share = one_by_one
 ) -> FloatArray:
     """Find where the texture of each block lies.
 
@@ -79,8 +79,7 @@ def texture_places(
         for places, gradient in zip(out, np.gradient(smooth), strict=True):
             _centres_of_energy(gradient, part.corners, size, places[part.points])
 
-    for _ in share(locate, parts_of(corners, size, SMOOTHED + 1, image.shape)):
-        pass
+    share(locate, parts_of(corners, size, SMOOTHED + 1, image.shape))
     return out
 
 

@@ -1,7 +1,7 @@
 """How far between the pixels of a frame its fragments lie: what interpolation blurs them by.
 
-Cost: 5 ns a fragment that was chosen; gathering corners with numpy and rounding whole tables took
-80 ns, for every fragment.
+Cost: 17 ns a chosen fragment on one core. With numpy, which gathers all corners and rounds whole
+tables, it was 48 ns for every fragment, chosen or not.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from skry_dask.types import IntArray
 
@@ -40,8 +40,14 @@ class Part(NamedTuple):
     corners: IntArray
 
 
-Share: TypeAlias = "Callable[[Callable[[Part], None], list[Part]], Iterable[None]]"
-"""Carries out a function for each part, in any order: `map`, or as `bands.on_threads` does."""
+Share: TypeAlias = "Callable[[Callable[[Part], None], list[Part]], None]"
+"""Calls a function with each part, in any order: `one_by_one`, or on threads."""
+
+
+def one_by_one(function: Callable[[Part], None], parts: list[Part]) -> None:
+    """Call a function with each part."""
+    for part in parts:
+        function(part)
 
 
 def parts_of(corners: IntArray, size: int, around: int, shape: tuple[int, ...]) -> list[Part]:

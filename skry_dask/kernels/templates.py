@@ -27,7 +27,7 @@ import numpy as np
 from scipy import ndimage
 
 from skry_dask.kernels.compile import kernel
-from skry_dask.kernels.parts import parts_of
+from skry_dask.kernels.parts import one_by_one, parts_of
 from skry_dask.kernels.shrink import halve
 
 if TYPE_CHECKING:
@@ -118,7 +118,12 @@ class Blocks(NamedTuple):
 
 
 def cut_blocks(
-    reference: Frames, corners: IntArray, size: int, smoothing: int = 1, *, share: Share = map
+    reference: Frames,
+    corners: IntArray,
+    size: int,
+    smoothing: int = 1,
+    *,
+    share: Share = one_by_one,
 ) -> Blocks:
     """Make filters of blocks of the reference image.
 
@@ -164,8 +169,7 @@ def cut_blocks(
         each = np.arange(len(halves))
         _fill(half, own, each, part.corners * 0, peak, smoothing, slopes=False)
 
-    for _ in share(cut, parts_of(corners, size, around, reference.shape)):
-        pass
+    share(cut, parts_of(corners, size, around, reference.shape))
     return blocks
 
 

@@ -14,6 +14,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from skry_dask.kernels.between import add_between
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.blur import area_detail, sample_bits
 from skry_dask.kernels.brightness import scale_light
@@ -299,3 +300,16 @@ def test_triangle_affine(benchmark, mesh):
     ones = np.concatenate([np.ones((*corners.shape[:2], 1)), corners], axis=2)
     found = np.einsum("tak,tck->tca", affine, ones)
     np.testing.assert_allclose(found, corners + motion[mesh.triangles] + [5, 9], atol=1e-6)
+
+
+def test_add_between(benchmark):
+    rng = np.random.default_rng(0)
+    motion = rng.normal(size=(16, 800, 2))
+    triangles, pixels = rng.integers(0, 800, (1600, 3)), rng.integers(0, 600, 1600)
+    chosen = rng.uniform(size=(16, 1600)) < 0.3
+    out = np.zeros((2, 2), np.int64)
+    benchmark(add_between, motion, triangles, pixels, chosen, 2.0**20, out)
+    expected = np.zeros((2, 2), np.int64)
+    reference.between_pixels(motion, triangles, pixels, chosen, 2.0**20, expected)
+    # It has been added as often as it was timed.
+    np.testing.assert_array_equal(out * expected[0, 1], expected * out[0, 1])

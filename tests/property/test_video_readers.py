@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skry_dask.errors import ReaderError
-from skry_dask.heap import give_back
+from skry_dask.heap import trim
 from skry_dask.io.video import PyAvReader
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def within(n_bytes: int) -> Iterator[None]:
 def reset_peak() -> int | None:
     """Let the kernel count the greatest memory anew; return how much there is now."""
     gc.collect()
-    give_back()  # else what is taken next may come from what earlier tests have freed
+    trim()  # else what is taken next may come from what earlier tests have freed
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return resident("VmRSS")

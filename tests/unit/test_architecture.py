@@ -134,6 +134,21 @@ def test_help_imports_neither_numpy_nor_dask(arguments: list[str]) -> None:
     assert not HEAVY & loaded_by(code)
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("3", "3")])
+def test_blas_starts_no_threads_of_its_own_unless_told_to(
+    given: str | None, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    code = (
+        "import os\nfrom skry_dask.cli import main\nsys.argv = ['skry', '--version']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"assert os.environ['OPENBLAS_NUM_THREADS'] == {used!r}"
+    )
+    assert "numpy" not in loaded_by(code)  # which reads it when it is imported
+
+
 def test_every_public_name_is_there_and_is_not_a_module() -> None:
     for name in skry_dask.__all__:
         assert callable(getattr(skry_dask, name)), name

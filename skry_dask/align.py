@@ -48,6 +48,7 @@ from skry_dask.thumbnails import (
 
 if TYPE_CHECKING:
     import xarray as xr
+    from dask.delayed import Delayed
 
     from skry_dask.passes import FrameChunk
     from skry_dask.registration import Template
@@ -170,43 +171,42 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     records = records.rechunk(-1).map_blocks(
         leave_out_far, frames.shape[1:3], options.min_overlap, dtype=RECORD
     )
-    reference_index = da.from_delayed(reference, (), np.int64)
-    frame_numbers = capture["frame"].to_numpy()[numbers]
-    return result(
-        capture,
-        options,
-        {
-            "offset": variable(
-                ("frame", "axis"),
-                da.stack([records["y"], records["x"]], axis=1),
-                "px",
-                "place of the scene in the frame, less its place on the canvas",
-            ),
-            "confidence": variable(
-                ("frame",), records["confidence"], "1", "how sure the alignment is"
-            ),
-            "active": variable(
-                ("frame",), records["reason"] == Reason.ACTIVE, "1", "whether the frame is used"
-            ),
-            "reason": variable(
-                ("frame",),
-                records["reason"],
-                "1",
-                "why a frame is inactive",
-                flag_values=[int(r) for r in Reason],
-                flag_meanings=" ".join(r.name.lower() for r in Reason),
-            ),
-            "brightness": variable(
-                ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
-            ),
-            "reference": variable(
-                (),
-                reference_index.map_blocks(lambda i: frame_numbers[i], dtype=np.int64),
-                "1",
-                "frame whose grid is the canvas",
-            ),
-        },
-    )
+    numbers_of_keys = capture["frame"].to_numpy()[numbers]
+    return result(capture, options, _variables(records, reference, numbers_of_keys))
+
+
+def _variables(records: da.Array, reference: Delayed, numbers: IntArray) -> dict[str, xr.Variable]:
+    """Label the results; the reference is an index of these frame numbers."""
+    index = da.from_delayed(reference, (), np.int64)
+    return {
+        "offset": variable(
+            ("frame", "axis"),
+            da.stack([records["y"], records["x"]], axis=1),
+            "px",
+            "place of the scene in the frame, less its place on the canvas",
+        ),
+        "confidence": variable(("frame",), records["confidence"], "1", "how sure the alignment is"),
+        "active": variable(
+            ("frame",), records["reason"] == Reason.ACTIVE, "1", "whether the frame is used"
+        ),
+        "reason": variable(
+            ("frame",),
+            records["reason"],
+            "1",
+            "why a frame is inactive",
+            flag_values=[int(r) for r in Reason],
+            flag_meanings=" ".join(r.name.lower() for r in Reason),
+        ),
+        "brightness": variable(
+            ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
+        ),
+        "reference": variable(
+            (),
+            index.map_blocks(lambda i: numbers[i], dtype=np.int64),
+            "1",
+            "frame whose grid is the canvas",
+        ),
+    }
 
 
 def _check(capture: xr.Dataset, options: AlignOptions) -> None:

@@ -10,16 +10,16 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     320       401
+634 frames of 840 x 612 x 8 bit                     319       401
 the same on one thread                              303       387
-6340 frames of 840 x 612 x 8 bit                    376       584
-300 frames of 840 x 612 x 16 bit                    312       395
-300 frames of 840 x 612 x 8 bit, raw colour         383       499
-the same as mono, drizzled 2                        418       592
-the same in raw colour, drizzled 2                  666       969
-40 frames of 3000 x 2000 x 16 bit                   787      1271
-634 frames of 420 x 306 x 8 bit                     297       331
-6340 frames of 420 x 306 x 8 bit                    305       377
+6340 frames of 840 x 612 x 8 bit                    387       584
+300 frames of 840 x 612 x 16 bit                    330       395
+300 frames of 840 x 612 x 8 bit, raw colour         384       499
+the same as mono, drizzled 2                        446       592
+the same in raw colour, drizzled 2                  728       969
+40 frames of 3000 x 2000 x 16 bit                   760      1216
+634 frames of 420 x 306 x 8 bit                     296       331
+6340 frames of 420 x 306 x 8 bit                    308       377
 =============================================  ========  ========
 """
 

@@ -267,18 +267,7 @@ def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, no
     n = work.shape[1]
     down, right, pull_y, pull_x = work[0], work[1], work[2], work[3]
     own, lost = work[4], work[5]
-    for y in range(n):
-        for x in range(n):
-            # What a displacement does to the block, to the fourth order: differences of neighbours
-            # alone are too small in fine detail, and steps 15 % too long (sigma 1 px).
-            down[y, x] = (2 / 3) * (block[y + 3, x + 2] - block[y + 1, x + 2])
-            down[y, x] -= (block[y + 4, x + 2] - block[y, x + 2]) / 12
-            right[y, x] = (2 / 3) * (block[y + 2, x + 3] - block[y + 2, x + 1])
-            right[y, x] -= (block[y + 2, x + 4] - block[y + 2, x]) / 12
-            pull_y[y, x] = 0.5 * (smooth[y + 3, x + 2] - smooth[y + 1, x + 2])
-            pull_x[y, x] = 0.5 * (smooth[y + 2, x + 3] - smooth[y + 2, x + 1])
-            own[y, x] = block[y + 2, x + 2]
-            lost[y, x] = block[y + 2, x + 2] - soft[y + 2, x + 2]
+    _derive(block, smooth, soft, down, right, pull_y, pull_x, own, lost)
     _take_out_level(own, slopes)
     energy = _product(own, own)
     if energy <= 0.0:
@@ -295,13 +284,7 @@ def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, no
     _round(pull_y, peak / most, weights[PULL_Y])
     _round(pull_x, peak / most, weights[PULL_X])
     _round(own, peak / _greatest(own), weights[LIKENESS])
-    wide[:] = 0.0
-    for y in range(n):
-        for x in range(n):
-            wide[y + 2, x + 1] += 0.5 * pull_y[y, x]
-            wide[y, x + 1] -= 0.5 * pull_y[y, x]
-            wide[y + 1, x + 2] += 0.5 * pull_x[y, x]
-            wide[y + 1, x] -= 0.5 * pull_x[y, x]
+    _adjoint(pull_y, pull_x, wide)
     most = _greatest(wide)
     at = 0
     for y in range(n + 2):
@@ -328,6 +311,37 @@ def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, no
     for k in range(len(weights[LIKENESS])):
         squares += float(weights[LIKENESS, k]) * float(weights[LIKENESS, k])
     norm[0] = squares
+
+
+@kernel
+def _derive(block, smooth, soft, down, right, pull_y, pull_x, own, lost):  # type: ignore[no-untyped-def]
+    """Find gradients of a block, and of it smoothed, and what seeing takes from it."""
+    n = len(own)
+    for y in range(n):
+        for x in range(n):
+            # What a displacement does to the block, to the fourth order: differences of neighbours
+            # alone are too small in fine detail, and steps 15 % too long (sigma 1 px).
+            down[y, x] = (2 / 3) * (block[y + 3, x + 2] - block[y + 1, x + 2])
+            down[y, x] -= (block[y + 4, x + 2] - block[y, x + 2]) / 12
+            right[y, x] = (2 / 3) * (block[y + 2, x + 3] - block[y + 2, x + 1])
+            right[y, x] -= (block[y + 2, x + 4] - block[y + 2, x]) / 12
+            pull_y[y, x] = 0.5 * (smooth[y + 3, x + 2] - smooth[y + 1, x + 2])
+            pull_x[y, x] = 0.5 * (smooth[y + 2, x + 3] - smooth[y + 2, x + 1])
+            own[y, x] = block[y + 2, x + 2]
+            lost[y, x] = block[y + 2, x + 2] - soft[y + 2, x + 2]
+
+
+@kernel
+def _adjoint(pull_y, pull_x, wide):  # type: ignore[no-untyped-def]
+    """Apply the gradient's adjoint to the first two filters, for the third."""
+    n = len(pull_y)
+    wide[:] = 0.0
+    for y in range(n):
+        for x in range(n):
+            wide[y + 2, x + 1] += 0.5 * pull_y[y, x]
+            wide[y, x + 1] -= 0.5 * pull_y[y, x]
+            wide[y + 1, x + 2] += 0.5 * pull_x[y, x]
+            wide[y + 1, x] -= 0.5 * pull_x[y, x]
 
 
 @kernel

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.compile import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
@@ -103,49 +103,40 @@ def area_detail(
     _area_detail(
         image, (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
         *((0,) * n for n in plan.halvings),
-        np.empty(width + 2 * radius, np.uint16), np.empty((2, width), np.uint16),
-        np.empty((3, width), np.uint16), np.empty((3, side + 1, width), np.uint16),
-        np.zeros(width, np.uint32), y_edges, x_edges, out,
+        np.empty((3, width + 2 * radius), np.uint16), np.empty((3, width), np.uint16),
+        np.empty((3, side + 1, width), np.uint16), np.zeros(width, np.uint32),
+        y_edges, x_edges, out,
     )  # fmt: skip
     return out
 
 
 @kernel
 def _area_detail(  # type: ignore[no-untyped-def]
-    image, taps, down, top, h0, h1, h2, h3, h4, h5, padded, rows, columns, rings, detail,
+    image, taps, down, top, h0, h1, h2, h3, h4, h5, padded, columns, rings, detail,
     y_edges, x_edges, out,
 ):  # fmt: skip
     height, width = image.shape
     radius = len(taps) // 2
     size = rings.shape[1]
-    one, other = rows[0], rows[1]
     j = 0
     for t in range(height + 3 * radius):
         if t < height:
-            _samples(image[t], down, top, one)
-            _sum_along(one, taps, h0, padded, other)
-            _sum_along(other, taps, h1, padded, one)
-            _sum_along(one, taps, h2, padded, rings[0, t % size])
+            _samples(image[t], down, top, h0, radius, padded[0])
+            _sum_along(padded[0], taps, h1, radius, padded[1])
+            _sum_along(padded[1], taps, h2, radius, padded[2])
+            _sum_along(padded[2], taps, h3, 0, rings[0, t % size])
         y = t - radius
         if 0 <= y < height:
-            _sum_down(rings[0], y, height, radius, h3, columns[0], rings[1, y % size])
+            _sum_down(rings[0], y, height, radius, h4, columns[0], rings[1, y % size])
         y -= radius
         if 0 <= y < height:
-            _sum_down(rings[1], y, height, radius, h4, columns[1], rings[2, y % size])
+            _sum_down(rings[1], y, height, radius, h5, columns[1], rings[2, y % size])
         y = t - 3 * radius
         if y < 0:
             continue
-        _sum_down(rings[2], y, height, radius, h5, columns[2], other)
-        _samples(image[y], down, top, one)
-        _scale(one, taps, h0)
-        _scale(one, taps, h1)
-        _scale(one, taps, h2)
-        _scale(one, taps, h3)
-        _scale(one, taps, h4)
-        _scale(one, taps, h5)
-        for x in range(width):
-            difference = np.uint16(max(one[x], other[x]) - min(one[x], other[x]))
-            detail[x] = np.uint32(detail[x] + np.uint32(difference))
+        blurred = padded[0, :width]
+        _sum_down(rings[2], y, height, radius, (), columns[2], blurred)
+        _add_differences(image[y], blurred, taps, down, top, h0, h1, h2, h3, h4, h5, detail)
         while y == y_edges[j + 1] - 1:
             for i in range(len(x_edges) - 1):
                 for x in range(x_edges[i], x_edges[i + 1]):
@@ -156,70 +147,95 @@ def _area_detail(  # type: ignore[no-untyped-def]
                 return
 
 
-@kernel
-def _samples(row, down, top, out):  # type: ignore[no-untyped-def]
-    """Bring a row of samples into 16 bits; what is brighter than white is white."""
-    if row.itemsize == 1:
-        for x in range(len(out)):
-            out[x] = np.uint16(np.uint16(row[x]) >> np.uint16(len(down)))
-    else:
-        for x in range(len(out)):
-            out[x] = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
-
-
-@kernel
-def _halve(row, halvings, out):  # type: ignore[no-untyped-def]
+@inlined
+def _halve(value, halvings):  # type: ignore[no-untyped-def]
     """Halve as often as a tuple is long, rounded half up."""
     half = np.uint16(1 << len(halvings) >> 1)
-    for x in range(len(row)):
-        out[x] = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
+    return np.uint16(np.uint16(value + half) >> np.uint16(len(halvings)))
+
+
+@inlined
+def _sum_of_equals(value, taps, halvings):  # type: ignore[no-untyped-def]
+    """Do to a value what a sum does to a constant row."""
+    return np.uint16(_halve(value, halvings) * np.uint16(len(taps)))
 
 
 @kernel
-def _scale(row, taps, halvings):  # type: ignore[no-untyped-def]
-    """Do to a row what a sum does to a constant one."""
-    half = np.uint16(1 << len(halvings) >> 1)
-    for x in range(len(row)):
-        halved = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
-        row[x] = np.uint16(halved * np.uint16(len(taps)))
+def _samples(row, down, top, halvings, radius, out):  # type: ignore[no-untyped-def]
+    """Bring a row of samples into 16 bits, as terms of a sum; what is over white is white."""
+    n = len(row)
+    inner = out[radius : radius + n]
+    if row.itemsize == 1:
+        for x in range(n):
+            inner[x] = _halve(np.uint16(np.uint16(row[x]) >> np.uint16(len(down))), halvings)
+    else:
+        for x in range(n):
+            sample = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
+            inner[x] = _halve(sample, halvings)
+    _continue(out, radius)
 
 
 @kernel
-def _sum_along(source, taps, halvings, padded, out):  # type: ignore[no-untyped-def]
-    """Sum neighbours along a row by shifted adds, which vectorise."""
-    n, radius = len(out), len(taps) // 2
-    _halve(source, halvings, padded[radius : radius + n])
+def _continue(row, radius):  # type: ignore[no-untyped-def]
+    """Continue a row on either side by its last values."""
+    n = len(row) - 2 * radius
     for k in range(radius):
-        padded[k] = padded[radius]
-        padded[radius + n + k] = padded[radius + n - 1]
+        row[k] = row[radius]
+        row[radius + n + k] = row[radius + n - 1]
+
+
+@kernel
+def _sum_along(padded, taps, halvings, radius, out):  # type: ignore[no-untyped-def]
+    """Sum neighbours along a row by shifted adds, which vectorise; halved for the sum after it."""
+    n = len(out) - 2 * radius
+    inner = out[radius : radius + n]
     for x in range(n):
         total = np.uint16(0)
         for k in range(len(taps)):
             total = np.uint16(total + padded[np.uintp(x) + np.uintp(k)])
-        out[x] = total
+        inner[x] = _halve(total, halvings)
+    _continue(out, radius)
 
 
 @kernel
 def _sum_down(ring, y, height, radius, halvings, column, out):  # type: ignore[no-untyped-def]
     """Advance running sums along the columns to row y; the ring holds the rows around it."""
     size = len(ring)
-    half = np.uint16(1 << len(halvings) >> 1)
     if y == 0:
         column[:] = 0
         for k in range(-radius, radius + 1):
             row = ring[min(max(k, 0), height - 1) % size]
             for x in range(len(column)):
-                more = np.uint16(np.uint16(row[x] + half) >> np.uint16(len(halvings)))
-                column[x] = np.uint16(column[x] + more)
+                column[x] = np.uint16(column[x] + row[x])
+        for x in range(len(column)):
+            out[x] = _halve(column[x], halvings)
     else:
         entering = ring[min(y + radius, height - 1) % size]
         leaving = ring[max(y - radius - 1, 0) % size]
         for x in range(len(column)):
-            more = np.uint16(np.uint16(entering[x] + half) >> np.uint16(len(halvings)))
-            less = np.uint16(np.uint16(leaving[x] + half) >> np.uint16(len(halvings)))
-            column[x] = np.uint16(np.uint16(column[x] - less) + more)
-    for x in range(len(column)):
-        out[x] = column[x]
+            total = np.uint16(np.uint16(column[x] - leaving[x]) + entering[x])
+            column[x] = total
+            out[x] = _halve(total, halvings)
+
+
+@kernel
+def _add_differences(  # type: ignore[no-untyped-def]
+    row, blurred, taps, down, top, h0, h1, h2, h3, h4, h5, detail
+):
+    """Add |row - blurred row|, once the row is brought to the scale of sums."""
+    for x in range(len(row)):
+        if row.itemsize == 1:
+            own = np.uint16(np.uint16(row[x]) >> np.uint16(len(down)))
+        else:
+            own = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
+        own = _sum_of_equals(own, taps, h0)
+        own = _sum_of_equals(own, taps, h1)
+        own = _sum_of_equals(own, taps, h2)
+        own = _sum_of_equals(own, taps, h3)
+        own = _sum_of_equals(own, taps, h4)
+        own = _sum_of_equals(own, taps, h5)
+        difference = np.uint16(max(own, blurred[x]) - min(own, blurred[x]))
+        detail[x] = np.uint32(detail[x] + np.uint32(difference))
 
 
 def frame_detail(image: AnyArray, radius: int, bits: int) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 
 from skry_dask.kernels.between import add_between
 from skry_dask.mesh import pack, unpack
-from skry_dask.passes import map_parts
+from skry_dask.passes import map_parts, total_of
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -71,7 +71,7 @@ def lost_variance(selected: BoolArray, motion: Motion | da.Array, mesh: Triangle
         shape=(n_selections, 2, 2),
         dtype=np.int64,
     )
-    return sums.sum(axis=0)
+    return total_of(sums)
 
 
 def add_variance(motion: FloatArray | Motion, packed: AnyArray, mesh: TriangleMesh) -> IntArray:

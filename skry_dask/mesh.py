@@ -209,11 +209,8 @@ class TriangleMesh:
             How many pixels of the image there are along one of the region. Together they cover it,
             but for what is left over at its far ends.
         """
-        inside = (points - [region.y, region.x]).reshape(-1, 2)
-        corners = np.concatenate(
-            [inside, _fixed_points(region.shape), _points_around(region, inner or region)]
-        )
-        triangles = Delaunay(corners).simplices.astype(np.int64)
+        corners = _corners(points, region, inner or region)
+        triangles = _triangles(corners)
         height, width = (int(n * scale + 1e-9) for n in region.shape)
         on_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
         labels = label_triangles(on_image, triangles, height, width)
@@ -273,19 +270,40 @@ class TriangleMesh:
             self.spans.shape
         )
 
-    def neighbours(self) -> tuple[IntArray, IntArray]:
-        """List the reference points that share an edge with each reference point.
 
-        Returns
-        -------
-        int64 (point + 1), int64 (entry)
-            Point i's neighbours are ``entries[first[i]:first[i + 1]]``, ascending.
-        """
-        edges = np.concatenate([self.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
-        edges = edges[(edges < self.n_points).all(axis=1)]
-        edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
-        counts = np.bincount(edges[:, 0], minlength=self.n_points)
-        return np.concatenate([[0], np.cumsum(counts)]), edges[:, 1].copy()
+def neighbours_in_mesh(points: AnyArray, region: Region) -> tuple[IntArray, IntArray]:
+    """List the reference points that share an edge of the mesh with each reference point.
+
+    Parameters
+    ----------
+    points
+        (point, axis), on the canvas, px.
+    region
+        The rectangle that the mesh covers.
+
+    Returns
+    -------
+    int64 (point + 1), int64 (entry)
+        Point i's neighbours are ``entries[first[i]:first[i + 1]]``, ascending.
+    """
+    triangles = _triangles(_corners(points, region, region))
+    edges = np.concatenate([triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
+    edges = edges[(edges < len(points)).all(axis=1)]
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    counts = np.bincount(edges[:, 0], minlength=len(points))
+    return np.concatenate([[0], np.cumsum(counts)]), edges[:, 1].copy()
+
+
+def _corners(points: AnyArray, region: Region, inner: Region) -> FloatArray:
+    """Corners of a mesh, px in the region: the points, then fixed points around them."""
+    inside = (points - np.array([region.y, region.x], np.float64)).reshape(-1, 2)
+    fixed = [_fixed_points(region.shape), _points_around(region, inner)]
+    return np.concatenate([inside, *fixed])
+
+
+def _triangles(corners: FloatArray) -> IntArray:
+    """Triangulate: int64 (triangle, 3)."""
+    return Delaunay(corners).simplices.astype(np.int64)
 
 
 def _fixed_points(shape: tuple[int, int]) -> FloatArray:

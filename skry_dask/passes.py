@@ -8,10 +8,11 @@ does not depend on the length of the capture, the scheduler or the order of task
 
 from __future__ import annotations
 
+import operator
 import sys
 import uuid
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dask
 import dask.array as da
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
 
 
+Shared: TypeAlias = "Delayed | da.Array"
+
 PASS = "frames_"
 """What the names of tasks that read a chunk of frames begin with."""
 
@@ -47,8 +50,8 @@ NARROW = 2**31
 """Sums below this are added up in 32 bits inside tasks."""
 
 ADDED = 16
-"""On a cluster so many accumulators are added up one after the other, and their sums likewise, so
-that adding does not keep many workers waiting."""
+"""So many parts are added up in one task, and their sums likewise, so that adding does not keep
+many workers of a cluster waiting."""
 
 
 class FrameChunk:
@@ -151,36 +154,86 @@ def map_parts(
     function: Callable[..., AnyArray],
     sizes: Sequence[int],
     *along: Any,
-    shared: Sequence[Delayed] = (),
+    shared: Sequence[Shared] = (),
     shape: tuple[int, ...],
     dtype: DTypeLike,
+    per_frame: bool = False,
 ) -> da.Array:
     """Call a function with what is known of each so many frames, lazily: no frame is read.
 
     Parameters
     ----------
     function
-        Called as ``function(*along, *shared)``, returns an array (1, *shape).
+        Called as ``function(*along, *shared)``.
     sizes
         How many frames each call gets.
-    along, shared
+    along
         As for `map_frames`.
+    shared
+        Lazy values, or arrays of one chunk, that every call gets whole.
     shape, dtype
-        Of what is returned.
+        Of what is returned, but for the first dim.
+    per_frame
+        Whether a call returns an entry for each of its frames: else it returns one.
 
     Returns
     -------
-    dask.array.Array (call, *shape)
+    dask.array.Array (frame, *shape) or (call, *shape)
     """
     name = f"{function.__name__}-{uuid.uuid4().hex}"
     columns, dependencies = _parts(tuple(sizes), along)
-    keys = [value.key for value in shared]
+    keys = [_key_of(value) for value in shared]
     tasks = {
         (name, i, *(0,) * len(shape)): (function, *parts, *keys)
         for i, parts in enumerate(zip(*columns, strict=True))
     }
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
-    return da.Array(graph, name, ((1,) * len(sizes), *((n,) for n in shape)), dtype=dtype)
+    rows = tuple(sizes) if per_frame else (1,) * len(sizes)
+    return da.Array(graph, name, (rows, *((n,) for n in shape)), dtype=dtype)
+
+
+def some_frames(values: da.Array, indices: IntArray) -> da.Array:
+    """Take some frames of an array (frame, ...), into one chunk; indices ascend."""
+    name = f"some-{uuid.uuid4().hex}"
+    rest = (0,) * (values.ndim - 1)
+    tasks: dict[Any, Any] = {}
+    start = 0
+    for i, size in enumerate(values.chunks[0]):
+        own = indices[np.searchsorted(indices, start) : np.searchsorted(indices, start + size)]
+        if len(own):
+            tasks[f"rows-{name}", i] = (operator.getitem, (values.name, i, *rest), own - start)
+        start += size
+    tasks[(name, 0, *rest)] = (np.concatenate, list(tasks))
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
+    chunks = ((len(indices),), *((n,) for n in values.shape[1:]))
+    return da.Array(graph, name, chunks, dtype=values.dtype)
+
+
+def total_of(parts: da.Array) -> da.Array:
+    """Add up int64 (part, ...) over its first dim, lazily: so many at a time, as they come."""
+    name = f"total-{uuid.uuid4().hex}"
+    rest = (0,) * (parts.ndim - 1)
+    tasks: dict[Any, Any] = {}
+    level: list[Any] = [(parts.name, i, *rest) for i in range(parts.numblocks[0])]
+    while len(level) > ADDED:
+        groups = [level[i : i + ADDED] for i in range(0, len(level), ADDED)]
+        level = [(f"part-{name}", len(tasks) + i) for i in range(len(groups))]
+        tasks |= {key: (_total, group) for key, group in zip(level, groups, strict=True)}
+    tasks[(name, *rest)] = (operator.itemgetter(0), (_total, level))
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[parts])
+    return da.Array(graph, name, tuple((n,) for n in parts.shape[1:]), dtype=np.int64)
+
+
+def _total(parts: list[IntArray]) -> IntArray:
+    total = np.zeros((1, *parts[0].shape[1:]), np.int64)
+    for part in parts:
+        total += part.sum(axis=0)
+    return total
+
+
+def _key_of(value: Shared) -> Any:
+    """Name what a task gets whole: a lazy value, or an array's only chunk."""
+    return (value.name, *(0,) * value.ndim) if isinstance(value, da.Array) else value.key
 
 
 def fold_frames(

@@ -16,18 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dask
-import dask.array as da
 import numpy as np
 
 from skry_dask.bands import on_threads
 from skry_dask.develop import GREY, Developer
 from skry_dask.dispersion import channel_shift
 from skry_dask.errors import OptionsError
-from skry_dask.field import mean_displacement, replace_missing, smooth
+from skry_dask.field import INACTIVE, Scattered, displacement_field
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.field import reject_outliers
 from skry_dask.kernels.templates import cut_blocks
-from skry_dask.mesh import TriangleMesh
+from skry_dask.mesh import neighbours_in_mesh
 from skry_dask.options import TrackOptions
 from skry_dask.passes import map_frames
 from skry_dask.points import given_points, place_points
@@ -35,8 +34,10 @@ from skry_dask.results import region_of, result, variable, whole_frames
 from skry_dask.smoothing import texture_places
 
 if TYPE_CHECKING:
+    import dask.array as da
     import xarray as xr
 
+    from skry_dask.field import Field
     from skry_dask.geometry import Region
     from skry_dask.kernels.templates import Blocks
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
@@ -58,8 +59,6 @@ class ReferencePoints:
 
     Parameters
     ----------
-    position
-        int64 (point, axis), on the canvas, px.
     block_size
         Side of the blocks, px.
     blocks
@@ -68,20 +67,15 @@ class ReferencePoints:
         See `earlier_neighbours`.
     search_radius
         px.
-    first, neighbours
-        Which points are neighbours; see `TriangleMesh.neighbours`.
-    places
-        float64 (axis, point, axis), where the texture of each block lies; see `texture_places`.
+    scattered
+        Where points lie, and how what is found at them is kept.
     """
 
-    position: IntArray
     block_size: int
     blocks: Blocks
     earlier: IntArray
     search_radius: int
-    first: IntArray
-    neighbours: IntArray
-    places: FloatArray
+    scattered: Scattered
 
     @classmethod
     def of_image(
@@ -93,19 +87,25 @@ class ReferencePoints:
             if options.points
             else place_points(reference, region, options)
         )
+        size = options.block_size
         levels = np.rint(reference * developer.white + developer.black)
         image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
-        corners = position - np.array([region.y, region.x]) - options.block_size // 2
-        mesh = TriangleMesh.of_points(position.astype(np.float64), region)
+        corners = position - np.array([region.y, region.x]) - size // 2
+        places = texture_places(reference, corners, size, share=on_threads)
+        # A displacement is counted from the frame's offset, half a pixel off the search's middle.
+        most = options.search_radius + 1
         return cls(
-            position,
-            options.block_size,
-            cut_blocks(image, corners, options.block_size, share=on_threads),
-            earlier_neighbours(position, NEIGHBOURHOOD * options.block_size),
+            size,
+            cut_blocks(image, corners, size, share=on_threads),
+            earlier_neighbours(position, NEIGHBOURHOOD * size),
             options.search_radius,
-            *mesh.neighbours(),
-            texture_places(reference, corners, options.block_size, share=on_threads),
+            Scattered.of(position, neighbours_in_mesh(position, region), places, most),
         )
+
+    @property
+    def position(self) -> IntArray:
+        """On the canvas, int64 (point, axis), px."""
+        return self.scattered.position
 
 
 def track(
@@ -169,16 +169,10 @@ def track(
         developer=lazy_developer,
         shared=[dask.delayed(points, traverse=False)],
         shape=(len(points.position), 2),
-        dtype=np.float32,
+        dtype=np.int16,
     )
-    mean = mean_displacement(measured)
-    lazy_active = da.from_array(active, chunks=frames.chunks[0])[:, None, None]
-    neighbours = {"first": points.first, "neighbours": points.neighbours}
-    deviation = da.map_blocks(
-        replace_missing, measured - mean, lazy_active, **neighbours, dtype=np.float32
-    )
-    displacement = smooth(deviation, active, points.position, points.places)
-    variables = _variables(points.position, displacement, measured, mean, int(active.sum()))
+    field = displacement_field(measured, active, points.scattered)
+    variables = _variables(points.position, measured, field, int(active.sum()))
     if options.align_channels and developer.planes != (GREY,):
         ranks = quality["frame_quality"].load().to_numpy()
         centres, size = points.position, options.block_size
@@ -206,18 +200,18 @@ def _check(options: TrackOptions, shape: tuple[int, ...], region: Region) -> Non
 
 
 def _variables(
-    position: IntArray, displacement: da.Array, measured: da.Array, mean: da.Array, n_active: int
+    position: IntArray, measured: da.Array, field: Field, n_active: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
-    valid = ~da.isnan(measured[:, :, 0])
-    fraction = valid.sum(axis=0) / max(n_active, 1)
+    valid = measured.map_blocks(_valid, dtype=bool, drop_axis=2)
+    fraction = field.n_valid / max(n_active, 1)
     return {
         "position": variable(
             ("point", "axis"), position.astype(np.float64), "px", "place on the canvas"
         ),
         "displacement": variable(
             ("frame", "point", "axis"),
-            displacement,
+            field.displacement,
             "px",
             "local motion of the scene, its mean over frames subtracted",
         ),
@@ -226,9 +220,13 @@ def _variables(
             ("point",), fraction, "1", "in how many of the active frames the point was measured"
         ),
         "mean_displacement": variable(
-            ("point", "axis"), mean, "px", "mean over frames of the displacement measured"
+            ("point", "axis"), field.mean, "px", "mean over frames of the displacement measured"
         ),
     }
+
+
+def _valid(measured: AnyArray) -> BoolArray:
+    return measured[:, :, 0] > INACTIVE
 
 
 def match_chunk(
@@ -249,10 +247,10 @@ def match_chunk(
 
     Returns
     -------
-    float32 (frame, point, axis), px; NaN in inactive frames, where nothing was found, and where
-    what was found disagrees with the neighbours.
+    int16 (frame, point, axis), see `Scattered.keep`; nothing where nothing was found, or what was
+    found disagrees with the neighbours.
     """
-    out = np.full((len(frames), len(points.position), 2), np.nan, np.float32)
+    out = np.full((len(frames), len(points.position), 2), INACTIVE, np.int16)
     used = np.flatnonzero(active)
     whole = np.rint(offset[used]).astype(np.int64)
     expected = points.position + whole[:, None] - points.block_size // 2
@@ -260,7 +258,7 @@ def match_chunk(
     found = match_blocks(shown, expected, points.blocks, points.search_radius, points.earlier)
     moved = np.where(found[:, :, 2:] > CHANCE / points.block_size, found[:, :, :2], np.nan)
     moved += (whole - offset[used])[:, None]
-    for i, vectors in zip(used, moved, strict=True):
-        valid = reject_outliers(vectors, points.first, points.neighbours, TOLERANCE)
-        out[i] = np.where(valid[:, None], vectors, np.nan)
+    scattered = points.scattered
+    valid = reject_outliers(moved, scattered.first, scattered.neighbours, TOLERANCE)
+    out[used] = scattered.keep(np.where(valid[:, :, None], moved, np.nan))
     return out

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reject_outliers(
-    field: FloatArray, first: IntArray, neighbours: IntArray, tolerance: float
+    fields: FloatArray, first: IntArray, neighbours: IntArray, tolerance: float
 ) -> BoolArray:
     """Find vectors that differ from the median of their neighbours.
 
@@ -23,8 +23,8 @@ def reject_outliers(
 
     Parameters
     ----------
-    field
-        float64 (point, axis), px; NaN where there is none.
+    fields
+        float64 (frame, point, axis), px; NaN where there is none.
     first, neighbours
         int64: point i's neighbours are ``neighbours[first[i]:first[i + 1]]``.
     tolerance
@@ -32,18 +32,24 @@ def reject_outliers(
 
     Returns
     -------
-    bool (point), False for outliers and where there is no vector. A point with fewer than two
-    usable neighbours is taken as it is.
+    bool (frame, point), False for outliers and where there is no vector. A point with fewer than
+    two usable neighbours is taken as it is.
     """
-    valid = ~np.isnan(field[:, 0])
-    most = int(np.diff(first).max(initial=0))
+    valid = ~np.isnan(fields[:, :, 0])
+    work = np.empty((3, int(np.diff(first).max(initial=0))))
     out = valid.copy()
-    _reject_outliers(field, valid, first, neighbours, tolerance, np.empty((3, most)), out)
+    _reject_outliers(fields, valid, first, neighbours, tolerance, work, out)
     return out
 
 
 @kernel
-def _reject_outliers(field, valid, first, neighbours, tolerance, work, out):  # type: ignore[no-untyped-def]
+def _reject_outliers(fields, valid, first, neighbours, tolerance, work, out):  # type: ignore[no-untyped-def]
+    for f in range(len(fields)):
+        _reject_in_one(fields[f], valid[f], first, neighbours, tolerance, work, out[f])
+
+
+@kernel
+def _reject_in_one(field, valid, first, neighbours, tolerance, work, out):  # type: ignore[no-untyped-def]
     for i in range(len(field)):
         if not valid[i]:
             continue
@@ -87,33 +93,42 @@ def _median(values, n):  # type: ignore[no-untyped-def]
 
 
 def fill_gaps(
-    field: FloatArray, valid: BoolArray, first: IntArray, neighbours: IntArray
+    fields: FloatArray, valid: BoolArray, first: IntArray, neighbours: IntArray
 ) -> FloatArray:
     """Give points without a valid vector the mean of their neighbours, ring by ring.
 
     Parameters
     ----------
-    field
-        float64 (point, axis), px.
+    fields
+        float64 (frame, point, axis), px.
     valid
-        bool (point).
+        bool (frame, point).
     first, neighbours
         int64: point i's neighbours are ``neighbours[first[i]:first[i + 1]]``.
 
     Returns
     -------
-    float64 (point, axis); 0 where no path of neighbours leads to a valid vector.
+    float64 (frame, point, axis); 0 where no path of neighbours leads to a valid vector.
     """
-    out = np.where(valid[:, None], field, 0.0)
-    _fill_gaps(valid.copy(), first, neighbours, out)
+    out = np.where(valid[:, :, None], fields, 0.0)
+    known = valid.copy()
+    for_one_frame = np.empty(valid.shape[1], bool)
+    _fill_gaps(known, first, neighbours, for_one_frame, out)
     return out
 
 
 @kernel
-def _fill_gaps(known, first, neighbours, out):  # type: ignore[no-untyped-def]
-    filled = np.ones(1, np.bool_)
-    while filled.any():
-        filled = np.zeros(len(known), np.bool_)
+def _fill_gaps(known, first, neighbours, filled, out):  # type: ignore[no-untyped-def]
+    for f in range(len(out)):
+        _fill_one(known[f], first, neighbours, filled, out[f])
+
+
+@kernel
+def _fill_one(known, first, neighbours, filled, out):  # type: ignore[no-untyped-def]
+    more = True
+    while more:
+        more = False
+        filled[:] = False
         for i in range(len(known)):
             if known[i]:
                 continue
@@ -125,6 +140,6 @@ def _fill_gaps(known, first, neighbours, out):  # type: ignore[no-untyped-def]
                     x += out[j, 1]
             if n:
                 out[i, 0], out[i, 1] = y / n, x / n
-                filled[i] = True
+                filled[i] = more = True
         for i in range(len(known)):
             known[i] = known[i] or filled[i]

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skry_dask.geometry import Region
-from skry_dask.mesh import AreaMesh, Spans, TriangleMesh, area_labels, everything_seen
+from skry_dask.mesh import (
+    AreaMesh,
+    Spans,
+    TriangleMesh,
+    area_labels,
+    everything_seen,
+    neighbours_in_mesh,
+)
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60)
 REGION = Region(y=-7, x=12, height=50, width=70)
@@ -64,7 +71,7 @@ def test_no_points_one_point_and_twice_the_same_point_work(points):
     mesh = triangles_of(points)
     assert mesh.n_points == len(points)
     assert (times_covered(mesh.spans) == 1).all()
-    first, neighbours = mesh.neighbours()
+    first, neighbours = neighbours_in_mesh(np.array(points).reshape(-1, 2), mesh.region)
     assert len(first) == len(points) + 1
     assert len(neighbours) == first[-1]
 
@@ -218,8 +225,7 @@ def test_weights_of_areas_are_the_shares_of_a_triangles_pixels(region_and_points
 @given(scattered())
 def test_neighbours_are_mutual_ascending_and_reference_points_only(region_and_points):
     region, points = region_and_points
-    mesh = TriangleMesh.of_points(points, region)
-    first, entries = mesh.neighbours()
+    first, entries = neighbours_in_mesh(points, region)
     groups = [entries[a:b].tolist() for a, b in pairwise(first)]
     assert len(groups) == len(points)
     for i, group in enumerate(groups):
@@ -229,6 +235,7 @@ def test_neighbours_are_mutual_ascending_and_reference_points_only(region_and_po
 
 
 def test_points_that_share_an_edge_are_neighbours():
-    first, entries = triangles_of([(0, 30), (0, 50), (30, 40)]).neighbours()
+    points = np.array([(0, 30), (0, 50), (30, 40)])
+    first, entries = neighbours_in_mesh(points, triangles_of(points).region)
     groups = [entries[a:b].tolist() for a, b in pairwise(first)]
     assert groups == [[1, 2], [0, 2], [0, 1]]

@@ -15,7 +15,10 @@ from skry_dask.passes import (
     fold_frames,
     frame_chunks,
     map_frames,
+    map_parts,
     single_frames,
+    some_frames,
+    total_of,
 )
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
@@ -230,6 +233,49 @@ def test_a_cluster_does_not_wait_for_one_running_sum():
         return depth[key]
 
     assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
+
+
+# --- what is known of frames --------------------------------------------------------------------
+
+
+def scaled(values, whole):
+    return values * whole.sum()
+
+
+def summed(values, whole):
+    return scaled(values, whole).sum(axis=0, keepdims=True)
+
+
+@REPEATABLE
+@given(chunks_of_frames)
+def test_parts_get_their_frames_and_all_of_what_is_shared(sizes):
+    values = da.from_array(WEIGHT, (tuple(sizes), 3))
+    shared = [da.from_array(np.arange(4), 4)]
+    each = map_parts(
+        scaled, sizes, values, shared=shared, shape=(3,), dtype=np.int64, per_frame=True
+    )
+    np.testing.assert_array_equal(each.compute(), 6 * WEIGHT)
+    one = map_parts(summed, sizes, values, shared=shared, shape=(3,), dtype=np.int64)
+    assert one.shape == (len(sizes), 3)
+    np.testing.assert_array_equal(total_of(one).compute(), 6 * WEIGHT.sum(axis=0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 17, 300])
+def test_any_number_of_parts_is_added_up_a_few_at_a_time(n):
+    parts = np.random.default_rng(n).integers(-(2**40), 2**40, (n, 2, 3))
+    total = total_of(da.from_array(parts, (1, 2, 3)))
+    graph = dict(total.__dask_graph__())
+    assert max(len(get_dependencies(graph, key)) for key in graph) <= 16
+    np.testing.assert_array_equal(total.compute(), parts.sum(axis=0))
+
+
+@REPEATABLE
+@given(chunks_of_frames, st.sets(st.integers(0, 16), min_size=1))
+def test_some_frames_are_taken_from_whatever_chunks_they_lie_in(sizes, chosen):
+    indices = np.array(sorted(chosen))
+    some = some_frames(da.from_array(WEIGHT, (tuple(sizes), 3)), indices)
+    assert some.numblocks == (1, 1)
+    np.testing.assert_array_equal(some.compute(), WEIGHT[indices])
 
 
 # --- recipes -----------------------------------------------------------------------------------

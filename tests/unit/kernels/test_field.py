@@ -7,7 +7,6 @@ import pytest
 from scipy.spatial import Delaunay
 
 from skry_dask.kernels import field as kernels
-from skry_dask.kernels.field import fill_gaps, reject_outliers
 from tests import reference
 
 
@@ -28,6 +27,16 @@ def scattered(n, seed):
     points = np.random.default_rng(seed).uniform(size=(n, 2))
     first, entries = Delaunay(points).vertex_neighbor_vertices
     return [sorted(entries[a:b].tolist()) for a, b in pairwise(first)]
+
+
+def reject_outliers(field, *rest):
+    """Find those of one frame."""
+    return kernels.reject_outliers(field[None], *rest)[0]
+
+
+def fill_gaps(field, valid, *rest):
+    """Fill those of one frame."""
+    return kernels.fill_gaps(field[None], valid[None], *rest)[0]
 
 
 CHAIN = [[1], [0, 2], [1, 3], [2, 4], [3]]
@@ -127,3 +136,14 @@ def test_strided_fields_give_the_same():
     np.testing.assert_array_equal(
         fill_gaps(field, valid, *groups), fill_gaps(field.copy(), valid, *groups)
     )
+
+
+def test_frames_are_looked_at_one_by_one():
+    groups = neighbourhood(scattered(30, 5))
+    fields = np.random.default_rng(6).normal(size=(4, 30, 2)) * 2
+    fields[1, 3:9] = np.nan
+    fields[2] = np.nan
+    valid = kernels.reject_outliers(fields, *groups, 0.5)
+    np.testing.assert_array_equal(valid, [reject_outliers(one, *groups, 0.5) for one in fields])
+    expected = [fill_gaps(*one, *groups) for one in zip(fields, valid, strict=True)]
+    np.testing.assert_array_equal(kernels.fill_gaps(fields, valid, *groups), expected)

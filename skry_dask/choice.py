@@ -231,7 +231,7 @@ def column_blocks(n_frames: int, n_columns: int) -> Iterator[slice]:
     return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
 
 
-def best_fragments(quality: FloatArray, number: int) -> BoolArray:
+def best_fragments(quality: FloatArray | Float32Array, number: int) -> BoolArray:
     """Select the best frames of each fragment.
 
     Parameters
@@ -251,7 +251,7 @@ def best_fragments(quality: FloatArray, number: int) -> BoolArray:
     return out
 
 
-def _best_of_columns(quality: FloatArray, number: int) -> BoolArray:
+def _best_of_columns(quality: FloatArray | Float32Array, number: int) -> BoolArray:
     usable = ~np.isnan(quality)
     ranked = np.where(usable, quality, -np.inf)
     if number >= len(ranked):

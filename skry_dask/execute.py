@@ -149,9 +149,10 @@ class Runner:
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
             options |= {"scheduler": "threads", "num_workers": self.workers}
-        trim()
         with _counting(n_tasks, progress):
-            return result.compute(**options)
+            computed = result.compute(**options)
+        trim()
+        return computed
 
 
 def count_passes(result: xr.Dataset) -> int:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dask
 import dask.array as da
 import numpy as np
+from dask.core import quote
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
 from skry_dask.bands import n_threads
+from skry_dask.heap import trim
 from skry_dask.tally import reading, task
 
 if TYPE_CHECKING:
@@ -192,6 +194,36 @@ def map_parts(
     return da.Array(graph, name, (rows, *((n,) for n in shape)), dtype=dtype)
 
 
+def from_chunks(
+    function: Callable[..., AnyArray],
+    values: da.Array,
+    *arguments: Any,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> da.Array:
+    """Call a function once with all chunks of frames, lazily: ``function(chunks, *arguments)``.
+
+    What is known of all frames is large, so chunks come as a list, and are not copied into one
+    array beforehand.
+
+    Parameters
+    ----------
+    function
+        Returns an array of this shape and dtype.
+    values
+        (frame, ...), chunked along frames only.
+    arguments
+        What else it gets.
+    shape, dtype
+        Of what is returned, in one chunk.
+    """
+    name = f"{function.__name__}-{uuid.uuid4().hex}"
+    keys = [(values.name, i, *(0,) * (values.ndim - 1)) for i in range(values.numblocks[0])]
+    tasks = {(name, *(0,) * len(shape)): (function, keys, *map(quote, arguments))}
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
+    return da.Array(graph, name, tuple((n,) for n in shape), dtype=dtype)
+
+
 def some_frames(values: da.Array, indices: IntArray) -> da.Array:
     """Take some frames of an array (frame, ...), into one chunk; indices ascend."""
     name = f"some-{uuid.uuid4().hex}"
@@ -271,7 +303,7 @@ def fold_frames(
     calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
     dtype = dtype_of_sums(frames.chunks[0], most)
     tasks: dict[Any, Any] = {
-        (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys)
+        (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys, i == 0)
         for i, (a, b) in enumerate(pairwise(_deal(frames.chunks[0])))
     }
     level = list(tasks)
@@ -360,9 +392,15 @@ def _parts(
     dependencies: list[da.Array | Delayed] = []
     for values in along:
         if isinstance(values, da.Array):
+            rest = (0,) * (values.ndim - 1)
+            if values.npartitions == 1:
+                key = (values.name, 0, *rest)
+                columns.append([(operator.getitem, key, slice(a, b)) for a, b in pairwise(starts)])
+                dependencies.append(values)
+                continue
             lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
             dependencies.append(lazy)
-            columns.append([(lazy.name, i, *(0,) * (lazy.ndim - 1)) for i in range(len(sizes))])
+            columns.append([(lazy.name, i, *rest) for i in range(len(sizes))])
         else:
             columns.append([values[a:b] for a, b in pairwise(starts)])
     return columns, dependencies
@@ -385,8 +423,12 @@ def _fold(
     dtype: np.dtype[Any],
     calls: list[list[Any]],
     shared: list[Any],
+    first: bool,
     _sum: AnyArray | None = None,
 ) -> AnyArray:
+    if first:
+        # Accumulators are large, and do not fit into what an earlier pass has freed bit by bit.
+        trim()
     with task():
         accumulator = np.zeros(shape, dtype)
         for chunk, *parts in calls:

@@ -33,11 +33,13 @@ from skry_dask.kernels.blur import area_detail, plan_sums, sample_bits
 from skry_dask.kernels.kriging import weighted_neighbours
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
-from skry_dask.passes import map_frames
+from skry_dask.passes import from_chunks, map_frames, map_parts
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
 from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
 
     from skry_dask.geometry import Region
@@ -91,32 +93,35 @@ def estimate_quality(
     pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
-    detail = map_frames(
+    area_quality = map_frames(
         measure_chunk,
         frames,
         offset,
         active,
         developer=lazy_developer,
-        shared=[dask.delayed(Areas(region, options.detail_scale, *edges), traverse=False)],
+        shared=[
+            dask.delayed(
+                Areas(region, options.detail_scale, edges[0], edges[1], developer.white),
+                traverse=False,
+            )
+        ],
         shape=(len(pixels),),
-        dtype=np.float64,
+        dtype=np.float32,
     )
-    white = developer.white
-    area_quality = detail.map_blocks(as_quality, pixels, white, dtype=np.float32)
-    frame_quality = detail.map_blocks(
-        quality_of_frames, pixels, white, dtype=np.float32, drop_axis=1
+    frame_quality = area_quality.map_blocks(
+        quality_of_frames, pixels, dtype=np.float32, drop_axis=1
     )
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
     blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
     numbers = (1, n_reference)
-    chosen = blended.rechunk(-1).map_blocks(
+    chosen = from_chunks(
         best_of_each,
+        blended,
         numbers,
+        shape=(len(frames), len(numbers), len(pixels)),
         dtype=bool,
-        new_axis=1,
-        chunks=((len(frames),), (len(numbers),), (len(pixels),)),
     )
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     mesh = AreaMesh.of_region(region, options.area_size)
@@ -142,11 +147,17 @@ def _measures(
     area_quality: da.Array, blended: da.Array, frame_quality: da.Array, numbers: IntArray
 ) -> dict[str, Any]:
     """Label what was measured, and sum it up per area."""
-    all_frames = area_quality.rechunk(-1)
-    best = blended.rechunk(-1).map_blocks(best_frames, numbers, dtype=np.int64, drop_axis=0)
-    reduced = all_frames.map_blocks(
-        reduce_frames, dtype=np.float32, chunks=((len(REDUCED),), area_quality.chunks[1])
+    n_areas = area_quality.shape[1]
+    best = from_chunks(best_frames, blended, numbers, shape=(n_areas,), dtype=np.int64)
+    shape = (len(REDUCED), n_areas)
+    parts = map_parts(
+        reduce_part,
+        area_quality.chunks[0],
+        area_quality,
+        shape=(1 + len(REDUCED), n_areas),
+        dtype=float,
     )
+    reduced = from_chunks(reduce_parts, parts, shape=shape, dtype=np.float32)
     per_frame = {
         "area_quality": (area_quality, "mean |I - blurred I| over the area"),
         "blended_quality": (blended, "quality of the area and its neighbours"),
@@ -167,23 +178,32 @@ def _measures(
 REDUCED = {"min": "lowest", "max": "highest", "mean": "mean"}
 """What is told of each area's quality over all frames."""
 
+QUALITY_STEP = 2.0**-36
+"""Quality is added up in multiples of this: exact, for up to 2**17 frames."""
+
 BLENDED_AREAS = 25
 """At most so many areas share their quality."""
 
 
 class Areas(NamedTuple):
-    """Where and how detail is measured: region, blur's radius, areas' borders."""
+    """Where and how detail is measured: region, blur's radius, areas' borders, full scale."""
 
     region: Region
     radius: int
     y_edges: IntArray
     x_edges: IntArray
+    white: int
+
+    @property
+    def pixels(self) -> IntArray:
+        """Count the pixels of each area: int64 (area)."""
+        return np.outer(np.diff(self.y_edges), np.diff(self.x_edges)).ravel()
 
 
 def measure_chunk(
     frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas
-) -> FloatArray:
-    """Measure the detail of each area of each frame of a chunk.
+) -> Float32Array:
+    """Measure the quality of each area of each frame of a chunk.
 
     Parameters
     ----------
@@ -198,17 +218,18 @@ def measure_chunk(
 
     Returns
     -------
-    float64 (frame, area), sums in grey levels; -1 for inactive frames.
+    float32 (frame, area), mean of |I - blurred I| as a fraction of full scale; NaN for inactive
+    frames.
     """
     region = areas.region
-    n_areas = (len(areas.y_edges) - 1) * (len(areas.x_edges) - 1)
-    out = np.full((len(frames), n_areas), -1.0)
+    out = np.full((len(frames), areas.pixels.size), np.nan, np.float32)
     for i in np.flatnonzero(active):
         window = region.window(frames[i], offset[i])
         # Of deep samples those bits are kept that a frame uses.
         bits = sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
         detail = area_detail(window, areas.radius, areas.y_edges, areas.x_edges, bits)
-        out[i] = detail.ravel() / plan_sums(bits, areas.radius).units
+        units = plan_sums(bits, areas.radius).units
+        out[i] = detail.ravel() / units / (areas.pixels * areas.white)
     return out
 
 
@@ -242,37 +263,54 @@ def blend(area_quality: FloatArray, near: IntArray, weights: FloatArray) -> Floa
     return weighted_neighbours(area_quality.astype(np.float64), near, weights).astype(np.float32)
 
 
-def best_of_each(quality: FloatArray, numbers: tuple[int, ...]) -> BoolArray:
+def best_of_each(chunks: list[Float32Array], numbers: tuple[int, ...]) -> BoolArray:
     """Select the best frames of each area, so many: bool (frame, selection, area)."""
-    return np.stack([best_fragments(quality, number) for number in numbers], axis=1)
+    out = np.empty((sum(map(len, chunks)), len(numbers), chunks[0].shape[1]), bool)
+    for areas, quality in _columns(chunks):
+        for i, number in enumerate(numbers):
+            out[:, i, areas] = best_fragments(quality, number)
+    return out
 
 
-def reduce_frames(area_quality: FloatArray) -> Float32Array:
-    """Reduce quality (frame, area) over active frames: float32 (3, area), see `REDUCED`."""
-    active = ~np.isnan(area_quality).any(axis=1)
-    used = area_quality if active.all() else area_quality[active]
-    mean = used.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return np.stack([used.min(axis=0), used.max(axis=0), mean])
+def reduce_part(area_quality: Float32Array) -> FloatArray:
+    """Reduce the quality of some frames (frame, area), of which none may be active.
+
+    Returns
+    -------
+    float64 (1, 4, area): lowest, highest and sum, see `REDUCED`, and how many were added. Sums are
+    those of multiples of `QUALITY_STEP`, so that their order does not matter.
+    """
+    used = area_quality[~np.isnan(area_quality[:, 0])]
+    steps = np.rint(used.astype(np.float64) / QUALITY_STEP)
+    low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+    return np.stack([low, high, steps.sum(axis=0), np.full(len(low), len(used))])[None]
 
 
-def best_frames(area_quality: FloatArray, numbers: IntArray) -> IntArray:
+def reduce_parts(parts: list[FloatArray]) -> Float32Array:
+    """Bring together what `reduce_part` has found: float32 (3, area), see `REDUCED`."""
+    low, high, steps, number = np.concatenate(parts).swapaxes(0, 1)
+    mean = steps.sum(axis=0) * QUALITY_STEP / number.sum(axis=0)
+    return np.stack([low.min(axis=0), high.max(axis=0), mean]).astype(np.float32)
+
+
+def best_frames(chunks: list[Float32Array], numbers: IntArray) -> IntArray:
     """Find the number of the frame in which each area is best."""
-    best = np.empty(area_quality.shape[1], np.int64)
-    for areas in column_blocks(*area_quality.shape):
-        best[areas] = np.nan_to_num(area_quality[:, areas], nan=-1.0).argmax(axis=0)
+    best = np.empty(chunks[0].shape[1], np.int64)
+    for areas, quality in _columns(chunks):
+        best[areas] = np.nan_to_num(quality, nan=-1.0).argmax(axis=0)
     return numbers[best]
 
 
-def as_quality(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array:
-    """Turn sums of detail into the mean as a fraction of full scale; NaN for inactive frames."""
-    mean = (detail / (pixels * white)).astype(np.float32)
-    mean[detail < 0] = np.nan
-    return mean
+def _columns(chunks: list[Float32Array]) -> Iterator[tuple[slice, Float32Array]]:
+    """Go through a table in chunks of frames, a few columns at a time: which, and these."""
+    shape = (sum(map(len, chunks)), chunks[0].shape[1])
+    for columns in column_blocks(*shape):
+        yield columns, np.concatenate([chunk[:, columns] for chunk in chunks])
 
 
-def quality_of_frames(detail: FloatArray, pixels: IntArray, white: int) -> Float32Array:
-    """Turn sums of detail into the mean over each whole frame: float32 (frame)."""
-    return as_quality(detail.sum(axis=1), pixels.sum(), white)
+def quality_of_frames(area_quality: Float32Array, pixels: IntArray) -> Float32Array:
+    """Average quality (frame, area) over each whole frame: float32 (frame)."""
+    return ((area_quality * pixels).sum(axis=1) / pixels.sum()).astype(np.float32)
 
 
 def _centres(region: Region, edges: list[IntArray]) -> tuple[FloatArray, ...]:

@@ -21,7 +21,7 @@ def scattered(most=21):
 def measurements(points, n_frames=50, seed=2):
     """Vectors (frame, point, axis) with gaps, and a frame that is not used."""
     rng = np.random.default_rng(seed)
-    vectors = rng.normal(0, 2, (n_frames, len(points.position), 2)) + [3.0, -1.0]
+    vectors = rng.normal(0, 2, (n_frames, len(points.position), 2)) + np.array([3.0, -1.0])
     vectors[rng.random(vectors.shape[:2]) < 0.1] = np.nan
     vectors[:, 4] = np.nan
     active = np.ones(n_frames, bool)

@@ -21,6 +21,7 @@ from skry_dask.contrast import give_back
 from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
+from skry_dask.kernels.light import mean_light
 from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
 from skry_dask.mesh import pack, unpack
 from skry_dask.passes import fold_frames
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 
 WIDE = 2**40
 """What a frame adds to a sum where nothing is known of it."""
-
-MEAN_ROWS = 16
-"""Rows of sums that are divided at a time."""
 
 HOLE = 4
 """Pixels on which no drop fell are filled from neighbours up to this distance, px of the image."""
@@ -310,14 +308,8 @@ def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) 
     float32 (image, y, x), 0 = no light, 1 = full scale; NaN where nothing was added.
     """
     out = np.empty((len(total), *total.shape[2:]), np.float32)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for image, (sums, counts), unit in zip(out, total, units, strict=True):
-            # A few rows at a time: whole images of float64 weigh more than the sums, and take three
-            # times as long.
-            for first in range(0, len(image), MEAN_ROWS):
-                rows = slice(first, first + MEAN_ROWS)
-                mean = sums[rows] / (counts[rows] * float(unit))
-                image[rows] = (mean - black) / white
+    for image, (sums, counts), unit in zip(out, total, units, strict=True):
+        mean_light(sums, counts, unit, black, white, image)
     return out
 
 

@@ -23,6 +23,7 @@ import dask
 import numpy as np
 
 from skry_dask.kernels.between import add_between
+from skry_dask.kernels.light import sharpen
 from skry_dask.mesh import pack, unpack
 from skry_dask.passes import map_parts, total_of
 
@@ -108,16 +109,6 @@ def give_back(images: Float32Array, lost: IntArray) -> Float32Array:
     variance = lost[:, :, 0] * STEP / np.maximum(lost[:, :, 1], 1)
     strength = (GIVEN_BACK / ANYWHERE * variance).astype(np.float32)
     out = np.empty_like(images)
-    for made, image, (down, along) in zip(out, images, strength, strict=True):
-        made[...] = _less_neighbours(_less_neighbours(image, down).T, along).T
-    return out
-
-
-def _less_neighbours(image: Float32Array, strength: np.float32) -> Float32Array:
-    """Add to each row of an image a part of its difference to the rows beside it."""
-    differences = np.diff(image, axis=0)
-    np.nan_to_num(differences, copy=False)
-    out = image.copy()
-    out[:-1] -= strength * differences
-    out[1:] += strength * differences
+    for image, (down, along), made in zip(images, strength, out, strict=True):
+        sharpen(image, down, along, made)
     return out

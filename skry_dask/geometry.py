@@ -47,9 +47,13 @@ class Region:
         """Canvas x of each column."""
         return np.arange(self.x, self.x + self.width)
 
+    def origin(self, offset: FloatArray) -> IntArray:
+        """Find where the region begins in a frame, to the nearest pixel of its offset, px."""
+        return np.rint(offset).astype(int) + np.array([self.y, self.x])
+
     def window(self, frame: Frames, offset: FloatArray) -> Frames:
         """View the region's part of a frame (y, x), to the nearest pixel of its offset (px)."""
-        y, x = np.rint(offset).astype(int) + np.array([self.y, self.x])
+        y, x = self.origin(offset)
         return frame[y : y + self.height, x : x + self.width]
 
 

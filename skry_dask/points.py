@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from skry_dask.bands import map_bands
 from skry_dask.errors import OptionsError
+from skry_dask.kernels.cells import middle_of_each_cell
 
 if TYPE_CHECKING:
     from skry_dask.geometry import Region
@@ -59,22 +60,9 @@ def place_points(image: Float32Array, region: Region, options: TrackOptions) -> 
     -------
     int64 (point, axis), on the canvas, px, row by row; blocks lie inside the region.
     """
-    passes = _passes(image, options)
-    half = options.block_size // 2
-    height, width = region.shape
-    points = []
-    for top in range(half, height - half + 1, options.spacing):
-        for left in range(half, width - half + 1, options.spacing):
-            cell = passes[
-                top : min(top + options.spacing, height - half + 1),
-                left : min(left + options.spacing, width - half + 1),
-            ]
-            candidates = np.argwhere(cell)
-            if len(candidates):
-                from_centre = candidates - (np.array(cell.shape) - 1) / 2
-                best = candidates[(from_centre**2).sum(axis=1).argmin()]
-                points.append((region.y + top + best[0], region.x + left + best[1]))
-    return np.array(points, np.int64).reshape(-1, 2)
+    half, spacing = options.block_size // 2, options.spacing
+    places = middle_of_each_cell(_passes(image, options), half, spacing)
+    return places + np.array([region.y, region.x])
 
 
 def given_points(region: Region, options: TrackOptions) -> IntArray:

@@ -227,7 +227,8 @@ def measure_chunk(
         window = region.window(frames[i], offset[i])
         # Of deep samples those bits are kept that a frame uses.
         bits = sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
-        detail = area_detail(window, areas.radius, areas.y_edges, areas.x_edges, bits)
+        y, x = region.origin(offset[i])
+        detail = area_detail(frames[i], areas.radius, areas.y_edges + y, areas.x_edges + x, bits)
         units = plan_sums(bits, areas.radius).units
         out[i] = detail.ravel() / units / (areas.pixels * areas.white)
     return out

@@ -201,8 +201,7 @@ def fit_covariance(sample: Float32Array, places: FloatArray) -> tuple[float, flo
         pairs, apart = pairs[apart >= NEAREST_LAG * spacing], apart[apart >= NEAREST_LAG * spacing]
         bins = (apart / spacing).round().astype(int)
         products = np.zeros(len(pairs))
-        for frame in values:
-            products += frame[pairs[:, 0]] * frame[pairs[:, 1]]
+        _add_products(np.ascontiguousarray(values.T), pairs, products)
         number += np.bincount(bins, minlength=LAGS + 1)
         distance += np.bincount(bins, apart, LAGS + 1)
         product += np.bincount(bins, products, LAGS + 1)
@@ -219,6 +218,15 @@ def fit_covariance(sample: Float32Array, places: FloatArray) -> tuple[float, flo
     common = float((covariance - field * correlation(lag, length)).mean())
     noise = (total - field - common) / field
     return length, float(np.clip(noise, LEAST_NOISE, MOST_NOISE))
+
+
+@kernel
+def _add_products(values, pairs, out):  # type: ignore[no-untyped-def]
+    """Add up the products of the values of pairs of points, values (point, frame)."""
+    for i in range(len(pairs)):
+        one, other = values[pairs[i, 0]], values[pairs[i, 1]]
+        for frame in range(len(one)):
+            out[i] += one[frame] * other[frame]
 
 
 def _fit(lag: FloatArray, covariance: FloatArray, length: float) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
     from skry_dask.kernels.templates import Blocks, Filters
+    from skry_dask.mesh import TriangleMesh
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
@@ -230,9 +231,9 @@ def interpolation_kernel(name: str, distance: FloatArray) -> FloatArray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
-def fixed(value: float) -> int:
-    """Round to 1/65536."""
-    return int(np.floor(value * 65536.0 + 0.5))
+def fixed(value: float, bits: int) -> int:
+    """Round to so many fractional bits."""
+    return int(np.floor(value * 2.0**bits + 0.5))
 
 
 def places(
@@ -242,8 +243,10 @@ def places(
     for fragment in np.flatnonzero(selected):
         a = affine[fragment]
         for row, begin, end in spans[first_span[fragment] : first_span[fragment + 1]]:
-            starts = [fixed(p[0] + p[1] * row + p[2] * begin) for p in a]
-            steps = [fixed(p[2]) for p in a]
+            at = (1, int(row), int(begin))
+            starts = [sum(fixed(p, 32) * n for p, n in zip(axis, at, strict=True)) for axis in a]
+            starts = [start >> 16 for start in starts]
+            steps = [fixed(axis[2], 16) for axis in a]
             for column in range(begin, end):
                 y, x = (
                     (start + step * int(column - begin) + 128) >> 8
@@ -284,6 +287,15 @@ def add_fragments(
         )
         total[0, row, column] += (value + (1 << (down - 1))) >> down
         total[1, row, column] += 1
+
+
+def fragment_of_each_pixel(mesh: TriangleMesh) -> IntArray:
+    """Name the triangle of each pixel of a mesh's image: int64 (y, x)."""
+    labels = np.full(mesh.spans.shape, -1)
+    for triangle, (begin, end) in enumerate(pairwise(mesh.spans.first)):
+        for row, first, last in mesh.spans.spans[begin:end]:
+            labels[row, first:last] = triangle
+    return labels
 
 
 def drop_overlap(distance: float, scale: float, drop: float) -> float:

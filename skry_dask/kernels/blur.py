@@ -80,11 +80,12 @@ def area_detail(
     Parameters
     ----------
     image
-        uint8 or uint16 (y, x); strided views will do. Edges are continued by their last pixel.
+        uint8 or uint16 (y, x). Nothing is looked at but the areas, whose outermost pixels are
+        continued.
     radius
         Radius of the three box blurs, px.
     y_edges, x_edges
-        int64, borders of the areas, ascending from 0 to the height or width, px.
+        int64, borders of the areas in the image, ascending, px.
     bits
         How many bits samples have, see `sample_bits`; brighter ones count as white.
 
@@ -93,53 +94,59 @@ def area_detail(
     int64 (area_y, area_x), in the units of `plan_sums`.
     """
     out = np.zeros((len(y_edges) - 1, len(x_edges) - 1), np.int64)
-    height, width = image.shape
-    if height == 0 or width == 0:
+    width = x_edges[-1] - x_edges[0]
+    if width == 0 or y_edges[-1] == y_edges[0]:
         return out
     plan = plan_sums(bits, radius)
     side = 2 * radius + 1
     # Numbers travel as lengths of tuples, which are parts of types: compiled loops over taps are
     # unrolled, and shifts by constants stay in 16-bit lanes (others take five times as long).
+    # Rows of a contiguous image are contiguous: of others, loops would not be vectorised.
     _area_detail(
-        image, (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
+        np.ascontiguousarray(image), (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
         *((0,) * n for n in plan.halvings),
-        np.empty((3, width + 2 * radius), np.uint16), np.empty((3, width), np.uint16),
-        np.empty((3, side + 1, width), np.uint16), np.zeros(width, np.uint32),
-        y_edges, x_edges, out,
+        *(np.empty((1, width + 2 * radius), np.uint16) for _ in range(3)),
+        *(np.empty((side + 1, width), np.uint16) for _ in range(3)),
+        *(np.empty(width, np.uint16) for _ in range(3)), np.empty((1, width), np.uint16),
+        np.zeros(width, np.uint32), y_edges, x_edges, out,
     )  # fmt: skip
     return out
 
 
+# Rows are told by their number, not as views: to make a view takes as long as to sum 100 pixels.
+
+
 @kernel
 def _area_detail(  # type: ignore[no-untyped-def]
-    image, taps, down, top, h0, h1, h2, h3, h4, h5, padded, columns, rings, detail,
-    y_edges, x_edges, out,
+    image, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2, blurred,
+    detail, y_edges, x_edges, out,
 ):  # fmt: skip
-    height, width = image.shape
-    radius = len(taps) // 2
-    size = rings.shape[1]
+    top, left = y_edges[0], x_edges[0]
+    height = y_edges[-1] - top
+    radius, size = len(taps) // 2, len(r0)
     j = 0
     for t in range(height + 3 * radius):
         if t < height:
-            _samples(image[t], down, top, h0, radius, padded[0])
-            _sum_along(padded[0], taps, h1, radius, padded[1])
-            _sum_along(padded[1], taps, h2, radius, padded[2])
-            _sum_along(padded[2], taps, h3, 0, rings[0, t % size])
+            _samples(image, top + t, left, down, white, h0, radius, p0)
+            _sum_along(p0, taps, h1, radius, p1, 0)
+            _sum_along(p1, taps, h2, radius, p2, 0)
+            _sum_along(p2, taps, h3, 0, r0, t % size)
         y = t - radius
         if 0 <= y < height:
-            _sum_down(rings[0], y, height, radius, h4, columns[0], rings[1, y % size])
+            _sum_down(r0, y, height, radius, h4, c0, r1, y % size)
         y -= radius
         if 0 <= y < height:
-            _sum_down(rings[1], y, height, radius, h5, columns[1], rings[2, y % size])
-        y = t - 3 * radius
+            _sum_down(r1, y, height, radius, h5, c1, r2, y % size)
+        y -= radius
         if y < 0:
             continue
-        blurred = padded[0, :width]
-        _sum_down(rings[2], y, height, radius, (), columns[2], blurred)
-        _add_differences(image[y], blurred, taps, down, top, h0, h1, h2, h3, h4, h5, detail)
-        while y == y_edges[j + 1] - 1:
+        _sum_down(r2, y, height, radius, (), c2, blurred, 0)
+        _add_differences(
+            image, top + y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
+        )
+        while top + y == y_edges[j + 1] - 1:
             for i in range(len(x_edges) - 1):
-                for x in range(x_edges[i], x_edges[i + 1]):
+                for x in range(x_edges[i] - left, x_edges[i + 1] - left):
                     out[j, i] += detail[x]
             detail[:] = 0
             j += 1
@@ -161,81 +168,88 @@ def _sum_of_equals(value, taps, halvings):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _samples(row, down, top, halvings, radius, out):  # type: ignore[no-untyped-def]
+def _samples(image, y, left, down, white, halvings, radius, out):  # type: ignore[no-untyped-def]
     """Bring a row of samples into 16 bits, as terms of a sum; what is over white is white."""
-    n = len(row)
-    inner = out[radius : radius + n]
-    if row.itemsize == 1:
-        for x in range(n):
-            inner[x] = _halve(np.uint16(np.uint16(row[x]) >> np.uint16(len(down))), halvings)
-    else:
-        for x in range(n):
-            sample = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
-            inner[x] = _halve(sample, halvings)
-    _continue(out, radius)
+    for x in range(out.shape[1] - 2 * radius):
+        if image.itemsize == 1:
+            sample = np.uint16(
+                np.uint16(image[y, np.uintp(left) + np.uintp(x)]) >> np.uint16(len(down))
+            )
+        else:
+            sample = min(
+                np.uint16(image[y, np.uintp(left) + np.uintp(x)] >> np.uint16(len(down))),
+                np.uint16(white),
+            )
+        out[0, np.uintp(radius) + np.uintp(x)] = _halve(sample, halvings)
+    _continue(out, 0, radius)
 
 
 @kernel
-def _continue(row, radius):  # type: ignore[no-untyped-def]
+def _continue(rows, row, radius):  # type: ignore[no-untyped-def]
     """Continue a row on either side by its last values."""
-    n = len(row) - 2 * radius
+    last = rows.shape[1] - radius - 1
     for k in range(radius):
-        row[k] = row[radius]
-        row[radius + n + k] = row[radius + n - 1]
+        rows[row, k] = rows[row, radius]
+        rows[row, last + 1 + k] = rows[row, last]
 
 
 @kernel
-def _sum_along(padded, taps, halvings, radius, out):  # type: ignore[no-untyped-def]
+def _sum_along(padded, taps, halvings, radius, out, row):  # type: ignore[no-untyped-def]
     """Sum neighbours along a row by shifted adds, which vectorise; halved for the sum after it."""
-    n = len(out) - 2 * radius
-    inner = out[radius : radius + n]
-    for x in range(n):
+    for x in range(out.shape[1] - 2 * radius):
         total = np.uint16(0)
         for k in range(len(taps)):
-            total = np.uint16(total + padded[np.uintp(x) + np.uintp(k)])
-        inner[x] = _halve(total, halvings)
-    _continue(out, radius)
+            total = np.uint16(total + padded[0, np.uintp(x) + np.uintp(k)])
+        out[row, np.uintp(radius) + np.uintp(x)] = _halve(total, halvings)
+    _continue(out, row, radius)
 
 
 @kernel
-def _sum_down(ring, y, height, radius, halvings, column, out):  # type: ignore[no-untyped-def]
+def _sum_down(ring, y, height, radius, halvings, column, out, row):  # type: ignore[no-untyped-def]
     """Advance running sums along the columns to row y; the ring holds the rows around it."""
     size = len(ring)
     if y == 0:
         column[:] = 0
         for k in range(-radius, radius + 1):
-            row = ring[min(max(k, 0), height - 1) % size]
+            entering = min(max(k, 0), height - 1) % size
             for x in range(len(column)):
-                column[x] = np.uint16(column[x] + row[x])
+                column[x] = np.uint16(column[x] + ring[entering, x])
         for x in range(len(column)):
-            out[x] = _halve(column[x], halvings)
+            out[row, x] = _halve(column[x], halvings)
     else:
-        entering = ring[min(y + radius, height - 1) % size]
-        leaving = ring[max(y - radius - 1, 0) % size]
+        entering = min(y + radius, height - 1) % size
+        leaving = max(y - radius - 1, 0) % size
         for x in range(len(column)):
-            total = np.uint16(np.uint16(column[x] - leaving[x]) + entering[x])
+            total = np.uint16(np.uint16(column[x] - ring[leaving, x]) + ring[entering, x])
             column[x] = total
-            out[x] = _halve(total, halvings)
+            out[row, x] = _halve(total, halvings)
 
 
 @kernel
 def _add_differences(  # type: ignore[no-untyped-def]
-    row, blurred, taps, down, top, h0, h1, h2, h3, h4, h5, detail
+    image, y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
 ):
-    """Add |row - blurred row|, once the row is brought to the scale of sums."""
-    for x in range(len(row)):
-        if row.itemsize == 1:
-            own = np.uint16(np.uint16(row[x]) >> np.uint16(len(down)))
+    """Add |row - blurred row|, which is lost, once the row is brought to the scale of sums."""
+    for x in range(len(detail)):
+        if image.itemsize == 1:
+            own = np.uint16(
+                np.uint16(image[y, np.uintp(left) + np.uintp(x)]) >> np.uint16(len(down))
+            )
         else:
-            own = min(np.uint16(row[x] >> np.uint16(len(down))), np.uint16(top))
+            own = min(
+                np.uint16(image[y, np.uintp(left) + np.uintp(x)] >> np.uint16(len(down))),
+                np.uint16(white),
+            )
         own = _sum_of_equals(own, taps, h0)
         own = _sum_of_equals(own, taps, h1)
         own = _sum_of_equals(own, taps, h2)
         own = _sum_of_equals(own, taps, h3)
         own = _sum_of_equals(own, taps, h4)
         own = _sum_of_equals(own, taps, h5)
-        difference = np.uint16(max(own, blurred[x]) - min(own, blurred[x]))
-        detail[x] = np.uint32(detail[x] + np.uint32(difference))
+        blurred[0, x] = np.uint16(max(own, blurred[0, x]) - min(own, blurred[0, x]))
+    # In a loop of its own, for in the one above there are twice as many lanes.
+    for x in range(len(detail)):
+        detail[x] = np.uint32(detail[x] + np.uint32(blurred[0, x]))
 
 
 def frame_detail(image: AnyArray, radius: int, bits: int) -> float:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compile import kernel
-from skry_dask.kernels.resample import PHASES, fixed
+from skry_dask.kernels.resample import PHASES, fixed16, fixed32
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -98,12 +98,14 @@ def _add_drops(frame, spans, first_span, affine, selected, table, sites, total):
         if not selected[fragment]:
             continue
         a = affine[fragment]
-        step_y, step_x = fixed(a[0, 2]), fixed(a[1, 2])
+        step_y, step_x = fixed16(a[0, 2]), fixed16(a[1, 2])
+        ay, by, cy = fixed32(a[0, 0]), fixed32(a[0, 1]), fixed32(a[0, 2])
+        ax, bx, cx = fixed32(a[1, 0]), fixed32(a[1, 1]), fixed32(a[1, 2])
         for s in range(first_span[fragment], first_span[fragment + 1]):
             row, begin, end = spans[s, 0], spans[s, 1], spans[s, 2]
             # Half a phase is added once, so that taking the upper bits rounds to the nearest.
-            fy = fixed(a[0, 0] + a[0, 1] * row + a[0, 2] * begin) + 128
-            fx = fixed(a[1, 0] + a[1, 1] * row + a[1, 2] * begin) + 128
+            fy = ((ay + by * row + cy * begin) >> 16) + 128
+            fx = ((ax + bx * row + cx * begin) >> 16) + 128
             ly, lx = fy + step_y * (end - 1 - begin), fx + step_x * (end - 1 - begin)
             inside = (
                 min(fy, ly) >= 0

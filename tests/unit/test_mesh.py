@@ -16,6 +16,7 @@ from skry_dask.mesh import (
     everything_seen,
     neighbours_in_mesh,
 )
+from tests import reference
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60)
 REGION = Region(y=-7, x=12, height=50, width=70)
@@ -88,7 +89,7 @@ def test_areas_are_named_row_by_row_with_what_is_left_over_last():
 def test_every_pixel_belongs_to_the_triangle_it_is_named_after(region_and_points):
     region, points = region_and_points
     mesh = TriangleMesh.of_points(points, region)
-    labels = mesh.labels()
+    labels = reference.fragment_of_each_pixel(mesh)
     for triangle, (a, b) in enumerate(pairwise(mesh.spans.first)):
         for row, begin, end in mesh.spans.spans[a:b]:
             assert (labels[row, begin:end] == triangle).all()
@@ -208,13 +209,17 @@ def test_weights_of_areas_are_the_shares_of_a_triangles_pixels(region_and_points
     areas = area_labels(region, area_size)
     weights = mesh.area_weights(areas)
     assert weights.shape == (len(mesh.triangles), areas.max() + 1)
-    pixels = np.bincount(mesh.labels().ravel(), minlength=len(mesh.triangles))
+    pixels = np.bincount(
+        reference.fragment_of_each_pixel(mesh).ravel(), minlength=len(mesh.triangles)
+    )
     sums = weights.sum(axis=1)
     np.testing.assert_allclose(sums[pixels > 0], 1.0, rtol=1e-12)
     assert (sums[pixels == 0] == 0).all()
     shares = weights.toarray()
     triangle = int(pixels.argmax())
-    expected = np.bincount(areas[mesh.labels() == triangle], minlength=areas.max() + 1)
+    expected = np.bincount(
+        areas[reference.fragment_of_each_pixel(mesh) == triangle], minlength=areas.max() + 1
+    )
     np.testing.assert_allclose(shares[triangle] * pixels[triangle], expected, atol=1e-9)
 
 

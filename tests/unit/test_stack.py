@@ -14,6 +14,7 @@ from skry_dask.choice import Shown, fragments_to_cover, select
 from skry_dask.geometry import Region
 from skry_dask.mesh import TriangleMesh, everything_seen
 from skry_dask.registration import Reason
+from tests import reference
 
 AREA = 20
 
@@ -212,7 +213,7 @@ def test_frames_show_a_fragment_if_they_show_a_part_of_it():
     assert region == Region(0, -300, 90, 360)
     mesh = TriangleMesh.of_points(np.array([[10.0, 10.0]]), region, inner=Region(0, 0, 10, 60))
     whole, part = Shown(mesh, offset, (50, 60)).frames_that_show()
-    labels = mesh.labels()
+    labels = reference.fragment_of_each_pixel(mesh)
     for i, (down, right) in enumerate(offset):
         y, x = np.indices(labels.shape)
         y, x = y + region.y + down, x + region.x + right

@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import dask
+import dask.threaded
 from dask.callbacks import Callback
 
 from skry_dask.errors import OptionsError
@@ -148,7 +149,8 @@ class Runner:
             with _polling(self.client, n_tasks, progress):
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
-            options |= {"scheduler": "threads", "num_workers": self.workers}
+            # By its name, dask would first look for a client, and import all of distributed (0.1 s).
+            options |= {"scheduler": dask.threaded.get, "num_workers": self.workers}
         with _counting(n_tasks, progress):
             computed = result.compute(**options)
         trim()

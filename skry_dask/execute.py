@@ -149,7 +149,7 @@ class Runner:
             with _polling(self.client, n_tasks, progress):
                 return result.compute(**options)
         if dask.config.get("scheduler", None) is None:
-            # By its name, dask would first look for a client, and import all of distributed (0.1 s).
+            # By its name, dask would first look for a client, importing all of distributed (0.1 s).
             options |= {"scheduler": dask.threaded.get, "num_workers": self.workers}
         with _counting(n_tasks, progress):
             computed = result.compute(**options)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dask
 import dask.array as da
 import numpy as np
-from dask.core import quote
+from dask.core import get, quote
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
@@ -76,7 +76,7 @@ class FrameChunk:
     def read(self) -> Frames:
         """Read the frames, in the calling thread: uint8 or uint16 (frame, y, x[, channel])."""
         with reading() as sizes:
-            frames: Frames = dask.get(self.graph, self.key)
+            (frames,) = get(self.graph, [self.key])
             sizes.append(frames.nbytes)
         return frames
 

@@ -38,7 +38,7 @@ from skry_dask.results import result, variable, whole_frames
 from skry_dask.thumbnails import (
     UNLIKE,
     brightest_object,
-    coarse_shift,
+    coarse_shifts,
     likeness_after,
     on_dark_sky,
     shows_nothing,
@@ -262,15 +262,14 @@ def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
         int64, their places among the key frames.
     """
     usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
+    thumbnails = np.stack([surveys[i].small for i in usable])
     alike = np.zeros(len(surveys))
-    for n, i in enumerate(usable):
-        one = surveys[i].small
-        one_spectrum = spectrum(one)
-        for j in usable[:n]:
-            other = surveys[j].small
-            shift = coarse_shift(one, one_spectrum, other)
+    for n in range(1, len(usable)):
+        one, others = thumbnails[n], thumbnails[:n]
+        shifts = coarse_shifts(one, spectrum(one), others)
+        for j, other, shift in zip(usable, others, shifts, strict=False):
             if likeness_after(one, other, shift) >= UNLIKE:
-                alike[[i, j]] += 1
+                alike[[usable[n], j]] += 1
     known = [i for i in usable if 2 * alike[i] >= alike.max()]
     return int(candidates[max(known, key=lambda i: surveys[i].detail)])
 

@@ -146,12 +146,6 @@ def on_dark_sky(small: Float32Array, glimpse: Glimpse) -> bool:
     return alone and float(np.percentile(even[around], 90)) < limit
 
 
-def coarse_shift(one: Float32Array, one_spectrum: AnyArray, other: Float32Array) -> tuple[int, int]:
-    """Find the shift of a thumbnail against another; see `coarse_shifts`."""
-    (shift,) = coarse_shifts(one, one_spectrum, other[None])
-    return shift
-
-
 def coarse_shifts(
     one: Float32Array, one_spectrum: AnyArray, others: Float32Array
 ) -> list[tuple[int, int]]:

@@ -178,15 +178,14 @@ class NewResult:
             self.group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
 
     def _create_array(self, name: str, values: xr.Variable, chunks: Any) -> zarr.Array[Any]:
-        array = self.group.create_array(
+        return self.group.create_array(
             name,
             shape=values.shape,
             dtype=values.dtype,
             chunks=chunks,
             dimension_names=[str(dim) for dim in values.dims],
+            attributes=values.attrs,
         )
-        array.attrs.put(values.attrs)
-        return array
 
 
 def large_tables(lazy: xr.Dataset) -> list[str]:

@@ -43,8 +43,8 @@ import numpy as np
 from skry_dask.anchors import CHANCE, cell_side, choose_blocks, even_places
 from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
 from skry_dask.kernels.centroid import moments
-from skry_dask.kernels.glance import median_vector
-from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
+from skry_dask.kernels.glance import median_vectors
+from skry_dask.kernels.weighted_mean import correlation, inverse_of, means_of_found
 from skry_dask.thumbnails import (
     HALO,
     brightest_object,
@@ -211,37 +211,37 @@ class Anchors:
         expected = self.corners + shifts[:, None]
         frames = np.ascontiguousarray(frames)
         matches = match_blocks(frames, expected, self.blocks, reach, self.earlier)
-        shape = frames.shape[1:]
-        return [
-            self._agree(*one, shape, reach) for one in zip(matches, expected, shifts, strict=True)
-        ]
+        return self._agree(matches, expected, shifts, frames.shape[1:], reach)
 
     def _agree(
         self,
         matches: FloatArray,
         expected: IntArray,
-        shift: IntArray,
+        shifts: IntArray,
         shape: tuple[int, ...],
         reach: int,
-    ) -> Placement:
-        """Take the mean of the blocks that were found in one frame and agree."""
-        size = self.size
-        seen = ((expected >= 0) & (expected + size <= shape)).all(axis=1)
-        matched, likeness = np.ascontiguousarray(matches[:, :2]), matches[:, 2]
-        found = seen & (likeness > self.least_likeness)
-        if not found.any():
-            return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
-        y, x = (matched - median_vector(matched, found)).T
-        near = found & (y * y + x * x <= AGREEMENT**2)
-        if not near.any():
-            return Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
-        y, x = shift + mean_of_found(matched, near, self.inverse, self.toward)
+    ) -> list[Placement]:
+        """Take the mean of the blocks that were found in each frame and agree."""
+        size, n_blocks = self.size, len(self.corners)
+        seen = ((expected >= 0) & (expected + size <= shape)).all(axis=2)
+        matched = np.ascontiguousarray(matches[:, :, :2])
+        found = seen & (matches[:, :, 2] > self.least_likeness)
+        away = matched - median_vectors(matched, found)[:, None]
+        near = found & ((away * away).sum(axis=2) <= AGREEMENT**2)
+        offsets = shifts + means_of_found(matched, near, self.inverse, self.toward)
         # A block is missed only where all of its search window lies in the frame.
-        whole = ((expected >= reach) & (expected + size + reach <= shape)).all(axis=1)
-        share = near.sum() / (found | whole).sum()
+        whole = ((expected >= reach) & (expected + size + reach <= shape)).all(axis=2)
+        n_near, n_possible = near.sum(axis=1), (found | whole).sum(axis=1)
         # One or two agree by chance: the corner that is left of the scene may look like another.
-        enough = min(1.0, near.sum() / min(FEW, len(near)))
-        return Placement((float(y), float(x)), float(share * enough))
+        enough = np.minimum(1.0, n_near / min(FEW, n_blocks))
+        return [
+            Placement((y, x), n / possible * share)
+            if n
+            else Placement((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
+            for (y, x), n, possible, share in zip(
+                offsets.tolist(), n_near.tolist(), n_possible.tolist(), enough.tolist(), strict=True
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -87,32 +87,34 @@ def _likeness(one, other):  # type: ignore[no-untyped-def]
     return ab / norm if norm > 0.0 else -1.0
 
 
-def median_vector(vectors: FloatArray, found: BoolArray) -> FloatArray:
-    """Find the median, along y and along x, of the vectors that were found.
+def median_vectors(vectors: FloatArray, found: BoolArray) -> FloatArray:
+    """Find the median, along y and along x, of the vectors that were found in each frame.
 
     Parameters
     ----------
     vectors
-        float64 (vector, axis).
+        float64 (frame, vector, axis).
     found
-        bool (vector), at least one.
+        bool (frame, vector).
 
     Returns
     -------
-    float64 (axis)
+    float64 (frame, axis), NaN where none was found.
     """
-    out = np.empty(2)
-    _median_vector(vectors, found, np.empty(len(vectors)), out)
+    out = np.full((len(vectors), 2), np.nan)
+    _median_vectors(vectors, found, np.empty(vectors.shape[1]), out)
     return out
 
 
 @kernel
-def _median_vector(vectors, found, work, out):  # type: ignore[no-untyped-def]
-    for axis in range(2):
-        n = 0
-        for i in range(len(vectors)):
-            if found[i]:
-                work[n] = vectors[i, axis]
-                n += 1
-        work[:n].sort()
-        out[axis] = 0.5 * (work[(n - 1) // 2] + work[n // 2])
+def _median_vectors(vectors, found, work, out):  # type: ignore[no-untyped-def]
+    for frame in range(len(vectors)):
+        for axis in range(2):
+            n = 0
+            for i in range(vectors.shape[1]):
+                if found[frame, i]:
+                    work[n] = vectors[frame, i, axis]
+                    n += 1
+            if n > 0:
+                work[:n].sort()
+                out[frame, axis] = 0.5 * (work[(n - 1) // 2] + work[n // 2])

@@ -54,17 +54,17 @@ def inverse_of(matrix: FloatArray) -> FloatArray:
     return out
 
 
-def mean_of_found(
+def means_of_found(
     values: FloatArray, found: BoolArray, inverse: FloatArray, toward: FloatArray
 ) -> FloatArray:
-    """Estimate the mean of a field over an area from the values that were found.
+    """Estimate the mean of a field over an area from the values that were found in each frame.
 
     Parameters
     ----------
     values
-        float64 (place, axis); what was not found does not count.
+        float64 (frame, place, axis); what was not found does not count.
     found
-        bool (place), at least one.
+        bool (frame, place).
     inverse
         float64 (place, place), of the correlation between places, noise on its diagonal.
     toward
@@ -72,14 +72,22 @@ def mean_of_found(
 
     Returns
     -------
-    float64 (axis)
+    float64 (frame, axis), NaN where nothing was found.
     """
-    there, missing = np.flatnonzero(found), np.flatnonzero(~found)
-    weights = np.empty((2, len(found)))
-    _weights(there, missing, inverse, toward, np.empty((len(missing),) * 2), weights)
-    out = np.zeros(values.shape[1])
-    _add_up(values, there, weights, out)
+    out = np.full((len(values), values.shape[2]), np.nan)
+    _means_of_found(values, found, inverse, toward, np.empty((2, found.shape[1])), out)
     return out
+
+
+@kernel
+def _means_of_found(values, found, inverse, toward, weights, out):  # type: ignore[no-untyped-def]
+    for frame in range(len(values)):
+        there, missing = np.flatnonzero(found[frame]), np.flatnonzero(~found[frame])
+        if len(there) > 0:
+            part = np.empty((len(missing), len(missing)))
+            _weights(there, missing, inverse, toward, part, weights)
+            out[frame] = 0.0
+            _add_up(values[frame], there, weights, out[frame])
 
 
 @kernel

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from skry_dask.anchors import MAX_ANCHORS, local_noise, noise_variance, place_anchors
-from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
+from skry_dask.kernels.weighted_mean import correlation, inverse_of, means_of_found
 from skry_dask.options import AlignOptions
 from skry_dask.registration import (
     AnchorTemplate,
@@ -415,7 +415,9 @@ def test_weights_of_what_was_found_are_those_of_kriging_from_it_alone(missing):
     weights = np.linalg.solve(system, [*toward[found], 1.0])[:-1]
     values[~found] = np.nan
     np.testing.assert_allclose(
-        mean_of_found(values, found, inverse_of(own), toward), weights @ values[found], atol=1e-9
+        means_of_found(values[None], found[None], inverse_of(own), toward)[0],
+        weights @ values[found],
+        atol=1e-9,
     )
 
 
@@ -437,6 +439,6 @@ def test_a_field_that_changes_evenly_has_its_mean_in_spite_of_a_gap():
     toward = correlation(places, area.reshape(-1, 2), 60.0).mean(axis=1)
     found = np.ones(len(places), bool)
     found[::7] = False
-    mean = mean_of_found(places, found, inverse_of(own), toward)
+    (mean,) = means_of_found(places[None], found[None], inverse_of(own), toward)
     assert mean == pytest.approx((100, 100), abs=4)
     assert places[found].mean(axis=0)[1] < 72

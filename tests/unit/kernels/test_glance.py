@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels import glance
-from skry_dask.kernels.glance import likeness, median_vector, spread
+from skry_dask.kernels.glance import likeness, median_vectors, spread
 from tests import reference
 
 
@@ -109,10 +109,21 @@ def test_the_median_is_that_of_the_vectors_that_were_found(n):
     vectors[~found] = np.nan
     before = vectors.copy()
     expected = np.median(vectors[found], axis=0)
-    np.testing.assert_allclose(median_vector(vectors, found), expected, rtol=1e-15)
+    np.testing.assert_allclose(
+        median_vectors(vectors[None], found[None]), expected[None], rtol=1e-15
+    )
     np.testing.assert_array_equal(vectors, before)
+
+
+def test_frames_in_which_nothing_was_found_have_no_median():
+    vectors = np.arange(12.0).reshape(2, 3, 2)
+    found = np.array([[True, False, True], [False, False, False]])
+    expected = [[2.0, 3.0], [np.nan, np.nan]]
+    np.testing.assert_array_equal(median_vectors(vectors, found), expected)
 
 
 def test_the_median_of_equal_vectors_is_theirs():
     vectors = np.tile([1.5, -2.5], (6, 1))
-    np.testing.assert_array_equal(median_vector(vectors, np.ones(6, bool)), [1.5, -2.5])
+    np.testing.assert_array_equal(
+        median_vectors(vectors[None], np.ones((1, 6), bool)), [[1.5, -2.5]]
+    )

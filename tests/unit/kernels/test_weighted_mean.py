@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels import weighted_mean
-from skry_dask.kernels.weighted_mean import correlation, inverse_of, mean_of_found
+from skry_dask.kernels.weighted_mean import correlation, inverse_of, means_of_found
 from tests import reference
 
 
@@ -33,7 +33,7 @@ def test_the_mean_is_that_of_the_whole_system(missing):
     expected, own, toward = kriged(places, area, 40.0, found, values)
     values[~found] = np.nan
     np.testing.assert_allclose(
-        mean_of_found(values, found, inverse_of(own), toward), expected, atol=1e-10
+        means_of_found(values[None], found[None], inverse_of(own), toward)[0], expected, atol=1e-10
     )
 
 
@@ -44,3 +44,18 @@ def test_inverses_are_those_of_numpy(n):
     before = matrix.copy()
     np.testing.assert_allclose(inverse_of(matrix), np.linalg.inv(matrix), atol=1e-12)
     np.testing.assert_array_equal(matrix, before)
+
+
+def test_each_frame_has_the_mean_of_what_was_found_in_it():
+    rng = np.random.default_rng(8)
+    places = rng.uniform(0, 100, (12, 2))
+    own = correlation(places, places, 40.0) + 0.1 * np.eye(12)
+    toward = correlation(places, rng.uniform(0, 100, (30, 2)), 40.0).mean(axis=1)
+    values = rng.normal(size=(4, 12, 2))
+    found = rng.random((4, 12)) < 0.6
+    found[2] = False
+    means = means_of_found(values, found, inverse_of(own), toward)
+    assert np.isnan(means[2]).all()
+    for i in (0, 1, 3):
+        (alone,) = means_of_found(values[i : i + 1], found[i : i + 1], inverse_of(own), toward)
+        np.testing.assert_array_equal(means[i], alone)

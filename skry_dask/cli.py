@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -441,5 +442,24 @@ def main() -> None:
     sys.exit(status or 0)
 
 
+def start() -> None:
+    """Run the command line as a program, and exit at once: see `leave`."""
+    try:
+        main()
+    except SystemExit as stop:
+        leave(stop.code if isinstance(stop.code, int) else int(stop.code is not None))
+
+
+def leave(status: int) -> None:
+    """Exit without taking Python apart, which takes 0.12 s: all files are closed by now."""
+    logging.shutdown()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = status or 1
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    main()
+    start()

@@ -7,7 +7,7 @@ rejected and replaced by theirs; then the field that most likely lies behind all
 point's mean displacement, a sum of integers, is subtracted. On a simulated capture that took the
 warp left in the stack from 0.42 px to 0.15 px, where 0.147 px is the floor.
 
-Cost: 1.5 us a point and frame on one core.
+Cost: 1.2 us a point and frame on one core.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def middle_of_each_cell(passes: BoolArray, margin: int, side: int) -> IntArray:
     passes
         bool (y, x).
     margin
-        Cells begin so far from the edges of the image, and end there, px.
+        Cells begin so far from the edges of the image, and end there, at least 1 px.
     side
         Of a cell, px; the last ones of a row or column may be narrower.
 

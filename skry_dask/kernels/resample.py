@@ -21,6 +21,10 @@ for a pixel of 8 bits, one core of a busy machine:
     lanczos3     1.144  47.56  29
     ===========  =====  =====  ==
 
+Of those 9 ns of the bilinear kernel 5 are gone: two taps need three products, and no table, and the
+place where a span begins is found in integers; spans of 12 px cost 22 ns each beside 2 ns a pixel.
+To count in a loop of its own costs more than in this one, and eight pixels at a time as many.
+
 With a = -1 (contrast up to 105 %: that sharpens rather than resamples) they are 1.109 and 47.47.
 Tried without profit, against these: Lanczos of four and eight taps, Lagrange and Keys' third-order
 kernel of six taps, sinc under Hann, Kaiser and Welch windows.

@@ -14,6 +14,7 @@ from skry_dask.passes import (
     dtype_of_sums,
     fold_frames,
     frame_chunks,
+    from_chunks,
     map_frames,
     map_parts,
     single_frames,
@@ -258,6 +259,18 @@ def test_parts_get_their_frames_and_all_of_what_is_shared(sizes):
     one = map_parts(summed, sizes, values, shared=shared, shape=(3,), dtype=np.int64)
     assert one.shape == (len(sizes), 3)
     np.testing.assert_array_equal(total_of(one).compute(), 6 * WEIGHT.sum(axis=0))
+
+
+@REPEATABLE
+@given(chunks_of_frames)
+def test_a_function_gets_all_chunks_as_they_are(sizes):
+    def heights(chunks, more):
+        return np.array([len(chunk) + chunk.sum() for chunk in chunks]) + more["n"]
+
+    values = da.from_array(WEIGHT, (tuple(sizes), 3))
+    found = from_chunks(heights, values, {"n": 2}, shape=(len(sizes),), dtype=np.int64)
+    parts = np.split(WEIGHT, np.cumsum(sizes)[:-1])
+    np.testing.assert_array_equal(found.compute(), [len(p) + p.sum() + 2 for p in parts])
 
 
 @pytest.mark.parametrize("n", [1, 2, 16, 17, 300])

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 
 from skry_dask.kernels import raster
-from skry_dask.kernels.raster import label_spans, label_triangles
+from skry_dask.kernels.raster import count_labels, label_spans, label_triangles
 from tests import reference
 
 
@@ -123,3 +123,21 @@ def test_an_empty_image_has_no_spans():
     spans, first = label_spans(np.empty((0, 0), np.int64), 2)
     assert spans.shape == (0, 3)
     np.testing.assert_array_equal(first, [0, 0, 0])
+
+
+# --- other labels ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pixels_of_each_fragment_are_counted_by_another_label(seed):
+    rng = np.random.default_rng(seed)
+    fragments, others = rng.integers(0, 6, (9, 14)), rng.integers(0, 4, (9, 14))
+    fragments[fragments == 3] = 2  # one has no pixels
+    begins, found, counts = count_labels(*label_spans(fragments, 6), others)
+    assert begins.tolist() == [0, *np.cumsum(np.diff(begins))]
+    for i in range(6):
+        own = slice(begins[i], begins[i + 1])
+        assert len(set(found[own])) == len(found[own])
+        table = np.zeros(4, int)
+        table[found[own]] = counts[own]
+        np.testing.assert_array_equal(table, np.bincount(others[fragments == i], minlength=4))

@@ -3,8 +3,12 @@
 Chunks of frames fold into accumulators inside their tasks, and these are added to one running sum.
 Everything is an integer, so the image does not depend on chunks, scheduler or order.
 
-Memory: an accumulator is 8 bytes a pixel of each image where a task's sums fit 32 bits, else 16;
-there are two more of them than threads, and the running sum of 16.
+How many frames there are at a pixel follows from what was chosen: only where a frame may show a
+part of a fragment, or drops cover a part of a pixel, is that added up pixel by pixel as well.
+
+Memory: an accumulator is 4 bytes a pixel of each image where a task's sums fit 32 bits, else 8;
+there are two more of them than threads, and the running sum of 8. Where pixels are counted one by
+one, all that is twice as much.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from skry_dask.develop import COLOURS
 from skry_dask.kernels.brightness import SCALED_BITS, scale_light
 from skry_dask.kernels.drizzle import DROP_BITS, add_drops, drop_table
 from skry_dask.kernels.light import mean_light
+from skry_dask.kernels.raster import paint
 from skry_dask.kernels.resample import MOST_BITS, VALUE_BITS, add_fragments
 from skry_dask.mesh import pack, unpack
 from skry_dask.passes import fold_frames
@@ -72,6 +77,11 @@ class Interpolated:
     interpolation: str = "cubic"
     seen_only: bool = False
 
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether a fragment may lack pixels in a frame, so that they are counted one by one."""
+        return self.seen_only
+
     def most(self, peak: int) -> int:
         """Tell what a frame adds to a sum at most."""
         return peak << MOST_BITS
@@ -94,7 +104,7 @@ class Interpolated:
         chosen: BoolArray,
         total: IntArray,
     ) -> None:
-        """Add a plane's chosen fragments to ``total``, int64 (2, y, x)."""
+        """Add a plane's chosen fragments to ``total``, int64 (1 or 2, y, x)."""
         add_fragments(
             plane,
             spans.spans,
@@ -130,6 +140,11 @@ class Drizzled:
 
     scale: float
     drop: float
+
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether weights are added up pixel by pixel."""
+        return True
 
     def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
         """Develop one frame to planes (y, x); of raw colour all are the frame as it is."""
@@ -184,6 +199,21 @@ def sites_of(developer: Developer, plane: str) -> IntArray:
 # --- sums ------------------------------------------------------------------------------------
 
 
+class Added(NamedTuple):
+    """Fragments of all frames, added up lazily.
+
+    Parameters
+    ----------
+    sums
+        int64 (image, y, x), in the units of the resampling.
+    weights
+        (image, y, x): int32, how many frames were added, or int64, overlaps with their drops.
+    """
+
+    sums: da.Array
+    weights: da.Array
+
+
 def shift_and_add(
     frames: da.Array,
     selected: BoolArray | da.Array,
@@ -196,7 +226,7 @@ def shift_and_add(
     peak: int = WIDE,
     resampling: Resampling = Interpolated(),
     gain: IntArray | da.Array | None = None,
-) -> da.Array:
+) -> Added:
     """Add selected fragments of all frames, lazily.
 
     Parameters
@@ -223,27 +253,47 @@ def shift_and_add(
     gain
         int64 (frame), by how much each frame is made brighter, in units of ``2**-UNITY_BITS``; for
         all frames or none.
-
-    Returns
-    -------
-    int64 (image, 2, y, x): sums and counts, in the units of the resampling.
     """
-    return fold_frames(
+    lazy_fragments = dask.delayed(fragments, traverse=False)
+    n_planes = 1 + resampling.counts_pixels
+    total = fold_frames(
         add_chunk,
         frames,
         pack(selected),
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
-            dask.delayed(fragments, traverse=False),
+            lazy_fragments,
             developer,
             dask.delayed(tuple(images), traverse=False),
             dask.delayed(None) if shifts is None else shifts,
             dask.delayed(resampling, traverse=False),
         ],
-        shape=(len(images), 2, *fragments.spans.shape),
+        shape=(len(images), n_planes, *fragments.spans.shape),
         most=WIDE if gain is not None else resampling.most(peak),
     )
+    if resampling.counts_pixels:
+        return Added(total[:, 0], total[:, 1])
+    # Of a selection in memory now: it must not travel in the graph.
+    weights = da.map_blocks(
+        _paint_counts,
+        da.asarray(selected.sum(axis=0)).rechunk(-1),
+        [image.selection for image in images],
+        fragments.spans,
+        dtype=np.int32,
+        drop_axis=1,
+        new_axis=(1, 2),
+        chunks=((len(images),), *((n,) for n in fragments.spans.shape)),
+    )
+    return Added(total[:, 0], weights)
+
+
+def _paint_counts(numbers: IntArray, of_images: list[int], spans: Spans) -> AnyArray:
+    """Give pixels the numbers of their fragments (selection, fragment): int32 (image, y, x)."""
+    out = np.empty((len(of_images), *spans.shape), np.int32)
+    for image, own in zip(out, of_images, strict=True):
+        paint(spans.spans, spans.first, numbers[own], image)
+    return out
 
 
 def add_chunk(
@@ -258,7 +308,7 @@ def add_chunk(
     resampling: Resampling,
     total: IntArray,
 ) -> None:
-    """Add a chunk of frames to ``total``, int64 (image, 2, y, x); see `shift_and_add`.
+    """Add a chunk of frames to ``total``, int64 (image, 1 or 2, y, x); see `shift_and_add`.
 
     Selections come packed, see `pack`. A gain of 0 leaves a frame as it is, without the fractional
     bits of those that are scaled.
@@ -291,13 +341,15 @@ def add_chunk(
 # --- from sums to images ---------------------------------------------------------------------
 
 
-def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) -> Float32Array:
-    """Turn sums and counts into images.
+def mean_image(
+    sums: IntArray, weights: IntArray, units: Sequence[float], black: int, white: int
+) -> Float32Array:
+    """Turn sums and weights into images.
 
     Parameters
     ----------
-    total
-        int64 (image, 2, y, x), from `shift_and_add`.
+    sums, weights
+        (image, y, x), see `Added`.
     units
         Of each image: how many units of its sums make a grey level.
     black, white
@@ -307,14 +359,14 @@ def mean_image(total: AnyArray, units: Sequence[float], black: int, white: int) 
     -------
     float32 (image, y, x), 0 = no light, 1 = full scale; NaN where nothing was added.
     """
-    out = np.empty((len(total), *total.shape[2:]), np.float32)
-    for image, (sums, counts), unit in zip(out, total, units, strict=True):
-        mean_light(sums, counts, unit, black, white, image)
+    out = np.empty(sums.shape, np.float32)
+    for image, light, weight, unit in zip(out, sums, weights, units, strict=True):
+        mean_light(light, weight, unit, black, white, image)
     return out
 
 
 def lazy_images(
-    total: da.Array,
+    added: Added,
     developer: Developer,
     images: Sequence[Image],
     resampling: Resampling = Interpolated(),
@@ -322,11 +374,11 @@ def lazy_images(
     scaled: bool = False,
     lost: da.Array | None = None,
 ) -> da.Array:
-    """Turn sums and counts into images lazily; see `mean_image`.
+    """Turn sums and weights into images lazily; see `mean_image`.
 
     Parameters
     ----------
-    total
+    added
         From `shift_and_add` with this developer, these images and this resampling.
     developer, images, resampling
         As there. Of a drizzled image, holes are filled; see `fill_holes`.
@@ -337,8 +389,8 @@ def lazy_images(
     """
     finer = resampling.fraction * 2.0 ** (SCALED_BITS if scaled else 0)
     units = [finer * resampling.plane_units(developer, image.plane) for image in images]
-    made = total.map_blocks(
-        mean_image, units, developer.black, developer.white, dtype=np.float32, drop_axis=1
+    made = da.map_blocks(
+        mean_image, *added, units, developer.black, developer.white, dtype=np.float32
     )
     if isinstance(resampling, Drizzled):
         made = made.map_blocks(fill_holes, dtype=np.float32)
@@ -351,7 +403,7 @@ def lazy_images(
 
 
 def lazy_weights(
-    total: da.Array, developer: Developer, images: Sequence[Image], resampling: Drizzled
+    added: Added, developer: Developer, images: Sequence[Image], resampling: Drizzled
 ) -> da.Array:
     """Turn sums of overlaps into weights, lazily.
 
@@ -360,7 +412,7 @@ def lazy_weights(
     float32 (image, y, x), in frames: their mean over a canvas on which n frames were drizzled is n.
     """
     unit = [resampling.frames(developer, image.plane) for image in images]
-    return (total[:, 1] * np.array(unit)[:, None, None]).astype(np.float32)
+    return (added.weights * np.array(unit)[:, None, None]).astype(np.float32)
 
 
 def fill_holes(images: Float32Array) -> Float32Array:

@@ -17,7 +17,7 @@ import dask.array as da
 import numpy as np
 from scipy import ndimage
 
-from skry_dask.accumulate import Image
+from skry_dask.accumulate import Added, Image
 from skry_dask.errors import OptionsError
 from skry_dask.kernels.blur import frame_detail
 from skry_dask.options import StackOptions
@@ -91,12 +91,11 @@ def partial_stacks(
     images = [Image(plane, i) for i in range(len(counts)) for plane in planes]
     fresh = new_fragments(job, counts)
     added = job.add(fresh, images)
-    height, width = added.shape[2:]
-    steps = added.reshape(len(counts), len(planes), 2, height, width).cumsum(axis=0)
-    total = steps.reshape(added.shape).rechunk(-1)
+    steps = (len(counts), len(planes), *added.sums.shape[1:])
+    total = Added(*(_cumulative(values, steps) for values in added))
     lost = job.lost(fresh)
     lost = None if lost is None else lost.cumsum(axis=0)
-    made = job.images(total, images, lost).reshape(len(counts), len(planes), height, width)
+    made = job.images(total, images, lost).reshape(steps)
     made = made.rechunk(-1)
     inner = _rectangle_of_region(job)
     figures = made.map_blocks(
@@ -108,8 +107,8 @@ def partial_stacks(
         drop_axis=(2, 3),
     )
     count = [
-        job.count(total[i * len(planes) : (i + 1) * len(planes)], images[: len(planes)])
-        for i in range(len(counts))
+        job.count(Added(*(values[i : i + len(planes)] for values in total)), images[: len(planes)])
+        for i in range(0, len(images), len(planes))
     ]
     dims = ("step", "y", "x", "channel")[: 4 if len(planes) == len(CHANNEL) else 3]
     stacks = da.moveaxis(made, 1, -1) if len(dims) == 4 else made[:, 0]
@@ -127,6 +126,12 @@ def partial_stacks(
             "number": ("step", counts, {"units": "1", "long_name": "best frames of each triangle"}),
         },
     )
+
+
+def _cumulative(values: da.Array, steps: tuple[int, ...]) -> da.Array:
+    """Add up what comes in at each step: (image, y, x), images step by step."""
+    sums = values.reshape(steps).cumsum(axis=0, dtype=values.dtype)
+    return sums.reshape(values.shape).rechunk(-1)
 
 
 def _whole_numbers(numbers: Sequence[int]) -> IntArray:

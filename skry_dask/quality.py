@@ -125,7 +125,7 @@ def estimate_quality(
     )
     images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     mesh = AreaMesh.of_region(region, options.area_size)
-    total = shift_and_add(
+    added = shift_and_add(
         frames,
         chosen,
         offset[:, None],
@@ -134,7 +134,7 @@ def estimate_quality(
         images,
         peak=developer.peak([image.plane for image in images]),
     )
-    made = lazy_images(total, developer, images)
+    made = lazy_images(added, developer, images)
     measures = _measures(area_quality, blended, frame_quality, capture["frame"].to_numpy())
     pictures = {
         "composite": image_variable(made[:-1], "best-fragments composite"),

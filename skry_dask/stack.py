@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from dask.delayed import Delayed
 
-    from skry_dask.accumulate import Resampling
+    from skry_dask.accumulate import Added, Resampling
     from skry_dask.geometry import Region
     from skry_dask.motion import Motion
     from skry_dask.types import BoolArray, FloatArray
@@ -95,16 +95,16 @@ def stack(
     job = Stacking.of(capture, alignment, quality, points, options)
     chosen = job.choose(options)
     images = [Image(plane) for plane in job.developer.planes]
-    total = job.add(chosen[:, None], images)
+    added = job.add(chosen[:, None], images)
     return result(
         capture,
         options,
         {
             "stack": image_variable(
-                job.images(total, images, job.lost(chosen[:, None])),
+                job.images(added, images, job.lost(chosen[:, None])),
                 "mean of the chosen fragments",
             ),
-            "count": variable(("y", "x"), job.count(total, images), "1", "frames averaged"),
+            "count": variable(("y", "x"), job.count(added, images), "1", "frames averaged"),
             "fragments": variable(
                 ("frame",), chosen.sum(axis=1), "1", "fragments taken from the frame"
             ),
@@ -210,7 +210,7 @@ class Stacking:
         shape = (len(chosen), len(self.mesh.triangles))
         return np.ascontiguousarray(np.broadcast_to(chosen, shape))
 
-    def add(self, selected: BoolArray, images: list[Image]) -> da.Array:
+    def add(self, selected: BoolArray, images: list[Image]) -> Added:
         """Add up selected fragments (frame, selection, fragment); see `shift_and_add`."""
         shifts = None
         if self.shift is not None:
@@ -236,10 +236,10 @@ class Stacking:
             return None
         return lost_variance(selected, self.motion, self.mesh)
 
-    def images(self, total: da.Array, images: list[Image], lost: da.Array | None) -> da.Array:
+    def images(self, added: Added, images: list[Image], lost: da.Array | None) -> da.Array:
         """Turn sums into images: lazy float32 (image, y, x)."""
         return lazy_images(
-            total,
+            added,
             self.developer,
             images,
             self.resampling,
@@ -247,11 +247,11 @@ class Stacking:
             lost=lost,
         )
 
-    def count(self, total: da.Array, images: list[Image]) -> da.Array:
+    def count(self, added: Added, images: list[Image]) -> da.Array:
         """Count the frames averaged at each pixel, in the image that has fewest: lazy (y, x)."""
         if isinstance(self.resampling, Drizzled):
-            return lazy_weights(total, self.developer, images, self.resampling).min(axis=0)
-        return total[:, 1].min(axis=0).astype(np.int32)
+            return lazy_weights(added, self.developer, images, self.resampling).min(axis=0)
+        return added.weights.min(axis=0).astype(np.int32)
 
     @property
     def coords(self) -> dict[str, Any]:

@@ -14,9 +14,9 @@ one: the filters of 800 blocks (8 MB) do not fit into the caches, a band of some
 Cost: 1.1 us a block. Sums of squared differences at every shift, coarse to fine, with a quadratic
 surface through the lowest, took 2.6 us, and were 0.28, 0.22 and 0.85 px rms off on simulated
 captures (Moon, Sun, small planet) in place of 0.24, 0.16 and 0.70. Without the place of neighbours
-to start from, 3.4 us. Without the step at half resolution where there are neighbours it would be 8 %
-less, and a small planet's stack 1.231 px in place of 1.227; all dot products of a window in one loop
-take longer, since LLVM then does without the instruction for pairs of them.
+to start from, 3.4 us. Without the step at half resolution where there are neighbours it would be
+8 % less, and the stack of a small planet 1.231 px in place of 1.227; all dot products of a window
+in one loop take longer, since LLVM then does without the instruction for pairs of them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def mean_light(
     Parameters
     ----------
     sums, counts
-        int64 (y, x).
+        int64 (y, x); counts may be int32.
     unit
         How many units of the sums make a grey level.
     black, white

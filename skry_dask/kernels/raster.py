@@ -9,7 +9,7 @@ import numpy as np
 from skry_dask.kernels.compile import kernel
 
 if TYPE_CHECKING:
-    from skry_dask.types import FloatArray, IntArray
+    from skry_dask.types import AnyArray, FloatArray, IntArray
 
 
 def label_triangles(corners: FloatArray, triangles: IntArray, height: int, width: int) -> IntArray:
@@ -97,6 +97,30 @@ def label_spans(labels: IntArray, n_labels: int) -> tuple[IntArray, IntArray]:
     spans = np.stack([row, begin, end], axis=1)[order]
     first = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_labels))])
     return spans, first
+
+
+def paint(spans: IntArray, first: IntArray, values: IntArray, out: AnyArray) -> None:
+    """Give the pixels of each fragment its value.
+
+    Parameters
+    ----------
+    spans, first
+        From `label_spans`.
+    values
+        int64 (fragment).
+    out
+        Of integers (y, x), receives them.
+    """
+    _paint(spans, first, values, out)
+
+
+@kernel
+def _paint(spans, first, values, out):  # type: ignore[no-untyped-def]
+    for fragment in range(len(values)):
+        for s in range(first[fragment], first[fragment + 1]):
+            row = spans[s, 0]
+            for column in range(spans[s, 1], spans[s, 2]):
+                out[row, column] = values[fragment]
 
 
 def count_labels(

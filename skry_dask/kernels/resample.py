@@ -116,8 +116,8 @@ def add_fragments(
     selected
         bool (fragment).
     total
-        int64 (2, y, x), changed in place: sums of values in units of ``2**-VALUE_BITS`` grey
-        levels, and how many were added.
+        int32 or int64 (1 or 2, y, x), changed in place: sums of values in units of
+        ``2**-VALUE_BITS`` grey levels and, where there is room for it, how many were added.
     interpolation
         See `interpolation_table`.
     seen_only
@@ -126,10 +126,13 @@ def add_fragments(
     wide = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
     table, n_taps = _TABLES[interpolation][type(wide)]
     frame = np.ascontiguousarray(frame)
-    # The number of taps travels as the length of a tuple, which is part of a type: each number has
-    # compiled loops of its own, unrolled like the four taps that used to be written out.
-    taps = (0,) * n_taps
-    _add_fragments(frame, spans, first_span, affine, selected, table, taps, wide, seen_only, total)
+    # Numbers travel as lengths of tuples, which are part of types: for each number of taps, with
+    # counts and without, loops are compiled of their own.
+    taps, counted = (0,) * n_taps, (0,) * (len(total) - 1)
+    _add_fragments(
+        frame, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, total[0],
+        total[-1],
+    )  # fmt: skip
 
 
 _TABLES: dict[str, dict[type, tuple[AnyArray, int]]] = {
@@ -141,14 +144,14 @@ _TABLES: dict[str, dict[type, tuple[AnyArray, int]]] = {
 
 @kernel
 def _add_fragments(  # type: ignore[no-untyped-def]
-    frame, spans, first_span, affine, selected, table, taps, wide, seen_only, total
-):
+    frame, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, values,
+    counts,
+):  # fmt: skip
     height, width = frame.shape
     n = len(taps)
     before, after = n // 2 - 1, n // 2
     flat = frame.ravel()
     word = type(wide)
-    values, counts = total[0], total[1]
     down = word(2 * WEIGHT_BITS - VALUE_BITS)
     half = word(1 << (2 * WEIGHT_BITS - VALUE_BITS - 1))
     for fragment in range(len(selected)):
@@ -173,7 +176,7 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             if not inside:
                 _add_near_edge(
                     frame, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down,
-                    seen_only, values, counts,
+                    seen_only, counted, values, counts,
                 )  # fmt: skip
                 continue
             # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel.
@@ -200,13 +203,14 @@ def _add_fragments(  # type: ignore[no-untyped-def]
                         mixed += table[np.uintp(wy * n) + np.uintp(j)] * inner
                         at += np.uintp(width)
                 values[line, np.uintp(column)] += mixed >> down
-                counts[line, np.uintp(column)] += 1
+                if len(counted):
+                    counts[line, np.uintp(column)] += 1
 
 
 @kernel
 def _add_near_edge(  # type: ignore[no-untyped-def]
     frame, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down, seen_only,
-    values, counts,
+    counted, values, counts,
 ):  # fmt: skip
     """Add a span of which not all taps lie in the frame."""
     height, width = frame.shape
@@ -229,7 +233,8 @@ def _add_near_edge(  # type: ignore[no-untyped-def]
                 inner += table[wx * n + i] * tap
             mixed += table[wy * n + j] * inner
         values[row, column] += mixed >> down
-        counts[row, column] += 1
+        if len(counted):
+            counts[row, column] += 1
 
 
 @kernel

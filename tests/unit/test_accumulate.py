@@ -101,7 +101,8 @@ def add(frames, chosen, motion, total, images=TWO, developer=MONO, shifts=None):
 def lazily_added(frames, chosen, motion, images=TWO, developer=MONO, shifts=None):
     lazy = dask.delayed(developer, traverse=False)
     shifts = None if shifts is None else dask.delayed(shifts)
-    return shift_and_add(frames, chosen, motion, MESH, lazy, images, shifts)
+    added = shift_and_add(frames, chosen, motion, MESH, lazy, images, shifts)
+    return da.stack([added.sums, added.weights], axis=1)
 
 
 def capture(n_frames, dtype=np.uint8):
@@ -159,31 +160,36 @@ def test_many_chunks_are_added_up():
 
 def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
     total = np.array([[[[255 << VALUE_BITS, 0]], [[1, 4]]]])
-    image = mean_image(total, [64], 0, 255)
+    image = mean_image(total[:, 0], total[:, 1], [64], 0, 255)
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, [[[1.0, 0.0]]])
-    np.testing.assert_allclose(mean_image(total, [64], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        mean_image(total[:, 0], total[:, 1], [64], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6
+    )
     finer = total * np.array([16, 1])[None, :, None, None]
-    both = mean_image(np.concatenate([total, finer]), [64, 16 * 64], 0, 255)
+    together = np.concatenate([total, finer])
+    both = mean_image(together[:, 0], together[:, 1], [64, 16 * 64], 0, 255)
     np.testing.assert_array_equal(both[0], [[1.0, 0.0]])
-    np.testing.assert_array_equal(both[1], mean_image(total, [64], 0, 255)[0])
+    np.testing.assert_array_equal(both[1], mean_image(total[:, 0], total[:, 1], [64], 0, 255)[0])
 
 
 def test_black_becomes_0_and_white_above_it_1():
     total = np.array([[[[10 << VALUE_BITS, 110 << VALUE_BITS, 0]], [[1, 1, 1]]]])
-    np.testing.assert_allclose(mean_image(total, [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        mean_image(total[:, 0], total[:, 1], [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6
+    )
 
 
 def test_pixels_to_which_nothing_was_added_are_nan():
     total = np.array([[[[0, 64 * 51, 0]], [[0, 1, 1]]]])
-    found = np.isnan(mean_image(total, [64], 0, 255))
+    found = np.isnan(mean_image(total[:, 0], total[:, 1], [64], 0, 255))
     np.testing.assert_array_equal(found, [[[True, False, False]]])
 
 
 def test_means_of_long_captures_are_exact_to_single_precision():
     n = 10**7
     total = np.array([[[[n * (65535 << VALUE_BITS)]], [[n]]]])
-    np.testing.assert_array_equal(mean_image(total, [64], 0, 65535), [[[1.0]]])
+    np.testing.assert_array_equal(mean_image(total[:, 0], total[:, 1], [64], 0, 65535), [[[1.0]]])
 
 
 # --- colour --------------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ def drizzled(frames, motion, developer, *, scale=2.0, drop=0.7, sizes=3):
         resampling=how,
     )
     weights = lazy_weights(total, developer, images, how)
-    return dask.compute(total, lazy_images(total, developer, images, how), weights)
+    return dask.compute(*total, lazy_images(total, developer, images, how), weights)
 
 
 @pytest.mark.parametrize("cfa", [None, "RGGB", "GBRG"])
@@ -286,7 +292,7 @@ def test_weights_are_in_frames(scale, cfa):
     developer = Developer("uint8", black=0, white=255, cfa=cfa)
     frames = np.full((60, 24, 30), 77, np.uint8)
     # Inside, where shifts do not bring in what no frame shows.
-    _, image, weights = drizzled(frames, rng.uniform(-2, 2, (60, 2)), developer, scale=scale)
+    *_, image, weights = drizzled(frames, rng.uniform(-2, 2, (60, 2)), developer, scale=scale)
     inner = weights[:, int(3 * scale) : int(-3 * scale), int(3 * scale) : int(-3 * scale)]
     assert weights.dtype == np.float32
     np.testing.assert_allclose(inner.mean(axis=(1, 2)), 60, rtol=0.03)
@@ -299,7 +305,7 @@ def test_raw_colours_are_drizzled_from_their_own_pixels_only():
     frames[:, 0::2, 1::2] = frames[:, 1::2, 0::2] = 120
     developer = Developer("uint8", black=0, white=255, cfa="RGGB")
     motion = np.random.default_rng(6).uniform(-2, 2, (20, 2))
-    _, image, _ = drizzled(frames, motion, developer)
+    *_, image, _ = drizzled(frames, motion, developer)
     for plane, level in zip(image, (200, 120, 50), strict=True):
         np.testing.assert_allclose(plane[6:-6, 6:-6], level / 255, rtol=1e-6)
 
@@ -308,7 +314,7 @@ def test_raw_colour_that_is_wanted_in_grey_is_drizzled_from_grey_frames():
     frames = np.full((10, 24, 30), 90, np.uint8)
     developer = Developer("uint8", black=0, white=255, cfa="RGGB", grey_only=True)
     motion = np.random.default_rng(7).uniform(-1, 1, (10, 2))
-    _, image, weights = drizzled(frames, motion, developer)
+    *_, image, weights = drizzled(frames, motion, developer)
     assert image.shape == (1, 48, 60)
     np.testing.assert_allclose(image[:, 4:-4, 4:-4], 90 / 255, rtol=1e-6)
     np.testing.assert_allclose(weights[:, 4:-4, 4:-4].mean(), 10, rtol=0.02)
@@ -318,7 +324,7 @@ def test_colour_frames_are_drizzled_plane_by_plane():
     frames = np.zeros((4, 24, 30, 3), np.uint16)
     frames[...] = [100, 2000, 30000]
     developer = Developer("uint16", black=0, white=65535, channels=3)
-    _, image, _ = drizzled(frames, np.zeros((4, 2)), developer, scale=1.5, drop=1.0)
+    *_, image, _ = drizzled(frames, np.zeros((4, 2)), developer, scale=1.5, drop=1.0)
     for plane, level in zip(image, (100, 2000, 30000), strict=True):
         np.testing.assert_allclose(plane, level / 65535, rtol=1e-6)
 

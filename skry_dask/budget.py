@@ -10,16 +10,17 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     319       401
-the same on one thread                              303       387
-6340 frames of 840 x 612 x 8 bit                    387       584
-300 frames of 840 x 612 x 16 bit                    330       395
-300 frames of 840 x 612 x 8 bit, raw colour         384       499
-the same as mono, drizzled 2                        446       592
-the same in raw colour, drizzled 2                  728       969
-40 frames of 3000 x 2000 x 16 bit                   760      1216
-634 frames of 420 x 306 x 8 bit                     296       331
-6340 frames of 420 x 306 x 8 bit                    308       377
+634 frames of 840 x 612 x 8 bit                     298       360
+the same on one thread                              283       350
+6340 frames of 840 x 612 x 8 bit                    317       429
+300 frames of 840 x 612 x 16 bit                    294       357
+300 frames of 840 x 612 x 8 bit, raw colour         368       434
+the same as mono, drizzled 2                        427       586
+the same in raw colour, drizzled 2                  714       963
+40 frames of 3000 x 2000 x 16 bit                   577       865
+200 frames of 4096 x 3000 x 16 bit                  937      1507
+634 frames of 420 x 306 x 8 bit                     290       321
+6340 frames of 420 x 306 x 8 bit                    294       338
 =============================================  ========  ========
 """
 
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from skry_dask.develop import Developer
 from skry_dask.errors import BudgetError, OptionsError
 from skry_dask.kernels.resample import MOST_BITS
-from skry_dask.options import HotPixels
+from skry_dask.options import Canvas, HotPixels
 from skry_dask.passes import accumulators_alive, dtype_of_sums
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ MIB = 2**20
 START = 288 * MIB
 """A process with all that it imports and all kernels loaded, before it holds a frame."""
 
-SUM_BYTES = 16
-"""Of a pixel of the running sum: a sum and a count, int64. In accumulators inside tasks they may
-have half of that: see `dtype_of_sums`."""
+SUM_BYTES = 8
+"""Of a pixel of the running sum, and as much again where pixels are counted one by one. In
+accumulators inside tasks they may have half of that: see `dtype_of_sums`."""
 
-TABLE_BYTES = 16
+TABLE_BYTES = 8
 """Of what is known of one point in one frame: its displacement while the mean of all frames is not
 known yet, and the quality of its area. Nothing else that grows with frames is held as a whole."""
 
@@ -62,7 +63,8 @@ MASTER_PIXEL_BYTES = 32
 """Of a pixel of a dark and a flat, as read and as they are applied."""
 
 BUILD_PIXEL_BYTES = 72
-"""Of a pixel of the image on which points are placed, or whose holes are filled."""
+"""Of a pixel of the image on which points are placed, which a mesh covers, or whose holes are
+filled."""
 
 FRAME_PIXEL_BYTES = 12
 """Of a pixel of the frame that a thread works on: its planes, windows, blocks."""
@@ -70,7 +72,7 @@ FRAME_PIXEL_BYTES = 12
 FINISH_PIXEL_BYTES = 40
 """Of a pixel of the image while sums become light."""
 
-CHUNK_BYTES = 200_000
+CHUNK_BYTES = 50_000
 """Of a chunk in the graph of a phase, its tasks and small arrays: too small chunks cost memory."""
 
 FREED = 1.25
@@ -102,6 +104,8 @@ class Shapes:
         The greatest value that its planes can have.
     wide
         Whether nothing is known of what a frame adds to the stack: it is drizzled or normalised.
+    counted
+        Whether pixels are counted one by one: they are drizzled, or not all frames show them.
     canvas
         Pixels of the image, before it is drizzled.
     scale
@@ -121,6 +125,7 @@ class Shapes:
     n_planes: int
     peak: int
     wide: bool
+    counted: bool
     canvas: int
     scale: float
     spacing: float
@@ -149,6 +154,7 @@ class Shapes:
             n_planes=len(developer.planes),
             peak=developer.peak(developer.planes),
             wide=options.stack.drizzle > 1 or options.stack.normalise,
+            counted=options.stack.drizzle > 1 or options.stack.canvas is Canvas.UNION,
             canvas=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
@@ -180,21 +186,23 @@ def track_bytes(shapes: Shapes, _n_chunk: int) -> int:
 
 
 def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
-    """Accumulators of the stack; then their sum and the images made of it."""
+    """Laying the mesh; accumulators; then their sum and the images, their holes filled."""
     pixels = round(shapes.canvas * shapes.scale**2)
-    finished = pixels * (BUILD_PIXEL_BYTES + FINISH_PIXEL_BYTES * shapes.n_planes)
-    folded = _folded(shapes, n_chunk, pixels * shapes.n_planes, wide=shapes.wide)
+    holes = BUILD_PIXEL_BYTES if shapes.scale > 1 else 0
+    finished = pixels * max(BUILD_PIXEL_BYTES, FINISH_PIXEL_BYTES * shapes.n_planes + holes)
+    sums = pixels * shapes.n_planes * (1 + shapes.counted)
+    folded = _folded(shapes, n_chunk, sums, wide=shapes.wide)
     return max(folded, finished)
 
 
-def _folded(shapes: Shapes, n_chunk: int, pixels: int, *, wide: bool = False) -> int:
-    """Accumulators of so many pixels, their running sum, and the frame that each thread adds."""
+def _folded(shapes: Shapes, n_chunk: int, sums: int, *, wide: bool = False) -> int:
+    """Accumulators of so many sums, the running one, and the frame that each thread adds."""
     sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
-    narrow = not wide and dtype_of_sums(sizes, shapes.peak << MOST_BITS).itemsize < SUM_BYTES // 2
-    inside = pixels * SUM_BYTES // (2 if narrow else 1)
-    sums = inside * (accumulators_alive(shapes.n_threads) - 1) + pixels * SUM_BYTES
+    narrow = not wide and dtype_of_sums(sizes, shapes.peak << MOST_BITS).itemsize < SUM_BYTES
+    inside = sums * SUM_BYTES // (2 if narrow else 1)
+    accumulators = inside * (accumulators_alive(shapes.n_threads) - 1) + sums * SUM_BYTES
     planes = shapes.n_planes * shapes.pixels * FRAME_PIXEL_BYTES * shapes.n_threads
-    return sums + planes
+    return accumulators + planes
 
 
 PHASES = (align_bytes, quality_bytes, track_bytes, stack_bytes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import sys
 import threading
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 """How long to wait for a scheduler to answer."""
+
+MANY_TASKS = 100
+"""What larger graphs leave behind, which refers to itself, is collected before the next phase."""
 
 POLL_SECONDS = 0.3
 """How often a cluster is asked how far it is."""
@@ -153,6 +157,8 @@ class Runner:
             options |= {"scheduler": dask.threaded.get, "num_workers": self.workers}
         with _counting(n_tasks, progress):
             computed = result.compute(**options)
+        if n_tasks > MANY_TASKS:
+            gc.collect()
         trim()
         return computed
 

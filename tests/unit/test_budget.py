@@ -45,6 +45,7 @@ PLAIN = Shapes(
     n_planes=1,
     peak=255,
     wide=False,
+    counted=False,
     canvas=1200 * 1600,
     scale=1.0,
     spacing=24,
@@ -124,7 +125,10 @@ def test_sums_take_half_where_what_a_frame_adds_is_known_and_small() -> None:
     wide = stack_bytes(replace(colour, wide=True), 8)
     assert wide == stack_bytes(replace(colour, peak=2**20), 8)
     # Accumulators of two threads and two that wait; the running sum is wide in any case.
-    assert wide - narrow == 4 * 8 * 3 * colour.canvas
+    assert wide - narrow == 4 * 4 * 3 * colour.canvas
+    # Where pixels are counted, there is another of each.
+    counted = stack_bytes(replace(colour, wide=True, counted=True), 8)
+    assert counted - wide == (4 + 1) * 8 * 3 * colour.canvas
     assert stack_bytes(replace(colour, peak=2**15), 512) == wide  # a task has more frames
 
 

@@ -14,6 +14,7 @@ temporary files (TMPDIR), mostly for ``large``.
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime
 import json
 import os
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.running import SKRY, Program, Run, in_turn, median, ratio, run
+from tests.benchmarks.running import ROOT, SKRY, Program, Run, in_turn, median, ratio, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -291,6 +292,8 @@ def main() -> None:
             Program.peer(text, [Path(name) for name in CAPTURES])
         except ValueError as error:
             parser.error(str(error))
+    # As pip does when it installs a package.
+    compileall.compile_dir(ROOT / "skry_dask", quiet=1)
     print(f"{machine()}. Medians of {chosen.runs} runs in turn.", flush=True)
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), chosen)

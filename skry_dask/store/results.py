@@ -12,7 +12,7 @@ import contextlib
 import logging
 import shutil
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -38,6 +38,9 @@ LABELS = {"axis": AXIS, "channel": CHANNEL}
 
 LARGE = 4 * 2**20
 """Tables are large from this size on, bytes. Writing in parts takes 3 ms a part."""
+
+WHOLE = 2**24
+"""Values of up to this size are written in one part, bytes."""
 
 PART = 2**18
 """Large tables are written in parts of about this size, bytes."""
@@ -172,8 +175,7 @@ class NewResult:
         stored = result.drop_vars([*LABELS, *self.tables], errors="ignore")
         with writing(self.store):
             for name, values in stored.variables.items():
-                parts = (_part_length(values), *values.shape[1:]) if _is_large(values) else "auto"
-                self._create_array(str(name), values, parts)[...] = values.to_numpy()
+                self._create_array(str(name), values, _parts(values))[...] = values.to_numpy()
             coords = sorted(str(name) for name in stored.coords)
             self.group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
 
@@ -199,6 +201,13 @@ def large_tables(lazy: xr.Dataset) -> list[str]:
 
 def _is_large(values: xr.Variable) -> bool:
     return values.nbytes > LARGE and values.dims[:1] == ("frame",)
+
+
+def _parts(values: xr.Variable) -> tuple[int, ...] | Literal["auto"]:
+    """Shape of the parts in which values are written: each is a file, so as few as do."""
+    if _is_large(values):
+        return (_part_length(values), *values.shape[1:])
+    return tuple(max(n, 1) for n in values.shape) if values.nbytes <= WHOLE else "auto"
 
 
 def _part_length(table: xr.Variable, n_chunk: int = 1) -> int:

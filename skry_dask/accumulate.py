@@ -254,7 +254,6 @@ def shift_and_add(
         int64 (frame), by how much each frame is made brighter, in units of ``2**-UNITY_BITS``; for
         all frames or none.
     """
-    lazy_fragments = dask.delayed(fragments, traverse=False)
     n_planes = 1 + resampling.counts_pixels
     total = fold_frames(
         add_chunk,
@@ -263,7 +262,7 @@ def shift_and_add(
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
-            lazy_fragments,
+            dask.delayed(fragments, traverse=False),
             developer,
             dask.delayed(tuple(images), traverse=False),
             dask.delayed(None) if shifts is None else shifts,

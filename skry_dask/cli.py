@@ -451,7 +451,7 @@ def start() -> None:
 
 
 def leave(status: int) -> None:
-    """Exit without taking Python apart, which takes 0.12 s: all files are closed by now."""
+    """Exit without taking Python apart, which takes 0.07 s: all files are closed by now."""
     logging.shutdown()
     try:
         sys.stdout.flush()

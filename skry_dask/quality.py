@@ -90,8 +90,9 @@ def estimate_quality(
     region = region_of(alignment, capture)
     offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
     edges = [area_edges(n, options.area_size) for n in region.shape]
-    pixels = np.outer(*(np.diff(e) for e in edges)).ravel()
     developer = Developer.of(capture)
+    areas = Areas(region, options.detail_scale, edges[0], edges[1], developer.white)
+    pixels = areas.pixels
     lazy_developer = dask.delayed(developer, traverse=False)
     area_quality = map_frames(
         measure_chunk,
@@ -99,12 +100,7 @@ def estimate_quality(
         offset,
         active,
         developer=lazy_developer,
-        shared=[
-            dask.delayed(
-                Areas(region, options.detail_scale, edges[0], edges[1], developer.white),
-                traverse=False,
-            )
-        ],
+        shared=[dask.delayed(areas, traverse=False)],
         shape=(len(pixels),),
         dtype=np.float32,
     )

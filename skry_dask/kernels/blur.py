@@ -169,19 +169,20 @@ def _sum_of_equals(value, taps, halvings):  # type: ignore[no-untyped-def]
     return np.uint16(_halve(value, halvings) * np.uint16(len(taps)))
 
 
+@inlined
+def _sample(image, y, x, down, white):  # type: ignore[no-untyped-def]
+    """Bring a sample into 16 bits; what is over white is white."""
+    sample = np.uint16(np.uint16(image[y, x]) >> np.uint16(len(down)))
+    if image.itemsize > 1:
+        sample = min(sample, np.uint16(white))
+    return sample
+
+
 @kernel
 def _samples(image, y, left, down, white, halvings, radius, out):  # type: ignore[no-untyped-def]
-    """Bring a row of samples into 16 bits, as terms of a sum; what is over white is white."""
+    """Bring a row of samples into 16 bits, as terms of a sum."""
     for x in range(out.shape[1] - 2 * radius):
-        if image.itemsize == 1:
-            sample = np.uint16(
-                np.uint16(image[y, np.uintp(left) + np.uintp(x)]) >> np.uint16(len(down))
-            )
-        else:
-            sample = min(
-                np.uint16(image[y, np.uintp(left) + np.uintp(x)] >> np.uint16(len(down))),
-                np.uint16(white),
-            )
+        sample = _sample(image, y, np.uintp(left) + np.uintp(x), down, white)
         out[0, np.uintp(radius) + np.uintp(x)] = _halve(sample, halvings)
     _continue(out, 0, radius)
 
@@ -233,15 +234,7 @@ def _add_differences(  # type: ignore[no-untyped-def]
 ):
     """Add |row - blurred row|, which is lost, once the row is brought to the scale of sums."""
     for x in range(len(detail)):
-        if image.itemsize == 1:
-            own = np.uint16(
-                np.uint16(image[y, np.uintp(left) + np.uintp(x)]) >> np.uint16(len(down))
-            )
-        else:
-            own = min(
-                np.uint16(image[y, np.uintp(left) + np.uintp(x)] >> np.uint16(len(down))),
-                np.uint16(white),
-            )
+        own = _sample(image, y, np.uintp(left) + np.uintp(x), down, white)
         own = _sum_of_equals(own, taps, h0)
         own = _sum_of_equals(own, taps, h1)
         own = _sum_of_equals(own, taps, h2)

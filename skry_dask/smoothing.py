@@ -20,8 +20,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.kriging import correlation, kriging_weights, weighted_neighbours
+from skry_dask.kernels.pairs import centres_of_energy, products_of_pairs
 from skry_dask.kernels.parts import one_by_one, parts_of
 
 if TYPE_CHECKING:
@@ -77,24 +77,10 @@ def texture_places(
         window = image[part.window].astype(np.float64)
         smooth = ndimage.gaussian_filter(window, 1.0, radius=SMOOTHED)
         for places, gradient in zip(out, np.gradient(smooth), strict=True):
-            _centres_of_energy(gradient, part.corners, size, places[part.points])
+            centres_of_energy(gradient, part.corners, size, places[part.points])
 
     share(locate, parts_of(corners, size, SMOOTHED + 1, image.shape))
     return out
-
-
-@kernel
-def _centres_of_energy(gradient, corners, size, out):  # type: ignore[no-untyped-def]
-    """Find the centre of the squares of a gradient in each block."""
-    for i in range(len(corners)):
-        total, down, right = 1e-30, 0.0, 0.0
-        for y in range(size):
-            for x in range(size):
-                energy = gradient[corners[i, 0] + y, corners[i, 1] + x] ** 2
-                total += energy
-                down += energy * (y - size // 2)
-                right += energy * (x - size // 2)
-        out[i, 0], out[i, 1] = down / total, right / total
 
 
 def nearest_places(position: IntArray, places: FloatArray) -> IntArray:
@@ -200,8 +186,7 @@ def fit_covariance(sample: Float32Array, places: FloatArray) -> tuple[float, flo
         apart = np.hypot(*(where[pairs[:, 0]] - where[pairs[:, 1]]).T)
         pairs, apart = pairs[apart >= NEAREST_LAG * spacing], apart[apart >= NEAREST_LAG * spacing]
         bins = (apart / spacing).round().astype(int)
-        products = np.zeros(len(pairs))
-        _add_products(np.ascontiguousarray(values.T), pairs, products)
+        products = products_of_pairs(values, pairs)
         number += np.bincount(bins, minlength=LAGS + 1)
         distance += np.bincount(bins, apart, LAGS + 1)
         product += np.bincount(bins, products, LAGS + 1)
@@ -218,15 +203,6 @@ def fit_covariance(sample: Float32Array, places: FloatArray) -> tuple[float, flo
     common = float((covariance - field * correlation(lag, length)).mean())
     noise = (total - field - common) / field
     return length, float(np.clip(noise, LEAST_NOISE, MOST_NOISE))
-
-
-@kernel
-def _add_products(values, pairs, out):  # type: ignore[no-untyped-def]
-    """Add up the products of the values of pairs of points, values (point, frame)."""
-    for i in range(len(pairs)):
-        one, other = values[pairs[i, 0]], values[pairs[i, 1]]
-        for frame in range(len(one)):
-            out[i] += one[frame] * other[frame]
 
 
 def _fit(lag: FloatArray, covariance: FloatArray, length: float) -> tuple[float, float, float]:

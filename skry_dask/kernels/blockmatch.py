@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.kernels.compile import inlined, kernel
+from skry_dask.kernels.compile import inlined, kernel, wide_vectors
 from skry_dask.kernels.shrink import halve
 from skry_dask.kernels.templates import GAIN, LIKENESS, PULL_X, PULL_Y, RUN_BITS
 
@@ -132,8 +132,8 @@ def match_blocks(
         size, *full[1:], half_size, *half_blocks[1:],
         np.empty((size + 2) ** 2, np.int16),
         np.empty((half_size + 2 * radius) * half_size, np.int16),
-        np.empty((2 * radius + 1, 2 * radius + 1)),
-        _interior(size), out,
+        np.empty((2 * radius + 1, 2 * radius + 1)), np.empty(half_size * half_size, np.int16),
+        np.empty(2), np.empty(3), np.empty((2, EARLIER)), _interior(size), out,
     )  # fmt: skip
     return out
 
@@ -156,11 +156,10 @@ def _interior(size: int) -> AnyArray:
 def _match_blocks(  # type: ignore[no-untyped-def]
     frames, halves, corners, earlier, search_radius, radius, down, top,
     size, weights, step, gain, norm, half_size, half_weights, half_step, half_gain, half_norm,
-    window, strip, scores, interior, out,
+    window, strip, scores, compact, place, near, sorted_places, interior, out,
 ):  # fmt: skip
-    compact = np.empty(half_size * half_size, np.int16)
-    place, near = np.empty(2), np.empty(3)
-    ys, xs = np.empty(EARLIER), np.empty(EARLIER)
+    wide_vectors()
+    ys, xs = sorted_places[0], sorted_places[1]
     for p in range(corners.shape[1]):
         for r in range(half_size):
             for c in range(half_size):
@@ -176,7 +175,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
             alike = _predict(out, f, before, ys, xs, place)
             for again in range(2):
                 if again:
-                    near[:] = found
+                    _take_over(near, found)
                     if not _search(
                         halves[f], y, x, half_size, radius, compact, half_norm[p], down, top,
                         strip, scores, place,
@@ -195,7 +194,13 @@ def _match_blocks(  # type: ignore[no-untyped-def]
                 if alike > 0.0 and found[2] >= AS_ALIKE * alike:
                     break
             if not found[2] >= near[2] and near[2] > 0.0:
-                found[:] = near
+                _take_over(found, near)
+
+
+@inlined
+def _take_over(out, values):  # type: ignore[no-untyped-def]
+    for i in range(len(values)):
+        out[i] = values[i]
 
 
 @kernel
@@ -226,6 +231,7 @@ def _predict(out, frame, earlier, ys, xs, place):  # type: ignore[no-untyped-def
 @kernel
 def _copy(image, top, left, rows, columns, down, most, out):  # type: ignore[no-untyped-def]
     """Copy a window into a contiguous run of 16-bit integers."""
+    wide_vectors()
     for r in range(rows):
         source = image[top + r, left : left + columns]
         target = out[r * columns : (r + 1) * columns]
@@ -266,6 +272,7 @@ def _sum(run):  # type: ignore[no-untyped-def]
 @kernel
 def _pull(weights, window, step, gain, place):  # type: ignore[no-untyped-def]
     """Make one step from the filters' answers to a window: px of its resolution, into ``place``."""
+    wide_vectors()
     pull_y, pull_x, gains = weights[PULL_Y], weights[PULL_X], weights[GAIN]
     n = len(pull_y)
     down, right, contrast = np.int64(0), np.int64(0), np.int64(0)
@@ -287,6 +294,7 @@ def _approach(  # type: ignore[no-untyped-def]
     image, top, left, size, weights, step, gain, down, most, window, place
 ):
     """Improve a place by one step at half resolution, where that is possible."""
+    wide_vectors()
     y = np.int64(np.rint(0.5 * (top + place[0])))
     x = np.int64(np.rint(0.5 * (left + place[1])))
     side = size + 2
@@ -306,6 +314,7 @@ def _settle(  # type: ignore[no-untyped-def]
     place, found,
 ):  # fmt: skip
     """Step at full resolution until the place is found; writes it and how alike it is, or NaN."""
+    wide_vectors()
     found[:] = np.nan
     if not step[0] < 0.0:
         return
@@ -332,6 +341,7 @@ def _settle(  # type: ignore[no-untyped-def]
 @kernel
 def _likeness(window, own, norm, interior, size):  # type: ignore[no-untyped-def]
     """Correlation coefficient of a block and a window, both without slopes; 0 where it is flat."""
+    wide_vectors()
     inside, along_y, along_x = interior[0], interior[1], interior[2]
     n = len(own)
     product, level, square = np.int64(0), np.int64(0), np.int64(0)
@@ -359,6 +369,7 @@ def _search(  # type: ignore[no-untyped-def]
     image, top, left, size, radius, own, norm, down, most, strip, scores, place
 ):
     """Try every shift at half resolution; returns whether any lies inside the frame."""
+    wide_vectors()
     half_top, half_left = top >> 1, left >> 1
     within = min(NEAR, radius)
     while True:
@@ -382,6 +393,7 @@ def _score(image, top, left, size, radius, own, norm, down, most, strip, scores)
     Shift by shift along x the window is copied into a strip of the block's width, in which each
     shift along y is one run.
     """
+    wide_vectors()
     height, width = image.shape
     first = max(top - radius, 0)
     rows = min(top + radius + size, height) - first
@@ -404,6 +416,7 @@ def _score(image, top, left, size, radius, own, norm, down, most, strip, scores)
 @kernel
 def _alike(run, own, norm):  # type: ignore[no-untyped-def]
     """Correlation coefficient of a block without its level and a run of pixels; 0 where flat."""
+    wide_vectors()
     n = len(run)
     product, level, square = np.int64(0), np.int64(0), np.int64(0)
     for begin in range(0, n, _RUN):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.kernels.compile import inlined, kernel
+from skry_dask.kernels.compile import inlined, kernel, wide_vectors
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
@@ -123,6 +123,7 @@ def _area_detail(  # type: ignore[no-untyped-def]
     image, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2, blurred,
     detail, y_edges, x_edges, out,
 ):  # fmt: skip
+    wide_vectors()
     top, left = y_edges[0], x_edges[0]
     height = y_edges[-1] - top
     radius, size = len(taps) // 2, len(r0)
@@ -181,6 +182,7 @@ def _sample(image, y, x, down, white):  # type: ignore[no-untyped-def]
 @kernel
 def _samples(image, y, left, down, white, halvings, radius, out):  # type: ignore[no-untyped-def]
     """Bring a row of samples into 16 bits, as terms of a sum."""
+    wide_vectors()
     for x in range(out.shape[1] - 2 * radius):
         sample = _sample(image, y, np.uintp(left) + np.uintp(x), down, white)
         out[0, np.uintp(radius) + np.uintp(x)] = _halve(sample, halvings)
@@ -199,6 +201,7 @@ def _continue(rows, row, radius):  # type: ignore[no-untyped-def]
 @kernel
 def _sum_along(padded, taps, halvings, radius, out, row):  # type: ignore[no-untyped-def]
     """Sum neighbours along a row by shifted adds, which vectorise; halved for the sum after it."""
+    wide_vectors()
     for x in range(out.shape[1] - 2 * radius):
         total = np.uint16(0)
         for k in range(len(taps)):
@@ -210,6 +213,7 @@ def _sum_along(padded, taps, halvings, radius, out, row):  # type: ignore[no-unt
 @kernel
 def _sum_down(ring, y, height, radius, halvings, column, out, row):  # type: ignore[no-untyped-def]
     """Advance running sums along the columns to row y; the ring holds the rows around it."""
+    wide_vectors()
     size = len(ring)
     if y == 0:
         column[:] = 0
@@ -233,6 +237,7 @@ def _add_differences(  # type: ignore[no-untyped-def]
     image, y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
 ):
     """Add |row - blurred row|, which is lost, once the row is brought to the scale of sums."""
+    wide_vectors()
     for x in range(len(detail)):
         own = _sample(image, y, np.uintp(left) + np.uintp(x), down, white)
         own = _sum_of_equals(own, taps, h0)

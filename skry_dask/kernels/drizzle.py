@@ -86,14 +86,15 @@ def add_drops(
         of ``2**-(2 * DROP_BITS)`` px of the frame.
     """
     frame = np.ascontiguousarray(frame)
-    _add_drops(frame, spans, first_span, affine, selected, table.ravel(), sites, total)
+    flat, table, own = frame.ravel(), table.ravel(), sites.ravel()
+    _add_drops(frame, flat, spans, first_span, affine, selected, table, own, *total)
 
 
 @kernel
-def _add_drops(frame, spans, first_span, affine, selected, table, sites, total):  # type: ignore[no-untyped-def]
+def _add_drops(  # type: ignore[no-untyped-def]
+    frame, flat, spans, first_span, affine, selected, table, own, values, weights
+):
     height, width = frame.shape
-    flat, own = frame.ravel(), sites.ravel()
-    values, weights = total[0], total[1]
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue

@@ -113,8 +113,11 @@ def _median_vectors(vectors, found, work, out):  # type: ignore[no-untyped-def]
             n = 0
             for i in range(vectors.shape[1]):
                 if found[frame, i]:
-                    work[n] = vectors[frame, i, axis]
+                    value, j = vectors[frame, i, axis], n
+                    while j > 0 and work[j - 1] > value:
+                        work[j] = work[j - 1]
+                        j -= 1
+                    work[j] = value
                     n += 1
             if n > 0:
-                work[:n].sort()
                 out[frame, axis] = 0.5 * (work[(n - 1) // 2] + work[n // 2])

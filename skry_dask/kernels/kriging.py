@@ -76,15 +76,17 @@ def kriging_weights(
     float64 (target, neighbour); each row adds up to 1.
     """
     out = np.empty(nearest.shape)
-    _kriging_weights(targets, places, nearest, length * SUPPORT, noise, out)
+    n = nearest.shape[1]
+    work = np.empty((n, n)), np.empty(n), np.empty(n)
+    _kriging_weights(targets, places, nearest, length * SUPPORT, noise, *work, out)
     return out
 
 
 @kernel
-def _kriging_weights(targets, places, nearest, reach, noise, out):  # type: ignore[no-untyped-def]
+def _kriging_weights(  # type: ignore[no-untyped-def]
+    targets, places, nearest, reach, noise, matrix, toward, ones, out
+):
     n = nearest.shape[1]
-    matrix = np.empty((n, n))
-    toward, ones = np.empty(n), np.empty(n)
     for t in range(len(targets)):
         for i in range(n):
             a = nearest[t, i]

@@ -38,14 +38,18 @@ def _label_triangles(corners, triangles, labels):  # type: ignore[no-untyped-def
     height, width = labels.shape
     tolerance = 1e-6
     for t in range(len(triangles)):
-        p = corners[triangles[t]]
-        first = max(0, int(np.ceil(p[:, 0].min() - tolerance)))
-        last = min(height - 1, int(np.floor(p[:, 0].max() + tolerance)))
+        corner = triangles[t]
+        top, bottom = np.inf, -np.inf
+        for k in range(3):
+            top, bottom = min(top, corners[corner[k], 0]), max(bottom, corners[corner[k], 0])
+        first = max(0, int(np.ceil(top - tolerance)))
+        last = min(height - 1, int(np.floor(bottom + tolerance)))
         for row in range(first, last + 1):
             low, high = np.inf, -np.inf
             for k in range(3):
-                y0, x0 = p[k, 0], p[k, 1]
-                y1, x1 = p[(k + 1) % 3, 0], p[(k + 1) % 3, 1]
+                y0, x0 = corners[corner[k], 0], corners[corner[k], 1]
+                after = corner[(k + 1) % 3]
+                y1, x1 = corners[after, 0], corners[after, 1]
                 if min(y0, y1) - tolerance > row or max(y0, y1) + tolerance < row:
                     continue
                 if abs(y1 - y0) < tolerance:

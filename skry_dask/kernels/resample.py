@@ -130,8 +130,8 @@ def add_fragments(
     # counts and without, loops are compiled of their own.
     taps, counted = (0,) * n_taps, (0,) * (len(total) - 1)
     _add_fragments(
-        frame, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, total[0],
-        total[-1],
+        frame, frame.ravel(), spans, first_span, affine, selected, table, taps, wide, seen_only,
+        counted, total[0], total[-1],
     )  # fmt: skip
 
 
@@ -144,13 +144,12 @@ _TABLES: dict[str, dict[type, tuple[AnyArray, int]]] = {
 
 @kernel
 def _add_fragments(  # type: ignore[no-untyped-def]
-    frame, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, values,
+    frame, flat, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, values,
     counts,
 ):  # fmt: skip
     height, width = frame.shape
     n = len(taps)
     before, after = n // 2 - 1, n // 2
-    flat = frame.ravel()
     word = type(wide)
     down = word(2 * WEIGHT_BITS - VALUE_BITS)
     half = word(1 << (2 * WEIGHT_BITS - VALUE_BITS - 1))

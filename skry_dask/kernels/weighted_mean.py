@@ -75,17 +75,27 @@ def means_of_found(
     float64 (frame, axis), NaN where nothing was found.
     """
     out = np.full((len(values), values.shape[2]), np.nan)
-    _means_of_found(values, found, inverse, toward, np.empty((2, found.shape[1])), out)
+    n = found.shape[1]
+    places, work = np.empty((2, n), np.int64), np.empty((5, n))
+    _means_of_found(values, found, inverse, toward, places, np.empty((n, n)), work, out)
     return out
 
 
 @kernel
-def _means_of_found(values, found, inverse, toward, weights, out):  # type: ignore[no-untyped-def]
+def _means_of_found(values, found, inverse, toward, places, part, work, out):  # type: ignore[no-untyped-def]
+    weights, sides, short = work[:2], work[2:4], work[4]
     for frame in range(len(values)):
-        there, missing = np.flatnonzero(found[frame]), np.flatnonzero(~found[frame])
-        if len(there) > 0:
-            part = np.empty((len(missing), len(missing)))
-            _weights(there, missing, inverse, toward, part, weights)
+        n, others = 0, 0
+        for place in range(found.shape[1]):
+            if found[frame, place]:
+                places[0, n] = place
+                n += 1
+            else:
+                places[1, others] = place
+                others += 1
+        if n > 0:
+            there, missing = places[0, :n], places[1, :others]
+            _weights(there, missing, inverse, toward, part[:others, :others], sides, short, weights)
             out[frame] = 0.0
             _add_up(values[frame], there, weights, out[frame])
 
@@ -110,7 +120,7 @@ def _invert(matrix):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _weights(there, missing, inverse, toward, part, weights):  # type: ignore[no-untyped-def]
+def _weights(there, missing, inverse, toward, part, sides, short, weights):  # type: ignore[no-untyped-def]
     """Solve for the places that are there: toward the area, and toward ones.
 
     The right hand side of a missing place is free; it is chosen such that its weight is 0.
@@ -119,9 +129,8 @@ def _weights(there, missing, inverse, toward, part, weights):  # type: ignore[no
         for j in range(len(missing)):
             part[i, j] = inverse[missing[i], missing[j]]
     _invert(part)
-    sides = np.ones((2, len(toward)))
-    sides[0] = toward
-    short = np.empty(len(missing))
+    for i in range(len(toward)):
+        sides[0, i], sides[1, i] = toward[i], 1.0
     for s in range(2):
         side, out = sides[s], weights[s]
         for i in range(len(missing)):

@@ -69,6 +69,18 @@ MODULES = sorted(
 )
 
 
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=str)
+def test_kernels_lie_where_the_name_of_their_folder_counts_them(path: Path) -> None:
+    # `kernels.kept` compiles anew what has changed in that folder, and nothing else.
+    decorated = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and {ast.unparse(d) for d in node.decorator_list} & {"kernel", "inlined"}
+    ]
+    assert path.parent.name == "kernels" or not decorated
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_downward_only(module: str) -> None:
     path = PACKAGE / (module.replace(".", "/") + ".py")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 import skry_dask
 from skry_dask.kernels import kept
@@ -179,9 +180,55 @@ def test_versions_machines_and_sources_do_not_meet(
     assert len(names) == 5
 
 
+def test_a_kernel_calls_one_that_was_kept(place: Path) -> None:
+    kernel(add)(np.arange(3))
+    inner = kernel(add)
+    assert inner(np.arange(4)) == 6
+    assert hits(inner) == 1
+
+    def twice(values):
+        return 2 * inner(values)
+
+    assert kernel(twice)(np.arange(5)) == 20
+
+
+def test_kernels_load_without_the_parts_of_numba_that_compile(place: Path, tmp_path: Path) -> None:
+    # Importing numba.np.arrayobj takes as long as loading 20 kernels: see `kernels.kept`.
+    options = skry_dask.SimulateOptions(frames=8, height=160, width=200)
+    frames = skry_dask.simulate("moon", options)["frames"].to_numpy()
+    tifffile.imwrite(tmp_path / "moon.tif", frames, photometric="minisblack")
+    script = """
+import sys
+import skry_dask
+skry_dask.run("moon.tif", output="stack.png", store="store" + sys.argv[1])
+print("numba.np.arrayobj" in sys.modules)
+"""
+    variables = os.environ | {kept.VARIABLE: str(place.parent)}
+    for answer in ("True", "False"):
+        command = [sys.executable, "-c", script, answer]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=variables, cwd=tmp_path, check=False
+        )
+        assert done.stdout.strip() == answer, done.stderr
+
+
+def test_numbas_runtime_is_kept_and_mended(place: Path) -> None:
+    script = "import sys\nfrom skry_dask.kernels.glance import likeness\n"
+    script += "import numpy as np\nprint(likeness(np.eye(3), np.eye(3)))"
+    variables = os.environ | {kept.VARIABLE: str(place.parent)}
+    for _ in range(3):
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+        assert float(done.stdout) == pytest.approx(1.0), done.stderr
+        (data,) = place.glob("runtime*.nbc")
+        whole = data.stat().st_size
+        assert whole > 1000
+        data.write_bytes(data.read_bytes()[: whole // 2])
+
+
 def test_a_damaged_file_is_compiled_anew(place: Path) -> None:
     assert kernel(add)(np.arange(3)) == 3
-    (data,) = place.glob("*.nbc")
+    (data,) = place.glob("*add*.nbc")
     data.write_bytes(data.read_bytes()[:100])
     again = kernel(add)
     assert again(np.arange(3)) == 3

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from cyclopts import App, Group, Parameter
 
 from skry_dask.errors import OptionsError, SkryError, StoreError
-from skry_dask.heap import keep_freed
 from skry_dask.options import (
     AlignOptions,
     CalibrationOptions,
@@ -29,6 +28,7 @@ from skry_dask.options import (
     TrackOptions,
 )
 from skry_dask.scene import Scene, SimulateOptions
+from skry_dask.startup import prepare
 from skry_dask.terminal import (
     bars_on_terminal,
     say_error,
@@ -415,17 +415,9 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     return 0
 
 
-def _one_thread_each() -> None:
-    """Keep BLAS from starting threads: dask owns the cores, and idle ones spin for 0.2 s of CPU."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage."""
-    # What is imported stays: looking through it for garbage, again and again, takes 0.15 s.
-    gc.disable()
-    _one_thread_each()
-    keep_freed()
+    prepare()
     try:
         status = app(sys.argv[1:], exit_on_error=True, result_action="return_value")
     except OptionsError as error:

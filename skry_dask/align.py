@@ -267,9 +267,9 @@ def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
     for n in range(1, len(usable)):
         one, others = thumbnails[n], thumbnails[:n]
         shifts = coarse_shifts(one, spectrum(one), others)
-        for j, other, shift in zip(usable, others, shifts, strict=False):
-            if likeness_after(one, other, shift) >= UNLIKE:
-                alike[[usable[n], j]] += 1
+        same = likeness_after(one, others, shifts) >= UNLIKE
+        alike[usable[:n]] += same
+        alike[usable[n]] += same.sum()
     known = [i for i in usable if 2 * alike[i] >= alike.max()]
     return int(candidates[max(known, key=lambda i: surveys[i].detail)])
 

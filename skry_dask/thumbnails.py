@@ -16,7 +16,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from skry_dask.kernels.flatten import without_local_mean
-from skry_dask.kernels.glance import likeness, spread
+from skry_dask.kernels.glance import likeness_of_shifts, spread
 from skry_dask.kernels.shrink import shrink
 
 if TYPE_CHECKING:
@@ -169,44 +169,38 @@ def coarse_shifts(
     even = size + 0.1 * size.mean(axis=(1, 2), keepdims=True) + 1e-20
     surfaces = fft.irfft2(product / even, s=one.shape)
     peaks = surfaces.reshape(len(others), -1).argmax(axis=1)
+    height, width = one.shape
+    # The transform is periodic: a peak stands for a shift either way.
+    either_way = np.array([(0, 0), (0, -width), (-height, 0), (-height, -width)])
+    shifts = np.stack(np.divmod(peaks, width), axis=1)[:, None] + either_way
+    alike = likeness_of_shifts(one, others, shifts, MIN_COARSE_OVERLAP * one.size)
+    best = alike.argmax(axis=1)
     return [
-        _shift_of_peak(one, other, divmod(int(peak), one.shape[1]))
-        for other, peak in zip(others, peaks, strict=True)
+        (int(mine[at, 0]), int(mine[at, 1])) if known[at] >= UNLIKE else search_everywhere(one, it)
+        for it, mine, known, at in zip(others, shifts, alike, best, strict=True)
     ]
 
 
-def _shift_of_peak(
-    one: Float32Array, other: Float32Array, peak: tuple[int, int]
-) -> tuple[int, int]:
-    """Choose what a peak stands for: the transform is periodic, so it is a shift either way."""
-    options = [
-        (y, x)
-        for y in (peak[0], peak[0] - other.shape[0])
-        for x in (peak[1], peak[1] - other.shape[1])
-    ]
-    alike, shift = max((likeness_after(one, other, s), s) for s in options)
-    return shift if alike >= UNLIKE else search_everywhere(one, other)
-
-
-def likeness_after(one: Float32Array, other: Float32Array, shift: tuple[int, int]) -> float:
-    """Correlate what two thumbnails both show, the second being shifted.
+def likeness_after(
+    one: Float32Array, others: Float32Array, shifts: list[tuple[int, int]]
+) -> FloatArray:
+    """Correlate what a thumbnail and others both show, each being shifted.
 
     Parameters
     ----------
-    one, other
+    one
         float32 (y, x).
-    shift
-        Of the second against the first (y, x), px.
+    others
+        float32 (thumbnail, y, x).
+    shifts
+        Of each against the first (y, x), px.
 
     Returns
     -------
-    Correlation coefficient, -1 where they have too little in common.
+    float64 (thumbnail): correlation coefficients, -1 where they have too little in common.
     """
-    (a, b), (c, d) = (_common(n, s) for n, s in zip(one.shape, shift, strict=True))
-    mine, theirs = one[a, c], other[b, d]
-    if mine.size < MIN_COARSE_OVERLAP * one.size:
-        return -1.0
-    return likeness(mine, theirs)
+    each = np.array(shifts, np.int64).reshape(-1, 1, 2)
+    return likeness_of_shifts(one, others, each, MIN_COARSE_OVERLAP * one.size)[:, 0]
 
 
 def search_everywhere(one: Float32Array, other: Float32Array) -> tuple[int, int]:
@@ -243,12 +237,6 @@ def search_everywhere(one: Float32Array, other: Float32Array) -> tuple[int, int]
     y, x = (int(i) for i in np.unravel_index(np.argmax(score), score.shape))
     height, width = one.shape
     return (y if y < height else y - shape[0]), (x if x < width else x - shape[1])
-
-
-def _common(length: int, shift: int) -> tuple[slice, slice]:
-    """Parts of two rows of this length that show the same, the second being shifted."""
-    size = max(length - abs(shift), 0)
-    return slice(max(-shift, 0), max(-shift, 0) + size), slice(max(shift, 0), max(shift, 0) + size)
 
 
 def spectrum(small: Float32Array) -> AnyArray:

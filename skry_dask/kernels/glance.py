@@ -13,7 +13,7 @@ import numpy as np
 from skry_dask.kernels.compile import kernel
 
 if TYPE_CHECKING:
-    from skry_dask.types import BoolArray, Float32Array, FloatArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
 
 BINS = 1024
 
@@ -85,6 +85,45 @@ def _likeness(one, other):  # type: ignore[no-untyped-def]
             ab += p * q
     norm = np.sqrt(aa * bb)
     return ab / norm if norm > 0.0 else -1.0
+
+
+def likeness_of_shifts(
+    one: Float32Array, others: Float32Array, shifts: IntArray, least: float
+) -> FloatArray:
+    """Correlate what an image and others both show, at some shifts.
+
+    Parameters
+    ----------
+    one
+        float32 (y, x).
+    others
+        float32 (other, y, x).
+    shifts
+        int64 (other, shift, axis): by how much each lies further down and to the right, px.
+    least
+        Pixels that they must have in common.
+
+    Returns
+    -------
+    float64 (other, shift): -1 to 1, -1 where they have too little in common or one is flat.
+    """
+    out = np.full(shifts.shape[:2], -1.0)
+    _likeness_of_shifts(one, others, shifts, least, out)
+    return out
+
+
+@kernel
+def _likeness_of_shifts(one, others, shifts, least, out):  # type: ignore[no-untyped-def]
+    height, width = one.shape
+    for i in range(len(others)):
+        for s in range(shifts.shape[1]):
+            y, x = shifts[i, s, 0], shifts[i, s, 1]
+            rows, columns = max(height - abs(y), 0), max(width - abs(x), 0)
+            if rows * columns >= max(least, 1.0):
+                top, left = max(-y, 0), max(-x, 0)
+                mine = one[top : top + rows, left : left + columns]
+                down, right = max(y, 0), max(x, 0)
+                out[i, s] = _likeness(mine, others[i, down : down + rows, right : right + columns])
 
 
 def median_vectors(vectors: FloatArray, found: BoolArray) -> FloatArray:

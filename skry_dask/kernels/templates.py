@@ -226,9 +226,9 @@ def _fill(
 ) -> None:
     """Make filters of blocks, each from one of several padded images."""
     size = filters.size
-    smooth = images
+    smooth, work = images.copy(), np.empty((2, images.shape[2]))
     for _ in range(smoothing):
-        smooth = _smoothed(smooth)
+        _smooth(smooth, work)
     soft = images
     for _ in range(3):
         soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
@@ -252,13 +252,25 @@ def _make_all(  # type: ignore[no-untyped-def]
         )  # fmt: skip
 
 
-def _smoothed(images: FloatArray) -> FloatArray:
-    """Smooth images (image, y, x) by [1 2 1] / 4 along y and x; the border stays as it is."""
-    out = images.copy()
-    out[:, 1:-1] = (images[:, :-2] + 2 * images[:, 1:-1] + images[:, 2:]) / 4
-    along = out.copy()
-    out[:, :, 1:-1] = (along[:, :, :-2] + 2 * along[:, :, 1:-1] + along[:, :, 2:]) / 4
-    return out
+@kernel
+def _smooth(images, rows):  # type: ignore[no-untyped-def]
+    """Smooth images by [1 2 1] / 4 along y and x, in place; the border stays as it is."""
+    above, here = rows[0], rows[1]
+    for image in images:
+        height, width = image.shape
+        for x in range(width):
+            above[x] = image[0, x]
+        for y in range(height):
+            if 0 < y < height - 1:
+                for x in range(width):
+                    here[x] = image[y, x]
+                    image[y, x] = 0.25 * (above[x] + 2.0 * here[x] + image[y + 1, x])
+                above, here = here, above
+        for y in range(height):
+            for x in range(width):
+                here[x] = image[y, x]
+            for x in range(1, width - 1):
+                image[y, x] = 0.25 * (here[x - 1] + 2.0 * here[x] + here[x + 1])
 
 
 @kernel

@@ -257,12 +257,12 @@ def test_thumbnails_are_found_at_any_shift_that_leaves_a_fifth_in_common(shift):
 
 def test_likeness_is_the_correlation_of_what_both_show():
     one, other = part((0, 0)), part((5, -9))
-    assert likeness_after(one, other, (5, -9)) == pytest.approx(1.0, abs=1e-6)
-    assert likeness_after(one, 250 - other, (5, -9)) == pytest.approx(-1.0, abs=1e-6)
-    assert abs(likeness_after(one, other, (0, 0))) < 0.2
-    assert likeness_after(one, np.zeros_like(other), (0, 0)) == -1.0
-    assert likeness_after(one, one, (0, 100)) == -1.0
-    assert likeness_after(one, one, (95, 0)) == -1.0
+    assert likeness_after(one, other[None], [(5, -9)])[0] == pytest.approx(1.0, abs=1e-6)
+    assert likeness_after(one, (250 - other)[None], [(5, -9)])[0] == pytest.approx(-1.0, abs=1e-6)
+    assert abs(likeness_after(one, other[None], [(0, 0)])[0]) < 0.2
+    assert likeness_after(one, np.zeros_like(other)[None], [(0, 0)])[0] == -1.0
+    assert likeness_after(one, one[None], [(0, 100)])[0] == -1.0
+    assert likeness_after(one, one[None], [(95, 0)])[0] == -1.0
 
 
 def test_a_small_bright_planet_is_something_to_see():

@@ -176,7 +176,7 @@ def match_block(
         if np.abs(step).max() <= blockmatch.SETTLED:
             break
     seen = without_plane(window[1:-1, 1:-1].astype(np.float64))
-    own = blocks.full.weights[point, templates.LIKENESS].astype(np.int64)
+    own = blocks.full.weights[point, templates.LIKENESS, : window.size].astype(np.int64)
     product = (own.reshape(window.shape) * window).sum()
     alike = product / np.sqrt(blocks.full.norm[point] * (seen**2).sum())
     return np.array([*place, alike])
@@ -187,7 +187,8 @@ def best_shift(
 ) -> IntArray:
     """Shift in whole pixels at which a block correlates best."""
     size = filters.size
-    own = filters.weights[point, templates.LIKENESS].reshape(size + 2, size + 2)[1:-1, 1:-1]
+    own = filters.weights[point, templates.LIKENESS, : (size + 2) ** 2]
+    own = own.reshape(size + 2, size + 2)[1:-1, 1:-1]
     scores = np.zeros((2 * radius + 1, 2 * radius + 1))
     for j, i in np.ndindex(scores.shape):
         y, x = corner[0] + j - radius, corner[1] + i - radius
@@ -202,7 +203,8 @@ def one_step(
     side = filters.size + 2
     y, x = corner - 1
     window = image[y : y + side, x : x + side]
-    down, right, contrast, _ = filters.weights[point].astype(np.int64) @ window.ravel()
+    weights = filters.weights[point, :, : side**2].astype(np.int64)
+    down, right, contrast, _ = weights @ window.ravel()
     scale = max(contrast / filters.gain[point], blockmatch.LEAST_GAIN)
     step = filters.step[point].reshape(2, 2) @ np.array([down, right]) / scale
     return step.clip(-blockmatch.LONGEST, blockmatch.LONGEST), window

@@ -8,15 +8,16 @@ theirs, every shift is tried at half resolution, near the expected place first a
 lies on the border of that window, in one of twice the size, up to the search radius.
 
 A window is copied into one contiguous run, so that all sums over it are dot products of 16-bit
-integers: 25 G products a second on one core. Blocks come in the outer loop, frames in the inner
-one: the filters of 800 blocks (8 MB) do not fit into the caches, a band of some frames does.
+integers (`kernels.vectors`): 100 G products a second on one core. Blocks come in the outer loop,
+frames in the inner one: the filters of 800 blocks (8 MB) do not fit into the caches, a band of some
+frames does; while one window is looked at, the next is fetched.
 
-Cost: 1.1 us a block. Sums of squared differences at every shift, coarse to fine, with a quadratic
-surface through the lowest, took 2.6 us, and were 0.28, 0.22 and 0.85 px rms off on simulated
-captures (Moon, Sun, small planet) in place of 0.24, 0.16 and 0.70. Without the place of neighbours
-to start from, 3.4 us. Without the step at half resolution where there are neighbours it would be
-8 % less, and the stack of a small planet 1.231 px in place of 1.227; all dot products of a window
-in one loop take longer, since LLVM then does without the instruction for pairs of them.
+Cost: 0.8 us a block; with loops in place of vectors and nothing fetched, 1.1 us. Sums of squared
+differences at every shift, coarse to fine, with a quadratic surface through the lowest, took 2.6
+us, and were 0.28, 0.22 and 0.85 px rms off on simulated captures (Moon, Sun, small planet) in place
+of 0.24, 0.16 and 0.70. Without the place of neighbours to start from, 3.4 us. Without the step at
+half resolution where there are neighbours it would be 8 % less, and the stack of a small planet
+1.231 px in place of 1.227.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.kernels.compile import inlined, kernel, wide_vectors
+from skry_dask.kernels.compile import inlined, kernel, part
 from skry_dask.kernels.shrink import halve
 from skry_dask.kernels.templates import GAIN, LIKENESS, PULL_X, PULL_Y, RUN_BITS
+from skry_dask.kernels.vectors import copy_run, dots, fetch_ahead, lanes_for, square, zeros
 
 if TYPE_CHECKING:
     from skry_dask.kernels.templates import Blocks
@@ -130,7 +132,7 @@ def match_blocks(
     _match_blocks(
         frames, halves, corners, earlier, search_radius, radius, blocks.down, blocks.top,
         size, *full[1:], half_size, *half_blocks[1:],
-        np.empty((size + 2) ** 2, np.int16),
+        zeros((lanes_for((size + 2) ** 2),)),
         np.empty((half_size + 2 * radius) * half_size, np.int16),
         np.empty((2 * radius + 1, 2 * radius + 1)), np.empty(half_size * half_size, np.int16),
         np.empty(2), np.empty(3), np.empty((2, EARLIER)), _interior(size), out,
@@ -143,13 +145,14 @@ def _interior(size: int) -> AnyArray:
 
     Returns
     -------
-    int16 (3, (size + 2)**2), 0 on the border.
+    int16 (3, weight), 0 on the border and beyond; see `Filters`.
     """
-    out = np.zeros((3, size + 2, size + 2), np.int16)
+    side = size + 2
+    out = zeros((3, lanes_for(side**2)))
     along = 2 * np.arange(size, dtype=np.int16) - np.int16(size - 1)
-    inner = out[:, 1:-1, 1:-1]
+    inner = out[:, : side**2].reshape(3, side, side)[:, 1:-1, 1:-1]
     inner[0], inner[1], inner[2] = -1, along[:, None], along
-    return out.reshape(3, -1)
+    return out
 
 
 @kernel
@@ -158,7 +161,6 @@ def _match_blocks(  # type: ignore[no-untyped-def]
     size, weights, step, gain, norm, half_size, half_weights, half_step, half_gain, half_norm,
     window, strip, scores, compact, place, near, sorted_places, interior, out,
 ):  # fmt: skip
-    wide_vectors()
     ys, xs = sorted_places[0], sorted_places[1]
     for p in range(corners.shape[1]):
         for r in range(half_size):
@@ -171,6 +173,8 @@ def _match_blocks(  # type: ignore[no-untyped-def]
         for f in range(len(frames)):
             y, x = corners[f, p, 0], corners[f, p, 1]
             found = out[f, p]
+            if f + 1 < len(frames):
+                _fetch(frames[f + 1], corners[f + 1, p, 0], corners[f + 1, p, 1], size)
             near[:] = np.nan
             alike = _predict(out, f, before, ys, xs, place)
             for again in range(2):
@@ -203,7 +207,16 @@ def _take_over(out, values):  # type: ignore[no-untyped-def]
         out[i] = values[i]
 
 
-@kernel
+@part
+def _fetch(image, top, left, size):  # type: ignore[no-untyped-def]
+    at = (top - 1) * image.shape[1] + left - 1
+    for _ in range(size + 2):
+        fetch_ahead(image, at)
+        fetch_ahead(image, at + size + 1)
+        at += image.shape[1]
+
+
+@part
 def _predict(out, frame, earlier, ys, xs, place):  # type: ignore[no-untyped-def]
     """Take the median displacement of earlier neighbours; returns how alike they were, 0 = none."""
     n, alike = 0, 0.0
@@ -228,19 +241,12 @@ def _predict(out, frame, earlier, ys, xs, place):  # type: ignore[no-untyped-def
     return alike / n
 
 
-@kernel
+@part
 def _copy(image, top, left, rows, columns, down, most, out):  # type: ignore[no-untyped-def]
     """Copy a window into a contiguous run of 16-bit integers."""
-    wide_vectors()
+    at = top * image.shape[1] + left
     for r in range(rows):
-        source = image[top + r, left : left + columns]
-        target = out[r * columns : (r + 1) * columns]
-        if image.itemsize == 1:
-            for c in range(columns):
-                target[c] = np.int16(source[c])
-        else:
-            for c in range(columns):
-                target[c] = np.int16(min(np.int32(source[c]) >> np.int32(down), np.int32(most)))
+        copy_run(image, at + r * image.shape[1], columns, down, most, out, r * columns)
 
 
 @inlined
@@ -253,15 +259,6 @@ def _dot(one, other):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _square(run, mask):  # type: ignore[no-untyped-def]
-    total = np.int32(0)
-    for q in range(len(run)):
-        masked = np.int16(run[q] & mask[q])
-        total = np.int32(total + np.int32(masked) * np.int32(masked))
-    return total
-
-
-@inlined
 def _sum(run):  # type: ignore[no-untyped-def]
     total = np.int32(0)
     for q in range(len(run)):
@@ -269,19 +266,18 @@ def _sum(run):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@part
 def _pull(weights, window, step, gain, place):  # type: ignore[no-untyped-def]
     """Make one step from the filters' answers to a window: px of its resolution, into ``place``."""
-    wide_vectors()
     pull_y, pull_x, gains = weights[PULL_Y], weights[PULL_X], weights[GAIN]
     n = len(pull_y)
     down, right, contrast = np.int64(0), np.int64(0), np.int64(0)
     for begin in range(0, n, _RUN):
-        part = slice(begin, min(begin + _RUN, n))
-        run = window[part]
-        down += _dot(run, pull_y[part])
-        right += _dot(run, pull_x[part])
-        contrast += _dot(run, gains[part])
+        some = slice(begin, min(begin + _RUN, n))
+        y, x, g = dots(window[some], (pull_y[some], pull_x[some], gains[some]))
+        down += y
+        right += x
+        contrast += g
     scale = max(contrast / gain, LEAST_GAIN)
     y = (step[0] * down + step[1] * right) / scale
     x = (step[2] * down + step[3] * right) / scale
@@ -289,32 +285,30 @@ def _pull(weights, window, step, gain, place):  # type: ignore[no-untyped-def]
     place[1] = min(max(x, -LONGEST), LONGEST)
 
 
-@kernel
+@part
 def _approach(  # type: ignore[no-untyped-def]
     image, top, left, size, weights, step, gain, down, most, window, place
 ):
     """Improve a place by one step at half resolution, where that is possible."""
-    wide_vectors()
     y = np.int64(np.rint(0.5 * (top + place[0])))
     x = np.int64(np.rint(0.5 * (left + place[1])))
     side = size + 2
     inside = y >= 1 and x >= 1 and y - 1 + side <= image.shape[0] and x - 1 + side <= image.shape[1]
     if not (inside and step[0] < 0.0):
         return
-    window = window[: side * side]
+    window = window[: weights.shape[1]]
     _copy(image, y - 1, x - 1, side, side, down, most, window)
     _pull(weights, window, step, gain, place)
     place[0] = 2.0 * (y + place[0]) - top
     place[1] = 2.0 * (x + place[1]) - left
 
 
-@kernel
+@part
 def _settle(  # type: ignore[no-untyped-def]
     image, top, left, size, weights, step, gain, norm, down, most, search_radius, window, interior,
     place, found,
 ):  # fmt: skip
     """Step at full resolution until the place is found; writes it and how alike it is, or NaN."""
-    wide_vectors()
     found[:] = np.nan
     if not step[0] < 0.0:
         return
@@ -338,38 +332,37 @@ def _settle(  # type: ignore[no-untyped-def]
         found[2] = _likeness(window, weights[LIKENESS], norm, interior, size)
 
 
-@kernel
+@part
 def _likeness(window, own, norm, interior, size):  # type: ignore[no-untyped-def]
     """Correlation coefficient of a block and a window, both without slopes; 0 where it is flat."""
-    wide_vectors()
     inside, along_y, along_x = interior[0], interior[1], interior[2]
     n = len(own)
-    product, level, square = np.int64(0), np.int64(0), np.int64(0)
+    product, level, squares = np.int64(0), np.int64(0), np.int64(0)
     slope_y, slope_x = np.int64(0), np.int64(0)
     for begin in range(0, n, _RUN):
-        part = slice(begin, min(begin + _RUN, n))
-        run = window[part]
-        product += _dot(run, own[part])
-        level -= _dot(run, inside[part])
-        square += _square(run, inside[part])
-        slope_y += _dot(run, along_y[part])
-        slope_x += _dot(run, along_x[part])
+        some = slice(begin, min(begin + _RUN, n))
+        run = window[some]
+        sums = dots(run, (own[some], inside[some], along_y[some], along_x[some]))
+        product += sums[0]
+        level -= sums[1]
+        slope_y += sums[2]
+        slope_x += sums[3]
+        squares += square(run, inside[some])
     count = float(size * size)
     slopes = count * (count - 1.0) / 3.0
-    spread = square - float(level) * level / count
+    spread = squares - float(level) * level / count
     spread -= (float(slope_y) * slope_y + float(slope_x) * slope_x) / slopes
     # Rounding leaves a trace of a perfectly flat or sloping window.
-    if spread <= 1e-9 * square:
+    if spread <= 1e-9 * squares:
         return 0.0
     return product / np.sqrt(norm * spread)
 
 
-@kernel
+@part
 def _search(  # type: ignore[no-untyped-def]
     image, top, left, size, radius, own, norm, down, most, strip, scores, place
 ):
     """Try every shift at half resolution; returns whether any lies inside the frame."""
-    wide_vectors()
     half_top, half_left = top >> 1, left >> 1
     within = min(NEAR, radius)
     while True:
@@ -386,14 +379,13 @@ def _search(  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@part
 def _score(image, top, left, size, radius, own, norm, down, most, strip, scores):  # type: ignore[no-untyped-def]
     """Correlate a block at every shift within +- radius; -inf where it would leave the frame.
 
     Shift by shift along x the window is copied into a strip of the block's width, in which each
     shift along y is one run.
     """
-    wide_vectors()
     height, width = image.shape
     first = max(top - radius, 0)
     rows = min(top + radius + size, height) - first
@@ -413,19 +405,18 @@ def _score(image, top, left, size, radius, own, norm, down, most, strip, scores)
             scores[j, i] = _alike(strip[begin : begin + n], own, norm)
 
 
-@kernel
+@part
 def _alike(run, own, norm):  # type: ignore[no-untyped-def]
     """Correlation coefficient of a block without its level and a run of pixels; 0 where flat."""
-    wide_vectors()
     n = len(run)
-    product, level, square = np.int64(0), np.int64(0), np.int64(0)
+    product, level, squares = np.int64(0), np.int64(0), np.int64(0)
     for begin in range(0, n, _RUN):
-        part = run[begin : begin + _RUN]
-        product += _dot(part, own[begin : begin + _RUN])
-        level += _sum(part)
-        square += _dot(part, part)
-    spread = square - float(level) * level / n
-    if not spread > 1e-9 * square or not norm > 0.0:
+        some = run[begin : begin + _RUN]
+        product += _dot(some, own[begin : begin + _RUN])
+        level += _sum(some)
+        squares += _dot(some, some)
+    spread = squares - float(level) * level / n
+    if not spread > 1e-9 * squares or not norm > 0.0:
         return 0.0
     return product / np.sqrt(norm * spread)
 

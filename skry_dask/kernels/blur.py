@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.kernels.compile import inlined, kernel, wide_vectors
+from skry_dask.kernels.compile import inlined, kernel
+from skry_dask.kernels.vectors import wide_vectors
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 from numba.core.registry import CPUDispatcher
-from numba.extending import intrinsic, overload
 
 from skry_dask.kernels.kept import KeptKernel
 from skry_dask.tally import add_kernel, compiling
@@ -50,30 +49,11 @@ def kernel(function: Callable[..., Any]) -> Any:
     return compiled
 
 
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a part of a kernel: handing it arrays would take longer than what it does."""
+    return numba.njit(nogil=True, forceinline=True, boundscheck=False)(function)
+
+
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a small function that other kernels call in their innermost loops."""
     return numba.njit(nogil=True, inline="always", boundscheck=False)(function)
-
-
-def wide_vectors() -> None:
-    """Let a kernel that calls this use the widest registers that the processor has.
-
-    LLVM keeps to 256 bits where there are 512, for the sake of programs around it; numba knows that
-    setting for a whole process only. In long runs of 16-bit integers wide ones are worth having
-    (matching a block takes 8 % less time, detail 15 %).
-    """
-
-
-@overload(wide_vectors, inline="always")
-def _wide_vectors() -> Any:
-    return lambda: _prefer_wide()  # type: ignore[call-arg]
-
-
-@intrinsic
-def _prefer_wide(_typing_context: Any) -> Any:
-    def generate(context: Any, builder: Any, *_: Any) -> Any:
-        # `add` of llvmlite's own set takes no attributes that have a value.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return numba.types.void(), generate

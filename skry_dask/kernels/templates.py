@@ -29,6 +29,7 @@ from scipy import ndimage
 from skry_dask.kernels.compile import kernel
 from skry_dask.kernels.parts import one_by_one, parts_of
 from skry_dask.kernels.shrink import halve
+from skry_dask.kernels.vectors import lanes_for, zeros
 
 if TYPE_CHECKING:
     from skry_dask.kernels.parts import Part, Share
@@ -68,7 +69,8 @@ class Filters(NamedTuple):
     size
         Side of a block, px of this resolution; a filter has one more px on every side.
     weights
-        int16 (point, filter, (size + 2)**2).
+        int16 (point, filter, weight): (size + 2)**2 of them, and zeros, so many that vectors are
+        full; see `lanes_for`.
     step
         float64 (point, 4): the matrix that turns the answers of the first two filters into a
         displacement, row by row; NaN where a block has nothing to hold on to.
@@ -86,7 +88,7 @@ class Filters(NamedTuple):
     @classmethod
     def empty(cls, n: int, size: int) -> Filters:
         """Make room for filters of so many blocks; they find nothing."""
-        weights = np.zeros((n, 4, (size + 2) ** 2), np.int16)
+        weights = zeros((n, 4, lanes_for((size + 2) ** 2)))
         return cls(size, weights, np.full((n, 4), np.nan), np.full(n, np.nan), np.full(n, np.nan))
 
     def part(self, points: slice) -> Filters:

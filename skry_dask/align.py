@@ -263,10 +263,11 @@ def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
     """
     usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
     thumbnails = np.stack([surveys[i].small for i in usable])
+    spectra = spectrum(thumbnails)
     alike = np.zeros(len(surveys))
     for n in range(1, len(usable)):
         one, others = thumbnails[n], thumbnails[:n]
-        shifts = coarse_shifts(one, spectrum(one), others)
+        shifts = coarse_shifts(one, spectra[n], others, spectra[:n])
         same = likeness_after(one, others, shifts) >= UNLIKE
         alike[usable[:n]] += same
         alike[usable[n]] += same.sum()

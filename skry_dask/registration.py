@@ -297,7 +297,9 @@ class AnchorTemplate:
         places = [Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)] * len(frames)
         shown = [i for i, one in enumerate(small) if not shows_nothing(one, self.full_scale)]
         if shown:
-            shifts = self.factor * np.array(coarse_shifts(self.small, self.spectrum, small[shown]))
+            seen = small[shown]
+            coarse = coarse_shifts(self.small, self.spectrum, seen, spectrum(seen))
+            shifts = self.factor * np.array(coarse)
             some = frames if len(shown) == len(frames) else frames[shown]
             found = self.anchors.place(some, shifts, self.factor + SEEING_REACH)
             for i, place in zip(shown, found, strict=True):

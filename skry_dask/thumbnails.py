@@ -147,7 +147,7 @@ def on_dark_sky(small: Float32Array, glimpse: Glimpse) -> bool:
 
 
 def coarse_shifts(
-    one: Float32Array, one_spectrum: AnyArray, others: Float32Array
+    one: Float32Array, one_spectrum: AnyArray, others: Float32Array, spectra: AnyArray
 ) -> list[tuple[int, int]]:
     """Find the shifts of thumbnails against another, in a third of the time of one by one.
 
@@ -159,12 +159,14 @@ def coarse_shifts(
         Its `spectrum`.
     others
         float32 (thumbnail, y, x).
+    spectra
+        Theirs.
 
     Returns
     -------
     Shift of each against the first (y, x), px of a thumbnail.
     """
-    product = spectrum(others) * np.conj(one_spectrum)
+    product = spectra * np.conj(one_spectrum)
     size = np.abs(product)
     even = size + 0.1 * size.mean(axis=(1, 2), keepdims=True) + 1e-20
     surfaces = fft.irfft2(product / even, s=one.shape)

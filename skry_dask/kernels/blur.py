@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.kernels.compile import inlined, kernel
+from skry_dask.kernels.compile import inlined, kernel, part
 from skry_dask.kernels.vectors import wide_vectors
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _sample(image, y, x, down, white):  # type: ignore[no-untyped-def]
     return sample
 
 
-@kernel
+@part
 def _samples(image, y, left, down, white, halvings, radius, out):  # type: ignore[no-untyped-def]
     """Bring a row of samples into 16 bits, as terms of a sum."""
     wide_vectors()
@@ -190,7 +190,7 @@ def _samples(image, y, left, down, white, halvings, radius, out):  # type: ignor
     _continue(out, 0, radius)
 
 
-@kernel
+@part
 def _continue(rows, row, radius):  # type: ignore[no-untyped-def]
     """Continue a row on either side by its last values."""
     last = rows.shape[1] - radius - 1
@@ -199,7 +199,7 @@ def _continue(rows, row, radius):  # type: ignore[no-untyped-def]
         rows[row, last + 1 + k] = rows[row, last]
 
 
-@kernel
+@part
 def _sum_along(padded, taps, halvings, radius, out, row):  # type: ignore[no-untyped-def]
     """Sum neighbours along a row by shifted adds, which vectorise; halved for the sum after it."""
     wide_vectors()
@@ -211,7 +211,7 @@ def _sum_along(padded, taps, halvings, radius, out, row):  # type: ignore[no-unt
     _continue(out, row, radius)
 
 
-@kernel
+@part
 def _sum_down(ring, y, height, radius, halvings, column, out, row):  # type: ignore[no-untyped-def]
     """Advance running sums along the columns to row y; the ring holds the rows around it."""
     wide_vectors()
@@ -233,7 +233,7 @@ def _sum_down(ring, y, height, radius, halvings, column, out, row):  # type: ign
             out[row, x] = _halve(total, halvings)
 
 
-@kernel
+@part
 def _add_differences(  # type: ignore[no-untyped-def]
     image, y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
 ):

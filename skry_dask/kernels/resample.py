@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.compile import kernel, part
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -178,6 +178,12 @@ def _add_fragments(  # type: ignore[no-untyped-def]
                     seen_only, counted, values, counts,
                 )  # fmt: skip
                 continue
+            if step_y == 0 and step_x == 1 << 16:
+                _add_moved(
+                    flat, width, row, begin, end, fy, fx, table, taps, wide, half, down, counted,
+                    values, counts,
+                )  # fmt: skip
+                continue
             # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel.
             line = np.uintp(row)
             for column in range(begin, end):
@@ -204,6 +210,29 @@ def _add_fragments(  # type: ignore[no-untyped-def]
                 values[line, np.uintp(column)] += mixed >> down
                 if len(counted):
                     counts[line, np.uintp(column)] += 1
+
+
+@part
+def _add_moved(  # type: ignore[no-untyped-def]
+    flat, width, row, begin, end, fy, fx, table, taps, wide, half, down, counted, values, counts
+):
+    """Add a span of a fragment that is only moved: all its pixels have the same weights."""
+    n = len(taps)
+    word = type(wide)
+    wy, wx = np.uintp(((fy >> 8) & 255) * n), np.uintp(((fx >> 8) & 255) * n)
+    at = np.uintp(((fy >> 16) - n // 2 + 1) * width + (fx >> 16) - n // 2 + 1)
+    line, first, step = np.uintp(row), np.uintp(begin), np.uintp(width)
+    for column in range(np.uintp(end - begin)):
+        mixed = half
+        for j in range(np.uintp(n)):
+            inner = word(0)
+            for i in range(np.uintp(n)):
+                inner += table[wx + i] * word(flat[at + column + j * step + i])
+            mixed += table[wy + j] * inner
+        values[line, first + column] += mixed >> down
+    if len(counted):
+        for column in range(first, np.uintp(end)):
+            counts[line, column] += 1
 
 
 @kernel

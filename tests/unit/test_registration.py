@@ -252,7 +252,7 @@ def part(shift):
 def test_thumbnails_are_found_at_any_shift_that_leaves_a_fifth_in_common(shift):
     assert search_everywhere(part((0, 0)), part(shift)) == shift
     one, others = part((0, 0)), part(shift)[None]
-    assert coarse_shifts(one, spectrum(one), others) == [shift]
+    assert coarse_shifts(one, spectrum(one), others, spectrum(others)) == [shift]
 
 
 def test_likeness_is_the_correlation_of_what_both_show():

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compile import kernel, part
+from skry_dask.kernels.vectors import fetch_ahead
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -142,6 +143,10 @@ _TABLES: dict[str, dict[type, tuple[AnyArray, int]]] = {
 }
 
 
+AHEAD = 6
+"""Pixels are fetched into the caches so many rows before they are wanted."""
+
+
 @kernel
 def _add_fragments(  # type: ignore[no-untyped-def]
     frame, flat, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, values,
@@ -165,6 +170,9 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             # Half a phase is added once, so that taking the upper bits rounds to the nearest.
             fy = ((ay + by * row + cy * begin) >> 16) + 128
             fx = ((ax + bx * row + cx * begin) >> 16) + 128
+            # What lies some rows below will be wanted soon.
+            fetch_ahead(frame, ((fy >> 16) + AHEAD) * width + (fx >> 16))
+            fetch_ahead(values, (row + AHEAD) * values.shape[1] + begin)
             ly, lx = fy + step_y * (end - 1 - begin), fx + step_x * (end - 1 - begin)
             inside = (
                 min(fy, ly) >> 16 >= before

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
-SKRY = [sys.executable, "-m", "skry_dask.cli"]
+SKRY = [str(Path(sys.executable).with_name("skry"))]
 IMAGES = (".tif", ".tiff", ".png", ".fits", ".fit")
 
 

@@ -414,7 +414,7 @@ def align_chunk(
     """
     options, developer = aligner.options, aligner.developer
     records = np.zeros(len(frames), RECORD)
-    thumbnails = np.stack([thumbnail(frame) for frame in frames])
+    thumbnails = thumbnail(frames)
     places = template.place_all(frames, thumbnails)
     records["brightness"] = (thumbnails.mean(axis=(1, 2)) - developer.black) / developer.white
     for record, frame, small, place, key in zip(

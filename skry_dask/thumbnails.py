@@ -51,9 +51,9 @@ FLATTENED = 64
 vignetting to a third, offsets were 1.6 px off without, 0.4 px with it.)"""
 
 
-def thumbnail(frame: Frames) -> Float32Array:
-    """Shrink a frame by a power of two to at most `THUMBNAIL_SIDE`; float32 (y, x)."""
-    return shrink(frame, shrink_factor(frame.shape)).astype(np.float32)
+def thumbnail(frames: Frames) -> Float32Array:
+    """Shrink frames ([frame,] y, x) by a power of two to at most `THUMBNAIL_SIDE`; float32."""
+    return shrink(frames, shrink_factor(frames.shape[-2:])).astype(np.float32)
 
 
 def shrink_factor(shape: tuple[int, ...]) -> int:

@@ -124,13 +124,10 @@ def match_blocks(
     if earlier is None:
         earlier = np.full((n_points, EARLIER), -1, np.int64)
     radius = (search_radius + 1) // 2
-    halves = np.empty((len(frames), frames.shape[1] // 2, frames.shape[2] // 2), frames.dtype)
-    for half, frame in zip(halves, frames, strict=True):
-        half[...] = halve(frame)
     full, half_blocks = blocks.full, blocks.half
     size, half_size = full.size, half_blocks.size
     _match_blocks(
-        frames, halves, corners, earlier, search_radius, radius, blocks.down, blocks.top,
+        frames, halve(frames), corners, earlier, search_radius, radius, blocks.down, blocks.top,
         size, *full[1:], half_size, *half_blocks[1:],
         zeros((lanes_for((size + 2) ** 2),)),
         np.empty((half_size + 2 * radius) * half_size, np.int16),

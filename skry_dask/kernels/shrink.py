@@ -15,21 +15,33 @@ MOST_FACTOR = 256
 """So many pixels of 8 bits add up to less than 2**16."""
 
 
-def halve(image: Frames) -> Frames:
+def halve(images: Frames) -> Frames:
     """Average 2 x 2 pixels; an odd last row or column is left out.
 
     Parameters
     ----------
-    image
-        uint8 or uint16 (y, x).
+    images
+        uint8 or uint16 ([image,] y, x).
 
     Returns
     -------
-    The same dtype, (y // 2, x // 2), rounded half up.
+    The same dtype, ([image,] y // 2, x // 2), rounded half up.
     """
-    out = np.empty((image.shape[0] // 2, image.shape[1] // 2), image.dtype)
-    _halve(image, np.empty(2 * out.shape[1], _sums_of(image, 2)), out)
+    *several, height, width = images.shape
+    out = np.empty((*several, height // 2, width // 2), images.dtype)
+    column = np.empty(width // 2 * 2, _sums_of(images, 2))
+    _halve_all(_each(images), column, _each(out))
     return out
+
+
+def _each(images: Frames) -> Frames:
+    return images[None] if images.ndim == 2 else images
+
+
+@kernel
+def _halve_all(images, column, out):  # type: ignore[no-untyped-def]
+    for i in range(len(images)):
+        _halve(images[i], column, out[i])
 
 
 @kernel
@@ -44,17 +56,37 @@ def _halve(image, column, out):  # type: ignore[no-untyped-def]
             target[x] = value(total >> word(2))
 
 
-def shrink(image: Frames, factor: int) -> Frames:
-    """Average ``factor`` x ``factor`` pixels (a power of two); incomplete blocks are left out."""
-    out = np.empty((image.shape[0] // factor, image.shape[1] // factor), image.dtype)
+def shrink(images: Frames, factor: int) -> Frames:
+    """Average ``factor`` x ``factor`` pixels (a power of two); incomplete blocks are left out.
+
+    Parameters
+    ----------
+    images
+        uint8 or uint16 ([image,] y, x).
+    factor
+        A power of two.
+
+    Returns
+    -------
+    The same dtype, ([image,] y // factor, x // factor), rounded half up.
+    """
+    *several, height, width = images.shape
+    out = np.empty((*several, height // factor, width // factor), images.dtype)
     bits = 2 * (factor.bit_length() - 1)
-    _shrink(image, factor, bits, np.empty(image.shape[1], _sums_of(image, factor)), out)
+    column = np.empty(width, _sums_of(images, factor))
+    _shrink_all(_each(images), factor, bits, column, _each(out))
     return out
 
 
-def _sums_of(image: Frames, factor: int) -> type[np.unsignedinteger]:
+@kernel
+def _shrink_all(images, factor, bits, column, out):  # type: ignore[no-untyped-def]
+    for i in range(len(images)):
+        _shrink(images[i], factor, bits, column, out[i])
+
+
+def _sums_of(images: Frames, factor: int) -> type[np.unsignedinteger]:
     """Choose what sums of so many pixels of a column fit into; of 8 bits, twice as many at once."""
-    return np.uint16 if image.itemsize == 1 and factor <= MOST_FACTOR else np.uint32
+    return np.uint16 if images.itemsize == 1 and factor <= MOST_FACTOR else np.uint32
 
 
 @kernel

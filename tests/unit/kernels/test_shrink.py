@@ -53,3 +53,11 @@ def test_a_white_image_stays_white_when_shrunken(dtype, factor):
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (1, 1), (3, 5)])
 def test_incomplete_blocks_are_left_out_when_shrinking(smaller, shape):
     assert smaller(np.ones(shape, np.uint8)).shape == (shape[0] // 2, shape[1] // 2)
+
+
+@DTYPES
+@pytest.mark.usefixtures("kernels")
+def test_several_images_are_made_smaller_each_by_itself(dtype):
+    images = np.stack([noise(dtype), noise(dtype)[::-1], noise(dtype)[:, ::-1]])
+    for make in (halve, lambda frames: shrink(frames, 4)):
+        np.testing.assert_array_equal(make(images), np.stack([make(image) for image in images]))

@@ -39,7 +39,6 @@ from skry_dask.thumbnails import (
     UNLIKE,
     brightest_object,
     coarse_shifts,
-    likeness_after,
     on_dark_sky,
     shows_nothing,
     spectrum,
@@ -266,9 +265,8 @@ def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
     spectra = spectrum(thumbnails)
     alike = np.zeros(len(surveys))
     for n in range(1, len(usable)):
-        one, others = thumbnails[n], thumbnails[:n]
-        shifts = coarse_shifts(one, spectra[n], others, spectra[:n])
-        same = likeness_after(one, others, shifts) >= UNLIKE
+        _, likeness = coarse_shifts(thumbnails[n], spectra[n], thumbnails[:n], spectra[:n])
+        same = likeness >= UNLIKE
         alike[usable[:n]] += same
         alike[usable[n]] += same.sum()
     known = [i for i in usable if 2 * alike[i] >= alike.max()]

@@ -298,8 +298,8 @@ class AnchorTemplate:
         shown = [i for i, one in enumerate(small) if not shows_nothing(one, self.full_scale)]
         if shown:
             seen = small[shown]
-            coarse = coarse_shifts(self.small, self.spectrum, seen, spectrum(seen))
-            shifts = self.factor * np.array(coarse)
+            coarse, _ = coarse_shifts(self.small, self.spectrum, seen, spectrum(seen))
+            shifts = self.factor * coarse
             some = frames if len(shown) == len(frames) else frames[shown]
             found = self.anchors.place(some, shifts, self.factor + SEEING_REACH)
             for i, place in zip(shown, found, strict=True):

@@ -61,7 +61,7 @@ def _reject_in_one(field, valid, first, neighbours, tolerance, work, out):  # ty
         if n < 2:
             continue
         # Sorting loses which y belongs to which x, so vectors are looked up again for the spread.
-        y, x = _median(work[0], n), _median(work[1], n)
+        y, x = median(work[0], n), median(work[1], n)
         residual = _length(field[i, 0] - y, field[i, 1] - x)
         if residual <= tolerance:
             continue
@@ -70,7 +70,7 @@ def _reject_in_one(field, valid, first, neighbours, tolerance, work, out):  # ty
             if valid[j]:
                 work[2, m] = _length(field[j, 0] - y, field[j, 1] - x)
                 m += 1
-        spread = _median(work[2], n)
+        spread = median(work[2], n)
         out[i] = residual <= tolerance + 2.0 * spread
 
 
@@ -80,7 +80,7 @@ def _length(y, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _median(values, n):  # type: ignore[no-untyped-def]
+def median(values, n):  # type: ignore[no-untyped-def]
     """Median of the first n values, which are sorted in place; np.median takes 4 times as long."""
     for i in range(1, n):
         v = values[i]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.field import median
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
@@ -152,11 +153,7 @@ def _median_vectors(vectors, found, work, out):  # type: ignore[no-untyped-def]
             n = 0
             for i in range(vectors.shape[1]):
                 if found[frame, i]:
-                    value, j = vectors[frame, i, axis], n
-                    while j > 0 and work[j - 1] > value:
-                        work[j] = work[j - 1]
-                        j -= 1
-                    work[j] = value
+                    work[n] = vectors[frame, i, axis]
                     n += 1
             if n > 0:
-                out[frame, axis] = 0.5 * (work[(n - 1) // 2] + work[n // 2])
+                out[frame, axis] = median(work, n)

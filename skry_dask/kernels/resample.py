@@ -192,32 +192,46 @@ def _add_fragments(  # type: ignore[no-untyped-def]
                     values, counts,
                 )  # fmt: skip
                 continue
-            # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel.
-            line = np.uintp(row)
-            for column in range(begin, end):
-                at = np.uintp(((fy >> 16) - before) * width + (fx >> 16) - before)
-                wy, wx = (fy >> 8) & 255, (fx >> 8) & 255
-                fy += step_y
-                fx += step_x
-                mixed = half
-                if n == 2:
-                    # The table's weights are 256 - phase and phase, in eighths: 3 products, not 6.
-                    up, low = word(flat[at]), word(flat[at + np.uintp(width)])
-                    at += np.uintp(1)
-                    up = word(256) * up + word(wx) * (word(flat[at]) - up)
-                    low = word(256) * low + word(wx) * (word(flat[at + np.uintp(width)]) - low)
-                    mixed += word(64) * (word(256) * up + word(wy) * (low - up))
-                else:
-                    for j in range(n):
-                        inner = word(0)
-                        for i in range(n):
-                            weight = table[np.uintp(wx * n) + np.uintp(i)]
-                            inner += weight * word(flat[at + np.uintp(i)])
-                        mixed += table[np.uintp(wy * n) + np.uintp(j)] * inner
-                        at += np.uintp(width)
-                values[line, np.uintp(column)] += mixed >> down
-                if len(counted):
-                    counts[line, np.uintp(column)] += 1
+            _add_bent(
+                flat, width, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down,
+                counted, values, counts,
+            )  # fmt: skip
+
+
+@part
+def _add_bent(  # type: ignore[no-untyped-def]
+    flat, width, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down, counted,
+    values, counts,
+):  # fmt: skip
+    """Add a span whose pixels have weights of their own."""
+    n, before = len(taps), len(taps) // 2 - 1
+    word = type(wide)
+    # Unsigned indices: numba lets signed ones count from the end, which costs 3 ns a pixel.
+    line = np.uintp(row)
+    for column in range(begin, end):
+        at = np.uintp(((fy >> 16) - before) * width + (fx >> 16) - before)
+        wy, wx = (fy >> 8) & 255, (fx >> 8) & 255
+        fy += step_y
+        fx += step_x
+        mixed = half
+        if n == 2:
+            # The table's weights are 256 - phase and phase, in eighths: 3 products, not 6.
+            up, low = word(flat[at]), word(flat[at + np.uintp(width)])
+            at += np.uintp(1)
+            up = word(256) * up + word(wx) * (word(flat[at]) - up)
+            low = word(256) * low + word(wx) * (word(flat[at + np.uintp(width)]) - low)
+            mixed += word(64) * (word(256) * up + word(wy) * (low - up))
+        else:
+            for j in range(n):
+                inner = word(0)
+                for i in range(n):
+                    weight = table[np.uintp(wx * n) + np.uintp(i)]
+                    inner += weight * word(flat[at + np.uintp(i)])
+                mixed += table[np.uintp(wy * n) + np.uintp(j)] * inner
+                at += np.uintp(width)
+        values[line, np.uintp(column)] += mixed >> down
+        if len(counted):
+            counts[line, np.uintp(column)] += 1
 
 
 @part

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from skry_dask.anchors import MAX_ANCHORS, local_noise, noise_variance, place_anchors
+from skry_dask.kernels.glance import likeness_of_shifts
 from skry_dask.kernels.weighted_mean import correlation, inverse_of, means_of_found
 from skry_dask.options import AlignOptions
 from skry_dask.registration import (
@@ -16,9 +17,9 @@ from skry_dask.registration import (
 )
 from skry_dask.thumbnails import (
     FLAT_RANGE,
+    MIN_COARSE_OVERLAP,
     brightest_object,
     coarse_shifts,
-    likeness_after,
     on_dark_sky,
     search_everywhere,
     shows_nothing,
@@ -252,17 +253,24 @@ def part(shift):
 def test_thumbnails_are_found_at_any_shift_that_leaves_a_fifth_in_common(shift):
     assert search_everywhere(part((0, 0)), part(shift)) == shift
     one, others = part((0, 0)), part(shift)[None]
-    assert coarse_shifts(one, spectrum(one), others, spectrum(others)) == [shift]
+    shifts, alike = coarse_shifts(one, spectrum(one), others, spectrum(others))
+    assert shifts.tolist() == [list(shift)]
+    assert alike[0] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_likeness_is_the_correlation_of_what_both_show():
     one, other = part((0, 0)), part((5, -9))
-    assert likeness_after(one, other[None], [(5, -9)])[0] == pytest.approx(1.0, abs=1e-6)
-    assert likeness_after(one, (250 - other)[None], [(5, -9)])[0] == pytest.approx(-1.0, abs=1e-6)
-    assert abs(likeness_after(one, other[None], [(0, 0)])[0]) < 0.2
-    assert likeness_after(one, np.zeros_like(other)[None], [(0, 0)])[0] == -1.0
-    assert likeness_after(one, one[None], [(0, 100)])[0] == -1.0
-    assert likeness_after(one, one[None], [(95, 0)])[0] == -1.0
+
+    def after(shift, other):
+        shifts, least = np.array([[shift]]), MIN_COARSE_OVERLAP * one.size
+        return likeness_of_shifts(one, other[None], shifts, least)[0, 0]
+
+    assert after((5, -9), other) == pytest.approx(1.0, abs=1e-6)
+    assert after((5, -9), (250 - other)) == pytest.approx(-1.0, abs=1e-6)
+    assert abs(after((0, 0), other)) < 0.2
+    assert after((0, 0), np.zeros_like(other)) == -1.0
+    assert after((0, 100), one) == -1.0
+    assert after((95, 0), one) == -1.0
 
 
 def test_a_small_bright_planet_is_something_to_see():

@@ -20,7 +20,7 @@ import zarr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, MemoryStore
 
 from skry_dask.io.atomic import writing
 from skry_dask.store.folder import COMPLETE, PARTIAL, flush, is_complete, rename_new, sweep
@@ -29,6 +29,8 @@ from skry_dask.types import AXIS, CHANNEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from zarr.core.buffer import Buffer
 
     from skry_dask.types import AnyArray
 
@@ -42,6 +44,9 @@ LARGE = 4 * 2**20
 
 FAST = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Takes 2 ms less for each MB than zarr's own choice, zstd, and as much space."""
+
+FLAT = {"name": "default", "separator": "."}
+"""How the files of an array are named: all in its own folder, for folders take 1 ms each to make."""
 
 WHOLE = 2**24
 """Values of up to this size are written in one part, bytes."""
@@ -105,7 +110,8 @@ class ResultStore:
         with writing(self.path):
             self.path.mkdir(exist_ok=True)
             sweep(self.path / phase)
-            zarr.open_group(LocalStore(self.path), path=phase, mode="a")
+            if not (self.path / phase / "zarr.json").exists():
+                zarr.open_group(LocalStore(self.path), path=phase, mode="a")
             new = NewResult(self.path, temporary)
         try:
             yield new
@@ -130,7 +136,8 @@ class NewResult:
 
     def __init__(self, store: Path, place: Path) -> None:
         self.store = store
-        self.group = zarr.create_group(LocalStore(place))
+        self.place = place
+        self.place.mkdir()
         self.tables: list[str] = []
 
     def write_tables(self, lazy: xr.Dataset) -> xr.Dataset:
@@ -152,7 +159,14 @@ class NewResult:
         for name in self.tables:
             table = lazy[name].variable
             length = _part_length(table, table.data.chunksize[0])
-            array = self._create_array(name, table, (length, *table.shape[1:]))
+            array = zarr.create_array(
+                LocalStore(self.place),
+                name=name,
+                shape=table.shape,
+                dtype=table.dtype,
+                chunks=(length, *table.shape[1:]),
+                **_make_of(table),
+            )
             parts = table.data.rechunk({0: length, **dict.fromkeys(range(1, table.ndim), -1)})
             written = parts.map_blocks(
                 _write_part,
@@ -168,7 +182,9 @@ class NewResult:
     def finish(self, result: xr.Dataset) -> None:
         """Write what is computed and not written yet, the mark last.
 
-        With plain zarr: ``Dataset.to_zarr`` takes three times as long.
+        Zarr makes the files in memory, which we then write: asking its own store on disk for each
+        of them goes through three threads. Results of 634 frames take 0.05 s of the processor's
+        time, not 0.19 s, and ``Dataset.to_zarr`` takes three times as long as that.
 
         Raises
         ------
@@ -179,20 +195,37 @@ class NewResult:
         stored = result.drop_vars([*LABELS, *self.tables], errors="ignore")
         with writing(self.store):
             for name, values in stored.variables.items():
-                self._create_array(str(name), values, _parts(values))[...] = values.to_numpy()
+                files: dict[str, Buffer] = {}
+                zarr.create_array(
+                    MemoryStore(files),
+                    name=str(name),
+                    data=values.to_numpy(),
+                    chunks=_parts(values),
+                    **_make_of(values),
+                )
+                self._write(files)
             coords = sorted(str(name) for name in stored.coords)
-            self.group.attrs.put({**result.attrs, COORDS: coords, COMPLETE: True})
+            attributes = {**result.attrs, COORDS: coords, COMPLETE: True}
+            files = {}
+            zarr.create_group(MemoryStore(files), attributes=attributes)
+            self._write(files)
 
-    def _create_array(self, name: str, values: xr.Variable, chunks: Any) -> zarr.Array[Any]:
-        return self.group.create_array(
-            name,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=chunks,
-            compressors=FAST,
-            dimension_names=[str(dim) for dim in values.dims],
-            attributes=values.attrs,
-        )
+    def _write(self, files: dict[str, Buffer]) -> None:
+        """Write files that zarr has made in memory."""
+        for name, content in files.items():
+            path = self.place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.as_numpy_array())
+
+
+def _make_of(values: xr.Variable) -> dict[str, Any]:
+    """Tell zarr how an array is kept."""
+    return {
+        "compressors": FAST,
+        "chunk_key_encoding": FLAT,
+        "dimension_names": [str(dim) for dim in values.dims],
+        "attributes": values.attrs,
+    }
 
 
 def large_tables(lazy: xr.Dataset) -> list[str]:

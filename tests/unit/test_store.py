@@ -351,7 +351,7 @@ def test_a_damaged_part_of_a_table_makes_the_result_count_as_none(tmp_path: Path
     kept = ResultStore(tmp_path / "a.skry")
     kept.save("track", "abc", table().compute())
     assert kept.find("track", "abc") is not None
-    part = tmp_path / "a.skry" / "track" / "abc" / "displacement" / "c" / "2" / "0" / "0"
+    part = tmp_path / "a.skry" / "track" / "abc" / "displacement" / "c.2.0.0"
     part.write_bytes(part.read_bytes()[:5])
     assert kept.find("track", "abc") is None
 
@@ -377,7 +377,7 @@ def test_a_job_whose_tables_go_through_the_store_gives_the_same_bits(
 def test_a_damaged_result_counts_as_none(tmp_path: Path) -> None:
     kept = ResultStore(tmp_path / "a.skry")
     kept.save("align", "abc", result())
-    for chunk in (tmp_path / "a.skry" / "align" / "abc" / "offset" / "c").rglob("*"):
+    for chunk in (tmp_path / "a.skry" / "align" / "abc" / "offset").glob("c.*"):
         if chunk.is_file():
             chunk.write_bytes(chunk.read_bytes()[:5])
     assert kept.find("align", "abc") is None

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from skry_dask.kernels.filters import spread_of_blocks
 from skry_dask.kernels.shrink import shrink
-from skry_dask.kernels.templates import cut_blocks, spread_of_blocks
+from skry_dask.kernels.templates import cut_blocks
 from skry_dask.thumbnails import flattened, thumbnail
 
 if TYPE_CHECKING:

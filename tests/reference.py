@@ -9,7 +9,8 @@ import numpy as np
 from numba.extending import is_jitted
 from scipy import ndimage
 
-from skry_dask.kernels import blockmatch, blur, resample, templates
+from skry_dask.kernels import blockmatch, blur, resample
+from skry_dask.kernels.filters import LIKENESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +177,7 @@ def match_block(
         if np.abs(step).max() <= blockmatch.SETTLED:
             break
     seen = without_plane(window[1:-1, 1:-1].astype(np.float64))
-    own = blocks.full.weights[point, templates.LIKENESS, : window.size].astype(np.int64)
+    own = blocks.full.weights[point, LIKENESS, : window.size].astype(np.int64)
     product = (own.reshape(window.shape) * window).sum()
     alike = product / np.sqrt(blocks.full.norm[point] * (seen**2).sum())
     return np.array([*place, alike])
@@ -187,7 +188,7 @@ def best_shift(
 ) -> IntArray:
     """Shift in whole pixels at which a block correlates best."""
     size = filters.size
-    own = filters.weights[point, templates.LIKENESS, : (size + 2) ** 2]
+    own = filters.weights[point, LIKENESS, : (size + 2) ** 2]
     own = own.reshape(size + 2, size + 2)[1:-1, 1:-1]
     scores = np.zeros((2 * radius + 1, 2 * radius + 1))
     for j, i in np.ndindex(scores.shape):

@@ -28,8 +28,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from skry_dask.kernels.compile import inlined, kernel, part
+from skry_dask.kernels.filters import GAIN, LIKENESS, PULL_X, PULL_Y
 from skry_dask.kernels.shrink import halve
-from skry_dask.kernels.templates import GAIN, LIKENESS, PULL_X, PULL_Y, RUN_BITS
+from skry_dask.kernels.templates import RUN_BITS
 from skry_dask.kernels.vectors import copy_run, dots, fetch_ahead, lanes_for, square, zeros
 
 if TYPE_CHECKING:

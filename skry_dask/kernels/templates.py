@@ -24,16 +24,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from numpy.lib.stride_tricks import sliding_window_view
 
-from skry_dask.kernels.compile import kernel
+from skry_dask.kernels.filters import MARGIN, SOFTENED, Plane, make_filters
 from skry_dask.kernels.parts import one_by_one, parts_of
 from skry_dask.kernels.shrink import halve
 from skry_dask.kernels.vectors import lanes_for, zeros
 
 if TYPE_CHECKING:
     from skry_dask.kernels.parts import Part, Share
-    from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
 RUN_BITS = 11
 """So many products (as a power of two) are added up before the sum leaves 32 bits."""
@@ -46,19 +46,6 @@ BRIGHTEST = 99.9
 
 HEADROOM = 1.5
 """frames may be brighter by this factor before they are cut off."""
-
-SOFT = 5
-"""A block is smoothed three times by boxes of this side to tell what seeing takes from it, px."""
-
-AROUND = 2 + 3 * (SOFT // 2)
-"""So much of the image around a block is looked at, and more where gradients are smoothed, px."""
-
-RIDGE = 0.01
-"""What is added to the diagonal of H, as a fraction of its trace: along an edge, where nothing
-tells how far a block has moved, it stays where it is."""
-
-PULL_Y, PULL_X, GAIN, LIKENESS = range(4)
-"""The filters of a block, in the order in which they are kept."""
 
 
 class Filters(NamedTuple):
@@ -157,19 +144,19 @@ def cut_blocks(
     n = len(corners)
     blocks = Blocks(Filters.empty(n, size), Filters.empty(n, size // 2), down, top)
 
-    around = AROUND + smoothing
+    planes = Plane.of(size, slopes=True), Plane.of(size // 2, slopes=False)
+    around = MARGIN + SOFTENED + smoothing
 
     def cut(part: Part) -> None:
         levels = np.minimum(reference[part.window] >> down, top).astype(reference.dtype)
-        halves = np.empty((len(part.corners), size // 2, size // 2), np.float64)
-        for one, (y, x) in zip(halves, part.corners, strict=True):
-            one[...] = halve(np.ascontiguousarray(levels[y : y + size, x : x + size]))
-        own = np.pad(halves, ((0, 0), (2, 2), (2, 2)), mode="edge")
+        windows = sliding_window_view(levels, (size, size))
+        halves = halve(windows[tuple(part.corners.T)]).astype(np.float32)
+        own = np.pad(halves, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="edge")
         whole, corners, image = _surroundings(levels, part.corners, size, around)
         full, half = (filters.part(part.points) for filters in blocks[:2])
-        _fill(full, whole, image, corners, peak, smoothing, slopes=True)
+        make_filters(whole, image, corners, peak, smoothing, planes[0], full[1:])
         each = np.arange(len(halves))
-        _fill(half, own, each, part.corners * 0, peak, smoothing, slopes=False)
+        make_filters(own, each, part.corners * 0, peak, smoothing, planes[1], half[1:])
 
     share(cut, parts_of(corners, size, around, reference.shape))
     return blocks
@@ -177,14 +164,13 @@ def cut_blocks(
 
 def _surroundings(
     levels: Frames, corners: IntArray, size: int, around: int
-) -> tuple[FloatArray, IntArray, IntArray]:
+) -> tuple[Float32Array, IntArray, IntArray]:
     """Take what lies in and around blocks: all of an image or, where they are few, cut from it.
 
     Returns
     -------
     images
-        float64 (image, y, x), with two px more on every side: filters reach one beyond the block,
-        the smoothing one further.
+        float32 (image, y, x), with `MARGIN` px more on every side.
     corners
         int64 (point, axis), place of each block in its image, padding aside.
     image
@@ -192,240 +178,9 @@ def _surroundings(
     """
     side = size + 2 * around
     if len(corners) * side**2 >= levels.size or side > min(levels.shape):
-        whole = np.pad(levels.astype(np.float64), 2, mode="edge")
+        whole = np.pad(levels.astype(np.float32), MARGIN, mode="edge")
         return whole[None], corners, np.zeros(len(corners), np.int64)
     first = np.clip(corners - around, 0, np.array(levels.shape) - side)
-    images = np.stack([levels[y : y + side, x : x + side] for y, x in first]).astype(np.float64)
-    images = np.pad(images, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    images = np.stack([levels[y : y + side, x : x + side] for y, x in first]).astype(np.float32)
+    images = np.pad(images, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="edge")
     return images, corners - first, np.arange(len(corners))
-
-
-def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
-    """Find the variance of blocks of an image, level and slopes aside: float64 (point).
-
-    Parameters
-    ----------
-    image, corners, size
-        As for `cut_blocks`.
-    """
-    out = np.empty(len(corners))
-    for i, (y, x) in enumerate(corners):
-        block = image[y : y + size, x : x + size].astype(np.float64)
-        _take_out_level(block, True)
-        out[i] = _product(block, block) / block.size
-    return out
-
-
-def _fill(
-    filters: Filters,
-    images: FloatArray,
-    image: IntArray,
-    corners: IntArray,
-    peak: int,
-    smoothing: int,
-    *,
-    slopes: bool,
-) -> None:
-    """Make filters of blocks, each from one of several padded images."""
-    size = filters.size
-    smooth, work = images.copy(), np.empty((2, images.shape[2]))
-    for _ in range(smoothing):
-        _smooth(smooth, work)
-    soft = images
-    for _ in range(3):
-        soft = ndimage.uniform_filter(soft, (0, SOFT, SOFT), mode="nearest")
-    _make_all(
-        images, smooth, soft, image, corners, peak, slopes, np.zeros((6, size, size)),
-        np.zeros((size + 2, size + 2)), *filters[1:],
-    )  # fmt: skip
-
-
-@kernel
-def _make_all(  # type: ignore[no-untyped-def]
-    images, smooth, soft, image, corners, peak, slopes, work, wide, weights, step, gain, norm
-):
-    around = work.shape[1] + 4
-    for p in range(len(image)):
-        i, y, x = image[p], corners[p, 0], corners[p, 1]
-        _make(
-            images[i, y : y + around, x : x + around], smooth[i, y : y + around, x : x + around],
-            soft[i, y : y + around, x : x + around], peak, slopes, work, wide, weights[p], step[p],
-            gain[p : p + 1], norm[p : p + 1],
-        )  # fmt: skip
-
-
-@kernel
-def _smooth(images, rows):  # type: ignore[no-untyped-def]
-    """Smooth images by [1 2 1] / 4 along y and x, in place; the border stays as it is."""
-    above, here = rows[0], rows[1]
-    for image in images:
-        height, width = image.shape
-        for x in range(width):
-            above[x] = image[0, x]
-        for y in range(height):
-            if 0 < y < height - 1:
-                for x in range(width):
-                    here[x] = image[y, x]
-                    image[y, x] = 0.25 * (above[x] + 2.0 * here[x] + image[y + 1, x])
-                above, here = here, above
-        for y in range(height):
-            for x in range(width):
-                here[x] = image[y, x]
-            for x in range(1, width - 1):
-                image[y, x] = 0.25 * (here[x - 1] + 2.0 * here[x] + here[x + 1])
-
-
-@kernel
-def _make(block, smooth, soft, peak, slopes, work, wide, weights, step, gain, norm):  # type: ignore[no-untyped-def]
-    """Make the filters of one block, which has two px around it."""
-    n = work.shape[1]
-    down, right, pull_y, pull_x = work[0], work[1], work[2], work[3]
-    own, lost = work[4], work[5]
-    _derive(block, smooth, soft, down, right, pull_y, pull_x, own, lost)
-    _take_out_level(own, slopes)
-    energy = _product(own, own)
-    if energy <= 0.0:
-        return
-    _take_out_level(lost, slopes)
-    _take_out(lost, own)
-    for pull in (pull_y, pull_x):
-        _take_out_level(pull, slopes)
-        _take_out(pull, own)
-        _take_out(pull, lost)
-    most = max(_greatest(pull_y), _greatest(pull_x))
-    if most <= 0.0:
-        return
-    _round(pull_y, peak / most, weights[PULL_Y])
-    _round(pull_x, peak / most, weights[PULL_X])
-    _round(own, peak / _greatest(own), weights[LIKENESS])
-    _adjoint(pull_y, pull_x, wide)
-    most = _greatest(wide)
-    at = 0
-    for y in range(n + 2):
-        for x in range(n + 2):
-            weights[GAIN, at] = np.int16(np.rint(wide[y, x] * (peak / most)))
-            at += 1
-    yy, yx = _answer(weights[PULL_Y], down), _answer(weights[PULL_Y], right)
-    xy, xx = _answer(weights[PULL_X], down), _answer(weights[PULL_X], right)
-    ridge = RIDGE * (yy + xx)
-    yy, xx = yy + ridge, xx + ridge
-    determinant = yy * xx - yx * xy
-    total = 0.0
-    at = 0
-    for y in range(n + 2):
-        for x in range(n + 2):
-            total += weights[GAIN, at] * block[y + 1, x + 1]
-            at += 1
-    if determinant <= 0.0 or total <= 0.0:
-        return
-    step[0], step[1] = -xx / determinant, yx / determinant
-    step[2], step[3] = xy / determinant, -yy / determinant
-    gain[0] = total
-    squares = 0.0
-    for k in range(len(weights[LIKENESS])):
-        squares += float(weights[LIKENESS, k]) * float(weights[LIKENESS, k])
-    norm[0] = squares
-
-
-@kernel
-def _derive(block, smooth, soft, down, right, pull_y, pull_x, own, lost):  # type: ignore[no-untyped-def]
-    """Find gradients of a block, and of it smoothed, and what seeing takes from it."""
-    n = len(own)
-    for y in range(n):
-        for x in range(n):
-            # What a displacement does to the block, to the fourth order: differences of neighbours
-            # alone are too small in fine detail, and steps 15 % too long (sigma 1 px).
-            down[y, x] = (2 / 3) * (block[y + 3, x + 2] - block[y + 1, x + 2])
-            down[y, x] -= (block[y + 4, x + 2] - block[y, x + 2]) / 12
-            right[y, x] = (2 / 3) * (block[y + 2, x + 3] - block[y + 2, x + 1])
-            right[y, x] -= (block[y + 2, x + 4] - block[y + 2, x]) / 12
-            pull_y[y, x] = 0.5 * (smooth[y + 3, x + 2] - smooth[y + 1, x + 2])
-            pull_x[y, x] = 0.5 * (smooth[y + 2, x + 3] - smooth[y + 2, x + 1])
-            own[y, x] = block[y + 2, x + 2]
-            lost[y, x] = block[y + 2, x + 2] - soft[y + 2, x + 2]
-
-
-@kernel
-def _adjoint(pull_y, pull_x, wide):  # type: ignore[no-untyped-def]
-    """Apply the gradient's adjoint to the first two filters, for the third."""
-    n = len(pull_y)
-    wide[:] = 0.0
-    for y in range(n):
-        for x in range(n):
-            wide[y + 2, x + 1] += 0.5 * pull_y[y, x]
-            wide[y, x + 1] -= 0.5 * pull_y[y, x]
-            wide[y + 1, x + 2] += 0.5 * pull_x[y, x]
-            wide[y + 1, x] -= 0.5 * pull_x[y, x]
-
-
-@kernel
-def _take_out_level(image, slopes):  # type: ignore[no-untyped-def]
-    """Make an image orthogonal to a constant and, with slopes, to y and x."""
-    n = len(image)
-    middle = 0.5 * (n - 1)
-    level, down, right, square = 0.0, 0.0, 0.0, 0.0
-    for y in range(n):
-        for x in range(n):
-            level += image[y, x]
-            down += image[y, x] * (y - middle)
-            right += image[y, x] * (x - middle)
-            square += (y - middle) * (y - middle)
-    level /= n * n
-    if slopes:
-        down /= square
-        right /= square
-    else:
-        down, right = 0.0, 0.0
-    for y in range(n):
-        for x in range(n):
-            image[y, x] -= level + down * (y - middle) + right * (x - middle)
-
-
-@kernel
-def _take_out(image, other):  # type: ignore[no-untyped-def]
-    """Make an image orthogonal to another."""
-    square = _product(other, other)
-    if square <= 0.0:
-        return
-    share = _product(image, other) / square
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            image[y, x] -= share * other[y, x]
-
-
-@kernel
-def _product(one, other):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for y in range(one.shape[0]):
-        for x in range(one.shape[1]):
-            total += one[y, x] * other[y, x]
-    return total
-
-
-@kernel
-def _greatest(image):  # type: ignore[no-untyped-def]
-    most = 0.0
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            most = max(most, abs(image[y, x]))
-    return most
-
-
-@kernel
-def _round(image, scale, weights):  # type: ignore[no-untyped-def]
-    """Turn an image into weights of a filter, which has a border of zeros."""
-    n = len(image)
-    for y in range(n):
-        for x in range(n):
-            weights[(y + 1) * (n + 2) + x + 1] = np.int16(np.rint(image[y, x] * scale))
-
-
-@kernel
-def _answer(weights, image):  # type: ignore[no-untyped-def]
-    """Answer of a filter to an image without its border."""
-    n = len(image)
-    total = 0.0
-    for y in range(n):
-        for x in range(n):
-            total += weights[(y + 1) * (n + 2) + x + 1] * image[y, x]
-    return total

@@ -13,6 +13,7 @@ Each function has a twin in Python, of the same result, which interpreted kernel
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 if TYPE_CHECKING:
-    from skry_dask.types import AnyArray
+    from skry_dask.types import AnyArray, FloatArray
 
 LANES = 32
 """So many 16-bit integers are worked on at a time."""
@@ -35,6 +36,10 @@ LINE = 64
 
 WHOLE, HALF, SINGLE = (0,) * LANES, (0,) * (LANES // 2), (0,)
 """Numbers of lanes travel as lengths of tuples, which are part of types."""
+
+FLOATS, CHAINS = 8, 4
+"""So many sums of floating-point numbers go on side by side in a vector, and so many vectors: how
+they are added up is laid down, so that sums have the same bits whatever registers there are."""
 
 I16, I32, I64 = (ir.IntType(bits) for bits in (16, 32, 64))
 
@@ -133,10 +138,7 @@ _sums_of_products: Any = intrinsic(_products)
 
 def _squares(_typing_context: Any, run: Any, mask: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        own, other = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, arguments, strict=True)
-        )
+        own, other = _arrays(context, builder, signature, arguments)
 
         def squares(at: Any) -> list[Any]:
             lanes = _load(builder, own.data, at, LANES)
@@ -197,6 +199,98 @@ def _sum_up(builder: Any, n: Any, n_results: int, parts: Any) -> list[Any]:
         lanes = functools.reduce(builder.add, [builder.load(total) for total in each])
         results.append(builder.sext(builder.call(reduce, [lanes]), I64))
     return results
+
+
+def floats_for(n: int) -> int:
+    """Round a number of floating-point numbers up to what fills whole vectors, one each chain."""
+    return -(-n // (CHAINS * FLOATS)) * CHAINS * FLOATS
+
+
+def inner(run: FloatArray, other: FloatArray) -> float:
+    """Add up the products of two runs of numbers, in an order of its own.
+
+    Parameters
+    ----------
+    run, other
+        float64 (n), contiguous, n from `floats_for`.
+    """
+    sums = np.zeros((CHAINS, FLOATS))
+    for products in (run * other).reshape(-1, CHAINS, FLOATS):
+        sums += products
+    return float(functools.reduce(operator.add, functools.reduce(operator.add, sums).tolist()))
+
+
+@overload(inner, inline="always", strict=False)
+def _inner(run: Any, other: Any) -> Any:
+    return lambda run, other: _inner_product(run, other)
+
+
+def greatest(run: FloatArray) -> float:
+    """Find the greatest modulus in a run of numbers; see `inner`."""
+    return float(np.abs(run).max())
+
+
+@overload(greatest, inline="always", strict=False)
+def _greatest(run: Any) -> Any:
+    return lambda run: _greatest_modulus(run)
+
+
+def _inner_of(_typing_context: Any, run: Any, other: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        own, factor = _arrays(context, builder, signature, arguments)
+
+        def more(total: Any, at: Any) -> Any:
+            lanes = (_load(builder, one.data, at, FLOATS) for one in (own, factor))
+            return builder.fadd(total, builder.fmul(*lanes))
+
+        return _fold_floats(builder, own.nitems, more, builder.fadd)
+
+    return types.float64(run, other), generate
+
+
+_inner_product: Any = intrinsic(_inner_of)
+
+
+def _greatest_of(_typing_context: Any, run: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (own,) = _arrays(context, builder, signature, arguments)
+
+        def greater(one: Any, other: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+        def more(most: Any, at: Any) -> Any:
+            lanes = _load(builder, own.data, at, FLOATS)
+            return greater(greater(lanes, builder.fneg(lanes)), most)
+
+        return _fold_floats(builder, own.nitems, more, greater)
+
+    return types.float64(run), generate
+
+
+_greatest_modulus: Any = intrinsic(_greatest_of)
+
+
+def _arrays(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    return [
+        context.make_array(kind)(context, builder, value)
+        for kind, value in zip(signature.args, arguments, strict=True)
+    ]
+
+
+def _fold_floats(builder: Any, n: Any, more: Any, join: Any) -> Any:
+    """Fold vectors of n numbers into `CHAINS` vectors of results, and these into one number."""
+    kind = ir.VectorType(ir.DoubleType(), FLOATS)
+    chains = [cgutils.alloca_once(builder, kind) for _ in range(CHAINS)]
+    for chain in chains:
+        builder.store(ir.Constant(kind, None), chain)
+    step = ir.Constant(n.type, CHAINS * FLOATS)
+    with cgutils.for_range_slice(builder, ir.Constant(n.type, 0), n, step, n.type) as (at, _):
+        for i, chain in enumerate(chains):
+            place = builder.add(at, ir.Constant(n.type, i * FLOATS))
+            builder.store(more(builder.load(chain), place), chain)
+    lanes = functools.reduce(join, [builder.load(chain) for chain in chains])
+    each = [builder.extract_element(lanes, ir.Constant(I32, i)) for i in range(FLOATS)]
+    return functools.reduce(join, each)
 
 
 def copy_run(

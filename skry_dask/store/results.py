@@ -46,7 +46,7 @@ FAST = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Takes 2 ms less for each MB than zarr's own choice, zstd, and as much space."""
 
 FLAT = {"name": "default", "separator": "."}
-"""How the files of an array are named: all in its own folder, for folders take 1 ms each to make."""
+"""How the files of an array are named: in one folder, for to make folders takes time."""
 
 WHOLE = 2**24
 """Values of up to this size are written in one part, bytes."""

@@ -23,12 +23,13 @@ from skry_dask.kernels.centroid import moments
 from skry_dask.kernels.demosaic import demosaic, grey_of_mosaic, grey_of_rgb
 from skry_dask.kernels.drizzle import add_drops, drop_table
 from skry_dask.kernels.field import fill_gaps, reject_outliers
+from skry_dask.kernels.filters import LIKENESS
 from skry_dask.kernels.flatten import without_local_mean
 from skry_dask.kernels.kriging import kriging_weights, weighted_neighbours
 from skry_dask.kernels.raster import label_spans, label_triangles, triangle_affine
 from skry_dask.kernels.resample import VALUE_BITS, add_fragments
 from skry_dask.kernels.shrink import halve, shrink
-from skry_dask.kernels.templates import LIKENESS, cut_blocks
+from skry_dask.kernels.templates import cut_blocks
 from tests import reference
 
 if TYPE_CHECKING:

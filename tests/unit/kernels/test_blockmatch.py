@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.kernels import blockmatch, shrink, templates
+from skry_dask.kernels import blockmatch, filters, shrink
 from skry_dask.kernels.blockmatch import EARLIER, earlier_neighbours, match_blocks
-from skry_dask.kernels.templates import (
-    GAIN,
-    LIKENESS,
-    PULL_X,
-    PULL_Y,
-    cut_blocks,
-    spread_of_blocks,
-)
+from skry_dask.kernels.filters import GAIN, LIKENESS, PULL_X, PULL_Y, spread_of_blocks
+from skry_dask.kernels.templates import cut_blocks
 from skry_dask.kernels.vectors import lanes_for
 from tests import reference
 
@@ -27,7 +21,7 @@ SHIFT = np.array([2, -1])
 @pytest.fixture(params=["compiled", "interpreted"])
 def kernels(request, monkeypatch):
     if request.param == "interpreted":
-        for module in (blockmatch, templates, shrink):
+        for module in (blockmatch, filters, shrink):
             reference.interpret(module, monkeypatch)
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.bands import map_bands
 from skry_dask.errors import OptionsError
 from skry_dask.kernels.cells import middle_of_each_cell
+from skry_dask.kernels.structure import structure
 
 if TYPE_CHECKING:
     from skry_dask.geometry import Region
     from skry_dask.options import TrackOptions
     from skry_dask.types import AnyArray, BoolArray, Float32Array, IntArray
-
-SHELL = ((0, 1), (1, 1), (1, 0), (1, -1))
-"""Directions in which structure is tested; their opposites give the same."""
-
 
 MIN_GRADIENT = 0.001
 """Least gradient of a block, fraction of the image's range per px rms: with the noise of a single
@@ -92,38 +88,13 @@ def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
 
     def of_band(band: AnyArray) -> BoolArray:
         bright = band >= low + options.brightness * (high - low)
-        near = _change(band, options.structure_scale, options.block_size)
-        far = _change(band, 2 * options.structure_scale, options.block_size)
-        smaller, larger = _strength(band, options.block_size)
-        detailed = larger > (MIN_GRADIENT * (high - low)) ** 2
-        spread = smaller >= options.gradient_spread * (smaller + larger)
-        passes: BoolArray = bright & (far >= options.structure * near) & detailed & spread
+        found = structure(band, options.structure_scale, options.block_size)
+        detailed = found.larger > (MIN_GRADIENT * (high - low)) ** 2
+        spread = found.smaller >= options.gradient_spread * (found.smaller + found.larger)
+        changes = found.far >= options.structure * found.near
+        passes: BoolArray = bright & changes & detailed & spread
         return passes
 
     out = np.empty(image.shape, bool)
     map_bands(of_band, image, options.block_size + 2 * options.structure_scale, out)
     return out
-
-
-def _change(image: Float32Array, radius: int, block_size: int) -> Float32Array:
-    """SSD between the block around each pixel and itself shifted by ``radius``, all directions."""
-    total = np.zeros_like(image)
-    for dy, dx in SHELL:
-        # A diagonal step of the same length as a straight one, to the nearest pixel.
-        length = radius if 0 in (dy, dx) else round(radius / 2**0.5)
-        y, x = dy * max(length, 1), dx * max(length, 1)
-        moved = np.pad(image, ((0, y), (max(-x, 0), max(x, 0))), mode="edge")
-        moved = moved[y:, max(x, 0) : max(x, 0) + image.shape[1]]
-        total += (image - moved) ** 2
-    return ndimage.uniform_filter(total, block_size, mode="nearest")
-
-
-def _strength(image: Float32Array, block_size: int) -> tuple[AnyArray, AnyArray]:
-    """Eigenvalues of the mean gradient products over the block around each pixel."""
-    gy, gx = np.gradient(image)
-    yy, xx, yx = (
-        ndimage.uniform_filter(product, block_size, mode="nearest")
-        for product in (gy * gy, gx * gx, gy * gx)
-    )
-    mean, half_gap = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
-    return mean - half_gap, mean + half_gap

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.kernels.compile import kernel, part
+from skry_dask.kernels.smooth import binomial
 from skry_dask.kernels.vectors import floats_for, greatest, inner
 
 if TYPE_CHECKING:
@@ -102,11 +103,9 @@ def make_filters(
         Weights, steps, gains and norms, written; see `templates.Filters`. Blocks that are flat are
         left out.
     """
-    smooth, soft = images.copy(), np.empty_like(images)
-    rows = np.empty((2, images.shape[2] + SOFT - 1), np.float32)
-    for _ in range(smoothing):
-        _smooth(smooth, rows)
-    _soften(images, soft, np.empty_like(images[0]), rows[0])
+    smooth, soft = binomial(images, smoothing), np.empty_like(images)
+    row = np.empty(images.shape[2] + SOFT - 1, np.float32)
+    _soften(images, soft, np.empty_like(images[0]), row)
     runs = np.zeros((6, plane.runs.shape[1]))
     wide = np.zeros((2, floats_for((plane.size + 2) ** 2)))
     _make_all(images, smooth, soft, image, corners, peak, *plane, runs, wide, *out)
@@ -139,30 +138,6 @@ def _spread(image, corners, size, plane, squares, run, out):  # type: ignore[no-
                 run[y * size + x] = row[x]
         _take_out_plane(run, plane, squares)
         out[i] = inner(run, run) / (size * size)
-
-
-@kernel
-def _smooth(images, rows):  # type: ignore[no-untyped-def]
-    """Smooth images by [1 2 1] / 4 along y and x, in place; the border stays as it is."""
-    above, here = rows[0], rows[1]
-    two, quarter = np.float32(2), np.float32(0.25)
-    for image in images:
-        height, width = image.shape
-        for x in range(width):
-            above[x] = image[0, x]
-        for y in range(1, height - 1):
-            row, below = image[y], image[y + 1]
-            for x in range(width):
-                here[x] = row[x]
-            for x in range(width):
-                row[x] = quarter * (above[x] + two * here[x] + below[x])
-            above, here = here, above
-        for y in range(height):
-            row = image[y]
-            for x in range(width):
-                here[x] = row[x]
-            for x in range(1, width - 1):
-                row[x] = quarter * (here[x - 1] + two * here[x] + here[x + 1])
 
 
 @kernel

@@ -9,16 +9,18 @@ import numpy as np
 from skry_dask.kernels.compile import kernel
 
 if TYPE_CHECKING:
-    from skry_dask.types import FloatArray, IntArray
+    from skry_dask.types import Float32Array, FloatArray, IntArray
 
 
-def centres_of_energy(gradient: FloatArray, corners: IntArray, size: int, out: FloatArray) -> None:
+def centres_of_energy(
+    gradient: Float32Array, corners: IntArray, size: int, out: FloatArray
+) -> None:
     """Find the centre of the squares of a gradient in each block.
 
     Parameters
     ----------
     gradient
-        float64 (y, x), along one axis.
+        float32 (y, x), along one axis.
     corners
         int64 (block, axis), top left pixel of each block.
     size
@@ -26,20 +28,27 @@ def centres_of_energy(gradient: FloatArray, corners: IntArray, size: int, out: F
     out
         float64 (block, axis), written: the centre, less the block's middle, px.
     """
-    _centres_of_energy(gradient, corners, size, out)
+    _centres_of_energy(gradient, corners, size, np.empty((2, size)), np.empty(size), out)
 
 
 @kernel
-def _centres_of_energy(gradient, corners, size, out):  # type: ignore[no-untyped-def]
+def _centres_of_energy(gradient, corners, size, columns, row, out):  # type: ignore[no-untyped-def]
     for i in range(len(corners)):
+        # Columns first: a single sum would have to wait for each addition.
+        columns[:] = 0.0
         total, down, right = 1e-30, 0.0, 0.0
         for y in range(size):
+            slopes = gradient[corners[i, 0] + y, corners[i, 1] : corners[i, 1] + size]
             for x in range(size):
-                slope = gradient[corners[i, 0] + y, corners[i, 1] + x]
-                energy = slope * slope
-                total += energy
-                down += energy * (y - size // 2)
-                right += energy * (x - size // 2)
+                row[x] = slopes[x] * slopes[x]
+            for x in range(size):
+                columns[0, x] += row[x]
+            for x in range(size):
+                columns[1, x] += row[x] * (y - size // 2)
+        for x in range(size):
+            total += columns[0, x]
+            down += columns[1, x]
+            right += columns[0, x] * (x - size // 2)
         out[i, 0], out[i, 1] = down / total, right / total
 
 

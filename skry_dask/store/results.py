@@ -215,7 +215,7 @@ class NewResult:
         for name, content in files.items():
             path = self.place / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.as_numpy_array())
+            path.write_bytes(content.to_bytes())
 
 
 def _make_of(values: xr.Variable) -> dict[str, Any]:

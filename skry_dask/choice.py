@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
+from skry_dask.bands import on_threads
 from skry_dask.mesh import area_labels
 
 if TYPE_CHECKING:
@@ -148,14 +149,17 @@ class Candidates:
         bool (frame, fragment)
         """
         out = np.empty((self.n_frames, self.weights.shape[0]), bool)
-        for fragments in column_blocks(*out.shape):
+
+        def choose(fragments: slice) -> None:
             quality = self._quality_of(fragments)
             if self.shown is None:
                 out[:, fragments] = criterion(quality)
-                continue
+                return
             whole, part = self.shown.frames_that_show(fragments)
             quality[~part] = np.nan
             out[:, fragments] = criterion(quality) | fragments_to_cover(quality, whole)
+
+        on_threads(choose, list(column_blocks(*out.shape)))
         return out
 
     def _quality_of(self, fragments: slice) -> FloatArray:

@@ -320,7 +320,9 @@ def fold_frames(
 
 def _deal(sizes: Sequence[int]) -> IntArray:
     """Deal chunks of so many frames out to the tasks of a fold: int64 (task + 1), in chunks."""
-    n_tasks = min(max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS), len(sizes))
+    n_tasks = max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS)
+    # Even, for most often there are two, four or eight cores, of which none shall wait for another.
+    n_tasks = min(n_tasks + n_tasks % 2, len(sizes))
     return np.linspace(0, len(sizes), n_tasks + 1).astype(np.int64)
 
 

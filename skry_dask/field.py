@@ -14,7 +14,7 @@ import dask
 import numpy as np
 
 from skry_dask.kernels.field import fill_gaps
-from skry_dask.passes import map_parts, some_frames, total_of
+from skry_dask.passes import gathered, map_parts, some_frames, total_of
 from skry_dask.smoothing import nearest_places, predict, smoothing_weights
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def displacement_field(measured: da.Array, active: BoolArray, points: Scattered)
     points
         Where it was measured.
     """
-    sizes, shape = measured.chunks[0], measured.shape[1:]
+    sizes, shape = gathered(measured), measured.shape[1:]
     shared = [dask.delayed(points, traverse=False)]
     found = map_parts(sums_and_counts, sizes, measured, shape=(2, *shape), dtype=np.int64)
     total = total_of(found)

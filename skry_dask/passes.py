@@ -51,6 +51,9 @@ MIN_FOLDS = 8
 NARROW = 2**31
 """Sums below this are added up in 32 bits inside tasks."""
 
+GATHERED = 2**18
+"""Small tables of values per frame are gone through in parts of about so many bytes."""
+
 ADDED = 16
 """So many parts are added up in one task, and their sums likewise, so that adding does not keep
 many workers of a cluster waiting."""
@@ -168,7 +171,7 @@ def map_parts(
     function
         Called as ``function(*along, *shared)``.
     sizes
-        How many frames each call gets.
+        How many frames each call gets; see `gathered`.
     along
         As for `map_frames`.
     shared
@@ -192,6 +195,23 @@ def map_parts(
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
     rows = tuple(sizes) if per_frame else (1,) * len(sizes)
     return da.Array(graph, name, (rows, *((n,) for n in shape)), dtype=dtype)
+
+
+def gathered(values: da.Array) -> list[int]:
+    """Choose how many frames of a table each call of `map_parts` gets: several chunks if small.
+
+    A task takes 0.2 ms of Python whatever it does, and memory for as long as its graph exists.
+
+    Parameters
+    ----------
+    values
+        (frame, ...), chunked along frames only.
+    """
+    n_chunks = values.numblocks[0]
+    n_tasks = -(-values.nbytes // GATHERED)
+    borders = np.linspace(0, n_chunks, min(_even(max(n_tasks, 1)), n_chunks) + 1).astype(np.int64)
+    frames = np.concatenate([[0], np.cumsum(values.chunks[0])])
+    return np.diff(frames[borders]).tolist()
 
 
 def from_chunks(
@@ -228,14 +248,14 @@ def some_frames(values: da.Array, indices: IntArray) -> da.Array:
     """Take some frames of an array (frame, ...), into one chunk; indices ascend."""
     name = f"some-{uuid.uuid4().hex}"
     rest = (0,) * (values.ndim - 1)
-    tasks: dict[Any, Any] = {}
+    rows = []
     start = 0
     for i, size in enumerate(values.chunks[0]):
         own = indices[np.searchsorted(indices, start) : np.searchsorted(indices, start + size)]
         if len(own):
-            tasks[f"rows-{name}", i] = (operator.getitem, (values.name, i, *rest), own - start)
+            rows.append((operator.getitem, (values.name, i, *rest), own - start))
         start += size
-    tasks[(name, 0, *rest)] = (np.concatenate, list(tasks))
+    tasks = {(name, 0, *rest): (np.concatenate, rows)}
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
     chunks = ((len(indices),), *((n,) for n in values.shape[1:]))
     return da.Array(graph, name, chunks, dtype=values.dtype)
@@ -320,10 +340,13 @@ def fold_frames(
 
 def _deal(sizes: Sequence[int]) -> IntArray:
     """Deal chunks of so many frames out to the tasks of a fold: int64 (task + 1), in chunks."""
-    n_tasks = max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS)
-    # Even, for most often there are two, four or eight cores, of which none shall wait for another.
-    n_tasks = min(n_tasks + n_tasks % 2, len(sizes))
+    n_tasks = min(_even(max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS)), len(sizes))
     return np.linspace(0, len(sizes), n_tasks + 1).astype(np.int64)
+
+
+def _even(n_tasks: int) -> int:
+    """Round up: most often there are two, four or eight cores, and none shall wait for another."""
+    return n_tasks + n_tasks % 2
 
 
 def dtype_of_sums(sizes: Sequence[int], most: int) -> np.dtype[np.signedinteger]:
@@ -400,12 +423,24 @@ def _parts(
                 columns.append([(operator.getitem, key, slice(a, b)) for a, b in pairwise(starts)])
                 dependencies.append(values)
                 continue
+            own = np.concatenate([[0], np.cumsum(values.chunks[0])])
+            if values.numblocks[1:] == (1,) * len(rest) and np.isin(starts, own).all():
+                borders = np.searchsorted(own, starts)
+                dependencies.append(values)
+                columns.append([_joined(values.name, *pair, rest) for pair in pairwise(borders)])
+                continue
             lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
             dependencies.append(lazy)
             columns.append([(lazy.name, i, *rest) for i in range(len(sizes))])
         else:
             columns.append([values[a:b] for a, b in pairwise(starts)])
     return columns, dependencies
+
+
+def _joined(name: str, first: int, end: int, rest: tuple[int, ...]) -> Any:
+    """Join chunks along frames, as part of a task."""
+    keys = [(name, i, *rest) for i in range(first, end)]
+    return keys[0] if len(keys) == 1 else (np.concatenate, keys)
 
 
 def _map(

@@ -33,7 +33,7 @@ from skry_dask.kernels.blur import area_detail, plan_sums, sample_bits
 from skry_dask.kernels.kriging import weighted_neighbours
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
-from skry_dask.passes import from_chunks, map_frames, map_parts
+from skry_dask.passes import from_chunks, gathered, map_frames, map_parts
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
 from skry_dask.types import AXIS
 
@@ -104,12 +104,27 @@ def estimate_quality(
         shape=(len(pixels),),
         dtype=np.float32,
     )
-    frame_quality = area_quality.map_blocks(
-        quality_of_frames, pixels, dtype=np.float32, drop_axis=1
+    sizes = gathered(area_quality)
+    frame_quality = map_parts(
+        quality_of_frames,
+        sizes,
+        area_quality,
+        shared=[dask.delayed(pixels, traverse=False)],
+        shape=(),
+        dtype=np.float32,
+        per_frame=True,
     )
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
     near, weights = blending_weights(centres, options.blending * options.area_size)
-    blended = da.map_blocks(blend, area_quality, near, weights, dtype=np.float32)
+    blended = map_parts(
+        blend,
+        sizes,
+        area_quality,
+        shared=[dask.delayed(part, traverse=False) for part in (near, weights)],
+        shape=(len(pixels),),
+        dtype=np.float32,
+        per_frame=True,
+    )
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
     numbers = (1, n_reference)
     chosen = from_chunks(
@@ -148,7 +163,7 @@ def _measures(
     shape = (len(REDUCED), n_areas)
     parts = map_parts(
         reduce_part,
-        area_quality.chunks[0],
+        gathered(area_quality),
         area_quality,
         shape=(1 + len(REDUCED), n_areas),
         dtype=float,

@@ -28,7 +28,7 @@ from skry_dask.kernels.field import reject_outliers
 from skry_dask.kernels.templates import cut_blocks
 from skry_dask.mesh import neighbours_in_mesh
 from skry_dask.options import TrackOptions
-from skry_dask.passes import map_frames
+from skry_dask.passes import gathered, map_frames, map_parts
 from skry_dask.points import given_points, place_points
 from skry_dask.results import region_of, result, variable, whole_frames
 from skry_dask.smoothing import texture_places
@@ -203,7 +203,14 @@ def _variables(
     position: IntArray, measured: da.Array, field: Field, n_active: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
-    valid = measured.map_blocks(_valid, dtype=bool, drop_axis=2)
+    valid = map_parts(
+        _valid,
+        gathered(measured),
+        measured,
+        shape=(len(position),),
+        dtype=bool,
+        per_frame=True,
+    )
     fraction = field.n_valid / max(n_active, 1)
     return {
         "position": variable(

@@ -18,6 +18,7 @@ from scipy import fft, ndimage
 from skry_dask.kernels.flatten import without_local_mean
 from skry_dask.kernels.glance import likeness_of_shifts, spread
 from skry_dask.kernels.shrink import shrink
+from skry_dask.kernels.smooth import box_means
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
@@ -67,7 +68,7 @@ def shrink_factor(shape: tuple[int, ...]) -> int:
 def flattened(frame: Frames, small: Float32Array) -> Frames:
     """Take what varies slowly out of a frame, given its thumbnail."""
     factor = shrink_factor(frame.shape)
-    local = ndimage.uniform_filter(small, max(3, FLATTENED // factor), mode="nearest")
+    local = box_means(small, max(3, FLATTENED // factor))
     return without_local_mean(frame, local, factor)
 
 
@@ -141,7 +142,7 @@ def on_dark_sky(small: Float32Array, glimpse: Glimpse) -> bool:
     light = np.maximum(small - glimpse.threshold, 0)
     alone = float(light[around].sum()) <= (1 - ALONE) * float(light.sum())
     # Noise is not light: averaged over neighbours.
-    even = ndimage.uniform_filter(small, 3, mode="nearest")
+    even = box_means(small, 3)
     limit = float(np.percentile(even, 10)) + DARK * (glimpse.peak - glimpse.sky)
     return alone and float(np.percentile(even[around], 90)) < limit
 
@@ -238,4 +239,4 @@ def _window(height: int, width: int) -> Float32Array:
 
 def _detail(small: Float32Array) -> Float32Array:
     """Take out what varies slowly: illumination, vignetting."""
-    return small - ndimage.uniform_filter(small, 15, mode="nearest", axes=(-2, -1))
+    return small - box_means(small, 15)

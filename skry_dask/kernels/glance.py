@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 BINS = 1024
 
+SUMS = 5
+"""So many sums make a correlation: of both images, their squares and their product."""
+
 
 def spread(image: Float32Array, share: float) -> tuple[float, float, float]:
     """Find between which levels all of an image lies but for a share at either end, and its peak.
@@ -64,28 +67,43 @@ def _spread(values, share, counts):  # type: ignore[no-untyped-def]
 
 def likeness(one: Float32Array, other: Float32Array) -> float:
     """Correlate two images (y, x) of one shape: -1 to 1, -1 where one is flat."""
-    return float(_likeness(one, other))
+    one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
+    return float(_likeness(one, other, 0, 0, np.empty((SUMS, one.shape[1]))))
 
 
 @kernel
-def _likeness(one, other):  # type: ignore[no-untyped-def]
-    n = one.size
-    a, b = 0.0, 0.0
-    for y in range(one.shape[0]):
-        for x in range(one.shape[1]):
-            a += one[y, x]
-            b += other[y, x]
-    a /= n
-    b /= n
-    aa, bb, ab = 0.0, 0.0, 0.0
-    for y in range(one.shape[0]):
-        for x in range(one.shape[1]):
-            p, q = one[y, x] - a, other[y, x] - b
-            aa += p * p
-            bb += q * q
-            ab += p * q
-    norm = np.sqrt(aa * bb)
-    return ab / norm if norm > 0.0 else -1.0
+def _likeness(one, other, down, right, sums):  # type: ignore[no-untyped-def]
+    """Correlate what both show if the other lies so far down and to the right.
+
+    By sums along columns first, of which many go on side by side.
+    """
+    height, width = one.shape[0] - abs(down), one.shape[1] - abs(right)
+    top, left, low, far = max(-down, 0), max(-right, 0), max(down, 0), max(right, 0)
+    # So that flat images have sums of zeros, which are exact.
+    first, second = np.float64(one[top, left]), np.float64(other[low, far])
+    sums[:] = 0.0
+    for y in range(height):
+        mine, others = one[top + y], other[low + y]
+        for x in range(width):
+            sums[0, x] += mine[left + x] - first
+        for x in range(width):
+            sums[1, x] += others[far + x] - second
+        for x in range(width):
+            sums[2, x] += (mine[left + x] - first) * (mine[left + x] - first)
+        for x in range(width):
+            sums[3, x] += (others[far + x] - second) * (others[far + x] - second)
+        for x in range(width):
+            sums[4, x] += (mine[left + x] - first) * (others[far + x] - second)
+    a, b, aa, bb, ab = 0.0, 0.0, 0.0, 0.0, 0.0
+    for x in range(width):
+        a += sums[0, x]
+        b += sums[1, x]
+        aa += sums[2, x]
+        bb += sums[3, x]
+        ab += sums[4, x]
+    n = height * width
+    norm = np.sqrt(max(aa - a * a / n, 0.0) * max(bb - b * b / n, 0.0))
+    return (ab - a * b / n) / norm if norm > 0.0 else -1.0
 
 
 def likeness_of_shifts(
@@ -109,22 +127,20 @@ def likeness_of_shifts(
     float64 (other, shift): -1 to 1, -1 where they have too little in common or one is flat.
     """
     out = np.full(shifts.shape[:2], -1.0)
-    _likeness_of_shifts(one, others, shifts, least, out)
+    one, others = np.ascontiguousarray(one), np.ascontiguousarray(others)
+    _likeness_of_shifts(one, others, shifts, least, np.empty((SUMS, one.shape[1])), out)
     return out
 
 
 @kernel
-def _likeness_of_shifts(one, others, shifts, least, out):  # type: ignore[no-untyped-def]
+def _likeness_of_shifts(one, others, shifts, least, sums, out):  # type: ignore[no-untyped-def]
     height, width = one.shape
     for i in range(len(others)):
         for s in range(shifts.shape[1]):
             y, x = shifts[i, s, 0], shifts[i, s, 1]
             rows, columns = max(height - abs(y), 0), max(width - abs(x), 0)
             if rows * columns >= max(least, 1.0):
-                top, left = max(-y, 0), max(-x, 0)
-                mine = one[top : top + rows, left : left + columns]
-                down, right = max(y, 0), max(x, 0)
-                out[i, s] = _likeness(mine, others[i, down : down + rows, right : right + columns])
+                out[i, s] = _likeness(one, others[i], y, x, sums)
 
 
 def median_vectors(vectors: FloatArray, found: BoolArray) -> FloatArray:

@@ -21,25 +21,33 @@ def box_means(image: AnyArray, size: int) -> Float32Array:
     Parameters
     ----------
     image
-        float32 or float64 (y, x).
+        float32 or float64 ([image,] y, x).
     size
         Side of the box, px. Of an even one, the larger half lies before the pixel.
 
     Returns
     -------
-    float32 (y, x)
+    float32 of the same shape
     """
     out = np.empty(image.shape, np.float32)
     if image.size:
-        width = image.shape[1]
-        columns, sums = np.zeros(width), np.empty(width + size)
-        _box_means(np.ascontiguousarray(image), size, 1.0 / size**2, columns, sums, out)
+        width = image.shape[-1]
+        images = np.ascontiguousarray(image).reshape(-1, *image.shape[-2:])
+        made = out.reshape(images.shape)
+        _box_means_all(images, size, 1.0 / size**2, np.empty(width), np.empty(width + size), made)
     return out
+
+
+@kernel
+def _box_means_all(images, size, share, columns, sums, out):  # type: ignore[no-untyped-def]
+    for i in range(len(images)):
+        _box_means(images[i], size, share, columns, sums, out[i])
 
 
 @kernel
 def _box_means(image, size, share, columns, sums, out):  # type: ignore[no-untyped-def]
     height, width = image.shape
+    columns[:] = 0.0
     before, after = size // 2, size - 1 - size // 2
     last = height - 1
     for k in range(-before, after):

@@ -25,7 +25,7 @@ from skry_dask.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.kernels.blur import frame_detail, sample_bits
 from skry_dask.options import AlignMethod, AlignOptions
-from skry_dask.passes import map_frames, single_frames
+from skry_dask.passes import call_each, map_frames, single_frames
 from skry_dask.registration import (
     AnchorTemplate,
     CentroidTemplate,
@@ -143,7 +143,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
         numbers = np.union1d(numbers, _index_of(capture, options.reference))
     keys = single_frames(frames, numbers)
     candidates = np.unique(np.linspace(0, len(keys) - 1, MAX_CANDIDATES).round().astype(int))
-    surveys = [dask.delayed(Aligner.survey)(aligner, keys[i]) for i in candidates]
+    surveys = call_each(Aligner.survey, [aligner], [(keys[i],) for i in candidates])
     aligner = dask.delayed(Aligner.settle)(aligner, surveys)
     if options.reference is None:
         reference = dask.delayed(Aligner.choose)(aligner, surveys, candidates)
@@ -151,12 +151,10 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
         at = int(np.searchsorted(numbers, _index_of(capture, options.reference)))
         reference = dask.delayed(at)
     template = dask.delayed(Aligner.template)(aligner, reference, keys)
-    placements = [
-        dask.delayed(Aligner.place_key)(aligner, template, key, before, after)
-        for key, before, after in zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True)
-    ]
+    neighbours = zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True)
+    placements = call_each(Aligner.place_key, [aligner, template], neighbours)
     chained = dask.delayed(Aligner.chain)(aligner, reference, placements)
-    bridges = [dask.delayed(Aligner.bridge)(aligner, chained, i, key) for i, key in enumerate(keys)]
+    bridges = call_each(Aligner.bridge, [aligner, chained], enumerate(keys))
     halfway = (numbers[:-1] + numbers[1:]) / 2
     nearest = np.searchsorted(halfway, np.arange(len(frames)))
     records = map_frames(
@@ -164,7 +162,7 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
         frames,
         nearest,
         developer=dask.delayed(developer, traverse=False),
-        shared=[aligner, template, dask.delayed(bridges)],
+        shared=[aligner, template, bridges],
         dtype=RECORD,
     )
     records = records.rechunk(-1).map_blocks(

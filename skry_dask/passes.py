@@ -18,6 +18,7 @@ import dask
 import dask.array as da
 import numpy as np
 from dask.core import get, quote
+from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
@@ -26,16 +27,15 @@ from skry_dask.heap import trim
 from skry_dask.tally import reading, task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from dask.delayed import Delayed
     from numpy.typing import DTypeLike
 
     from skry_dask.develop import Developer
     from skry_dask.types import AnyArray, Frames, IntArray
 
 
-Shared: TypeAlias = "Delayed | da.Array"
+Shared: TypeAlias = Delayed | da.Array
 
 PASS = "frames_"
 """What the names of tasks that read a chunk of frames begin with."""
@@ -212,6 +212,34 @@ def gathered(values: da.Array) -> list[int]:
     borders = np.linspace(0, n_chunks, min(_even(max(n_tasks, 1)), n_chunks) + 1).astype(np.int64)
     frames = np.concatenate([[0], np.cumsum(values.chunks[0])])
     return np.diff(frames[borders]).tolist()
+
+
+def call_each(
+    function: Callable[..., Any], shared: Sequence[Delayed], items: Iterable[tuple[Any, ...]]
+) -> Delayed:
+    """Call a function several times, lazily; a sixth of the time of one `dask.delayed` each.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(*shared, *item)``.
+    shared
+        Lazy values that each call gets.
+    items
+        What else each call gets: nothing that is lazy.
+
+    Returns
+    -------
+    Delayed list of what the calls return.
+    """
+    name = f"{function.__name__}-{uuid.uuid4().hex}"
+    keys = [value.key for value in shared]
+    tasks: dict[Any, Any] = {
+        (name, i): (function, *keys, *map(quote, item)) for i, item in enumerate(items)
+    }
+    tasks[f"all-{name}"] = list(tasks)
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=shared)
+    return Delayed(f"all-{name}", graph, layer=name)
 
 
 def from_chunks(

@@ -187,13 +187,14 @@ def run(
         result = phases.run(
             options.stack, lambda chosen: stack(capture, alignment, quality.copy(), points, chosen)
         )
-    summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
-    if options.track.align_channels and "channel" not in result["stack"].dims:
-        summary.notes.append("align_channels has nothing to align: the stack is grey")
-    if is_colourless(result["stack"].to_numpy()):
-        summary.notes.append("there is hardly any colour: --grey takes less time and memory")
-    metadata = provenance(capture, options, summary)
-    others = outputs.write(result, alignment, quality, points, metadata)
+        # While the store is written.
+        summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
+        if options.track.align_channels and "channel" not in result["stack"].dims:
+            summary.notes.append("align_channels has nothing to align: the stack is grey")
+        if is_colourless(result["stack"].to_numpy()):
+            summary.notes.append("there is hardly any colour: --grey takes less time and memory")
+        metadata = provenance(capture, options, summary)
+        others = outputs.write(result, alignment, quality, points, metadata)
     summary.files = [str(path) for path in others]
     summary.seconds = round(time.perf_counter() - began, 3)
     summary.peak_memory_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

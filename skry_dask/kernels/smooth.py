@@ -78,7 +78,7 @@ def _box_means(image, size, share, columns, sums, out):  # type: ignore[no-untyp
 
 
 def binomial(images: Float32Array, times: int) -> Float32Array:
-    """Smooth by [1 2 1] / 4 along y and x, so often; border pixels stay as they are.
+    """Smooth by [1 2 1] / 4 along y and x, so often; first and last pixels of a line stay.
 
     Twice is much like a Gaussian of 1 px.
 

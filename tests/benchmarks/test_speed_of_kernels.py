@@ -26,9 +26,12 @@ from skry_dask.kernels.field import fill_gaps, reject_outliers
 from skry_dask.kernels.filters import LIKENESS
 from skry_dask.kernels.flatten import without_local_mean
 from skry_dask.kernels.kriging import kriging_weights, weighted_neighbours
+from skry_dask.kernels.noise import noise_response
 from skry_dask.kernels.raster import label_spans, label_triangles, triangle_affine
 from skry_dask.kernels.resample import VALUE_BITS, add_fragments
 from skry_dask.kernels.shrink import halve, shrink
+from skry_dask.kernels.smooth import box_means
+from skry_dask.kernels.structure import structure
 from skry_dask.kernels.templates import cut_blocks
 from tests import reference
 
@@ -106,7 +109,35 @@ def test_without_local_mean(benchmark, noise, dtype):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1)
 
 
+@DTYPES
+def test_noise_response(benchmark, noise, dtype):
+    frame = noise(dtype)
+    found = benchmark(noise_response, frame, 1)
+    line = [1, -2, 1]
+    down = ndimage.correlate1d(frame.astype(np.float64), line, 0, mode="nearest")
+    expected = ndimage.correlate1d(down, line, 1, mode="nearest") / 6
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=np.iinfo(dtype).max * 1e-6)
+
+
+def test_box_means(benchmark, noise):
+    image = noise(np.uint8).astype(np.float32)
+    found = benchmark(box_means, image, BLOCK)
+    expected = ndimage.uniform_filter(image.astype(np.float64), BLOCK, mode="nearest")
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 # --- matching ----------------------------------------------------------------------------------
+
+
+def test_structure(benchmark, noise):
+    image = noise(np.uint8).astype(np.float32)
+    found = benchmark(structure, image, 3, BLOCK)
+    # Noise is white: any two pixels differ as much, and gradients go either way.
+    inner = (slice(BLOCK, -BLOCK),) * 2
+    assert found.near[inner].mean() == pytest.approx(8 * image.var(), rel=0.05)
+    assert found.far[inner].mean() == pytest.approx(found.near[inner].mean(), rel=0.05)
+    sums = found.smaller[inner] + found.larger[inner]
+    assert sums.mean() == pytest.approx(image.var(), rel=0.05)
 
 
 def corners_of_blocks(shape: tuple[int, int]) -> IntArray:

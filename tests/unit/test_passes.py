@@ -8,13 +8,16 @@ from dask.core import get_dependencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skry_dask import passes
 from skry_dask.passes import (
     PASS,
     accumulators_alive,
+    call_each,
     dtype_of_sums,
     fold_frames,
     frame_chunks,
     from_chunks,
+    gathered,
     map_frames,
     map_parts,
     single_frames,
@@ -259,6 +262,50 @@ def test_parts_get_their_frames_and_all_of_what_is_shared(sizes):
     one = map_parts(summed, sizes, values, shared=shared, shape=(3,), dtype=np.int64)
     assert one.shape == (len(sizes), 3)
     np.testing.assert_array_equal(total_of(one).compute(), 6 * WEIGHT.sum(axis=0))
+
+
+@REPEATABLE
+@given(chunks_of_frames, st.integers(1, 500))
+def test_parts_of_a_table_are_whole_chunks_of_about_so_many_bytes(sizes, n_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "GATHERED", n_bytes)
+        values = da.from_array(WEIGHT, (tuple(sizes), 3))
+        parts = gathered(values)
+    assert sum(parts) == len(WEIGHT)
+    assert min(parts) > 0
+    assert set(np.cumsum(parts)) <= set(np.cumsum(sizes))
+    assert len(parts) % 2 == 0 or len(parts) == len(sizes)
+    if n_bytes <= WEIGHT[0].nbytes:
+        assert parts == list(sizes)
+    if n_bytes >= WEIGHT.nbytes:
+        assert len(parts) <= 2
+    each = map_parts(
+        scaled,
+        parts,
+        values,
+        shared=[da.from_array(np.arange(4), 4)],
+        shape=(3,),
+        dtype=np.int64,
+        per_frame=True,
+    )
+    assert each.chunks[0] == tuple(parts)
+    np.testing.assert_array_equal(each.compute(), 6 * WEIGHT)
+
+
+def test_a_table_without_columns_is_one_part_or_two():
+    assert sum(gathered(da.zeros((17, 0), chunks=(5, 0)))) == 17
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_calls_get_what_is_shared_and_what_is_theirs(n):
+    def joined(one, other, *own):
+        return one, other, own
+
+    shared = [dask.delayed(["a"], traverse=False), dask.delayed("b")]
+    # Tuples and names are values here, not tasks and keys.
+    items = [((len, i), "b") for i in range(n)]
+    found = call_each(joined, shared, items)
+    assert dask.delayed(tuple)(found).compute() == tuple((["a"], "b", item) for item in items)
 
 
 @REPEATABLE

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from skry_dask.kernels import vectors
 from skry_dask.kernels.compile import kernel
-from skry_dask.kernels.vectors import copy_run, dots, lanes_for, square, zeros
+from skry_dask.kernels.vectors import (
+    copy_run,
+    dots,
+    floats_for,
+    greatest,
+    inner,
+    lanes_for,
+    square,
+    zeros,
+)
 
 
 @kernel
@@ -25,6 +34,16 @@ def dots_of_three(run, one, two, three):
 @kernel
 def square_of(run, mask):
     return square(run, mask)
+
+
+@kernel
+def inner_of(run, other):
+    return inner(run, other)
+
+
+@kernel
+def greatest_of(run):
+    return greatest(run)
 
 
 @kernel
@@ -60,6 +79,24 @@ def test_dot_products_are_exact(n, seed):
 def test_squares_are_those_of_what_the_mask_lets_through(n, seed):
     run, mask = draw(seed, n), -(draw(seed + 1, n) > 300).astype(np.int16)
     assert square_of(run, mask) == square(run, mask) == int((run[mask < 0].astype(int) ** 2).sum())
+
+
+@settings(deadline=None)  # a first call compiles
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_sums_of_floating_point_numbers_have_the_bits_of_their_order(n, seed):
+    rng = np.random.default_rng(seed)
+    run, other = rng.normal(size=(2, n * floats_for(1))) * 10.0 ** rng.integers(-9, 9)
+    assert inner_of(run, other) == inner(run, other)
+    assert inner_of(run, other) == pytest.approx(np.dot(run, other), rel=1e-9, abs=1e-12)
+
+
+@settings(deadline=None)  # a first call compiles
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_the_greatest_is_that_of_the_moduli(n, seed):
+    run = np.random.default_rng(seed).normal(size=n * floats_for(1))
+    assert greatest_of(run) == greatest(run) == max(run.max(), -run.min())
+    assert greatest_of(-run) == greatest(run)
+    assert greatest_of(np.zeros(floats_for(1))) == 0
 
 
 def test_sums_may_reach_the_end_of_32_bits():

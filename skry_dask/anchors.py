@@ -169,13 +169,14 @@ def place_anchors(
     -------
     int64 (anchor, axis): top left pixels, at most one per cell of a grid.
     """
-    half = shrink(frame, 2).astype(np.float32)
+    levels = shrink(frame, 2)
+    half = levels.astype(np.float32)
     gy, gx = ndimage.sobel(half, 0) / 8, ndimage.sobel(half, 1) / 8
     mean = [box_means(product, size // 2) for product in (gy * gy, gx * gx, gy * gx)]
     middle, half_gap = (mean[0] + mean[1]) / 2, np.hypot((mean[0] - mean[1]) / 2, mean[2])
     # Smaller eigenvalue from white noise of this variance through the Sobel operator: 12 / 64.
     even = tuple(slice(0, 2 * n, 2) for n in half.shape)
-    of_half = np.maximum(noise_variance(half), noise[even] / 4)
+    of_half = np.maximum(noise_variance(levels), noise[even] / 4)
     strength = middle - half_gap - ABOVE_NOISE * of_half * 12 / 64
     strength[strength <= SPREAD * middle] = 0
     limit = max(0.02 * float(np.percentile(strength, 95)), FAINT * float(middle.max()))

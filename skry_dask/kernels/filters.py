@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.kernels.compile import kernel, part
-from skry_dask.kernels.smooth import binomial
+from skry_dask.kernels.smooth import smooth_images
 from skry_dask.kernels.vectors import floats_for, greatest, inner
 
 if TYPE_CHECKING:
@@ -103,12 +103,14 @@ def make_filters(
         Weights, steps, gains and norms, written; see `templates.Filters`. Blocks that are flat are
         left out.
     """
-    smooth, soft = binomial(images, smoothing), np.empty_like(images)
+    smooth, soft = images.copy(), np.empty_like(images)
     row = np.empty(images.shape[2] + SOFT - 1, np.float32)
-    _soften(images, soft, np.empty_like(images[0]), row)
     runs = np.zeros((6, plane.runs.shape[1]))
     wide = np.zeros((2, floats_for((plane.size + 2) ** 2)))
-    _make_all(images, smooth, soft, image, corners, peak, *plane, runs, wide, *out)
+    _make_all(
+        images, smooth, smoothing, soft, np.empty_like(images[0]), row, image, corners, peak,
+        *plane, runs, wide, *out,
+    )  # fmt: skip
 
 
 def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
@@ -172,9 +174,11 @@ def _soften(images, out, columns, wide):  # type: ignore[no-untyped-def]
 
 @kernel
 def _make_all(  # type: ignore[no-untyped-def]
-    images, smooth, soft, image, corners, peak, size, plane, squares, runs, wide, weights, step,
-    gain, norm,
+    images, smooth, smoothing, soft, columns, row, image, corners, peak, size, plane, squares, runs,
+    wide, weights, step, gain, norm,
 ):  # fmt: skip
+    smooth_images(smooth, smoothing, columns[:2])
+    _soften(images, soft, columns, row)
     side = size + 2 * MARGIN
     for p in range(len(image)):
         i, y, x = image[p], corners[p, 0], corners[p, 1]

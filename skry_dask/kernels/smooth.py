@@ -34,19 +34,21 @@ def box_means(image: AnyArray, size: int) -> Float32Array:
         width = image.shape[-1]
         images = np.ascontiguousarray(image).reshape(-1, *image.shape[-2:])
         made = out.reshape(images.shape)
-        _box_means_all(images, size, 1.0 / size**2, np.empty(width), np.empty(width + size), made)
+        _box_means(images, size, np.empty(width), np.empty(width + size), made)
     return out
 
 
 @kernel
-def _box_means_all(images, size, share, columns, sums, out):  # type: ignore[no-untyped-def]
+def _box_means(images, size, columns, sums, out):  # type: ignore[no-untyped-def]
     for i in range(len(images)):
-        _box_means(images[i], size, share, columns, sums, out[i])
+        box_means_of(images[i], size, columns, sums, out[i])
 
 
 @kernel
-def _box_means(image, size, share, columns, sums, out):  # type: ignore[no-untyped-def]
+def box_means_of(image, size, columns, sums, out):  # type: ignore[no-untyped-def]
+    """Average boxes, as part of a kernel: float64 (width) and (width + size) are room for sums."""
     height, width = image.shape
+    share = 1.0 / (size * size)
     columns[:] = 0.0
     before, after = size // 2, size - 1 - size // 2
     last = height - 1
@@ -94,30 +96,35 @@ def binomial(images: Float32Array, times: int) -> Float32Array:
     float32 of the same shape.
     """
     out = np.array(images, order="C")
-    for _ in range(times):
-        _binomial(out, np.empty((2, out.shape[2]), np.float32))
+    smooth_images(out, times, np.empty((2, images.shape[2]), np.float32))
     return out
 
 
 @kernel
-def _binomial(images, rows):  # type: ignore[no-untyped-def]
-    """Smooth images, in place."""
+def smooth_images(images, times, rows):  # type: ignore[no-untyped-def]
+    """Smooth images in place, as part of a kernel: float32 (2, width) is room for rows."""
+    for _ in range(times):
+        for i in range(len(images)):
+            _smooth(images[i], rows)
+
+
+@kernel
+def _smooth(image, rows):  # type: ignore[no-untyped-def]
     above, here = rows[0], rows[1]
     two, quarter = np.float32(2), np.float32(0.25)
-    for image in images:
-        height, width = image.shape
+    height, width = image.shape
+    for x in range(width):
+        above[x] = image[0, x]
+    for y in range(1, height - 1):
+        row, below = image[y], image[y + 1]
         for x in range(width):
-            above[x] = image[0, x]
-        for y in range(1, height - 1):
-            row, below = image[y], image[y + 1]
-            for x in range(width):
-                here[x] = row[x]
-            for x in range(width):
-                row[x] = quarter * (above[x] + two * here[x] + below[x])
-            above, here = here, above
-        for y in range(height):
-            row = image[y]
-            for x in range(width):
-                here[x] = row[x]
-            for x in range(1, width - 1):
-                row[x] = quarter * (here[x - 1] + two * here[x] + here[x + 1])
+            here[x] = row[x]
+        for x in range(width):
+            row[x] = quarter * (above[x] + two * here[x] + below[x])
+        above, here = here, above
+    for y in range(height):
+        row = image[y]
+        for x in range(width):
+            here[x] = row[x]
+        for x in range(1, width - 1):
+            row[x] = quarter * (here[x - 1] + two * here[x] + here[x + 1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.kernels.compile import kernel
-from skry_dask.kernels.smooth import box_means
+from skry_dask.kernels.smooth import box_means_of
 
 if TYPE_CHECKING:
     from skry_dask.types import Float32Array
@@ -47,16 +47,24 @@ def structure(image: Float32Array, distance: int, size: int) -> Structure:
         Side of a block, px.
     """
     height, width = image.shape
-    steps = [(straight, max(round(straight / 2**0.5), 1)) for straight in (distance, 2 * distance)]
+    straight = distance, 2 * distance
+    diagonal = [max(round(n / 2**0.5), 1) for n in straight]
     around = 2 * distance
     padded = np.pad(image, around, mode="edge")
-    planes = np.empty((5, height, width), np.float32)
-    for plane, (straight, diagonal) in zip(planes[:2], steps, strict=True):
-        _changes(padded, around, straight, diagonal, plane)
+    planes, made = np.empty((2, 5, height, width), np.float32)
+    lengths = np.array([straight, diagonal])
+    _structure(padded, around, lengths, size, np.empty(width), np.empty(width + size), planes, made)
+    return Structure(*made[:2], *planes[:2])
+
+
+@kernel
+def _structure(padded, around, lengths, size, columns, sums, planes, made):  # type: ignore[no-untyped-def]
+    for i in range(2):
+        _changes(padded, around, lengths[0, i], lengths[1, i], planes[i])
     _gradients(padded, around, planes[2], planes[3], planes[4])
-    near, far, *products = (box_means(plane, size) for plane in planes)
-    _eigenvalues(*products, planes[2], planes[3])
-    return Structure(near, far, planes[2], planes[3])
+    for i in range(5):
+        box_means_of(planes[i], size, columns, sums, made[i])
+    _eigenvalues(made[2], made[3], made[4], planes[0], planes[1])
 
 
 @kernel

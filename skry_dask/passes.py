@@ -452,7 +452,8 @@ def _parts(
                 dependencies.append(values)
                 continue
             own = np.concatenate([[0], np.cumsum(values.chunks[0])])
-            if values.numblocks[1:] == (1,) * len(rest) and np.isin(starts, own).all():
+            whole = np.isin(starts, own).all() and 0 not in (*sizes, *values.chunks[0])
+            if whole and values.numblocks[1:] == (1,) * len(rest):
                 borders = np.searchsorted(own, starts)
                 dependencies.append(values)
                 columns.append([_joined(values.name, *pair, rest) for pair in pairwise(borders)])

@@ -36,6 +36,10 @@ RIDGE = 0.01
 """What is added to the diagonal of H, as a fraction of its trace: along an edge, where nothing
 tells how far a block has moved, it stays where it is."""
 
+ROUNDING = 1e-9
+"""What is left of a block, or of its gradients, is nothing but rounding if it is less than this
+fraction of what there was."""
+
 PULL_Y, PULL_X, GAIN, LIKENESS = range(4)
 """The filters of a block, in the order in which they are kept."""
 
@@ -230,10 +234,11 @@ def _gradients(smooth, n, runs):  # type: ignore[no-untyped-def]
 def _make(n, peak, plane, squares, runs, wide, weights, step, gain, norm, p):  # type: ignore[no-untyped-def]
     """Make the filters of one block."""
     own, lost, pull_y, pull_x = runs[OWN], runs[LOST], runs[MOVED_Y], runs[MOVED_X]
+    light, steepest = greatest(own), max(greatest(pull_y), greatest(pull_x))
     _take_out_plane(own, plane, squares)
-    energy = inner(own, own)
-    if energy <= 0.0:
+    if greatest(own) <= ROUNDING * light:
         return
+    energy = inner(own, own)
     _take_out_plane(lost, plane, squares)
     _take_out(lost, own, energy)
     rest = inner(lost, lost)
@@ -243,7 +248,7 @@ def _make(n, peak, plane, squares, runs, wide, weights, step, gain, norm, p):  #
         if rest > 0.0:
             _take_out(runs[k], lost, rest)
     most = max(greatest(pull_y), greatest(pull_x))
-    if most <= 0.0:
+    if most <= ROUNDING * steepest:
         return
     # Of the gradients before they are whole numbers, for that alone would make it noisy.
     _adjoint(pull_y, pull_x, n, wide[0])

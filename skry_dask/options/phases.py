@@ -73,7 +73,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -157,7 +157,7 @@ class TrackOptions:
     """
 
     phase: ClassVar[str] = "track"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     points: Positions = ()
     spacing: int = 24

@@ -292,6 +292,23 @@ def test_parts_of_a_table_are_whole_chunks_of_about_so_many_bytes(sizes, n_bytes
     np.testing.assert_array_equal(each.compute(), 6 * WEIGHT)
 
 
+@pytest.mark.parametrize("sizes", [(3, 0), (0, 3), (2, 0, 1), (0, 0)])
+def test_chunks_may_be_empty(sizes):
+    tasks = {("table", i, 0): (np.ones, (n, 3), int) for i, n in enumerate(sizes)}
+    values = da.Array(tasks, "table", (sizes, (3,)), dtype=int)
+    for parts in (gathered(values), list(sizes)):
+        found = map_parts(
+            scaled,
+            parts,
+            values,
+            shared=[da.from_array(np.arange(4), 4)],
+            shape=(3,),
+            dtype=int,
+            per_frame=True,
+        )
+        np.testing.assert_array_equal(found.compute(), np.full((sum(sizes), 3), 6))
+
+
 def test_a_table_without_columns_is_one_part_or_two():
     assert sum(gathered(da.zeros((17, 0), chunks=(5, 0)))) == 17
 

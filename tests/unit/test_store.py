@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from zarr.errors import ContainsGroupError
 
 import skry_dask as skry
 from skry_dask.capture import import_capture, open_capture
@@ -372,6 +373,37 @@ def test_a_job_whose_tables_go_through_the_store_gives_the_same_bits(
             for place in (moon_ser.with_suffix(".skry"), tmp_path / "held.skry")
         )
         xr.testing.assert_identical(one.compute(), other)
+
+
+@pytest.mark.parametrize("name", ["offset/c.0.0", "offset/zarr.json"])
+def test_a_result_that_lacks_a_file_counts_as_none(tmp_path: Path, name: str) -> None:
+    kept = ResultStore(tmp_path / "a.skry")
+    kept.save("align", "abc", result())
+    (tmp_path / "a.skry" / "align" / "abc" / name).unlink()
+    assert kept.find("align", "abc") is None
+
+
+def test_another_process_may_begin_the_store_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = zarr.open_group
+
+    def begun_twice(*arguments: Any, **named: Any) -> Any:
+        begin(*arguments, **named)
+        raise ContainsGroupError("a group exists")
+
+    kept = ResultStore(tmp_path / "a.skry")
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr, "open_group", begun_twice)
+        kept.save("align", "abc", result())
+    xr.testing.assert_identical(kept.find("align", "abc"), result())
+
+
+def test_values_of_any_size_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_results, "WHOLE", 64)
+    kept = ResultStore(tmp_path / "a.skry")
+    kept.save("align", "abc", result())
+    xr.testing.assert_identical(kept.find("align", "abc"), result())
 
 
 def test_a_damaged_result_counts_as_none(tmp_path: Path) -> None:

@@ -457,6 +457,17 @@ def test_filters_do_not_answer_to_light_and_the_third_compares_gradients(dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("size", [8, 12, 32])
+@pytest.mark.parametrize("slopes", [(0, 0), (1, 0), (0, -1), (1, 1)])
+def test_blocks_that_are_even_or_slope_evenly_have_no_filters(dtype, size, slopes):
+    y, x = np.indices((70, 80))
+    image = (100 + slopes[0] * (y - 40) + slopes[1] * (x - 40)).astype(dtype)
+    filters_of = cut_blocks(image, np.array([(12, 14)]), size).full
+    assert np.isnan(filters_of.step).all()
+    assert not filters_of.weights.any()
+
+
+@DTYPES
 @pytest.mark.usefixtures("kernels")
 def test_the_spread_of_a_block_is_its_variance_without_slopes_in_grey_levels(dtype):
     image = digitise(smooth((60, 64)), dtype)

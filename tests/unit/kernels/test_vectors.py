@@ -97,6 +97,7 @@ def test_the_greatest_is_that_of_the_moduli(n, seed):
     assert greatest_of(run) == greatest(run) == max(run.max(), -run.min())
     assert greatest_of(-run) == greatest(run)
     assert greatest_of(np.zeros(floats_for(1))) == 0
+    assert greatest_of(run[:0]) == greatest(run[:0]) == 0
 
 
 def test_sums_may_reach_the_end_of_32_bits():

@@ -114,14 +114,14 @@ class Candidates:
         active, shown
             See `Candidates`.
         """
-        areas = area_labels(region, quality.attrs["options"]["area_size"])
         rows, columns = (
             np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
             for coords, first, n in zip(
                 (mesh.y_coords, mesh.x_coords), (region.y, region.x), region.shape, strict=True
             )
         )
-        weights = mesh.area_weights(areas[np.ix_(rows, columns)])
+        area_size = quality.attrs["options"]["area_size"]
+        weights = mesh.area_weights(area_labels(region, area_size, (rows, columns)))
         return cls(quality["blended_quality"].load().to_numpy(), active, weights, shown)
 
     @classmethod

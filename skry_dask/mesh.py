@@ -91,8 +91,19 @@ def unpack(packed: AnyArray, n_fragments: int) -> BoolArray:
     return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)
 
 
-def area_labels(region: Region, area_size: int) -> IntArray:
+def area_labels(
+    region: Region, area_size: int, at: tuple[IntArray, IntArray] | None = None
+) -> IntArray:
     """Name the area of each pixel of the region, row by row.
+
+    Parameters
+    ----------
+    region
+        It is cut into areas.
+    area_size
+        Their side, px.
+    at
+        int64 rows and columns of the region to be told of; by default all.
 
     Returns
     -------
@@ -102,7 +113,10 @@ def area_labels(region: Region, area_size: int) -> IntArray:
         np.repeat(np.arange(len(edges) - 1), np.diff(edges))
         for edges in (area_edges(n, area_size) for n in region.shape)
     )
-    return rows[:, None] * (columns[-1] + 1) + columns
+    n_columns = columns[-1] + 1
+    if at is not None:
+        rows, columns = rows[at[0]], columns[at[1]]
+    return rows[:, None] * n_columns + columns
 
 
 def everything_seen(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:

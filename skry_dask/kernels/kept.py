@@ -9,7 +9,7 @@ used as it is, so that a container's image can bring them along.
 Other programs in the process find numba as it is: each kernel gets a cache object of this module,
 and what of numba's runtime comes from the folder is what numba would have compiled.
 
-Cost: the 36 kernels that stacking needs load in 0.04 s. What took 0.3 s with numba's own cache, and
+Cost: the 35 kernels that stacking needs load in 0.05 s. What took 0.3 s with numba's own cache, and
 is left out here: preparing numba for compiling (`refresh` of its target, 0.1 s), looking for its
 plugins (8 ms), compiling its runtime (17 ms), reading kernels in LLVM's form to learn what names
 are in them (45 ms), and importing numba's arrays, which kernels need that make arrays, sort them or

@@ -91,16 +91,30 @@ def label_spans(labels: IntArray, n_labels: int) -> tuple[IntArray, IntArray]:
     int64 (span, 3), int64 (n_labels + 1)
         Row, first column and end column of each span, by label and row; where each label begins.
     """
-    change = np.ones(labels.shape, bool)
-    change[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    row, begin = np.nonzero(change)
-    starts = np.flatnonzero(change)
-    end = begin + np.diff(np.append(starts, labels.size))
-    owner = labels[row, begin]
-    order = np.argsort(owner, kind="stable")
-    spans = np.stack([row, begin, end], axis=1)[order]
-    first = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_labels))])
+    labels = np.ascontiguousarray(labels, np.int64)
+    first = np.zeros(n_labels + 1, np.int64)
+    nothing = np.empty((0, 3), np.int64)
+    _label_spans(labels, first[1:], nothing)
+    np.cumsum(first, out=first)
+    spans = np.empty((first[-1], 3), np.int64)
+    _label_spans(labels, first[:-1].copy(), spans)
     return spans, first
+
+
+@kernel
+def _label_spans(labels, at, spans):  # type: ignore[no-untyped-def]
+    """Count the spans of each label, or write them where each label's begin."""
+    height, width = labels.shape
+    for row in range(height):
+        begin = 0
+        for column in range(1, width + 1):
+            if column == width or labels[row, column] != labels[row, begin]:
+                label = labels[row, begin]
+                if len(spans) > 0:
+                    span = spans[at[label]]
+                    span[0], span[1], span[2] = row, begin, column
+                at[label] += 1
+                begin = column
 
 
 def paint(spans: IntArray, first: IntArray, values: IntArray, out: AnyArray) -> None:

@@ -78,10 +78,15 @@ def test_no_points_one_point_and_twice_the_same_point_work(points):
 
 
 def test_areas_are_named_row_by_row_with_what_is_left_over_last():
-    labels = area_labels(Region(5, 6, 12, 21), 10)
+    region = Region(5, 6, 12, 21)
+    labels = area_labels(region, 10)
     assert labels.shape == (12, 21)
     np.testing.assert_array_equal(labels[0, [0, 9, 10, 19, 20]], [0, 0, 1, 1, 2])
     np.testing.assert_array_equal(labels[[0, 9, 10, 11], 0], [0, 0, 3, 3])
+    some = np.array([0, 0, 11]), np.array([20, 3])
+    np.testing.assert_array_equal(
+        area_labels(Region(5, 6, 12, 21), 10, some), labels[np.ix_(*some)]
+    )
 
 
 @REPEATABLE

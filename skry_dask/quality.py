@@ -29,7 +29,7 @@ from skry_dask.accumulate import Image, lazy_images, shift_and_add
 from skry_dask.choice import best_fragments, column_blocks
 from skry_dask.develop import GREY, Developer
 from skry_dask.geometry import area_edges
-from skry_dask.kernels.blur import area_detail, plan_sums, sample_bits
+from skry_dask.kernels.blur import area_detail_of_frames, plan_sums, sample_bits
 from skry_dask.kernels.kriging import weighted_neighbours
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
@@ -232,17 +232,25 @@ def measure_chunk(
     float32 (frame, area), mean of |I - blurred I| as a fraction of full scale; NaN for inactive
     frames.
     """
-    region = areas.region
     out = np.full((len(frames), areas.pixels.size), np.nan, np.float32)
-    for i in np.flatnonzero(active):
-        window = region.window(frames[i], offset[i])
-        # Of deep samples those bits are kept that a frame uses.
-        bits = sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
-        y, x = region.origin(offset[i])
-        detail = area_detail(frames[i], areas.radius, areas.y_edges + y, areas.x_edges + x, bits)
-        units = plan_sums(bits, areas.radius).units
-        out[i] = detail.ravel() / units / (areas.pixels * areas.white)
+    used = np.flatnonzero(active)
+    # Of deep samples those bits are kept that a frame uses.
+    bits = np.array([_bits_of(areas.region.window(frames[i], offset[i])) for i in used], int)
+    # Those of like depth together, which is all of them most often.
+    for depth in np.unique(bits):
+        some = used[bits == depth]
+        of_some = frames if len(some) == len(frames) else frames[some]
+        origins = areas.region.origin(offset[some])
+        detail = area_detail_of_frames(
+            of_some, origins, areas.radius, areas.y_edges, areas.x_edges, int(depth)
+        )
+        units = plan_sums(int(depth), areas.radius).units
+        out[some] = detail.reshape(len(some), -1) / units / (areas.pixels * areas.white)
     return out
+
+
+def _bits_of(window: Frames) -> int:
+    return sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
 
 
 def blending_weights(centres: FloatArray, sigma: float) -> tuple[IntArray, FloatArray]:

@@ -49,7 +49,7 @@ from skry_dask.thumbnails import (
     HALO,
     brightest_object,
     coarse_shifts,
-    shows_nothing,
+    show_nothing,
     shrink_factor,
     spectrum,
     thumbnail,
@@ -295,8 +295,8 @@ class AnchorTemplate:
     def place_all(self, frames: Frames, small: Float32Array) -> list[Placement]:
         """Do so for frames (frame, y, x), given their thumbnails."""
         places = [Placement((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)] * len(frames)
-        shown = [i for i, one in enumerate(small) if not shows_nothing(one, self.full_scale)]
-        if shown:
+        shown = np.flatnonzero(~show_nothing(small, self.full_scale))
+        if len(shown):
             seen = small[shown]
             coarse, _ = coarse_shifts(self.small, self.spectrum, seen, spectrum(seen))
             shifts = self.factor * coarse

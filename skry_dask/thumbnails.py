@@ -16,12 +16,12 @@ import numpy as np
 from scipy import fft, ndimage
 
 from skry_dask.kernels.flatten import without_local_mean
-from skry_dask.kernels.glance import likeness_of_shifts, spread
+from skry_dask.kernels.glance import likeness_of_shifts, spreads
 from skry_dask.kernels.shrink import shrink
 from skry_dask.kernels.smooth import box_means
 
 if TYPE_CHECKING:
-    from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 THUMBNAIL_SIDE = 160
 """The coarse shift is found on frames shrunken to at most this side, px."""
@@ -72,10 +72,15 @@ def flattened(frame: Frames, small: Float32Array) -> Frames:
     return without_local_mean(frame, local, factor)
 
 
+def show_nothing(small: Float32Array, full_scale: int) -> BoolArray:
+    """Tell which thumbnails (thumbnail, y, x) are black, white or otherwise flat: bool."""
+    low, high, peak = spreads(small, 0.02).T
+    return np.maximum(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale
+
+
 def shows_nothing(small: Float32Array, full_scale: int) -> bool:
-    """Tell whether a shrunken frame is black, white or otherwise flat."""
-    low, high, peak = spread(small, 0.02)
-    return max(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale
+    """Tell so of one thumbnail (y, x)."""
+    return bool(show_nothing(small[None], full_scale)[0])
 
 
 class Glimpse(NamedTuple):

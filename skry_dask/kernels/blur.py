@@ -96,17 +96,44 @@ def area_detail(
     -------
     int64 (area_y, area_x), in the units of `plan_sums`.
     """
-    out = np.zeros((len(y_edges) - 1, len(x_edges) - 1), np.int64)
-    width = x_edges[-1] - x_edges[0]
-    if width == 0 or y_edges[-1] == y_edges[0]:
+    origin = np.array([[y_edges[0], x_edges[0]]])
+    edges = y_edges - y_edges[0], x_edges - x_edges[0]
+    (found,) = area_detail_of_frames(image[None], origin, radius, *edges, bits)
+    return found
+
+
+def area_detail_of_frames(
+    frames: Frames, origins: IntArray, radius: int, y_edges: IntArray, x_edges: IntArray, bits: int
+) -> IntArray:
+    """Do so for several frames: to hand a kernel what it needs takes 0.03 ms each time.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x).
+    origins
+        int64 (frame, axis): where the areas begin in each of them, px.
+    radius, bits
+        As for `area_detail`.
+    y_edges, x_edges
+        int64, borders of the areas, ascending from 0, px.
+
+    Returns
+    -------
+    int64 (frame, area_y, area_x), in the units of `plan_sums`.
+    """
+    out = np.zeros((len(frames), len(y_edges) - 1, len(x_edges) - 1), np.int64)
+    width = x_edges[-1]
+    if width == 0 or y_edges[-1] == 0:
         return out
     plan = plan_sums(bits, radius)
     side = 2 * radius + 1
     # Numbers travel as lengths of tuples, which are parts of types: compiled loops over taps are
     # unrolled, and shifts by constants stay in 16-bit lanes (others take five times as long).
     # Rows of a contiguous image are contiguous: of others, loops would not be vectorised.
-    _area_detail(
-        np.ascontiguousarray(image), (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
+    _area_detail_of_frames(
+        np.ascontiguousarray(frames), origins,
+        (0,) * side, (0,) * plan.down, (1 << (bits - plan.down)) - 1,
         *((0,) * n for n in plan.halvings),
         *(np.empty((1, width + 2 * radius), np.uint16) for _ in range(3)),
         *(np.empty((side + 1, width), np.uint16) for _ in range(3)),
@@ -116,17 +143,28 @@ def area_detail(
     return out
 
 
+@kernel
+def _area_detail_of_frames(  # type: ignore[no-untyped-def]
+    frames, origins, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2,
+    blurred, detail, y_edges, x_edges, out,
+):  # fmt: skip
+    for i in range(len(frames)):
+        _area_detail(
+            frames[i], origins[i, 0], origins[i, 1], taps, down, white, h0, h1, h2, h3, h4, h5, p0,
+            p1, p2, r0, r1, r2, c0, c1, c2, blurred, detail, y_edges, x_edges, out[i],
+        )  # fmt: skip
+
+
 # Rows are told by their number, not as views: to make a view takes as long as to sum 100 pixels.
 
 
 @kernel
 def _area_detail(  # type: ignore[no-untyped-def]
-    image, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2, blurred,
-    detail, y_edges, x_edges, out,
+    image, top, left, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2,
+    blurred, detail, y_edges, x_edges, out,
 ):  # fmt: skip
     wide_vectors()
-    top, left = y_edges[0], x_edges[0]
-    height = y_edges[-1] - top
+    height = y_edges[-1]
     radius, size = len(taps) // 2, len(r0)
     j = 0
     for t in range(height + 3 * radius):
@@ -148,9 +186,9 @@ def _area_detail(  # type: ignore[no-untyped-def]
         _add_differences(
             image, top + y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
         )
-        while top + y == y_edges[j + 1] - 1:
+        while y == y_edges[j + 1] - 1:
             for i in range(len(x_edges) - 1):
-                for x in range(x_edges[i] - left, x_edges[i + 1] - left):
+                for x in range(x_edges[i], x_edges[i + 1]):
                     out[j, i] += detail[x]
             detail[:] = 0
             j += 1

@@ -22,23 +22,32 @@ SUMS = 5
 """So many sums make a correlation: of both images, their squares and their product."""
 
 
-def spread(image: Float32Array, share: float) -> tuple[float, float, float]:
+def spreads(images: Float32Array, share: float) -> FloatArray:
     """Find between which levels all of an image lies but for a share at either end, and its peak.
 
     Parameters
     ----------
-    image
-        float32 (y, x).
+    images
+        float32 (image, y, x).
     share
         From 0 to 0.5.
 
     Returns
     -------
-    low, high, peak
-        To a thousandth of the image's own range.
+    float64 (image, 3): low, high and peak, to a thousandth of the image's own range.
     """
-    low, high, peak = _spread(image.ravel(), share, np.zeros(BINS, np.int64))
-    return low, high, peak
+    out = np.empty((len(images), 3))
+    n, height, width = images.shape
+    flat = np.ascontiguousarray(images).reshape(n, height * width)
+    _spreads(flat, share, np.empty(BINS, np.int64), out)
+    return out
+
+
+@kernel
+def _spreads(images, share, counts, out):  # type: ignore[no-untyped-def]
+    for i in range(len(images)):
+        counts[:] = 0
+        out[i, 0], out[i, 1], out[i, 2] = _spread(images[i], share, counts)
 
 
 @kernel

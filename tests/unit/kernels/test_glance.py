@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels import glance
-from skry_dask.kernels.glance import likeness, median_vectors, spread
+from skry_dask.kernels.glance import likeness, median_vectors, spreads
 from tests import reference
 
 
@@ -12,6 +12,11 @@ from tests import reference
 def _kernels(request, monkeypatch):
     if request.param == "interpreted":
         reference.interpret(glance, monkeypatch)
+
+
+def spread(image, share):
+    (found,) = spreads(image[None], share)
+    return tuple(found)
 
 
 def noise(seed=1, shape=(23, 31), kind="normal"):
@@ -35,6 +40,13 @@ def test_the_spread_is_that_of_percentiles(kind, share):
     quantiles = [np.quantile(image, 1 - share, method=m) for m in ("lower", "higher")]
     assert quantiles[0] - one_bin <= high <= quantiles[1] + one_bin
     assert peak == image.max()
+
+
+def test_each_image_has_its_own_spread():
+    images = np.stack([noise(seed) for seed in range(3)])[:, ::2]
+    found = spreads(images, 0.02)
+    np.testing.assert_array_equal(found, [spread(image, 0.02) for image in images])
+    assert spreads(images[:0], 0.02).shape == (0, 3)
 
 
 def test_without_a_share_the_spread_is_the_range():

@@ -295,7 +295,8 @@ class _Phases:
         if self.runner.client is None and large_tables(lazy):
             with self.store.new(name, self.digest) as new:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
-                new.finish(computed)
+                # Not here: in a notebook this thread has an event loop.
+                self.writer.submit(new.finish, computed).result()
             return self.store.open(name, self.digest), spent
         result, spent = self.runner.measure(lazy, progress)
         self.written.append(self.writer.submit(self.store.save, name, self.digest, result))

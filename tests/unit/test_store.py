@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import pickle
@@ -373,6 +374,20 @@ def test_a_job_whose_tables_go_through_the_store_gives_the_same_bits(
             for place in (moon_ser.with_suffix(".skry"), tmp_path / "held.skry")
         )
         xr.testing.assert_identical(one.compute(), other)
+
+
+def test_a_job_may_run_in_the_event_loop_of_a_notebook(
+    moon_ser: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_results, "LARGE", 1)
+
+    async def cell() -> xr.Dataset:
+        return skry.run(moon_ser)
+
+    phases = asyncio.run(cell()).attrs["summary"]["phases"]
+    assert {about["status"] for about in phases.values()} == {"ran"}
+    for phase, about in phases.items():
+        assert ResultStore(moon_ser.with_suffix(".skry")).find(phase, about["digest"]) is not None
 
 
 @pytest.mark.parametrize("name", ["offset/c.0.0", "offset/zarr.json"])

@@ -196,7 +196,7 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
 
 
 def _folded(shapes: Shapes, n_chunk: int, sums: int, *, wide: bool = False) -> int:
-    """Accumulators of so many sums, the running one, and the frame that each thread adds."""
+    """Accumulators of so many sums, the sum of them, and the frame that each thread adds."""
     sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
     narrow = not wide and dtype_of_sums(sizes, shapes.peak << MOST_BITS).itemsize < SUM_BYTES
     inside = sums * SUM_BYTES // (2 if narrow else 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 import sys
+import threading
 import uuid
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,7 +23,6 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
-from skry_dask.bands import n_threads
 from skry_dask.heap import trim
 from skry_dask.tally import reading, task
 
@@ -326,8 +326,9 @@ def fold_frames(
 ) -> da.Array:
     """Fold all frames into one array of sums, lazily.
 
-    A task folds several chunks of frames, one after the other, into one accumulator; accumulators
-    are added up as they come, so that only a few exist at a time: see `accumulators_alive`.
+    A task folds several chunks of frames, one after the other, into one accumulator, and adds that
+    to the sum when it is done, so that each thread has one: see `accumulators_alive`. Workers of a
+    cluster have no sum in common: accumulators are added up in tasks of their own, a few at a time.
 
     Parameters
     ----------
@@ -350,18 +351,21 @@ def fold_frames(
     keys = [value.key for value in shared]
     calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
     dtype = dtype_of_sums(frames.chunks[0], most)
+    together = dask.config.get("scheduler", None) is None
+    begin = f"begin-{name}" if together else None
     tasks: dict[Any, Any] = {
-        (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys, i == 0)
+        (name, i): (_fold, function, list(shape), dtype, calls[a:b], keys, begin)
         for i, (a, b) in enumerate(pairwise(_deal(frames.chunks[0])))
     }
     level = list(tasks)
-    ahead = _tasks_ahead()
-    while len(level) > 1:
-        n_group = len(level) if ahead else ADDED
-        groups = [level[i : i + n_group] for i in range(0, len(level), n_group)]
-        level = [_add_up(tasks, f"add-{name}", group, ahead) for group in groups]
+    if together:
+        tasks[begin] = (_Sum, list(shape))
+    while len(level) > ADDED and not together:
+        groups = [level[i : i + ADDED] for i in range(0, len(level), ADDED)]
+        level = [(f"add-{name}", len(tasks) + i) for i in range(len(groups))]
+        tasks |= {key: (_add_up, None, group) for key, group in zip(level, groups, strict=True)}
     total = f"total-{name}"
-    tasks[(total, *(0,) * len(shape))] = (_add, *level)
+    tasks[(total, *(0,) * len(shape))] = (_add_up, begin, level)
     graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
     return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=np.int64)
 
@@ -396,40 +400,12 @@ def dtype_of_sums(sizes: Sequence[int], most: int) -> np.dtype[np.signedinteger]
     return np.dtype(np.int32 if narrow else np.int64)
 
 
-def _add_up(tasks: dict[Any, Any], name: str, accumulators: list[Any], ahead: int | None) -> Any:
-    """Add tasks that add accumulators to a running sum; returns the key of the last.
-
-    A task that makes an accumulator waits until all but ``ahead`` before it have been added: where
-    one takes long, others do not pile up.
-    """
-    sums = accumulators[:1]
-    for i, other in enumerate(accumulators[1:], 1):
-        if ahead and i > ahead:
-            tasks[other] = (*tasks[other], sums[i - ahead])
-        key = (name, len(tasks))
-        # Threads run every task once, and nothing else looks at a running sum.
-        tasks[key] = (_add_into if ahead and i > 1 else _add, sums[-1], other)
-        sums.append(key)
-    return sums[-1]
-
-
-def _tasks_ahead() -> int | None:
-    """How many accumulators may wait to be added: one more than there are threads.
-
-    None on a cluster, where a task that waits for a sum would have to fetch it.
-    """
-    if dask.config.get("scheduler", None) is not None:
-        return None
-    return n_threads() + 1
-
-
 def accumulators_alive(n_threads: int) -> int:
     """Tell how many accumulators of `fold_frames` exist at a time, at most, on threads.
 
-    Two more of tasks than there are threads, while the first two become the running sum; and that
-    sum, which alone is int64 whatever their dtype.
+    One of each thread, and the sum, which alone is int64 whatever their dtype.
     """
-    return n_threads + 3
+    return n_threads + 1
 
 
 def _task_name(function: Callable[..., Any]) -> str:
@@ -483,38 +459,59 @@ def _map(
         return function(frames if developer is None else developer.grey(frames), *arguments)
 
 
+class _Sum:
+    """The sum of all accumulators, to which threads of this process add.
+
+    Other processes have a copy of it, and a cluster may run a task again: there tasks return their
+    accumulators.
+    """
+
+    def __init__(self, shape: list[int]) -> None:
+        # Large, and does not fit into what an earlier pass has freed bit by bit.
+        trim()
+        self.array = np.zeros(shape, np.int64)
+        self.is_copy = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tell a copy, such as one in another process, that it is one."""
+        return {"array": self.array, "is_copy": True}
+
+    def takes(self, accumulator: AnyArray) -> bool:
+        """Add an accumulator, if that can be done here."""
+        if self.is_copy or _on_cluster():
+            return False
+        with _ADDING:
+            self.array += accumulator
+        return True
+
+
+_ADDING = threading.Lock()
+
+
 def _fold(
     function: Callable[..., None],
     shape: list[int],
     dtype: np.dtype[Any],
     calls: list[list[Any]],
     shared: list[Any],
-    first: bool,
-    _sum: AnyArray | None = None,
-) -> AnyArray:
-    if first:
-        # Accumulators are large, and do not fit into what an earlier pass has freed bit by bit.
-        trim()
+    total: _Sum | None,
+) -> AnyArray | None:
     with task():
         accumulator = np.zeros(shape, dtype)
         for chunk, *parts in calls:
             function(chunk.read(), *parts, *shared, accumulator)
-        return accumulator
+        return None if total is not None and total.takes(accumulator) else accumulator
 
 
-def _add(one: AnyArray, other: AnyArray | None = None) -> AnyArray:
-    """Add two accumulators into a new one: a task that is run twice must not count twice."""
-    if other is None:
-        return one.astype(np.int64, copy=False)
-    return np.add(one, other, dtype=np.int64)
-
-
-def _add_into(total: AnyArray, other: AnyArray) -> AnyArray:
-    """Add an accumulator to a running sum, in place, but not where tasks may be run again."""
-    if _on_cluster():
-        return _add(total, other)
-    total += other
-    return total
+def _add_up(total: _Sum | None, accumulators: list[AnyArray | None]) -> AnyArray:
+    """Add up what is not in the sum yet; a task that is run twice must not count twice."""
+    left = [one for one in accumulators if one is not None]
+    if total is not None and not left:
+        return total.array
+    made = np.zeros_like(left[0], np.int64) if total is None else total.array.copy()
+    for one in left:
+        made += one
+    return made
 
 
 def _on_cluster() -> bool:

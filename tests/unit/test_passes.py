@@ -1,7 +1,11 @@
 """Passes over the frames."""
 
+import threading
+import weakref
+
 import dask
 import dask.array as da
+import dask.threaded
 import numpy as np
 import pytest
 from dask.core import get_dependencies
@@ -204,24 +208,42 @@ def test_a_fold_can_be_computed_twice():
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize("n_frames", [1, 40, 2000])
-def test_accumulators_do_not_pile_up_whatever_the_order_of_tasks(workers, n_frames):
-    """The worst order is that which adds only when nothing else can be done."""
+def test_each_thread_has_one_accumulator(workers, n_frames, monkeypatch):
+    made = []
+
+    class Watched(np.ndarray):
+        """An array that can be asked whether it still exists."""
+
+    def watched(shape, dtype):
+        array = np.ndarray(shape, dtype).view(Watched)
+        array[...] = 0
+        made.append(weakref.ref(array))
+        return array
+
+    def fold(frames, total):
+        add_pixels(frames, total)
+        with lock:
+            most.append(sum(one() is not None for one in made))
+
+    lock, most = threading.Lock(), []
     frames = da.zeros((n_frames, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
     with dask.config.set(num_workers=workers):
-        total = fold_frames(add_up, frames, shape=(3,), most=MOST)
-    graph = dict(total.__dask_graph__())
-    needs = {key: get_dependencies(graph, key) for key in graph}
-    uses = {key: [k for k in graph if key in needs[k]] for key in graph}
-    done, alive, most = set(), set(), 0
-    while len(done) < len(graph):
-        ready = [key for key in graph if key not in done and needs[key] <= done]
-        key = min(ready, key=lambda k: not k[0].startswith(PASS))
-        done.add(key)
-        alive.add(key)
-        most = max(most, len(alive))
-        alive -= {k for k in alive if uses[k] and all(u in done for u in uses[k])}
-    assert most <= accumulators_alive(workers)
-    assert sum(key[0].startswith(PASS) for key in graph) == min(n_frames, max(8, n_frames // 32))
+        total = fold_frames(fold, frames, shape=(3,), most=MOST)
+        monkeypatch.setattr(passes.np, "zeros", watched)
+        total.compute(scheduler=dask.threaded.get, num_workers=workers)
+    assert max(most) <= accumulators_alive(workers)
+    assert len(made) == 1 + min(n_frames, max(8, n_frames // 32))
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
+def test_a_fold_does_not_depend_on_where_its_tasks_run(scheduler):
+    frames = da.from_array(FRAMES, chunks=(3, -1, -1))
+    total = fold_frames(add_pixels, frames, shape=(2, 2), most=20 * 255)
+    np.testing.assert_array_equal(total.compute(scheduler=scheduler), FRAMES.sum())
+
+
+def add_pixels(frames, total):
+    total += frames.sum(dtype=np.int64)
 
 
 def test_a_cluster_does_not_wait_for_one_running_sum():

@@ -10,17 +10,17 @@ of a process of its own as the operating system counts it, two threads:
 =============================================  ========  ========
 capture                                        measured  estimate
 =============================================  ========  ========
-634 frames of 840 x 612 x 8 bit                     298       360
-the same on one thread                              283       350
-6340 frames of 840 x 612 x 8 bit                    317       429
-300 frames of 840 x 612 x 16 bit                    294       357
-300 frames of 840 x 612 x 8 bit, raw colour         368       434
-the same as mono, drizzled 2                        427       586
-the same in raw colour, drizzled 2                  714       963
-40 frames of 3000 x 2000 x 16 bit                   577       865
-200 frames of 4096 x 3000 x 16 bit                  937      1507
-634 frames of 420 x 306 x 8 bit                     290       321
-6340 frames of 420 x 306 x 8 bit                    294       338
+634 frames of 840 x 612 x 8 bit                     238       304
+the same on one thread                              226       294
+6340 frames of 840 x 612 x 8 bit                    264       374
+300 frames of 840 x 612 x 16 bit                    235       301
+300 frames of 840 x 612 x 8 bit, raw colour         290       366
+the same as mono, drizzled 2                        325       508
+the same in raw colour, drizzled 2                  505       724
+40 frames of 3000 x 2000 x 16 bit                   495       732
+200 frames of 4096 x 3000 x 16 bit                  783      1283
+634 frames of 420 x 306 x 8 bit                     239       271
+6340 frames of 420 x 306 x 8 bit                    244       288
 =============================================  ========  ========
 """
 
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 
-START = 288 * MIB
+START = 240 * MIB
 """A process with all that it imports and all kernels loaded, before it holds a frame."""
 
 SUM_BYTES = 8
-"""Of a pixel of the running sum, and as much again where pixels are counted one by one. In
+"""Of a pixel of the sum of all frames, and as much again where pixels are counted one by one. In
 accumulators inside tasks they may have half of that: see `dtype_of_sums`."""
 
 TABLE_BYTES = 8
@@ -62,7 +62,7 @@ ALIGN_PIXEL_BYTES = 32
 MASTER_PIXEL_BYTES = 32
 """Of a pixel of a dark and a flat, as read and as they are applied."""
 
-BUILD_PIXEL_BYTES = 72
+BUILD_PIXEL_BYTES = 60
 """Of a pixel of the image on which points are placed, which a mesh covers, or whose holes are
 filled."""
 

@@ -108,7 +108,6 @@ def test_what_is_no_size_is_refused(text: str | int, moon_ser: Path) -> None:
         {"n_planes": 3},
         {"scale": 2.0},
         {"canvas": 3 * 1200 * 1600},
-        {"peak": 65535 * 32},
         {"width": 3200},
         {"master_bytes": 32},
         {"n_frames": 4000},
@@ -118,17 +117,23 @@ def test_whatever_needs_memory_raises_the_estimate(more: dict[str, float]) -> No
     assert estimate(replace(PLAIN, **more), 8) > estimate(PLAIN, 8)
 
 
+def test_sums_beyond_32_bits_raise_the_estimate_of_many_threads() -> None:
+    many = replace(PLAIN, n_threads=16)
+    assert estimate(replace(many, peak=65535 * 32), 8) > estimate(many, 8)
+
+
 def test_sums_take_half_where_what_a_frame_adds_is_known_and_small() -> None:
-    colour = replace(PLAIN, n_planes=3)
+    # So many threads that accumulators take more than what is made of their sum.
+    colour = replace(PLAIN, n_planes=3, n_threads=8)
     narrow = stack_bytes(colour, 8)
     assert stack_bytes(replace(colour, peak=2**15), 8) == narrow
     wide = stack_bytes(replace(colour, wide=True), 8)
     assert wide == stack_bytes(replace(colour, peak=2**20), 8)
-    # Accumulators of two threads and two that wait; the running sum is wide in any case.
-    assert wide - narrow == 4 * 4 * 3 * colour.canvas
+    # Of each thread; their sum is wide in any case.
+    assert wide - narrow == 8 * 4 * 3 * colour.canvas
     # Where pixels are counted, there is another of each.
     counted = stack_bytes(replace(colour, wide=True, counted=True), 8)
-    assert counted - wide == (4 + 1) * 8 * 3 * colour.canvas
+    assert counted - wide == (8 + 1) * 8 * 3 * colour.canvas
     assert stack_bytes(replace(colour, peak=2**15), 512) == wide  # a task has more frames
 
 

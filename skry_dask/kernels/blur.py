@@ -143,57 +143,45 @@ def area_detail_of_frames(
     return out
 
 
+# Rows are told by their number, not as views: to make a view takes as long as to sum 100 pixels.
+
+
 @kernel
 def _area_detail_of_frames(  # type: ignore[no-untyped-def]
     frames, origins, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2,
     blurred, detail, y_edges, x_edges, out,
 ):  # fmt: skip
-    for i in range(len(frames)):
-        _area_detail(
-            frames[i], origins[i, 0], origins[i, 1], taps, down, white, h0, h1, h2, h3, h4, h5, p0,
-            p1, p2, r0, r1, r2, c0, c1, c2, blurred, detail, y_edges, x_edges, out[i],
-        )  # fmt: skip
-
-
-# Rows are told by their number, not as views: to make a view takes as long as to sum 100 pixels.
-
-
-@kernel
-def _area_detail(  # type: ignore[no-untyped-def]
-    image, top, left, taps, down, white, h0, h1, h2, h3, h4, h5, p0, p1, p2, r0, r1, r2, c0, c1, c2,
-    blurred, detail, y_edges, x_edges, out,
-):  # fmt: skip
     wide_vectors()
     height = y_edges[-1]
     radius, size = len(taps) // 2, len(r0)
-    j = 0
-    for t in range(height + 3 * radius):
-        if t < height:
-            _samples(image, top + t, left, down, white, h0, radius, p0)
-            _sum_along(p0, taps, h1, radius, p1, 0)
-            _sum_along(p1, taps, h2, radius, p2, 0)
-            _sum_along(p2, taps, h3, 0, r0, t % size)
-        y = t - radius
-        if 0 <= y < height:
-            _sum_down(r0, y, height, radius, h4, c0, r1, y % size)
-        y -= radius
-        if 0 <= y < height:
-            _sum_down(r1, y, height, radius, h5, c1, r2, y % size)
-        y -= radius
-        if y < 0:
-            continue
-        _sum_down(r2, y, height, radius, (), c2, blurred, 0)
-        _add_differences(
-            image, top + y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
-        )
-        while y == y_edges[j + 1] - 1:
-            for i in range(len(x_edges) - 1):
-                for x in range(x_edges[i], x_edges[i + 1]):
-                    out[j, i] += detail[x]
-            detail[:] = 0
-            j += 1
-            if j == len(out):
-                return
+    for n in range(len(frames)):
+        image, sums, top, left = frames[n], out[n], origins[n, 0], origins[n, 1]
+        j = 0
+        for t in range(height + 3 * radius):
+            if t < height:
+                _samples(image, top + t, left, down, white, h0, radius, p0)
+                _sum_along(p0, taps, h1, radius, p1, 0)
+                _sum_along(p1, taps, h2, radius, p2, 0)
+                _sum_along(p2, taps, h3, 0, r0, t % size)
+            y = t - radius
+            if 0 <= y < height:
+                _sum_down(r0, y, height, radius, h4, c0, r1, y % size)
+            y -= radius
+            if 0 <= y < height:
+                _sum_down(r1, y, height, radius, h5, c1, r2, y % size)
+            y -= radius
+            if y < 0:
+                continue
+            _sum_down(r2, y, height, radius, (), c2, blurred, 0)
+            _add_differences(
+                image, top + y, left, blurred, taps, down, white, h0, h1, h2, h3, h4, h5, detail
+            )
+            while j < len(sums) and y == y_edges[j + 1] - 1:
+                for i in range(len(x_edges) - 1):
+                    for x in range(x_edges[i], x_edges[i + 1]):
+                        sums[j, i] += detail[x]
+                detail[:] = 0
+                j += 1
 
 
 @inlined

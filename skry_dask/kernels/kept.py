@@ -50,7 +50,7 @@ config: Any = numba.config
 VARIABLE = "SKRY_CACHE_DIR"
 """Environment variable that names the folder."""
 
-COMPILE_SECONDS = 15
+COMPILE_SECONDS = 24
 """About how long it takes to compile what stacking needs (2-core virtual machine, numba 0.68)."""
 
 FEW = 5

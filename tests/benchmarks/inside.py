@@ -18,6 +18,7 @@ import numpy as np
 
 import skry_dask as skry
 from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.io.ser_header import HEADER_BYTES
 from skry_dask.kernels.demosaic import demosaic
 from skry_dask.options import ReadOptions
 
@@ -31,14 +32,23 @@ def fastest(call: Callable[[], object], turns: int = 5) -> float:
 
 
 def reading(folder: Path, n_frames: int, height: int, width: int) -> str:
-    """Compare reading a 16-bit SER in place with `numpy.fromfile`."""
+    """Compare reading a 16-bit SER in place with `numpy.fromfile`, eight frames at a time."""
     path = folder / "deep.ser"
     images = (np.full((height, width), i, np.uint16) for i in range(n_frames))
     write_ser(path, images, n_frames=n_frames, height=height, width=width, bits=16)
     reader = SerReader(path)
-    ours = fastest(lambda: [reader.read(i, i + 8) for i in range(0, n_frames, 8)])
-    numpys = fastest(lambda: np.fromfile(path, np.uint16))
-    return f"16-bit SER read in place at {numpys / ours:.2f} x the speed of numpy.fromfile"
+    starts, size = range(0, n_frames, 8), 8 * height * width
+
+    def ours() -> None:
+        for i in starts:
+            reader.read(i, i + 8)
+
+    def numpys() -> None:
+        for i in starts:
+            np.fromfile(path, np.uint16, size, offset=HEADER_BYTES + 2 * i * height * width)
+
+    ratio = fastest(numpys) / fastest(ours)
+    return f"16-bit SER read in place at {ratio:.2f} x the speed of numpy.fromfile"
 
 
 def demosaicing(path: Path) -> str:

@@ -172,6 +172,7 @@ def place_anchors(
     levels = shrink(frame, 2)
     half = levels.astype(np.float32)
     gy, gx = ndimage.sobel(half, 0) / 8, ndimage.sobel(half, 1) / 8
+    # Beyond the border: its last pixel, as everywhere else.
     mean = [box_means(product, size // 2) for product in (gy * gy, gx * gx, gy * gx)]
     middle, half_gap = (mean[0] + mean[1]) / 2, np.hypot((mean[0] - mean[1]) / 2, mean[2])
     # Smaller eigenvalue from white noise of this variance through the Sobel operator: 12 / 64.

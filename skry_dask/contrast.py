@@ -25,7 +25,7 @@ import numpy as np
 from skry_dask.kernels.between import add_between
 from skry_dask.kernels.light import sharpen
 from skry_dask.mesh import pack, unpack
-from skry_dask.passes import map_parts, total_of
+from skry_dask.tables import map_parts, total_of
 
 if TYPE_CHECKING:
     import dask.array as da

@@ -14,8 +14,8 @@ import dask
 import numpy as np
 
 from skry_dask.kernels.field import fill_gaps
-from skry_dask.passes import gathered, map_parts, some_frames, total_of
 from skry_dask.smoothing import nearest_places, predict, smoothing_weights
+from skry_dask.tables import gathered, map_parts, some_frames, total_of
 
 if TYPE_CHECKING:
     import dask.array as da

@@ -8,12 +8,11 @@ does not depend on the length of the capture, the scheduler or the order of task
 
 from __future__ import annotations
 
-import operator
 import sys
 import threading
 import uuid
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
@@ -24,6 +23,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 
 from skry_dask.heap import trim
+from skry_dask.tables import even, in_groups, parts_along
 from skry_dask.tally import reading, task
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from skry_dask.develop import Developer
     from skry_dask.types import AnyArray, Frames, IntArray
 
-
-Shared: TypeAlias = Delayed | da.Array
 
 PASS = "frames_"
 """What the names of tasks that read a chunk of frames begin with."""
@@ -50,13 +48,6 @@ MIN_FOLDS = 8
 
 NARROW = 2**31
 """Sums below this are added up in 32 bits inside tasks."""
-
-GATHERED = 2**18
-"""Small tables of values per frame are gone through in parts of about so many bytes."""
-
-ADDED = 16
-"""So many parts are added up in one task, and their sums likewise, so that adding does not keep
-many workers of a cluster waiting."""
 
 
 class FrameChunk:
@@ -142,7 +133,7 @@ def map_frames(
     dask.array.Array (frame, *shape)
     """
     name = _task_name(function)
-    columns, dependencies = _parts(frames.chunks[0], along)
+    columns, dependencies = parts_along(frames.chunks[0], along)
     keys = [value.key for value in shared]
     if developer is not None:
         dependencies += [developer]
@@ -153,65 +144,6 @@ def map_frames(
     }
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
     return da.Array(graph, name, chunks=(frames.chunks[0], *((n,) for n in shape)), dtype=dtype)
-
-
-def map_parts(
-    function: Callable[..., AnyArray],
-    sizes: Sequence[int],
-    *along: Any,
-    shared: Sequence[Shared] = (),
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    per_frame: bool = False,
-) -> da.Array:
-    """Call a function with what is known of each so many frames, lazily: no frame is read.
-
-    Parameters
-    ----------
-    function
-        Called as ``function(*along, *shared)``.
-    sizes
-        How many frames each call gets; see `gathered`.
-    along
-        As for `map_frames`.
-    shared
-        Lazy values, or arrays of one chunk, that every call gets whole.
-    shape, dtype
-        Of what is returned, but for the first dim.
-    per_frame
-        Whether a call returns an entry for each of its frames: else it returns one.
-
-    Returns
-    -------
-    dask.array.Array (frame, *shape) or (call, *shape)
-    """
-    name = f"{function.__name__}-{uuid.uuid4().hex}"
-    columns, dependencies = _parts(tuple(sizes), along)
-    keys = [_key_of(value) for value in shared]
-    tasks = {
-        (name, i, *(0,) * len(shape)): (function, *parts, *keys)
-        for i, parts in enumerate(zip(*columns, strict=True))
-    }
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
-    rows = tuple(sizes) if per_frame else (1,) * len(sizes)
-    return da.Array(graph, name, (rows, *((n,) for n in shape)), dtype=dtype)
-
-
-def gathered(values: da.Array) -> list[int]:
-    """Choose how many frames of a table each call of `map_parts` gets: several chunks if small.
-
-    A task takes 0.2 ms of Python whatever it does, and memory for as long as its graph exists.
-
-    Parameters
-    ----------
-    values
-        (frame, ...), chunked along frames only.
-    """
-    n_chunks = values.numblocks[0]
-    n_tasks = -(-values.nbytes // GATHERED)
-    borders = np.linspace(0, n_chunks, min(_even(max(n_tasks, 1)), n_chunks) + 1).astype(np.int64)
-    frames = np.concatenate([[0], np.cumsum(values.chunks[0])])
-    return np.diff(frames[borders]).tolist()
 
 
 def call_each(
@@ -240,80 +172,6 @@ def call_each(
     tasks[f"all-{name}"] = list(tasks)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=shared)
     return Delayed(f"all-{name}", graph, layer=name)
-
-
-def from_chunks(
-    function: Callable[..., AnyArray],
-    values: da.Array,
-    *arguments: Any,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-) -> da.Array:
-    """Call a function once with all chunks of frames, lazily: ``function(chunks, *arguments)``.
-
-    What is known of all frames is large, so chunks come as a list, and are not copied into one
-    array beforehand.
-
-    Parameters
-    ----------
-    function
-        Returns an array of this shape and dtype.
-    values
-        (frame, ...), chunked along frames only.
-    arguments
-        What else it gets.
-    shape, dtype
-        Of what is returned, in one chunk.
-    """
-    name = f"{function.__name__}-{uuid.uuid4().hex}"
-    keys = [(values.name, i, *(0,) * (values.ndim - 1)) for i in range(values.numblocks[0])]
-    tasks = {(name, *(0,) * len(shape)): (function, keys, *map(quote, arguments))}
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
-    return da.Array(graph, name, tuple((n,) for n in shape), dtype=dtype)
-
-
-def some_frames(values: da.Array, indices: IntArray) -> da.Array:
-    """Take some frames of an array (frame, ...), into one chunk; indices ascend."""
-    name = f"some-{uuid.uuid4().hex}"
-    rest = (0,) * (values.ndim - 1)
-    rows = []
-    start = 0
-    for i, size in enumerate(values.chunks[0]):
-        own = indices[np.searchsorted(indices, start) : np.searchsorted(indices, start + size)]
-        if len(own):
-            rows.append((operator.getitem, (values.name, i, *rest), own - start))
-        start += size
-    tasks = {(name, 0, *rest): (np.concatenate, rows)}
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
-    chunks = ((len(indices),), *((n,) for n in values.shape[1:]))
-    return da.Array(graph, name, chunks, dtype=values.dtype)
-
-
-def total_of(parts: da.Array) -> da.Array:
-    """Add up int64 (part, ...) over its first dim, lazily: so many at a time, as they come."""
-    name = f"total-{uuid.uuid4().hex}"
-    rest = (0,) * (parts.ndim - 1)
-    tasks: dict[Any, Any] = {}
-    level: list[Any] = [(parts.name, i, *rest) for i in range(parts.numblocks[0])]
-    while len(level) > ADDED:
-        groups = [level[i : i + ADDED] for i in range(0, len(level), ADDED)]
-        level = [(f"part-{name}", len(tasks) + i) for i in range(len(groups))]
-        tasks |= {key: (_total, group) for key, group in zip(level, groups, strict=True)}
-    tasks[(name, *rest)] = (operator.itemgetter(0), (_total, level))
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[parts])
-    return da.Array(graph, name, tuple((n,) for n in parts.shape[1:]), dtype=np.int64)
-
-
-def _total(parts: list[IntArray]) -> IntArray:
-    total = np.zeros((1, *parts[0].shape[1:]), np.int64)
-    for part in parts:
-        total += part.sum(axis=0)
-    return total
-
-
-def _key_of(value: Shared) -> Any:
-    """Name what a task gets whole: a lazy value, or an array's only chunk."""
-    return (value.name, *(0,) * value.ndim) if isinstance(value, da.Array) else value.key
 
 
 def fold_frames(
@@ -347,7 +205,7 @@ def fold_frames(
     depend on chunks; a task whose frames leave them within int32 folds into half the memory.
     """
     name = _task_name(function)
-    columns, dependencies = _parts(frames.chunks[0], along)
+    columns, dependencies = parts_along(frames.chunks[0], along)
     keys = [value.key for value in shared]
     calls = [list(call) for call in zip(frame_chunks(frames), *columns, strict=True)]
     dtype = dtype_of_sums(frames.chunks[0], most)
@@ -360,25 +218,18 @@ def fold_frames(
     level = list(tasks)
     if together:
         tasks[begin] = (_Sum, list(shape))
-    while len(level) > ADDED and not together:
-        groups = [level[i : i + ADDED] for i in range(0, len(level), ADDED)]
-        level = [(f"add-{name}", len(tasks) + i) for i in range(len(groups))]
-        tasks |= {key: (_add_up, None, group) for key, group in zip(level, groups, strict=True)}
+    else:
+        level = in_groups(tasks, f"add-{name}", level, _add_up)
     total = f"total-{name}"
-    tasks[(total, *(0,) * len(shape))] = (_add_up, begin, level)
+    tasks[(total, *(0,) * len(shape))] = (_add_up, level, begin)
     graph = HighLevelGraph.from_collections(total, tasks, dependencies=[*dependencies, *shared])
     return da.Array(graph, total, chunks=tuple((n,) for n in shape), dtype=np.int64)
 
 
 def _deal(sizes: Sequence[int]) -> IntArray:
     """Deal chunks of so many frames out to the tasks of a fold: int64 (task + 1), in chunks."""
-    n_tasks = min(_even(max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS)), len(sizes))
+    n_tasks = min(even(max(sum(sizes) // FOLD_FRAMES, MIN_FOLDS)), len(sizes))
     return np.linspace(0, len(sizes), n_tasks + 1).astype(np.int64)
-
-
-def _even(n_tasks: int) -> int:
-    """Round up: most often there are two, four or eight cores, and none shall wait for another."""
-    return n_tasks + n_tasks % 2
 
 
 def dtype_of_sums(sizes: Sequence[int], most: int) -> np.dtype[np.signedinteger]:
@@ -410,42 +261,6 @@ def accumulators_alive(n_threads: int) -> int:
 
 def _task_name(function: Callable[..., Any]) -> str:
     return f"{PASS}{function.__name__}-{uuid.uuid4().hex}"
-
-
-def _parts(
-    sizes: tuple[int, ...], along: Sequence[Any]
-) -> tuple[list[list[Any]], list[da.Array | Delayed]]:
-    """Cut arrays into the parts that belong to each chunk: values, or keys of lazy ones."""
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    columns: list[list[Any]] = []
-    dependencies: list[da.Array | Delayed] = []
-    for values in along:
-        if isinstance(values, da.Array):
-            rest = (0,) * (values.ndim - 1)
-            if values.npartitions == 1:
-                key = (values.name, 0, *rest)
-                columns.append([(operator.getitem, key, slice(a, b)) for a, b in pairwise(starts)])
-                dependencies.append(values)
-                continue
-            own = np.concatenate([[0], np.cumsum(values.chunks[0])])
-            whole = np.isin(starts, own).all() and 0 not in (*sizes, *values.chunks[0])
-            if whole and values.numblocks[1:] == (1,) * len(rest):
-                borders = np.searchsorted(own, starts)
-                dependencies.append(values)
-                columns.append([_joined(values.name, *pair, rest) for pair in pairwise(borders)])
-                continue
-            lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
-            dependencies.append(lazy)
-            columns.append([(lazy.name, i, *rest) for i in range(len(sizes))])
-        else:
-            columns.append([values[a:b] for a, b in pairwise(starts)])
-    return columns, dependencies
-
-
-def _joined(name: str, first: int, end: int, rest: tuple[int, ...]) -> Any:
-    """Join chunks along frames, as part of a task."""
-    keys = [(name, i, *rest) for i in range(first, end)]
-    return keys[0] if len(keys) == 1 else (np.concatenate, keys)
 
 
 def _map(
@@ -503,7 +318,7 @@ def _fold(
         return None if total is not None and total.takes(accumulator) else accumulator
 
 
-def _add_up(total: _Sum | None, accumulators: list[AnyArray | None]) -> AnyArray:
+def _add_up(accumulators: list[AnyArray | None], total: _Sum | None = None) -> AnyArray:
     """Add up what is not in the sum yet; a task that is run twice must not count twice."""
     left = [one for one in accumulators if one is not None]
     if total is not None and not left:

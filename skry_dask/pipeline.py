@@ -187,12 +187,8 @@ def run(
         result = phases.run(
             options.stack, lambda chosen: stack(capture, alignment, quality.copy(), points, chosen)
         )
+        _describe_image(result, options, summary)
         # While the store is written.
-        summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
-        if options.track.align_channels and "channel" not in result["stack"].dims:
-            summary.notes.append("align_channels has nothing to align: the stack is grey")
-        if is_colourless(result["stack"].to_numpy()):
-            summary.notes.append("there is hardly any colour: --grey takes less time and memory")
         metadata = provenance(capture, options, summary)
         others = outputs.write(result, alignment, quality, points, metadata)
     summary.files = [str(path) for path in others]
@@ -355,6 +351,15 @@ def _describe(alignment: xr.Dataset, capture: xr.Dataset, summary: Summary) -> N
             f"{len(bright)} frames are over {BRIGHT:g} times as bright as most: --exclude {some} "
             "leaves them out, --normalise evens them out"
         )
+
+
+def _describe_image(result: xr.Dataset, options: Options, summary: Summary) -> None:
+    """Sum up the stack."""
+    summary.image = {"height": result.sizes["y"], "width": result.sizes["x"]}
+    if options.track.align_channels and "channel" not in result["stack"].dims:
+        summary.notes.append("align_channels has nothing to align: the stack is grey")
+    if is_colourless(result["stack"].to_numpy()):
+        summary.notes.append("there is hardly any colour: --grey takes less time and memory")
 
 
 def make_master(

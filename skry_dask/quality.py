@@ -33,17 +33,18 @@ from skry_dask.kernels.blur import area_detail_of_frames, plan_sums, sample_bits
 from skry_dask.kernels.kriging import weighted_neighbours
 from skry_dask.mesh import AreaMesh
 from skry_dask.options import QualityOptions
-from skry_dask.passes import from_chunks, gathered, map_frames, map_parts
+from skry_dask.passes import map_frames
 from skry_dask.results import image_variable, region_of, result, variable, whole_frames
+from skry_dask.tables import from_chunks, gathered, map_parts
 from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import xarray as xr
 
     from skry_dask.geometry import Region
-    from skry_dask.types import BoolArray, Float32Array, FloatArray, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 
 def estimate_quality(
@@ -104,27 +105,10 @@ def estimate_quality(
         shape=(len(pixels),),
         dtype=np.float32,
     )
-    sizes = gathered(area_quality)
-    frame_quality = map_parts(
-        quality_of_frames,
-        sizes,
-        area_quality,
-        shared=[dask.delayed(pixels, traverse=False)],
-        shape=(),
-        dtype=np.float32,
-        per_frame=True,
-    )
+    frame_quality = _of_each_frame(quality_of_frames, area_quality, pixels)
     centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
-    near, weights = blending_weights(centres, options.blending * options.area_size)
-    blended = map_parts(
-        blend,
-        sizes,
-        area_quality,
-        shared=[dask.delayed(part, traverse=False) for part in (near, weights)],
-        shape=(len(pixels),),
-        dtype=np.float32,
-        per_frame=True,
-    )
+    weights = blending_weights(centres, options.blending * options.area_size)
+    blended = _of_each_frame(blend, area_quality, *weights, shape=(len(pixels),))
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
     numbers = (1, n_reference)
     chosen = from_chunks(
@@ -152,6 +136,24 @@ def estimate_quality(
         "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
     }
     return result(capture, options, measures | pictures, _coordinates(region, centres))
+
+
+def _of_each_frame(
+    function: Callable[..., Float32Array],
+    area_quality: da.Array,
+    *shared: AnyArray,
+    shape: tuple[int, ...] = (),
+) -> da.Array:
+    """Call ``function(area_quality, *shared)`` with that of some frames at a time."""
+    return map_parts(
+        function,
+        gathered(area_quality),
+        area_quality,
+        shared=[dask.delayed(values, traverse=False) for values in shared],
+        shape=shape,
+        dtype=np.float32,
+        per_frame=True,
+    )
 
 
 def _measures(

@@ -28,10 +28,11 @@ from skry_dask.kernels.field import reject_outliers
 from skry_dask.kernels.templates import cut_blocks
 from skry_dask.mesh import neighbours_in_mesh
 from skry_dask.options import TrackOptions
-from skry_dask.passes import gathered, map_frames, map_parts
+from skry_dask.passes import map_frames
 from skry_dask.points import given_points, place_points
 from skry_dask.results import region_of, result, variable, whole_frames
 from skry_dask.smoothing import texture_places
+from skry_dask.tables import gathered, map_parts
 
 if TYPE_CHECKING:
     import dask.array as da

@@ -17,7 +17,7 @@ PACKAGE = Path(skry_dask.__file__).parent
 FLOORS = (
     {"errors", "heap", "tally"},
     {"startup", "types", "options", "scene", "kernels.compile", "kernels.kept", "kernels.parts"},
-    {"bands", "geometry", "io", "kernels", "io.reader", "io.atomic"},
+    {"bands", "geometry", "io", "tables", "kernels", "io.reader", "io.atomic"},
     {"mesh", "passes", "store", "develop", "sensor", "scenery", "air", "thumbnails"},
     {
         "results",

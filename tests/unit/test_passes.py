@@ -20,13 +20,8 @@ from skry_dask.passes import (
     dtype_of_sums,
     fold_frames,
     frame_chunks,
-    from_chunks,
-    gathered,
     map_frames,
-    map_parts,
     single_frames,
-    some_frames,
-    total_of,
 )
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
@@ -261,80 +256,6 @@ def test_a_cluster_does_not_wait_for_one_running_sum():
     assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
 
 
-# --- what is known of frames --------------------------------------------------------------------
-
-
-def scaled(values, whole):
-    return values * whole.sum()
-
-
-def summed(values, whole):
-    return scaled(values, whole).sum(axis=0, keepdims=True)
-
-
-@REPEATABLE
-@given(chunks_of_frames)
-def test_parts_get_their_frames_and_all_of_what_is_shared(sizes):
-    values = da.from_array(WEIGHT, (tuple(sizes), 3))
-    shared = [da.from_array(np.arange(4), 4)]
-    each = map_parts(
-        scaled, sizes, values, shared=shared, shape=(3,), dtype=np.int64, per_frame=True
-    )
-    np.testing.assert_array_equal(each.compute(), 6 * WEIGHT)
-    one = map_parts(summed, sizes, values, shared=shared, shape=(3,), dtype=np.int64)
-    assert one.shape == (len(sizes), 3)
-    np.testing.assert_array_equal(total_of(one).compute(), 6 * WEIGHT.sum(axis=0))
-
-
-@REPEATABLE
-@given(chunks_of_frames, st.integers(1, 500))
-def test_parts_of_a_table_are_whole_chunks_of_about_so_many_bytes(sizes, n_bytes):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passes, "GATHERED", n_bytes)
-        values = da.from_array(WEIGHT, (tuple(sizes), 3))
-        parts = gathered(values)
-    assert sum(parts) == len(WEIGHT)
-    assert min(parts) > 0
-    assert set(np.cumsum(parts)) <= set(np.cumsum(sizes))
-    assert len(parts) % 2 == 0 or len(parts) == len(sizes)
-    if n_bytes <= WEIGHT[0].nbytes:
-        assert parts == list(sizes)
-    if n_bytes >= WEIGHT.nbytes:
-        assert len(parts) <= 2
-    each = map_parts(
-        scaled,
-        parts,
-        values,
-        shared=[da.from_array(np.arange(4), 4)],
-        shape=(3,),
-        dtype=np.int64,
-        per_frame=True,
-    )
-    assert each.chunks[0] == tuple(parts)
-    np.testing.assert_array_equal(each.compute(), 6 * WEIGHT)
-
-
-@pytest.mark.parametrize("sizes", [(3, 0), (0, 3), (2, 0, 1), (0, 0)])
-def test_chunks_may_be_empty(sizes):
-    tasks = {("table", i, 0): (np.ones, (n, 3), int) for i, n in enumerate(sizes)}
-    values = da.Array(tasks, "table", (sizes, (3,)), dtype=int)
-    for parts in (gathered(values), list(sizes)):
-        found = map_parts(
-            scaled,
-            parts,
-            values,
-            shared=[da.from_array(np.arange(4), 4)],
-            shape=(3,),
-            dtype=int,
-            per_frame=True,
-        )
-        np.testing.assert_array_equal(found.compute(), np.full((sum(sizes), 3), 6))
-
-
-def test_a_table_without_columns_is_one_part_or_two():
-    assert sum(gathered(da.zeros((17, 0), chunks=(5, 0)))) == 17
-
-
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_calls_get_what_is_shared_and_what_is_theirs(n):
     def joined(one, other, *own):
@@ -345,36 +266,6 @@ def test_calls_get_what_is_shared_and_what_is_theirs(n):
     items = [((len, i), "b") for i in range(n)]
     found = call_each(joined, shared, items)
     assert dask.delayed(tuple)(found).compute() == tuple((["a"], "b", item) for item in items)
-
-
-@REPEATABLE
-@given(chunks_of_frames)
-def test_a_function_gets_all_chunks_as_they_are(sizes):
-    def heights(chunks, more):
-        return np.array([len(chunk) + chunk.sum() for chunk in chunks]) + more["n"]
-
-    values = da.from_array(WEIGHT, (tuple(sizes), 3))
-    found = from_chunks(heights, values, {"n": 2}, shape=(len(sizes),), dtype=np.int64)
-    parts = np.split(WEIGHT, np.cumsum(sizes)[:-1])
-    np.testing.assert_array_equal(found.compute(), [len(p) + p.sum() + 2 for p in parts])
-
-
-@pytest.mark.parametrize("n", [1, 2, 16, 17, 300])
-def test_any_number_of_parts_is_added_up_a_few_at_a_time(n):
-    parts = np.random.default_rng(n).integers(-(2**40), 2**40, (n, 2, 3))
-    total = total_of(da.from_array(parts, (1, 2, 3)))
-    graph = dict(total.__dask_graph__())
-    assert max(len(get_dependencies(graph, key)) for key in graph) <= 16
-    np.testing.assert_array_equal(total.compute(), parts.sum(axis=0))
-
-
-@REPEATABLE
-@given(chunks_of_frames, st.sets(st.integers(0, 16), min_size=1))
-def test_some_frames_are_taken_from_whatever_chunks_they_lie_in(sizes, chosen):
-    indices = np.array(sorted(chosen))
-    some = some_frames(da.from_array(WEIGHT, (tuple(sizes), 3)), indices)
-    assert some.numblocks == (1, 1)
-    np.testing.assert_array_equal(some.compute(), WEIGHT[indices])
 
 
 # --- recipes -----------------------------------------------------------------------------------

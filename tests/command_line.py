@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tifffile
 
-from skry_dask.cli import main
+from skry_dask.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

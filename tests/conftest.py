@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import skry_dask as skry
-from skry_dask.simulate import write_capture
+from skry_dask.simulation.simulate import write_capture
 from tests.command_line import CommandLine
 
 if TYPE_CHECKING:

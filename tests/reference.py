@@ -9,8 +9,10 @@ import numpy as np
 from numba.extending import is_jitted
 from scipy import ndimage
 
-from skry_dask.kernels import blockmatch, blur, resample
-from skry_dask.kernels.filters import LIKENESS
+from skry_dask.kernels.frame import detail
+from skry_dask.kernels.matching import block_match
+from skry_dask.kernels.matching.block_filters import LIKENESS
+from skry_dask.kernels.stacking import resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from skry_dask.kernels.templates import Blocks, Filters
-    from skry_dask.mesh import TriangleMesh
+    from skry_dask.geometry.mesh import TriangleMesh
+    from skry_dask.kernels.matching.templates import Blocks, Filters
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
@@ -34,7 +36,7 @@ def look_through_air(
     step: float,
     shape: tuple[int, int],
 ) -> FloatArray:
-    """Twin of `skry_dask.kernels.seeing.look_through_air`, with every round that may be needed."""
+    """Twin of `kernels.frame.turbulence.look_through_air`, with every round that may be needed."""
 
     def at(grid: Float32Array, y: FloatArray, x: FloatArray) -> FloatArray:
         nodes = [y / step, x / step]
@@ -63,7 +65,7 @@ def look_through_air(
 
 
 def shrink(image: AnyArray, factor: int) -> AnyArray:
-    """Twin of `skry_dask.kernels.shrink.shrink`: means of blocks, rounded half up."""
+    """Twin of `kernels.frame.shrink.shrink`: means of blocks, rounded half up."""
     height, width = (n // factor for n in image.shape)
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     sums = blocks.reshape(height, factor, width, factor).sum(axis=(1, 3))
@@ -79,7 +81,7 @@ def sum_box(image: IntArray, radius: int, axis: int) -> IntArray:
 
 def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
     """|image - blurred image| at each pixel, in the units of `area_detail`."""
-    plan = blur.plan_sums(bits, radius)
+    plan = detail.plan_sums(bits, radius)
     white = 2 ** (bits - plan.down) - 1
     sharp = np.minimum(image.astype(np.int64) // 2**plan.down, white)
     blurred = sharp
@@ -94,7 +96,7 @@ def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
 def area_detail(
     image: AnyArray, radius: int, y_edges: IntArray, x_edges: IntArray, bits: int
 ) -> IntArray:
-    """Twin of `skry_dask.kernels.blur.area_detail`, in wide integers."""
+    """Twin of `kernels.frame.detail.area_detail`, in wide integers."""
     detail = pixel_detail(image, radius, bits)
     return np.array(
         [
@@ -114,7 +116,7 @@ def without_plane(image: FloatArray) -> FloatArray:
 
 
 def block_filters(reference: AnyArray, corner: IntArray, size: int, peak: int) -> IntArray:
-    """Twin of the first two filters of `skry_dask.kernels.templates.cut_blocks`, and the fourth.
+    """Twin of the first two filters of `kernels.matching.templates.cut_blocks`, and the fourth.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def block_filters(reference: AnyArray, corner: IntArray, size: int, peak: int) -
 def match_block(
     frame: AnyArray, blocks: Blocks, point: int, corner: IntArray, radius: int
 ) -> FloatArray:
-    """Twin of `skry_dask.kernels.blockmatch.match_blocks`: every shift, then step by step.
+    """Twin of `kernels.matching.block_match.match_blocks`: every shift, then step by step.
 
     It is the same while the best shift lies so near that the kernel needs to try no others.
 
@@ -170,11 +172,11 @@ def match_block(
     place += 2 * (corner // 2) - corner
     middle = np.rint(0.5 * (corner + place)).astype(int)
     place = 2.0 * (middle + one_step(half, blocks.half, point, middle)[0]) - corner
-    for _ in range(blockmatch.STEPS):
+    for _ in range(block_match.STEPS):
         middle = np.rint(place).astype(int)
         step, window = one_step(image, blocks.full, point, corner + middle)
         place = middle + step
-        if np.abs(step).max() <= blockmatch.SETTLED:
+        if np.abs(step).max() <= block_match.SETTLED:
             break
     seen = without_plane(window[1:-1, 1:-1].astype(np.float64))
     own = blocks.full.weights[point, LIKENESS, : window.size].astype(np.int64)
@@ -206,9 +208,9 @@ def one_step(
     window = image[y : y + side, x : x + side]
     weights = filters.weights[point, :, : side**2].astype(np.int64)
     down, right, contrast, _ = weights @ window.ravel()
-    scale = max(contrast / filters.gain[point], blockmatch.LEAST_GAIN)
+    scale = max(contrast / filters.gain[point], block_match.LEAST_GAIN)
     step = filters.step[point].reshape(2, 2) @ np.array([down, right]) / scale
-    return step.clip(-blockmatch.LONGEST, blockmatch.LONGEST), window
+    return step.clip(-block_match.LONGEST, block_match.LONGEST), window
 
 
 def earlier_neighbours(places: FloatArray, reach: float, count: int) -> list[list[int]]:
@@ -269,7 +271,7 @@ def add_fragments(
     interpolation: str = "cubic",
     seen_only: bool = False,
 ) -> None:
-    """Twin of `skry_dask.kernels.resample.add_fragments`, pixel by pixel in Python's integers."""
+    """Twin of `kernels.stacking.resample.add_fragments`, pixel by pixel in Python's integers."""
     weights = [[int(w) for w in row] for row in resample.interpolation_table(interpolation)]
     first = 1 - len(weights[0]) // 2
     # Products of two weights have twice their bits, of which VALUE_BITS stay.
@@ -317,7 +319,7 @@ def add_drops(
     sites: IntArray,
     total: IntArray,
 ) -> None:
-    """Twin of `skry_dask.kernels.drizzle.add_drops`: all pixels of the frame, one by one."""
+    """Twin of `kernels.stacking.drizzle.add_drops`: all pixels of the frame, one by one."""
     for row, column, y, x in places(spans, first_span, affine, selected):
         for (r, c), value in np.ndenumerate(frame):
             j, i = r - (y >> 8), c - (x >> 8)
@@ -328,13 +330,13 @@ def add_drops(
 
 
 def scale_light(plane: AnyArray, gain: int, black: int) -> IntArray:
-    """Twin of `skry_dask.kernels.brightness.scale_light`, in wide integers."""
+    """Twin of `kernels.frame.scale_light.scale_light`, in wide integers."""
     scaled = (plane.astype(np.int64) - black) * gain + black * 4096
     return np.floor_divide(scaled + 128, 256)
 
 
 def label_triangles(corners: IntArray, triangles: IntArray, height: int, width: int) -> IntArray:
-    """Twin of `skry_dask.kernels.raster.label_triangles` for corners on whole pixels, exact."""
+    """Twin of `kernels.stacking.rasterise.label_triangles` for corners on whole pixels, exact."""
     y, x = np.mgrid[:height, :width]
     labels = np.full((height, width), -1, np.int64)
     for t, triangle in reversed(list(enumerate(triangles))):
@@ -349,14 +351,14 @@ def label_triangles(corners: IntArray, triangles: IntArray, height: int, width: 
 
 
 def moments(image: AnyArray, threshold: int) -> IntArray:
-    """Twin of `skry_dask.kernels.centroid.moments`."""
+    """Twin of `kernels.frame.centroid.moments`."""
     weight = np.maximum(image.astype(np.int64) - threshold, 0)
     y, x = np.indices(image.shape)
     return np.array([weight.sum(), (weight * y).sum(), (weight * x).sum(), (weight > 0).sum()])
 
 
 def reject_outliers(field: FloatArray, groups: list[list[int]], tolerance: float) -> BoolArray:
-    """Twin of `skry_dask.kernels.field.reject_outliers`, given each point's neighbours."""
+    """Twin of `kernels.field.neighbours.reject_outliers`, given each point's neighbours."""
     out = ~np.isnan(field[:, 0])
     for i in np.flatnonzero(out):
         near = field[groups[i]].reshape(-1, 2)
@@ -369,7 +371,7 @@ def reject_outliers(field: FloatArray, groups: list[list[int]], tolerance: float
 
 
 def fill_gaps(field: FloatArray, valid: BoolArray, groups: list[list[int]]) -> FloatArray:
-    """Twin of `skry_dask.kernels.field.fill_gaps`, given each point's neighbours."""
+    """Twin of `kernels.field.neighbours.fill_gaps`, given each point's neighbours."""
     known = {i: field[i] for i in np.flatnonzero(valid)}
     while True:
         ring = {
@@ -411,7 +413,7 @@ MALVAR = {
 
 
 def demosaic(frame: AnyArray, cfa: str) -> IntArray:
-    """Twin of `skry_dask.kernels.demosaic.demosaic`: each filter over the whole frame."""
+    """Twin of `kernels.frame.demosaic.demosaic`: each filter over the whole frame."""
     padded = np.pad(frame.astype(np.int64), 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
 
@@ -439,7 +441,7 @@ def demosaic(frame: AnyArray, cfa: str) -> IntArray:
 
 
 def grey_of_mosaic(frame: AnyArray) -> AnyArray:
-    """Twin of `skry_dask.kernels.demosaic.grey_of_mosaic`."""
+    """Twin of `kernels.frame.demosaic.grey_of_mosaic`."""
     wide, weights = frame.astype(np.int64), np.array([1, 2, 1])
     for axis in (0, 1):
         wide = ndimage.correlate1d(wide, weights, axis, mode="mirror")
@@ -447,7 +449,7 @@ def grey_of_mosaic(frame: AnyArray) -> AnyArray:
 
 
 def grey_of_rgb(frame: AnyArray) -> AnyArray:
-    """Twin of `skry_dask.kernels.demosaic.grey_of_rgb`."""
+    """Twin of `kernels.frame.demosaic.grey_of_rgb`."""
     total = frame.astype(np.int64) @ np.array([19595, 38470, 7471])
     return ((total + 32768) // 65536).astype(frame.dtype)
 
@@ -455,13 +457,13 @@ def grey_of_rgb(frame: AnyArray) -> AnyArray:
 def calibrate_frame(
     frame: AnyArray, dark: AnyArray, gain: AnyArray, shift: int, black: int
 ) -> AnyArray:
-    """Twin of `skry_dask.kernels.calibration.calibrate_frame`, in wide integers."""
+    """Twin of `kernels.frame.calibration.calibrate_frame`, in wide integers."""
     light = frame.astype(np.int64) * 2**shift - dark
     return np.clip((light * gain + 2048) // 4096 + black, 0, 65535).astype(np.uint16)
 
 
 def replace_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
-    """Twin of `skry_dask.kernels.calibration.replace_pixels`; returns what should become of it."""
+    """Twin of `kernels.frame.calibration.replace_pixels`; returns what should become of it."""
     bad_ones = {tuple(b) for b in bad.tolist()}
     out = frame.copy()
     for y, x, *channel in bad_ones:
@@ -486,7 +488,7 @@ def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def between_pixels(motion, triangles, pixels, chosen, steps, out):
-    """Twin of `skry_dask.kernels.between.add_between`."""
+    """Twin of `kernels.stacking.subpixel_phase.add_between`."""
     middle = motion[:, triangles].sum(axis=2) / 3
     part = middle - np.floor(middle)
     variance = np.rint(np.nan_to_num(part * (1 - part)) * steps).astype(np.int64)

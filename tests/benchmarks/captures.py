@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.io.raw.ser import SerReader, write_ser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import Delaunay
 
-from skry_dask.kernels.raster import label_spans, label_triangles
+from skry_dask.kernels.stacking.rasterise import label_spans, label_triangles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

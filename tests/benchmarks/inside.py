@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import skry_dask as skry
-from skry_dask.io.ser import SerReader, write_ser
-from skry_dask.io.ser_header import HEADER_BYTES
-from skry_dask.kernels.demosaic import demosaic
+from skry_dask.io.raw.ser import SerReader, write_ser
+from skry_dask.io.raw.ser_header import HEADER_BYTES
+from skry_dask.kernels.frame.demosaic import demosaic
 from skry_dask.options import ReadOptions
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ CAPTURES = [Path("capture.ser"), Path("capture.avi")]
 
 
 def test_the_comparison_runs_with_a_peer_and_scores_both(tmp_path: Path) -> None:
-    peer = f"again={shlex.quote(sys.executable)} -m skry_dask.cli stack {{avi}} -o its.tif"
+    peer = f"again={shlex.quote(sys.executable)} -m skry_dask stack {{avi}} -o its.tif"
     tiny = ["--runs", "1", "--frames", "20", "--size", "160x200", "--only", "peers"]
     script = ROOT / "tests" / "benchmarks" / "measure.py"
     done = subprocess.run(

@@ -14,25 +14,25 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from skry_dask.kernels.between import add_between
-from skry_dask.kernels.blockmatch import earlier_neighbours, match_blocks
-from skry_dask.kernels.blur import area_detail, sample_bits
-from skry_dask.kernels.brightness import scale_light
-from skry_dask.kernels.calibration import calibrate_frame, replace_pixels
-from skry_dask.kernels.centroid import moments
-from skry_dask.kernels.demosaic import demosaic, grey_of_mosaic, grey_of_rgb
-from skry_dask.kernels.drizzle import add_drops, drop_table
-from skry_dask.kernels.field import fill_gaps, reject_outliers
-from skry_dask.kernels.filters import LIKENESS
-from skry_dask.kernels.flatten import without_local_mean
-from skry_dask.kernels.kriging import kriging_weights, weighted_neighbours
-from skry_dask.kernels.noise import noise_response
-from skry_dask.kernels.raster import label_spans, label_triangles, triangle_affine
-from skry_dask.kernels.resample import VALUE_BITS, add_fragments
-from skry_dask.kernels.shrink import halve, shrink
-from skry_dask.kernels.smooth import box_means
-from skry_dask.kernels.structure import structure
-from skry_dask.kernels.templates import cut_blocks
+from skry_dask.kernels.field.kriging import kriging_weights, weighted_neighbours
+from skry_dask.kernels.field.neighbours import fill_gaps, reject_outliers
+from skry_dask.kernels.frame.background import without_local_mean
+from skry_dask.kernels.frame.box_means import box_means
+from skry_dask.kernels.frame.calibration import calibrate_frame, replace_pixels
+from skry_dask.kernels.frame.centroid import moments
+from skry_dask.kernels.frame.demosaic import demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.kernels.frame.detail import area_detail, sample_bits
+from skry_dask.kernels.frame.noise import noise_response
+from skry_dask.kernels.frame.scale_light import scale_light
+from skry_dask.kernels.frame.shrink import halve, shrink
+from skry_dask.kernels.matching.block_filters import LIKENESS
+from skry_dask.kernels.matching.block_match import earlier_neighbours, match_blocks
+from skry_dask.kernels.matching.structure import structure
+from skry_dask.kernels.matching.templates import cut_blocks
+from skry_dask.kernels.stacking.drizzle import add_drops, drop_table
+from skry_dask.kernels.stacking.rasterise import label_spans, label_triangles, triangle_affine
+from skry_dask.kernels.stacking.resample import VALUE_BITS, add_fragments
+from skry_dask.kernels.stacking.subpixel_phase import add_between
 from tests import reference
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
-from skry_dask.io.ser import write_ser
+from skry_dask.io.raw.ser import write_ser
 from tests.processes import complaints
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def stack(
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    command = [sys.executable, "-m", "skry_dask.cli", "stack", path, "-o", output, *flags]
+    command = [sys.executable, "-m", "skry_dask", "stack", path, "-o", output, *flags]
     return subprocess.run(
         [str(word) for word in command],
         capture_output=True,

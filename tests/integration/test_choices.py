@@ -11,7 +11,7 @@ import tifffile
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.io.ser import write_ser
+from skry_dask.io.raw.ser import write_ser
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 import skry_dask as skry
-from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.io.raw.ser import SerReader, write_ser
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ SMALL = ("--anchor-size", "32")
 
 
 def run_skry(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "skry_dask.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "skry_dask", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 

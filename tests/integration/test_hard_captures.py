@@ -11,8 +11,8 @@ from scipy import ndimage
 
 import skry_dask as skry
 from skry_dask.errors import AlignmentError, OptionsError
-from skry_dask.io.ser import write_ser
-from skry_dask.registration import Reason
+from skry_dask.io.raw.ser import write_ser
+from skry_dask.phases.alignment.templates import Reason
 from skry_dask.store.results import ResultStore
 from tests import hard_captures as hard
 

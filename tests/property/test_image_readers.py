@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skry_dask.errors import ReaderError
-from skry_dask.io.image_in import read_image
-from skry_dask.io.sequence import SequenceReader
+from skry_dask.io.images.read import read_image
+from skry_dask.io.images.sequence import SequenceReader
 from tests import image_bytes
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from skry_dask.errors import ReaderError
-from skry_dask.io import open_reader
-from skry_dask.io.avi import AviReader, write_avi
-from skry_dask.io.ser import SerReader, write_ser
+from skry_dask.io.raw.avi import AviReader, write_avi
+from skry_dask.io.raw.ser import SerReader, write_ser
+from skry_dask.io.registry import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -330,9 +330,9 @@ def test_a_damaged_header_takes_no_memory(tmp_path: Path, name: str, recipe: byt
 READ_ALL = """
 import resource, sys
 from skry_dask.errors import ReaderError
-from skry_dask.io import open_reader
-from skry_dask.io.avi import AviReader
-from skry_dask.io.ser import SerReader
+from skry_dask.io.registry import open_reader
+from skry_dask.io.raw.avi import AviReader
+from skry_dask.io.raw.ser import SerReader
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
 for path in sys.argv[1:]:

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from skry_dask.scene import Scene, SimulateOptions
-from skry_dask.simulate import simulate
+from skry_dask.options.simulation import Scene, SimulateOptions
+from skry_dask.simulation.simulate import simulate
 
 seeds = st.integers(0, 2**63 - 1)
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from skry_dask.errors import ReaderError
 from skry_dask.heap import trim
-from skry_dask.io.video import PyAvReader
+from skry_dask.io.video.ffmpeg import PyAvReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

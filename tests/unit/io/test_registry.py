@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from skry_dask.errors import ReaderError
-from skry_dask.io import open_reader
-from skry_dask.io.avi import AviReader, write_avi
-from skry_dask.io.sequence import SequenceReader
-from skry_dask.io.ser import SerReader, write_ser
-from skry_dask.io.video import PyAvReader
+from skry_dask.io.images.sequence import SequenceReader
+from skry_dask.io.raw.avi import AviReader, write_avi
+from skry_dask.io.raw.ser import SerReader, write_ser
+from skry_dask.io.registry import open_reader
+from skry_dask.io.video.ffmpeg import PyAvReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +186,6 @@ def test_a_failing_disk_is_an_error_of_the_reader(
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("skry_dask.io.ser.fill", broken)
+    monkeypatch.setattr("skry_dask.io.raw.ser.fill", broken)
     with pytest.raises(ReaderError, match="Input/output error; check the disk"):
         reader.read(0, 1)

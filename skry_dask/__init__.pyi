@@ -1,0 +1,66 @@
+from . import plotting
+from .capture.calibrate import calibrate
+from .capture.open import as_zarr, import_capture, open_capture
+from .capture.select import select
+from .errors import (
+    AlignmentError,
+    BudgetError,
+    OptionsError,
+    ReaderError,
+    SkryError,
+    StoreError,
+)
+from .io.positions import read_positions
+from .options import (
+    AlignOptions,
+    CalibrationOptions,
+    Options,
+    QualityOptions,
+    ReadOptions,
+    SelectOptions,
+    StackOptions,
+    TrackOptions,
+)
+from .options.simulation import SimulateOptions
+from .phases.align import align
+from .phases.partial_stacks import partial_stacks
+from .phases.quality import estimate_quality
+from .phases.stack import stack
+from .phases.track import track
+from .pipeline.run import make_master, run
+from .simulation.simulate import simulate
+from .version import __version__
+
+__all__ = [
+    "AlignOptions",
+    "AlignmentError",
+    "BudgetError",
+    "CalibrationOptions",
+    "Options",
+    "OptionsError",
+    "QualityOptions",
+    "ReadOptions",
+    "ReaderError",
+    "SelectOptions",
+    "SimulateOptions",
+    "SkryError",
+    "StackOptions",
+    "StoreError",
+    "TrackOptions",
+    "__version__",
+    "align",
+    "as_zarr",
+    "calibrate",
+    "estimate_quality",
+    "import_capture",
+    "make_master",
+    "open_capture",
+    "partial_stacks",
+    "plotting",
+    "read_positions",
+    "run",
+    "select",
+    "simulate",
+    "stack",
+    "track",
+]

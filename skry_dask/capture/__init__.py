@@ -1,0 +1,1 @@
+"""Any source to labelled, lazy frames: open, select, calibrate, develop."""

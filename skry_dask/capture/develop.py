@@ -1,0 +1,238 @@
+"""Develop: what becomes of a raw frame before a phase works on it.
+
+Frames stay as the camera gave them until the task that needs them: then hot pixels are replaced,
+the dark is subtracted and the flat divided out, and colour becomes what the phase asks for. Align,
+quality and track ask for a cheap grey; the stack takes colour planes, demosaiced at high quality.
+Everything is integer arithmetic, so a frame has the same bits on any machine.
+
+Memory: one frame in each plane that is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.errors import ReaderError
+from skry_dask.kernels.frame.calibration import GAIN_BITS, calibrate_frame, replace_pixels
+from skry_dask.kernels.frame.demosaic import FRACTION_BITS, demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.options import Cfa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from skry_dask.types import AnyArray, Frames, IntArray
+
+GREY = "grey"
+COLOURS = ("red", "green", "blue")
+
+DEMOSAICED = 1 << FRACTION_BITS
+"""Demosaiced planes are in units of this fraction of a grey level."""
+
+CALIBRATED_BITS = 15
+"""Calibrated samples are spread to this depth, so that dark and flat are not rounded to the grey
+levels of 8 bits; what is deeper keeps its own levels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Developer:
+    """Turns raw frames into what phases work on.
+
+    Parameters
+    ----------
+    dtype
+        Of the grey frames: ``"uint8"`` or ``"uint16"``.
+    black, white
+        Grey levels of no light, and of full scale above that, once a frame is calibrated.
+    cfa
+        Colour filter array at the frames' first pixel, or None.
+    channels
+        1, or 3 where frames have channels.
+    dark, gain
+        int32 of a frame's shape, or None: see `calibrate_frame`.
+    shift
+        Calibrated grey levels are this many bits finer than raw ones.
+    bad
+        int64 (pixel, 2 or 3), which pixels to replace, or None: see `replace_pixels`.
+    grey_only
+        Whether colour is stacked as grey, because the user wants so.
+    """
+
+    dtype: str
+    black: int
+    white: int
+    cfa: str | None = None
+    channels: int = 1
+    dark: NDArray[np.int32] | None = None
+    gain: NDArray[np.int32] | None = None
+    shift: int = 0
+    bad: IntArray | None = None
+    grey_only: bool = False
+
+    @classmethod
+    def of(cls, capture: xr.Dataset) -> Developer:
+        """Find out from a capture how its frames are developed.
+
+        Parameters
+        ----------
+        capture
+            With ``frames``; ``dark``, ``gain`` and ``bad`` from `calibrate` where there are any.
+            The attribute ``cfa`` is the pattern at pixel (0, 0) of the file's frames; coordinates
+            ``y`` and ``x`` tell what a crop has left of it.
+        """
+        frames = capture["frames"]
+        shape = frames.shape[1:]
+        white = full_scale(capture)
+        plain = cls(
+            frames.dtype.name,
+            black=0,
+            white=white,
+            cfa=cfa_at_first_pixel(capture),
+            channels=shape[2] if len(shape) > 2 else 1,
+            bad=np.argwhere(capture["bad"].to_numpy()) if "bad" in capture else None,
+            grey_only=bool(capture.attrs.get("grey")),
+        )
+        if not {"dark", "gain"} & set(capture.data_vars):
+            return plain
+        shift = max(0, CALIBRATED_BITS - white.bit_length())
+        dark, black = np.zeros(shape, np.int32), 0
+        if "dark" in capture:
+            levels = capture["dark"].to_numpy().astype(np.float64) * 2**shift
+            dark = np.rint(levels).astype(np.int32)
+            # What the camera adds to every pixel is put back as one level: noise below it is kept.
+            black = round(float(levels.mean()))
+        gain = np.full(shape, 1 << GAIN_BITS, np.int32)
+        if "gain" in capture:
+            scaled = capture["gain"].to_numpy().astype(np.float64) * 2**GAIN_BITS
+            gain = np.rint(scaled).astype(np.int32)
+        return dataclasses.replace(
+            plain,
+            dtype="uint16",
+            black=black,
+            white=white << shift,
+            dark=dark,
+            gain=gain,
+            shift=shift,
+        )
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """Names of the planes that an image of this capture has: one, or red, green and blue."""
+        coloured = (self.cfa or self.channels > 1) and not self.grey_only
+        return COLOURS if coloured else (GREY,)
+
+    def units(self, plane: str) -> int:
+        """How many units of a plane's values make one grey level."""
+        return DEMOSAICED if self.cfa and plane != GREY else 1
+
+    def peak(self, planes: Sequence[str]) -> int:
+        """Greatest value that planes can have; demosaicing can pass the samples' by half."""
+        most = int(np.iinfo(self.dtype).max)
+        return max(2 * most * u if (u := self.units(plane)) > 1 else most for plane in planes)
+
+    def calibrated(self, frame: Frames) -> Frames:
+        """Replace hot pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
+        if self.bad is not None:
+            frame = frame.copy()
+            replace_pixels(frame, self.bad, 2 if self.cfa else 1)
+        if self.dark is None or self.gain is None:
+            return frame
+        return calibrate_frame(frame, self.dark, self.gain, self.shift, self.black)
+
+    def grey(self, frames: Frames) -> Frames:
+        """Develop a chunk of frames to grey.
+
+        Parameters
+        ----------
+        frames
+            uint8 or uint16 (frame, y, x[, channel]), raw.
+
+        Returns
+        -------
+        (frame, y, x) of the developer's dtype; the frames themselves, where nothing is to be done.
+        """
+        if self.channels == 1 and self.cfa is None and self.bad is None and self.dark is None:
+            return frames
+        out = np.empty(frames.shape[:3], self.dtype)
+        for grey, frame in zip(out, frames, strict=True):
+            grey[...] = self._grey(self.calibrated(frame))
+        return out
+
+    def develop(self, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
+        """Develop one frame to planes.
+
+        Parameters
+        ----------
+        frame
+            uint8 or uint16 (y, x[, channel]), raw.
+        planes
+            Which: of "grey", "red", "green", "blue".
+
+        Returns
+        -------
+        Integer array (y, x) for each, in `units` per grey level.
+        """
+        frame = np.ascontiguousarray(self.calibrated(frame))
+        developed: dict[str, AnyArray] = {}
+        if GREY in planes:
+            developed[GREY] = self._grey(frame)
+        if set(planes) & set(COLOURS):
+            if self.cfa:
+                colours = demosaic(frame, self.cfa)
+            else:
+                colours = np.ascontiguousarray(np.moveaxis(frame, 2, 0))
+            developed |= dict(zip(COLOURS, colours, strict=True))
+        return [developed[plane] for plane in planes]
+
+    def _grey(self, frame: Frames) -> Frames:
+        if self.cfa:
+            return grey_of_mosaic(frame)
+        return frame if self.channels == 1 else grey_of_rgb(frame)
+
+
+def full_scale(capture: xr.Dataset) -> int:
+    """Grey level of white in raw frames, from the depth that the capture states."""
+    return 2 ** int(capture.attrs.get("bits", 8 * capture["frames"].dtype.itemsize)) - 1
+
+
+def cfa_at_first_pixel(capture: xr.Dataset) -> str | None:
+    """Find the colour filter array at the first pixel of a capture's frames.
+
+    Parameters
+    ----------
+    capture
+        Its attribute ``cfa`` is the pattern at pixel (0, 0) of the file; where it is a part of the
+        file's frames, coordinates ``y`` and ``x`` tell which.
+
+    Returns
+    -------
+    "RGGB", "GRBG", "GBRG", "BGGR", or None.
+
+    Raises
+    ------
+    ReaderError
+        If the capture is thinned out along y or x, which mixes the colours up.
+    """
+    pattern = capture.attrs.get("cfa")
+    if pattern in (None, Cfa.NONE):
+        return None
+    rows = [str(pattern)[:2], str(pattern)[2:]]
+    for dim in ("y", "x"):
+        if dim in capture.coords and capture.sizes[dim] > 1:
+            step = np.unique(np.diff(capture[dim].to_numpy()))
+            if not np.array_equal(step, [1]):
+                raise ReaderError(
+                    f"the capture takes every {step[0]}th pixel along {dim} of raw colour frames: "
+                    "that mixes the colours up, crop without a step"
+                )
+    down, right = (
+        int(capture[dim][0]) % 2 if dim in capture.coords and capture.sizes[dim] else 0
+        for dim in ("y", "x")
+    )
+    return "".join(rows[(y + down) % 2][(x + right) % 2] for y in (0, 1) for x in (0, 1))

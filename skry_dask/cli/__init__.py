@@ -1,0 +1,1 @@
+"""``skry``: the command line."""

@@ -1,0 +1,1 @@
+"""Positions on the canvas: regions, areas, triangles and their row spans."""

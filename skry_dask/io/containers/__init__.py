@@ -1,0 +1,1 @@
+"""The structure of container files: RIFF and MP4."""

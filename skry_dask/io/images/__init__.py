@@ -1,0 +1,1 @@
+"""Still images, one file per format, and sequences of them."""

@@ -1,0 +1,1 @@
+"""Raw video with frames at fixed offsets, read in place: SER and uncompressed AVI."""

@@ -1,0 +1,310 @@
+"""SER: raw video of planetary cameras, read in place.
+
+A header of 178 bytes, frames without padding, then optionally one time stamp per frame. The layout
+is that of "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Where capture
+programs depart from it (byte order, frame counts, time stamps), what they write wins.
+
+`SerReader` reads frames with one seek and one read: no index, no memory besides the result. What is
+done to them, swapping bytes and putting blue, green, red into order, is done in place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io.atomic import atomic_write, checked_frames
+from skry_dask.io.files import check_range, fill, reading
+from skry_dask.io.raw.ser_header import (
+    BAYER,
+    CMY,
+    COLOURS,
+    FILE_ID,
+    HEADER_BYTES,
+    INTERLEAVED,
+    MONO,
+    UNIX_EPOCH,
+    SerHeader,
+    describe,
+    is_ser,
+    read_times,
+    text_field,
+)
+from skry_dask.io.raw.ser_samples import UINT16, stored_order
+from skry_dask.io.reader import CaptureInfo
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from io import FileIO
+
+    from skry_dask.io.raw.ser_samples import ByteOrder
+    from skry_dask.types import AnyArray, Frames
+
+_SWAPPED_PIXELS = 1 << 15
+# What `write_ser` can write: samples behind a filter array, or three of them per pixel.
+_COLOUR_IDS = {name: number for number, name in (MONO | BAYER).items()} | {"RGB": 100}
+
+
+class SerReader:
+    """SER video of 8 to 16 bits, mono, raw colour or RGB; any number of frames in any order.
+
+    Raw colour behind a red, green and blue filter array is given as it is, with the array's pattern
+    in ``info.cfa``; behind one of cyan, magenta and yellow it is taken as mono, and reported.
+
+    Parameters
+    ----------
+    path
+        The file.
+    byte_order
+        How samples of 16 bits are stored, where it is known; by default what the header and the
+        picture say.
+
+    Raises
+    ------
+    ReaderError
+        Not a SER file, an unknown kind of colour, or no complete frame in it.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    info: CaptureInfo
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, byte_order: ByteOrder | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.files = (self.path,)
+        problems: list[str] = []
+        with reading(self.path) as file:
+            size = file.seek(0, 2)
+            header = self._header(file, size, problems)
+            n_frames = _count_frames(header, size, problems)
+            if not n_frames:
+                raise ReaderError(
+                    f"{self.path} holds no complete frame: it has {size} bytes, one frame needs "
+                    f"{HEADER_BYTES + header.frame_bytes}; record or copy it again"
+                )
+            self._frame_bytes = header.frame_bytes
+            self._stored, used = self._sample_type(file, header, n_frames, byte_order, problems)
+            time = read_times(file, header, n_frames, size, problems)
+        self._is_bgr = INTERLEAVED.get(header.colour_id) == "BGR"
+        self.info = CaptureInfo(
+            format="SER",
+            n_frames=n_frames,
+            height=header.height,
+            width=header.width,
+            dtype=self._stored.newbyteorder("native").name,
+            bits=header.bits,
+            channels=header.channels,
+            cfa=BAYER.get(header.colour_id),
+            time=time,
+            attrs=describe(header) | used,
+            problems=tuple(problems),
+        )
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Read frames `start` to ``stop - 1``.
+
+        Parameters
+        ----------
+        start, stop
+            Frame numbers, counted from 0.
+
+        Returns
+        -------
+        uint8 or uint16 (frame, y, x), or (frame, y, x, channel) with channels red, green and blue;
+        raw samples in [0, 2**bits - 1], native byte order.
+
+        Raises
+        ------
+        ReaderError
+            The file does not have these frames, or cannot be read.
+        """
+        check_range(self.path, start, stop, self.info.n_frames or 0)
+        frames = np.empty((stop - start, *self.info.frame_shape), self._stored)
+        with reading(self.path) as file:
+            fill(file, HEADER_BYTES + start * self._frame_bytes, frames)
+        if not frames.dtype.isnative:
+            frames = frames.byteswap(inplace=True).view(frames.dtype.newbyteorder("native"))
+        if self._is_bgr:
+            _swap_red_and_blue(frames)
+        return frames
+
+    def _header(self, file: FileIO, size: int, problems: list[str]) -> SerHeader:
+        file.seek(0)
+        head = file.read(HEADER_BYTES)
+        if not is_ser(head, size):
+            raise ReaderError(
+                f"{self.path} is not a SER file: it begins with {head[:14]!r}, not with "
+                f"{FILE_ID!r}; check that it is the right file"
+            )
+        if len(head) < HEADER_BYTES:
+            raise ReaderError(
+                f"{self.path} ends within its header: {len(head)} of {HEADER_BYTES} bytes are "
+                f"there; record or copy it again"
+            )
+        header = SerHeader.parse(head)
+        if header.colour_id not in COLOURS:
+            known = ", ".join(f"{number} {name}" for number, name in COLOURS.items())
+            raise ReaderError(
+                f"{self.path} has the unknown ColorID {header.colour_id}; known are {known}: "
+                f"convert it to one of them, or record or copy it again"
+            )
+        if not header.plausible:
+            raise ReaderError(
+                f"{self.path} has a damaged header: width {header.width}, height {header.height}, "
+                f"{header.bits} bits; 8 to 16 bits and at least 1 x 1 px can be read, record or "
+                f"copy it again"
+            )
+        if not head.startswith(FILE_ID):
+            problems.append(
+                f"The file begins with {head[:14]!r}, not with {FILE_ID!r}; its size fits a SER "
+                f"file, so it is read as one."
+            )
+        if header.colour_id in CMY:
+            problems.append(
+                f"The ColorID is {header.colour_id} ({CMY[header.colour_id]}): colours behind a "
+                f"filter array of cyan, magenta and yellow are not restored, frames are read as "
+                f"mono."
+            )
+        return header
+
+    def _sample_type(
+        self,
+        file: FileIO,
+        header: SerHeader,
+        n_frames: int,
+        byte_order: ByteOrder | None,
+        problems: list[str],
+    ) -> tuple[np.dtype[np.unsignedinteger[Any]], dict[str, int]]:
+        """Return the type of samples as they are in the file, and what is known of their bits."""
+        if header.bits <= 8:
+            return np.dtype(np.uint8), {}
+
+        def frame(number: int) -> AnyArray:
+            samples = np.empty((header.height, header.width, header.channels), np.uint16)
+            fill(file, HEADER_BYTES + number * header.frame_bytes, samples)
+            return samples
+
+        order, used = stored_order(header, n_frames, frame, byte_order, problems)
+        return UINT16[order], used
+
+
+def _swap_red_and_blue(frames: Frames) -> None:
+    """Exchange the first and the last channel of (frame, y, x, channel), in place.
+
+    A block of pixels at a time, which stays in the processor's cache and needs no memory to speak
+    of: 16 frames of 1280 x 960 px x 8 bit take 21 ms, all at once 32.
+    """
+    pixels = frames.reshape(-1, 3)
+    for first in range(0, len(pixels), _SWAPPED_PIXELS):
+        block = pixels[first : first + _SWAPPED_PIXELS]
+        blue = block[:, 0].copy()
+        block[:, 0] = block[:, 2]
+        block[:, 2] = blue
+
+
+def _count_frames(header: SerHeader, size: int, problems: list[str]) -> int:
+    present = max(size - HEADER_BYTES, 0) // header.frame_bytes
+    if header.n_frames <= 0:
+        problems.append(
+            f"The header claims {header.n_frames} frames; the file has room for {present}, which "
+            f"are read."
+        )
+        return present
+    if header.n_frames > present:
+        problems.append(
+            f"The header claims {header.n_frames} frames; {present} complete ones are there and "
+            f"are read."
+        )
+    return min(header.n_frames, present)
+
+
+def write_ser(
+    path: str | os.PathLike[str],
+    frames: Iterable[AnyArray],
+    *,
+    n_frames: int,
+    height: int,
+    width: int,
+    bits: int,
+    colour: str = "mono",
+    time: AnyArray | None = None,
+    observer: str = "",
+    instrument: str = "",
+    telescope: str = "",
+) -> None:
+    """Write a SER video, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it is there.
+    frames
+        Arrays (y, x), or (y, x, channel) of red, green and blue; uint8 for 8 bits, else uint16,
+        samples in [0, 2**bits - 1].
+    n_frames
+        How many there are.
+    height, width
+        Size of a frame, px.
+    bits
+        Depth, 8 to 16.
+    colour
+        What a sample is: ``"mono"``; raw colour by the pattern of its filter array, ``"RGGB"``,
+        ``"GRBG"``, ``"GBRG"`` or ``"BGGR"``; or ``"RGB"``, three samples per pixel.
+    time
+        int64 (frame), ns since 1970-01-01 UTC; stored to 100 ns.
+    observer, instrument, telescope
+        For the header; the first 40 bytes are kept.
+
+    Raises
+    ------
+    StoreError
+        A value does not fit the format or the other ones, or the file cannot be written.
+    """
+    if not 8 <= bits <= 16:
+        raise StoreError(f"cannot write {path} with {bits} bits: SER holds 8 to 16")
+    if colour not in _COLOUR_IDS:
+        raise StoreError(
+            f"cannot write {path} with the colour {colour!r}; give one of {', '.join(_COLOUR_IDS)}"
+        )
+    if min(n_frames, height, width) < 1:
+        raise StoreError(
+            f"cannot write {path}: {n_frames} frames of {height} x {width} px; give at least 1"
+        )
+    ticks = np.zeros(0, np.int64)
+    if time is not None:
+        if time.shape != (n_frames,):
+            raise StoreError(
+                f"cannot write {path}: time has the shape {time.shape}; give ({n_frames},)"
+            )
+        ticks = time.astype(np.int64) // 100 + UNIX_EPOCH
+    date = int(ticks[0]) if ticks.size else 0
+    # Flag 0 with little-endian samples is what nearly every program writes and expects.
+    header = SerHeader(
+        file_id=FILE_ID,
+        lu_id=0,
+        colour_id=_COLOUR_IDS[colour],
+        little_endian=0,
+        width=width,
+        height=height,
+        bits=bits,
+        n_frames=n_frames,
+        observer=text_field(observer),
+        instrument=text_field(instrument),
+        telescope=text_field(telescope),
+        date_local=date,
+        date_utc=date,
+    )
+    dtype = "uint8" if bits == 8 else "uint16"
+    shape = (height, width, 3) if colour == "RGB" else (height, width)
+    images = checked_frames(path, frames, n_frames=n_frames, shape=shape, dtype=dtype)
+    with atomic_write(path) as file:
+        file.write(header.pack())
+        for image in images:
+            file.write(image.astype(image.dtype.newbyteorder("<"), copy=False).data)
+        file.write(ticks.astype("<i8").data)

@@ -1,0 +1,1 @@
+"""Compressed video, decoded by FFmpeg."""

@@ -1,0 +1,1 @@
+"""Kernels over displacements at scattered points."""

@@ -1,0 +1,1 @@
+"""Kernels over single frames and images."""

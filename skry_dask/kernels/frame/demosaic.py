@@ -1,0 +1,192 @@
+"""Colour from a colour filter array, and grey from both.
+
+`demosaic` is the high-quality linear interpolation of Malvar, He and Cutler ("High-quality linear
+interpolation for demosaicing of Bayer-patterned color images", IEEE ICASSP 2004, III, 485-488): a
+missing colour is the mean of its neighbours, corrected by how the pixel's own colour curves there,
+with gains 1/2, 5/8 and 3/4. All coefficients are multiples of 1/16, so that values in 1/16 of a
+grey level are exact integers: nothing is rounded or clipped before frames are averaged.
+
+Borders are mirrored about the edge pixel without repeating it, which keeps the colours' places.
+
+Cost, on one core, 840 x 612 px: `demosaic` 1.1 ns a pixel (three planes), `grey_of_mosaic` 0.13 ns
+(uint8) and 0.22 ns (uint16), `grey_of_rgb` 0.4 ns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.kernels.compilation.decorators import kernel
+
+if TYPE_CHECKING:
+    from skry_dask.types import AnyArray, Frames
+
+FRACTION_BITS = 4
+"""`demosaic` gives values in units of ``2**-FRACTION_BITS`` grey levels."""
+
+
+def demosaic(frame: Frames, cfa: str) -> AnyArray:
+    """Interpolate the two colours that each pixel of a colour filter array lacks.
+
+    Every row is computed with the formulas of both kinds of pixels, and every second result taken:
+    that vectorises, where going through the pixels in twos takes 8 times as long.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x), at least 2 x 2 px.
+    cfa
+        Colours of the first two pixels of the first row, then of the second: ``"RGGB"``,
+        ``"GRBG"``, ``"GBRG"`` or ``"BGGR"``.
+
+    Returns
+    -------
+    int32 (3, y, x): red, green, blue, in 1/16 of a grey level. Near edges values may be negative,
+    or brighter than the frame's brightest.
+    """
+    height, width = frame.shape
+    red = cfa.index("R")
+    out = np.empty((3, height, width), np.int32)
+    lines = np.empty((5, width + 4), np.int32)
+    _demosaic(np.ascontiguousarray(frame), red // 2, red % 2, lines, out)
+    return out
+
+
+@kernel
+def _demosaic(frame, red_y, red_x, lines, out):  # type: ignore[no-untyped-def]
+    height = frame.shape[0]
+    # Five mirrored rows at a time: those in reach of a pixel, each in the same place until it is
+    # overwritten by the row that comes into reach.
+    for y in range(-2, min(height, 2)):
+        _mirrored_row(frame[_mirror(y, height)], lines[y % 5])
+    for y in range(height):
+        _mirrored_row(frame[_mirror(y + 2, height)], lines[(y + 2) % 5])
+        has_red = y % 2 == red_y
+        own, other = (0, 2) if has_red else (2, 0)
+        _demosaic_row(
+            lines[(y - 2) % 5],
+            lines[(y - 1) % 5],
+            lines[y % 5],
+            lines[(y + 1) % 5],
+            lines[(y + 2) % 5],
+            red_x if has_red else 1 - red_x,
+            out[own, y],
+            out[1, y],
+            out[other, y],
+        )
+
+
+@kernel
+def _demosaic_row(above2, above, row, below, below2, place, own, green, other):  # type: ignore[no-untyped-def]
+    """Interpolate a row in which every second pixel, from `place` on, has the row's own colour."""
+    word = row.dtype.type
+    for x in range(own.shape[0]):
+        centre = row[x + 2]
+        beside = word(row[x + 1] + row[x + 3])
+        upright = word(above[x + 2] + below[x + 2])
+        diagonal = word(word(above[x + 1] + above[x + 3]) + word(below[x + 1] + below[x + 3]))
+        beside2 = word(row[x] + row[x + 4])
+        upright2 = word(above2[x + 2] + below2[x + 2])
+        itself = word(16 * centre)
+        curved = word(beside2 + upright2)
+        # Where the pixel has the row's own colour,
+        green_here = word(8 * centre + 4 * word(beside + upright) - 2 * curved)
+        other_here = word(12 * centre + 4 * diagonal - 3 * curved)
+        # and where it is green.
+        common = word(10 * centre - 2 * diagonal)
+        own_there = word(common + 8 * beside - 2 * beside2 + upright2)
+        other_there = word(common + 8 * upright - 2 * upright2 + beside2)
+        here = (x & 1) == place
+        own[x] = itself if here else own_there
+        green[x] = green_here if here else itself
+        other[x] = other_here if here else other_there
+
+
+@kernel
+def _mirror(index, n):  # type: ignore[no-untyped-def]
+    """Find the pixel that stands for one up to any distance outside."""
+    period = max(2 * (n - 1), 1)
+    inside = abs(index) % period
+    return min(inside, period - inside)
+
+
+@kernel
+def _mirrored_row(row, line):  # type: ignore[no-untyped-def]
+    """Copy a row into a line that continues it by two mirrored pixels at either end."""
+    width = row.shape[0]
+    word = line.dtype.type
+    for x in range(width):
+        line[x + 2] = word(row[x])
+    for k in range(1, 3):
+        line[2 - k] = line[2 + _mirror(-k, width)]
+        line[width + 1 + k] = line[2 + _mirror(width - 1 + k, width)]
+
+
+def grey_of_mosaic(frame: Frames) -> Frames:
+    """Blur a colour filter array into grey: [1 2 1] x [1 2 1] / 16, rounded half up.
+
+    Every pixel is 25 % red, 50 % green and 25 % blue whatever its own colour, and nothing moves.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x).
+
+    Returns
+    -------
+    (y, x) of the same dtype, grey levels; newly allocated.
+    """
+    wide = np.uint16 if frame.dtype == np.uint8 else np.uint32
+    out = np.empty(frame.shape, frame.dtype)
+    if frame.size:
+        _grey_of_mosaic(np.ascontiguousarray(frame), np.empty(frame.shape[1] + 2, wide), out)
+    return out
+
+
+@kernel
+def _grey_of_mosaic(frame, line, out):  # type: ignore[no-untyped-def]
+    height, width = frame.shape
+    word, sample = line.dtype.type, out.dtype.type
+    for y in range(height):
+        above, row = frame[_mirror(y - 1, height)], frame[y]
+        below, target = frame[_mirror(y + 1, height)], out[y]
+        for x in range(width):
+            line[x + 1] = word(word(above[x]) + word(below[x]) + word(2 * word(row[x])))
+        line[0] = line[1 + _mirror(-1, width)]
+        line[width + 1] = line[1 + _mirror(width, width)]
+        for x in range(width):
+            total = word(line[x] + line[x + 2] + word(2 * line[x + 1]))
+            target[x] = sample(word(total + word(8)) >> word(4))
+
+
+def grey_of_rgb(frame: Frames) -> Frames:
+    """Weigh red, green and blue into grey, as ITU-R BT.601 does, rounded half up.
+
+    The weights are multiples of 2**-16 that add up to exactly 1: grey stays as it was.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x, 3).
+
+    Returns
+    -------
+    (y, x) of the same dtype, grey levels; newly allocated.
+    """
+    out = np.empty(frame.shape[:2], frame.dtype)
+    _grey_of_rgb(np.ascontiguousarray(frame).reshape(-1), out.reshape(-1))
+    return out
+
+
+@kernel
+def _grey_of_rgb(samples, out):  # type: ignore[no-untyped-def]
+    # Samples in one long row, where they are loaded eight at a time; as (pixel, 3), which are not,
+    # it took 1.4 ns a pixel.
+    word, sample = np.uint32, out.dtype.type
+    for i in range(out.shape[0]):
+        red = word(word(samples[3 * i]) * word(19595))
+        green = word(word(samples[3 * i + 1]) * word(38470))
+        blue = word(word(samples[3 * i + 2]) * word(7471))
+        out[i] = sample(word(word(red + green) + word(blue + word(32768))) >> word(16))

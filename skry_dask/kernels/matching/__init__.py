@@ -1,0 +1,1 @@
+"""Kernels that find blocks of the reference in a frame."""

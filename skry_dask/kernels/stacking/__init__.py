@@ -1,0 +1,1 @@
+"""Kernels that add fragments of frames to the stack."""

@@ -1,0 +1,1 @@
+"""Align, quality, track, stack: pure functions from arrays to labelled, lazy arrays."""

@@ -1,0 +1,1 @@
+"""What align is made of."""

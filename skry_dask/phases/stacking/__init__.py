@@ -1,0 +1,1 @@
+"""What stack is made of."""

@@ -1,0 +1,1 @@
+"""What track is made of."""

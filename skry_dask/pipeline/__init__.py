@@ -1,0 +1,1 @@
+"""The whole job: barriers, reuse, memory, progress, outputs."""

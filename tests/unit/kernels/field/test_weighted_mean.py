@@ -1,0 +1,61 @@
+"""Means of a field from what was found of it: see also `test_registration`."""
+
+import numpy as np
+import pytest
+
+from skry_dask.kernels.field import weighted_mean
+from skry_dask.kernels.field.weighted_mean import correlation, inverse_of, means_of_found
+from tests import reference
+
+
+@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
+def _kernels(request, monkeypatch):
+    if request.param == "interpreted":
+        reference.interpret(weighted_mean, monkeypatch)
+
+
+def kriged(places, area, length, found, values):
+    """Solve the ordinary kriging system of the values found, by numpy."""
+    own = correlation(places, places, length) + 0.1 * np.eye(len(places))
+    toward = correlation(places, area, length).mean(axis=1)
+    n = int(found.sum())
+    system = np.ones((n + 1, n + 1))
+    system[:n, :n], system[n, n] = own[np.ix_(found, found)], 0
+    return np.linalg.solve(system, [*toward[found], 1.0])[:n] @ values[found], own, toward
+
+
+@pytest.mark.parametrize("missing", [0, 1, 8, 19])
+def test_the_mean_is_that_of_the_whole_system(missing):
+    rng = np.random.default_rng(2)
+    places, area = rng.uniform(0, 200, (20, 2)), rng.uniform(0, 200, (30, 2))
+    values, found = rng.normal(size=(20, 2)), np.ones(20, bool)
+    found[rng.permutation(20)[:missing]] = False
+    expected, own, toward = kriged(places, area, 40.0, found, values)
+    values[~found] = np.nan
+    np.testing.assert_allclose(
+        means_of_found(values[None], found[None], inverse_of(own), toward)[0], expected, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_inverses_are_those_of_numpy(n):
+    part = np.random.default_rng(3).normal(size=(n, n + 2))
+    matrix = part @ part.T + np.eye(n)
+    before = matrix.copy()
+    np.testing.assert_allclose(inverse_of(matrix), np.linalg.inv(matrix), atol=1e-12)
+    np.testing.assert_array_equal(matrix, before)
+
+
+def test_each_frame_has_the_mean_of_what_was_found_in_it():
+    rng = np.random.default_rng(8)
+    places = rng.uniform(0, 100, (12, 2))
+    own = correlation(places, places, 40.0) + 0.1 * np.eye(12)
+    toward = correlation(places, rng.uniform(0, 100, (30, 2)), 40.0).mean(axis=1)
+    values = rng.normal(size=(4, 12, 2))
+    found = rng.random((4, 12)) < 0.6
+    found[2] = False
+    means = means_of_found(values, found, inverse_of(own), toward)
+    assert np.isnan(means[2]).all()
+    for i in (0, 1, 3):
+        (alone,) = means_of_found(values[i : i + 1], found[i : i + 1], inverse_of(own), toward)
+        np.testing.assert_array_equal(means[i], alone)

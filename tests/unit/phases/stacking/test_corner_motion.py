@@ -1,0 +1,59 @@
+"""Corners move with the points; displacements are read for the frames that are asked for."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+from skry_dask.geometry.canvas import Region
+from skry_dask.geometry.mesh import TriangleMesh
+from skry_dask.phases.stacking.corner_motion import motion_of_corners
+
+N_FRAMES = 7
+
+
+@pytest.fixture
+def mesh() -> TriangleMesh:
+    """Of four points in a region."""
+    points = np.array([(15.0, 20.0), (30.0, 50.0), (22.0, 35.0), (12.0, 50.0)])
+    return TriangleMesh.of_points(points, Region(3, 5, 40, 60))
+
+
+@pytest.fixture
+def offset() -> np.ndarray:
+    """Of seven frames."""
+    return np.random.default_rng(0).normal(size=(N_FRAMES, 2))
+
+
+def displacements(n_points: int) -> xr.DataArray:
+    values = np.random.default_rng(1).normal(size=(N_FRAMES, n_points, 2)).astype(np.float32)
+    return xr.DataArray(values, dims=("frame", "point", "axis"))
+
+
+def test_points_move_by_offset_and_displacement_fixed_points_between_their_neighbours(
+    mesh: TriangleMesh, offset: np.ndarray
+) -> None:
+    moved = displacements(4)
+    motion = np.asarray(motion_of_corners(moved, offset, mesh))
+    assert motion.shape == (N_FRAMES, len(mesh.corners), 2)
+    local = motion - offset[:, None]
+    np.testing.assert_allclose(local[:, :4], moved.to_numpy(), atol=1e-12)
+    low, high = moved.min("point").to_numpy(), moved.max("point").to_numpy()
+    assert (local[:, 4:] >= low[:, None] - 1e-12).all()
+    assert (local[:, 4:] <= high[:, None] + 1e-12).all()
+
+
+@pytest.mark.parametrize("n_points", [4, 0])
+def test_displacements_in_memory_and_those_to_be_computed_move_corners_alike(
+    mesh: TriangleMesh, offset: np.ndarray, n_points: int
+) -> None:
+    if n_points == 0:
+        mesh = TriangleMesh.of_points(np.zeros((0, 2)), mesh.region)
+    moved = displacements(n_points)
+    motion = motion_of_corners(moved, offset, mesh)
+    lazy = motion_of_corners(moved.chunk({"frame": 3}), offset, mesh)
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_array_equal(np.asarray(motion), lazy.compute())
+    np.testing.assert_array_equal(np.asarray(motion[2:5]), lazy[2:5].compute())

@@ -1,0 +1,93 @@
+"""Images of the best 1, 2, 5... frames."""
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import skry_dask as skry
+from skry_dask.errors import OptionsError
+from skry_dask.phases.partial_stacks import noise_and_sharpness, partial_stacks
+from tests.unit.phases.test_stack import DRIFT, known, scenery, views
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    rng = np.random.default_rng(2)
+    frames = views(scenery(110, 140, scale=3), DRIFT * 4, (70, 90), 25)
+    frames = np.clip(frames + rng.normal(size=frames.shape) * 8, 0, 255).astype(np.uint8)
+    return known(frames, DRIFT * 4, value=rng.random((24, 1)))
+
+
+CHOICES = [
+    {},
+    {"choose": "frames", "normalise": True},
+    {"drizzle": 2.0, "canvas": "union"},
+    {"interpolation": "bilinear", "canvas": "union"},
+]
+
+
+@pytest.mark.parametrize("choices", CHOICES)
+def test_each_step_is_the_stack_of_that_many_frames(noisy, choices):
+    numbers = [1, 3, 7, 24]
+    steps = partial_stacks(*noisy, skry.StackOptions(**choices), numbers).compute()
+    np.testing.assert_array_equal(steps["number"], numbers)
+    for i, number in enumerate(numbers):
+        alone = skry.stack(*noisy, skry.StackOptions(number=number, **choices)).compute()
+        for name in ("stack", "count"):
+            xr.testing.assert_equal(steps[name][i].drop_vars("number"), alone[name])
+
+
+def test_colours_have_steps_too():
+    frames = np.random.default_rng(3).integers(0, 255, (6, 40, 50), np.uint8)
+    case = known(frames, np.zeros((6, 2)), value=np.arange(6)[:, None], cfa="RGGB", bits=8)
+    steps = partial_stacks(*case, numbers=[1, 4])
+    assert steps["stack"].dims == ("step", "y", "x", "channel")
+    alone = skry.stack(*case, skry.StackOptions(number=4))
+    np.testing.assert_array_equal(steps["stack"][1], alone["stack"])
+    assert steps["stack"].dtype == np.float32
+
+
+def test_noise_falls_with_the_root_of_the_number(noisy):
+    steps = partial_stacks(*noisy, numbers=[1, 4, 16]).compute()
+    noise = steps["noise"].to_numpy()
+    np.testing.assert_allclose(noise[:-1] / noise[1:], 2, rtol=0.2)
+    assert noise[0] == pytest.approx(8 / 255, rel=0.2)
+    assert (np.diff(steps["sharpness"]) < 0).all()
+
+
+def test_steps_beyond_the_capture_stay_the_same(noisy):
+    steps = partial_stacks(*noisy, numbers=[24, 100]).compute()
+    np.testing.assert_array_equal(steps["stack"][0], steps["stack"][1])
+    assert int(steps["count"].max()) == 24
+
+
+def test_nothing_is_computed_before_it_is_asked_for(noisy):
+    steps = partial_stacks(*noisy, numbers=[1, 2])
+    for name in ("stack", "count", "noise", "sharpness"):
+        assert dask.is_dask_collection(steps[name].data)
+        assert steps[name].dtype == steps[name].compute().dtype
+        assert steps[name].shape == steps[name].compute().shape
+
+
+@pytest.mark.parametrize("numbers", [[], [0, 1], [5, 2], [2, 2], [1.5], ["many"], [-1], [1, 2**31]])
+def test_numbers_that_make_no_sense_are_refused(noisy, numbers):
+    with pytest.raises(OptionsError, match=r"numbers is .*increasing whole numbers of frames"):
+        partial_stacks(*noisy, numbers=numbers)
+
+
+def test_figures_are_of_the_inner_part_and_of_known_noise():
+    rng = np.random.default_rng(4)
+    images = np.full((2, 3, 80, 90), np.nan, np.float32)
+    images[:, :, 10:70, 10:80] = 0.5
+    images[1] += (rng.normal(size=(80, 90)) * 0.02).astype(np.float32)
+    figures = noise_and_sharpness(images, (slice(10, 70), slice(10, 80)), 3)
+    np.testing.assert_allclose(figures[0], [0, 0], atol=1e-4)
+    assert figures[1, 0] == pytest.approx(0.02, rel=0.1)
+    assert figures[1, 1] == pytest.approx(0.02 * np.sqrt(2 / np.pi), rel=0.1)

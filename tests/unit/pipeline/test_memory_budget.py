@@ -1,0 +1,279 @@
+"""A job that does not fit its memory is refused before it runs; one that is accepted fits."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import skry_dask as skry
+from skry_dask.capture.open import in_chunks, open_selected
+from skry_dask.errors import BudgetError, OptionsError
+from skry_dask.io.raw.ser import write_ser
+from skry_dask.options import Options
+from skry_dask.pipeline import memory_budget
+from skry_dask.pipeline.memory_budget import (
+    MIB,
+    Limit,
+    Shapes,
+    estimate,
+    frames_per_chunk,
+    limit_of_machine,
+    parse_size,
+    smallest,
+    stack_bytes,
+)
+from skry_dask.pipeline.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+PLAIN = Shapes(
+    n_frames=1000,
+    height=1200,
+    width=1600,
+    raw_bytes=2,
+    grey_bytes=0,
+    master_bytes=0,
+    n_planes=1,
+    peak=255,
+    wide=False,
+    counted=False,
+    canvas=1200 * 1600,
+    scale=1.0,
+    spacing=24,
+    n_threads=2,
+)
+
+JOB = """
+import sys
+from skry_dask.pipeline.run import run
+result = run(sys.argv[1], memory_limit=sys.argv[2], workers=2, **eval(sys.argv[3]))
+print(result["stack"].to_numpy().tobytes().hex()[:2000])
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):  # its own peak; ru_maxrss has that of the process that started it
+        print(int(line.split()[1]) * 1024)
+"""
+
+COMMAND = """
+import sys
+from skry_dask.cli.main import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) * 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2GiB", 2 * 2**30),
+        ("500MB", 500 * 10**6),
+        ("500 mb", 500 * 10**6),
+        ("1.5g", 1500 * 10**6),
+        ("300Ki", 300 * 2**10),
+        ("1TiB", 2**40),
+        ("123456789", 123456789),
+        (123456789, 123456789),
+        ("100B", 100),
+    ],
+)
+def test_sizes_are_understood(text: str | int, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-5", "0", "2XB", "GiB", "1e9", "inf", "2 G i B", -1])
+def test_what_is_no_size_is_refused(text: str | int, moon_ser: Path) -> None:
+    with pytest.raises(OptionsError, match=r"memory_limit is .* such as 2GiB"):
+        run(moon_ser, memory_limit=text)
+    assert not moon_ser.with_suffix(".skry").exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"n_threads": 3},
+        {"raw_bytes": 6, "grey_bytes": 2},
+        {"n_planes": 3},
+        {"scale": 2.0},
+        {"canvas": 3 * 1200 * 1600},
+        {"width": 3200},
+        {"master_bytes": 32},
+        {"n_frames": 4000},
+    ],
+)
+def test_whatever_needs_memory_raises_the_estimate(more: dict[str, float]) -> None:
+    assert estimate(replace(PLAIN, **more), 8) > estimate(PLAIN, 8)
+
+
+def test_sums_beyond_32_bits_raise_the_estimate_of_many_threads() -> None:
+    many = replace(PLAIN, n_threads=16)
+    assert estimate(replace(many, peak=65535 * 32), 8) > estimate(many, 8)
+
+
+def test_sums_take_half_where_what_a_frame_adds_is_known_and_small() -> None:
+    # So many threads that accumulators take more than what is made of their sum.
+    colour = replace(PLAIN, n_planes=3, n_threads=8)
+    narrow = stack_bytes(colour, 8)
+    assert stack_bytes(replace(colour, peak=2**15), 8) == narrow
+    wide = stack_bytes(replace(colour, wide=True), 8)
+    assert wide == stack_bytes(replace(colour, peak=2**20), 8)
+    # Of each thread; their sum is wide in any case.
+    assert wide - narrow == 8 * 4 * 3 * colour.canvas
+    # Where pixels are counted, there is another of each.
+    counted = stack_bytes(replace(colour, wide=True, counted=True), 8)
+    assert counted - wide == (8 + 1) * 8 * 3 * colour.canvas
+    assert stack_bytes(replace(colour, peak=2**15), 512) == wide  # a task has more frames
+
+
+def test_chunks_are_as_large_as_fits() -> None:
+    preferred = 16
+    assert frames_per_chunk(PLAIN, preferred, None) == preferred
+    assert frames_per_chunk(PLAIN, preferred, Limit(2**40, "")) == preferred
+    for n_chunk in (8, 4):
+        enough = Limit(estimate(PLAIN, n_chunk), "")
+        assert frames_per_chunk(PLAIN, preferred, enough) == n_chunk
+    least = Limit(smallest(PLAIN, preferred), "the limit is")
+    assert estimate(PLAIN, frames_per_chunk(PLAIN, preferred, least)) <= least.size
+    with pytest.raises(BudgetError, match=r"1000 frames of 1600 x 1200 px on 2 threads"):
+        frames_per_chunk(PLAIN, preferred, least._replace(size=least.size - 1))
+
+
+def test_a_single_thread_is_offered_where_there_are_more() -> None:
+    with pytest.raises(BudgetError) as error:
+        frames_per_chunk(PLAIN, 4, Limit(MIB, "the limit is"))
+    words = re.search(
+        r"give --memory-limit (\d+)MiB or more, or --workers 1 with (\d+)MiB", str(error.value)
+    )
+    assert words is not None
+    assert int(words[2]) < int(words[1])
+    with pytest.raises(BudgetError) as error:
+        frames_per_chunk(replace(PLAIN, n_threads=1), 4, Limit(MIB, "the limit is"))
+    assert "--workers" not in str(error.value)
+
+
+def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = limit_of_machine()
+    assert whole.size > 256 * MIB
+    low, none = tmp_path / "low", tmp_path / "none"
+    low.write_text(f"{300 * MIB}\n")
+    none.write_text("max\n")
+    monkeypatch.setattr(
+        memory_budget, "CGROUP_LIMITS", (str(none), str(low), str(tmp_path / "missing"))
+    )
+    assert limit_of_machine() == (300 * MIB, "this container may use")
+    monkeypatch.setattr(memory_budget, "CGROUP_LIMITS", (str(none),))
+    assert limit_of_machine().why == "this machine has"
+
+
+def test_a_job_that_the_machine_cannot_hold_is_refused_unless_the_user_insists(
+    moon_ser: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "skry_dask.pipeline.run.limit_of_machine", lambda: Limit(100 * MIB, "this machine has")
+    )
+    with pytest.raises(BudgetError, match="this machine has 100MiB"):
+        run(moon_ser)
+    assert run(moon_ser, memory_limit="1GiB")["stack"].size
+
+
+def test_shapes_tell_colour_and_calibration(moon: xr.Dataset) -> None:
+    plain = Shapes.of(moon, Options(), 2)
+    assert (plain.raw_bytes, plain.grey_bytes, plain.n_planes, plain.master_bytes) == (1, 0, 1, 0)
+    raw = Shapes.of(moon.assign_attrs(cfa="RGGB"), Options.of(drizzle=2.0), 2)
+    assert (raw.raw_bytes, raw.grey_bytes, raw.n_planes, raw.scale) == (1, 1, 3, 2.0)
+    assert (plain.peak, plain.wide) == (255, False)
+    assert raw.peak > 255 * 16  # demosaiced
+    assert raw.wide
+    assert Shapes.of(moon, Options.of(normalise=True), 2).wide
+    dark = Shapes.of(moon, Options.of(dark="dark.tif"), 2)
+    assert (dark.grey_bytes, dark.peak) == (2, 65535)
+    assert dark.master_bytes > 0
+
+
+def noisy_capture(path: Path, shape: tuple[int, int], n_frames: int) -> None:
+    """Structure that moves a little, under noise."""
+    rng = np.random.default_rng(1)
+    blocks = [rng.random((shape[0] // n + 9, shape[1] // n + 9)) for n in (4, 16)]
+    scene = sum(
+        np.kron(b, np.ones((n, n)))[: shape[0] + 16, : shape[1] + 16]
+        for b, n in zip(blocks, (4, 16), strict=True)
+    )
+    noise = rng.random(scene.shape)
+
+    def images():
+        for i in range(n_frames):
+            y, x = (5 * i) % 13, (7 * i) % 11
+            frame = scene[y : y + shape[0], x : x + shape[1]]
+            grain = np.roll(noise, 97 * i)[: shape[0], : shape[1]]
+            yield (15000 * frame + 2000 * grain).astype(np.uint16)
+
+    height, width = shape
+    write_ser(path, images(), n_frames=n_frames, height=height, width=width, bits=16)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize("options", [{}, {"cfa": "RGGB", "drizzle": 1.5}])
+def test_the_smallest_limit_does_and_the_job_stays_below_it(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    path = tmp_path / "large.ser"
+    noisy_capture(path, (700, 900), 24)
+    # Kernels are compiled first, which takes memory of its own.
+    again = run(path, store=tmp_path / "again.skry", **options)
+
+    def job(limit: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", JOB, str(path), limit, repr(options)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    refused = job("100MB")
+    assert "BudgetError" in refused.stderr
+    assert not path.with_suffix(".skry").exists()  # nothing was computed
+    found = re.search(r"--memory-limit (\S+)", refused.stderr)
+    assert found is not None
+    small = job(found[1])
+    assert small.returncode == 0, small.stderr
+    bits, peak = small.stdout.split()
+    assert 100e6 < int(peak) <= parse_size(found[1])
+    # The result has the same bits and the same digest, so that it is reused.
+    ample = run(path, **options)
+    assert {p["status"] for p in ample.attrs["summary"]["phases"].values()} == {"reused"}
+    assert again["stack"].to_numpy().tobytes().hex()[:2000] == bits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_ten_times_the_frames_take_no_more_memory(tmp_path: Path) -> None:
+    # Small frames with many points: what there is of each frame outweighs the frames.
+    n_frames, spacing = 256, 8
+
+    def peak(times: int) -> int:
+        path = tmp_path / f"{times}.ser"
+        noisy_capture(path, (160, 208), times * n_frames)
+        arguments = ["stack", path.name, "--workers", "2", "--spacing", str(spacing)]
+        arguments += ["--block-size", "16", "--area-size", "16"]
+        command = [sys.executable, "-c", COMMAND, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        return int(done.stdout.split()[-1])
+
+    peak(1)  # kernels are compiled
+    assert peak(10) < 1.1 * peak(1)
+
+
+def test_a_store_is_read_in_parts_of_its_shards(moon_ser: Path, tmp_path: Path) -> None:
+    skry.import_capture(moon_ser, tmp_path / "kept.skry")
+    capture, preferred = open_selected(tmp_path / "kept.skry")
+    assert preferred > 8
+    parts = in_chunks(capture, 3)["frames"]
+    assert parts.data.chunksize[0] == 3
+    np.testing.assert_array_equal(parts[6:9].to_numpy(), capture["frames"][6:9].to_numpy())

@@ -1,0 +1,207 @@
+"""Pictures show what they say, in the axes they are given."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+from skry_dask.errors import SkryError
+from skry_dask.plotting import plots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from matplotlib.axes import Axes
+
+N_FRAMES = 6
+INACTIVE = 2
+"""The frame that no phase uses, by its place; its number is 12, as frames count from 10."""
+
+NUMBERS = np.arange(10, 10 + N_FRAMES)
+
+
+@pytest.fixture(autouse=True)
+def _no_windows() -> Iterator[None]:
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def alignment() -> xr.Dataset:
+    offset = np.stack([NUMBERS * 1.0, NUMBERS * -2.0], axis=1)
+    return xr.Dataset(
+        {
+            "offset": (("frame", "axis"), offset),
+            "active": ("frame", np.arange(N_FRAMES) != INACTIVE),
+        },
+        {"frame": NUMBERS, "axis": ["y", "x"]},
+    )
+
+
+@pytest.fixture
+def quality() -> xr.Dataset:
+    values = np.array([0.3, 0.1, np.nan, 0.5, 0.2, 0.4], np.float32)
+    reference = np.linspace(0, 1, 30 * 40, dtype=np.float32).reshape(30, 40)
+    return xr.Dataset(
+        {"frame_quality": ("frame", values), "reference": (("y", "x"), reference)},
+        {"frame": NUMBERS, "y": np.arange(5, 35), "x": np.arange(7, 47)},
+    )
+
+
+@pytest.fixture
+def points() -> xr.Dataset:
+    position = np.array([[10.0, 12.0], [20.0, 30.0], [25.0, 40.0]])
+    displacement = np.zeros((N_FRAMES, 3, 2), np.float32)
+    displacement[1] = [[0.5, -1.0], [0.25, 0.0], [0.0, 2.0]]
+    displacement[INACTIVE] = np.nan
+    valid = np.ones((N_FRAMES, 3), bool)
+    valid[:3, 1] = False
+    return xr.Dataset(
+        {
+            "position": (("point", "axis"), position),
+            "displacement": (("frame", "point", "axis"), displacement),
+            "valid": (("frame", "point"), valid),
+        },
+        {"frame": NUMBERS, "axis": ["y", "x"]},
+    )
+
+
+def legend_of(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def lines_of(ax: Axes) -> list[tuple[list[float], list[float]]]:
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
+
+
+def test_drift_is_the_offset_of_active_frames_along_both_axes(alignment: xr.Dataset) -> None:
+    ax = plots.plot_drift(alignment)
+    used = [10, 11, 13, 14, 15]
+    assert lines_of(ax) == [(used, used), (used, [-2 * n for n in used])]
+    assert legend_of(ax) == ["y", "x"]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("Drift", "frame", "offset, px")
+
+
+def test_quality_is_drawn_in_time_and_from_the_best_active_frame_on(quality: xr.Dataset) -> None:
+    ax = plots.plot_quality(quality)
+    (time, in_time), (rank, best_first) = lines_of(ax)
+    assert time == list(NUMBERS)
+    np.testing.assert_array_equal(in_time, quality["frame_quality"])
+    assert rank == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(best_first, [0.5, 0.4, 0.3, 0.2, 0.1])
+    assert legend_of(ax) == ["in time", "best first"]
+
+
+def test_points_are_drawn_at_their_places_coloured_by_how_often_they_were_valid(
+    quality: xr.Dataset, points: xr.Dataset
+) -> None:
+    ax = plots.plot_points(quality, points)
+    (drawn,) = ax.collections
+    assert np.asarray(drawn.get_offsets()).tolist() == [[12, 10], [30, 20], [40, 25]]
+    np.testing.assert_allclose(drawn.get_array(), [1.0, 0.5, 1.0])
+    assert len(ax.images) == 1
+    colorbar = next(other for other in ax.figure.axes if other is not ax)
+    assert colorbar.get_ylabel() == "valid, fraction of frames"
+
+
+def test_warp_is_an_arrow_at_each_point_in_the_frame_of_that_number(
+    quality: xr.Dataset, points: xr.Dataset
+) -> None:
+    ax = plots.plot_warp(quality, points, 11, magnified=3)
+    (arrows,) = ax.collections
+    assert arrows.get_offsets().tolist() == [[12, 10], [30, 20], [40, 25]]
+    assert arrows.U.tolist() == [-1.0, 0.0, 2.0]
+    assert arrows.V.tolist() == [0.5, 0.25, 0.0]
+    assert arrows.scale == pytest.approx(1 / 3)
+    assert ax.get_title() == "Warp of frame 11, 3 times enlarged"
+
+
+def test_warp_of_an_inactive_frame_has_no_arrows(quality: xr.Dataset, points: xr.Dataset) -> None:
+    ax = plots.plot_warp(quality, points, int(NUMBERS[INACTIVE]))
+    (arrows,) = ax.collections
+    assert arrows.Umask.all()
+    ax.figure.draw_without_rendering()
+
+
+def test_an_image_lies_on_its_canvas_coordinates_with_y_downwards(quality: xr.Dataset) -> None:
+    ax = plots.plot_image(quality["reference"], "a title")
+    (image,) = ax.images
+    assert tuple(image.get_extent()) == (6.5, 46.5, 34.5, 4.5)
+    assert ax.get_ylim() == (34.5, 4.5)
+    np.testing.assert_array_equal(image.get_array(), quality["reference"])
+    assert image.get_clim() == (0, pytest.approx(0.999, abs=1e-3))
+    assert ax.get_title() == "a title"
+
+
+def test_an_image_without_coordinates_begins_at_zero() -> None:
+    ax = plots.plot_image(xr.DataArray(np.eye(4), dims=("y", "x")), "", white=2.0)
+    (image,) = ax.images
+    assert tuple(image.get_extent()) == (-0.5, 3.5, 3.5, -0.5)
+    assert image.get_clim() == (0, 2)
+
+
+def test_images_are_compared_on_one_grey_scale(quality: xr.Dataset) -> None:
+    bright = quality["reference"]
+    axes = plots.plot_comparison({"dark": bright / 4, "bright": bright, "darker": bright / 8})
+    assert [ax.get_title() for ax in axes] == ["dark", "bright", "darker"]
+    scales = {ax.images[0].get_clim() for ax in axes}
+    assert len(scales) == 1
+    assert scales.pop() == axes[1].images[0].get_clim() == (0, pytest.approx(0.999, abs=1e-3))
+    axes[0].set_xlim(10, 20)
+    assert axes[2].get_xlim() == (10, 20)
+
+
+def test_a_comparison_is_drawn_into_the_axes_given(quality: xr.Dataset) -> None:
+    given = plt.subplots(2, 1)[1]
+    images = {"left": quality["reference"], "right": quality["reference"]}
+    assert plots.plot_comparison(images, given) is given
+    assert [len(ax.images) for ax in given] == [1, 1]
+
+
+DRAWINGS: list[Any] = [
+    pytest.param(lambda a, q, p, **ax: plots.plot_drift(a, **ax), id="drift"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_quality(q, **ax), id="quality"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_points(q, p, **ax), id="points"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_warp(q, p, 11, **ax), id="warp"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_image(q["reference"], "", **ax), id="image"),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_the_axes_given_are_drawn_into_and_returned(
+    draw: Callable[..., Axes], alignment: xr.Dataset, quality: xr.Dataset, points: xr.Dataset
+) -> None:
+    other, ax = plt.subplots(1, 2)[1]
+    assert draw(alignment, quality, points, ax=ax) is ax
+    assert ax.has_data()
+    assert not other.has_data()
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_without_matplotlib_one_line_says_what_to_install(
+    draw: Callable[..., Axes],
+    alignment: xr.Dataset,
+    quality: xr.Dataset,
+    points: xr.Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(SkryError, match=r"pip install 'skry_dask\[plot\]'") as caught:
+        draw(alignment, quality, points)
+    assert "\n" not in str(caught.value)
+
+
+def test_importing_the_module_does_not_import_matplotlib() -> None:
+    code = "import sys, skry_dask.plotting.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

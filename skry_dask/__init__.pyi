@@ -27,7 +27,8 @@ from .phases.partial_stacks import partial_stacks
 from .phases.quality import estimate_quality
 from .phases.stack import stack
 from .phases.track import track
-from .pipeline.run import make_master, run
+from .pipeline.masters import make_master
+from .pipeline.run import run
 from .simulation.simulate import simulate
 from .version import __version__
 

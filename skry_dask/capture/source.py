@@ -1,6 +1,9 @@
-"""What is known of a source, and its frames written into a store.
+"""Sources: what a user names as a capture, resolved once into a value.
 
-Raw video needs no store; compressed videos and images are decoded into one, once.
+`resolve` looks at the input and returns a `Source` of one of three kinds. A `StoreSource` has its
+frames in a store. A `RawSource` is a video whose frames lie at fixed places in its file. An
+`EncodedSource`, a compressed video or images, must be decoded into a store first. Whoever holds the
+value need not ask again which of them it is.
 """
 
 from __future__ import annotations
@@ -9,32 +12,33 @@ import fnmatch
 import glob
 import os
 import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from skry_dask.errors import OptionsError, ReaderError, StoreError
+from skry_dask.capture.decode import decode
+from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
+from skry_dask.errors import ReaderError
 from skry_dask.io.files import reading
 from skry_dask.io.images.read import HEAD_BYTES, format_of, has_image_suffix, inspect_image
-from skry_dask.io.reader import DecodedFrame, RawReader
+from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
-from skry_dask.options import Cfa, as_json
+from skry_dask.options import ReadOptions
 from skry_dask.store.digest import digest_of, fingerprint
-from skry_dask.store.frames import (
-    chunk_frames,
-    is_group,
-    is_store,
-    is_url,
-    open_store,
-    write_frames,
-)
+from skry_dask.store.frames import array_of, in_place, is_group, is_store, is_url, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
+    import xarray as xr
+    import zarr
+
+    from skry_dask.capture.decode import Report
     from skry_dask.io.reader import VideoReader
-    from skry_dask.options import ReadOptions
+    from skry_dask.types import IntArray
 
     Input: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     """A video, a folder of images, a pattern or a list of them, a store or its URL."""
@@ -42,19 +46,289 @@ if TYPE_CHECKING:
 STORE_SUFFIX = ".skry"
 
 
-def store_of(source: Input) -> Path | str | None:
-    """Find out whether a source is a store: its folder or URL, or None.
+class Header(NamedTuple):
+    """What is known about a source before a frame is read or decoded.
+
+    Parameters
+    ----------
+    n_frames
+        Number of frames; for a compressed video what its header claims, or None.
+    frame_shape
+        (y, x[, channel]), px.
+    dtype
+        ``"uint8"`` or ``"uint16"``.
+    time
+        int64 (frame), ns since 1970-01-01 UTC, or None.
+    attrs
+        Attributes of the capture as the file has them; see `open_capture`.
+    """
+
+    n_frames: int | None
+    frame_shape: tuple[int, ...]
+    dtype: str
+    time: IntArray | None
+    attrs: dict[str, Any]
+
+
+class OpenedCapture(NamedTuple):
+    """A capture that has just been opened.
+
+    Parameters
+    ----------
+    capture
+        As from `open_capture`, but ``frames`` are not a dask array yet: they have no chunks.
+    n_chunk
+        Number of frames that are best read at a time.
+    decoded
+        Whether frames were decoded just now; None where they need not be.
+    """
+
+    capture: xr.Dataset
+    n_chunk: int
+    decoded: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source(ABC):
+    """A source of frames: what it is, where its results go and how it is opened.
+
+    Parameters
+    ----------
+    given
+        What the user named.
+    read
+        How the user wants it to be read.
+    header
+        What the file or store says about itself.
+    """
+
+    given: Input
+    read: ReadOptions
+    header: Header
+
+    random_access: ClassVar[bool] = True
+    """Whether frames can be read in any order at once, without decoding all of them first."""
+
+    @property
+    def name(self) -> str:
+        """The source in words: what the user named, of several images the first."""
+        return _first_name(self.given)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the capture, corrected by the user's `ReadOptions`.
+
+        Raises
+        ------
+        OptionsError
+            If the frames cannot be read that way.
+        """
+        header = self.header
+        return correct_attributes(header.attrs, header.frame_shape, header.dtype, self.read)
+
+    @property
+    def home(self) -> Path | None:
+        """Where results go by default; None where that cannot be written, such as at a URL."""
+        return sidecar(self.given)
+
+    @property
+    def store_name(self) -> str:
+        """Name of a store that belongs to the source, wherever it is: ``moon.skry``."""
+        return sidecar(self.given).name
+
+    def includes(self, path: Path) -> bool:
+        """Return whether a file is one of the source's, or would be if it existed.
+
+        Parameters
+        ----------
+        path
+            A file that may not exist yet.
+        """
+        return _includes(self.given, path)
+
+    def open(self, store: Path | None = None, report: Report | None = None) -> OpenedCapture:
+        """Open the frames lazily, decoding them first where that is needed.
+
+        Parameters
+        ----------
+        store
+            Where decoded frames go; by default `home`.
+        report
+            Called while frames are decoded.
+
+        Raises
+        ------
+        ReaderError, OptionsError, StoreError
+            See `open_capture`.
+        """
+        frames, attrs, decoded = self._open(store, report)
+        capture = correct_capture(frames.dataset(attrs), self.read)
+        return OpenedCapture(capture, frames.n_chunk, decoded)
+
+    @abstractmethod
+    def _open(
+        self, store: Path | None, report: Report | None
+    ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
+        """Return the frames, their attributes, and `OpenedCapture.decoded`."""
+
+    @abstractmethod
+    def as_group(self, store: Path | None = None) -> zarr.Group:
+        """Present the frames as a read-only zarr group; see `as_zarr`."""
+
+    @abstractmethod
+    def import_into(self, store: Path, report: Report | None = None) -> None:
+        """Decode the frames into a store; see `import_capture`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoreSource(Source):
+    """Frames in a store of our own, in a folder or at a URL.
+
+    Parameters
+    ----------
+    location
+        Folder or URL of the store.
+    group
+        The store, opened for reading.
+    """
+
+    location: Path | str
+    group: zarr.Group
+
+    @property
+    def home(self) -> Path | None:
+        """The store itself; None at a URL."""
+        return self.location if isinstance(self.location, Path) else None
+
+    def _open(
+        self, store: Path | None, report: Report | None
+    ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
+        return LazyFrames.of_store(self.group), self.header.attrs, None
+
+    def as_group(self, store: Path | None = None) -> zarr.Group:
+        """Return the store."""
+        return self.group
+
+    def import_into(self, store: Path, report: Report | None = None) -> None:
+        """Refuse: the frames are in a store already."""
+        raise ReaderError(
+            f"{self.location} is a store already: copy the folder to keep it elsewhere"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawSource(Source):
+    """A raw video: frames at fixed places in a file, read in place.
+
+    Parameters
+    ----------
+    reader
+        Reads any frames, without an open handle.
+    """
+
+    reader: RawReader
+
+    def _open(
+        self, store: Path | None, report: Report | None
+    ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
+        return LazyFrames.of_raw_video(self.reader), self.header.attrs, None
+
+    def as_group(self, store: Path | None = None) -> zarr.Group:
+        """Present the video as a store without copying it."""
+        return in_place(self.reader)
+
+    def import_into(self, store: Path, report: Report | None = None) -> None:
+        """Compress the frames into a store."""
+        decode(self.reader, store, self.attrs, report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EncodedSource(Source):
+    """A compressed video, or images: decoded once into a store, which is then read.
+
+    Parameters
+    ----------
+    reader
+        Decodes the frames from first to last.
+    """
+
+    reader: VideoReader
+
+    random_access: ClassVar[bool] = False
+
+    def _open(
+        self, store: Path | None, report: Report | None
+    ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
+        store = store or sidecar(self.given)
+        _ = self.attrs  # refuses options that do not fit, before anything is decoded
+        # Stored as the file has them: with other options they need not be decoded again.
+        decoded = decode(self.reader, store, self.header.attrs, report)
+        group = open_store(store)
+        attrs = {**group.attrs.asdict(), "source": self.header.attrs["source"]}
+        return LazyFrames.of_store(group), attrs, decoded
+
+    def as_group(self, store: Path | None = None) -> zarr.Group:
+        """Decode the frames into a store and return that."""
+        store = store or sidecar(self.given)
+        decode(self.reader, store, self.header.attrs, None)
+        return open_store(store)
+
+    def import_into(self, store: Path, report: Report | None = None) -> None:
+        """Decode the frames into a store."""
+        decode(self.reader, store, self.attrs, report)
+
+
+def resolve(given: Input, read: ReadOptions | None = None) -> Source:
+    """Find out what an input is; reads its header, and no frame.
+
+    Parameters
+    ----------
+    given
+        A video, a folder, pattern or list of images, a store or its URL.
+    read
+        How it is to be read; see `ReadOptions`.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be read as a capture.
+    StoreError
+        If it is a store that is damaged or cannot be reached.
+    """
+    read = read or ReadOptions()
+    location = _store_location(given)
+    if location is not None:
+        group = open_store(location)
+        return StoreSource(
+            given=given,
+            read=read,
+            header=_header_of_store(group, location),
+            location=location,
+            group=group,
+        )
+    order: Any = None if read.byte_order is None else read.byte_order.value
+    if not isinstance(given, str | os.PathLike):
+        given = tuple(given)
+    reader = open_reader(given, byte_order=order, grey=read.grey)
+    header = _header_of_reader(reader)
+    if isinstance(reader, RawReader):
+        return RawSource(given=given, read=read, header=header, reader=reader)
+    return EncodedSource(given=given, read=read, header=header, reader=reader)
+
+
+def _store_location(given: Input) -> Path | str | None:
+    """Return the folder or URL of a store with frames, or None for anything else.
 
     Raises
     ------
     ReaderError
         If it is a store without frames.
     """
-    if isinstance(source, str) and is_url(source):
-        return source
-    if not isinstance(source, str | os.PathLike):
+    if isinstance(given, str) and is_url(given):
+        return given
+    if not isinstance(given, str | os.PathLike):
         return None
-    path = Path(source)
+    path = Path(given)
     if is_store(path):
         return path
     if is_group(path):
@@ -62,31 +336,88 @@ def store_of(source: Input) -> Path | str | None:
     return None
 
 
-def reader_of(source: Input, read: ReadOptions) -> RawReader | VideoReader:
-    """Open a source that is no store with the reader that it asks for."""
-    order: Any = None if read.byte_order is None else read.byte_order.value
-    return open_reader(source, byte_order=order, grey=read.grey)
+def _header_of_store(group: zarr.Group, location: Path | str) -> Header:
+    frames = array_of(group, "frames")
+    return Header(
+        n_frames=frames.shape[0],
+        frame_shape=frames.shape[1:],
+        dtype=frames.dtype.name,
+        time=np.asarray(array_of(group, "time")[:]) if "time" in group else None,
+        attrs={**group.attrs.asdict(), "store": str(location)},
+    )
 
 
-def group_images(sources: Sequence[str]) -> list[str | list[str]]:
+def _header_of_reader(reader: RawReader | VideoReader) -> Header:
+    info = reader.info
+    # The digest depends on how frames are decoded, too: a video can be read in colour or as grey.
+    decoded_as = [info.channels, info.dtype]
+    attrs = {
+        "source": str(reader.path),
+        "format": info.format,
+        "bits": info.bits,
+        **({} if info.cfa is None else {"cfa": info.cfa}),
+        "digest": digest_of(fingerprint(reader.files), decoded_as),
+        "problems": list(info.problems),
+        **info.attrs,
+    }
+    return Header(info.n_frames, info.frame_shape, info.dtype, info.time, attrs)
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+def sidecar(given: Input) -> Path:
+    """Name the store beside an input: ``moon.ser`` and ``moon_*.png`` → ``moon.skry``.
+
+    Parameters
+    ----------
+    given
+        A video, a folder, pattern or list of images; need not exist.
+    """
+    path = Path(_first_name(given))
+    stem = path.name if path.is_dir() else path.stem
+    stem = re.sub(r"[*?\[\]]+", "", stem).strip("-_. ") or path.absolute().parent.name
+    return path.with_name(f"{stem}{STORE_SUFFIX}")
+
+
+def _first_name(given: Input) -> str:
+    """Name an input: its path, or that of the first of several images."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    return os.fspath(next(iter(given), ""))
+
+
+def _includes(given: Input, path: Path) -> bool:
+    if not isinstance(given, str | os.PathLike):
+        return any(_includes(item, path) for item in given)
+    own = Path(given)
+    if own.is_dir() and not is_group(own):
+        return path.absolute().parent.is_dir() and path.absolute().parent.samefile(own)
+    if own.exists():
+        return path.exists() and path.samefile(own)
+    return fnmatch.fnmatch(str(path.absolute()), str(own.absolute()))
+
+
+def group_images(given: Sequence[str]) -> list[str | list[str]]:
     """Take several single images for the frames of one capture; leave everything else alone.
 
     Parameters
     ----------
-    sources
-        Names that a user gives, such as those that a shell makes of a pattern.
+    given
+        Names given by a user, or by the shell in place of a pattern.
 
     Returns
     -------
-    The sources, or a list with one list of all of them.
+    list
+        The names; or, if all of them are single images, one list of all of them.
     """
-    if len(sources) > 1 and all(_is_single_image(Path(source)) for source in sources):
-        return [list(sources)]
-    return list(sources)
+    if len(given) > 1 and all(_is_single_image(Path(name)) for name in given):
+        return [list(given)]
+    return list(given)
 
 
 def _is_single_image(path: Path) -> bool:
-    """Tell whether a file is an image and not a sequence of them; if it is missing, by its name."""
+    """Return whether a file is one image; for a missing file its suffix decides."""
     if not path.exists():
         return has_image_suffix(path) and not glob.has_magic(str(path))
     if not path.is_file():
@@ -94,163 +425,3 @@ def _is_single_image(path: Path) -> bool:
     with reading(path) as file:
         head = file.read(HEAD_BYTES)
     return format_of(head) is not None and inspect_image(path).n_images == 1
-
-
-def attributes(reader: RawReader | VideoReader) -> dict[str, Any]:
-    """Collect what is known of a file as the attributes of its Dataset."""
-    info = reader.info
-    # What the frames are, besides the file: a video may be decoded in colour or as grey.
-    kind = [info.channels, info.dtype]
-    return {
-        "source": str(reader.path),
-        "format": info.format,
-        "bits": info.bits,
-        **({} if info.cfa is None else {"cfa": info.cfa}),
-        "digest": digest_of(fingerprint(reader.files), kind),
-        "problems": list(info.problems),
-        **info.attrs,
-    }
-
-
-def sidecar(source: Input) -> Path:
-    """Name the store beside a source: ``moon.ser`` and ``moon_*.png`` → ``moon.skry``."""
-    if not isinstance(source, str | os.PathLike):
-        source = next(iter(source))
-    path = Path(source)
-    stem = path.name if path.is_dir() else path.stem
-    stem = re.sub(r"[*?\[\]]+", "", stem).strip("-_. ") or path.absolute().parent.name
-    return path.with_name(f"{stem}{STORE_SUFFIX}")
-
-
-def as_read(
-    attrs: dict[str, Any], shape: tuple[int, ...], dtype: str, read: ReadOptions
-) -> dict[str, Any]:
-    """Add what the user knows better than the file to its attributes.
-
-    Parameters
-    ----------
-    attrs
-        Of a capture.
-    shape, dtype
-        Of a frame: (y, x[, channel]).
-    read
-        See `ReadOptions`.
-
-    Raises
-    ------
-    OptionsError
-        If frames cannot be read that way.
-    """
-    attrs, where = dict(attrs), attrs.get("source", "the capture")
-    if read.cfa is not None:
-        if len(shape) > 2 and read.cfa is not Cfa.NONE:
-            raise OptionsError(
-                f"cfa is {read.cfa}, but {where} has colour channels already: leave --cfa out"
-            )
-        attrs["cfa"] = read.cfa.value
-    if read.bits is not None:
-        deepest = 8 * np.dtype(dtype).itemsize
-        if read.bits > deepest:
-            raise OptionsError(
-                f"bits is {read.bits}, but {where} has samples of {deepest} bits: give at most "
-                f"{deepest}"
-            )
-        attrs |= {"header_bits": attrs["bits"], "bits": read.bits}
-    if read.grey:
-        attrs["grey"] = 1
-    given = {k: v for k, v in as_json(read).items() if v not in (None, False)}
-    if given:
-        attrs["digest"] = digest_of(attrs["digest"], "read", read.version, given)
-    return attrs
-
-
-def decode(
-    reader: RawReader | VideoReader,
-    place: Path,
-    attrs: dict[str, Any],
-    progress: Callable[[int, int | None], None] | None,
-) -> None:
-    """Write the frames of a capture into a store, unless the store has them already.
-
-    Parameters
-    ----------
-    reader
-        Of the capture.
-    place
-        The store.
-    attrs
-        Of the capture; see `attributes`.
-    progress
-        Called with the number of frames done so far, and how many the file claims to have.
-
-    Raises
-    ------
-    StoreError
-        If the store has frames of another capture, or cannot be written.
-    ReaderError
-        If there is not one frame.
-    """
-    if _has_already(place, attrs):
-        return
-    claimed = reader.info.n_frames
-    report = (lambda done: progress(done, claimed)) if progress else None
-    frames = in_sequence(reader) if isinstance(reader, RawReader) else reader.decode()
-    write_frames(place, reader.info, frames, attrs, report)
-
-
-def _has_already(store: Path, attrs: dict[str, Any]) -> bool:
-    """Tell whether a store has the frames of a capture.
-
-    Raises
-    ------
-    StoreError
-        If it has those of another capture, which are not replaced.
-    """
-    if not is_store(store):
-        return False
-    kept = open_store(store).attrs
-    if kept.get("digest") == attrs["digest"]:
-        return True
-    if Path(str(kept.get("source"))).name != Path(attrs["source"]).name:
-        raise StoreError(f"{store} holds another capture ({kept.get('source')}): give a new name")
-    return False
-
-
-def in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:
-    """Read a raw video from its beginning to its end, a chunk at a time."""
-    info = reader.info
-    step = chunk_frames(info)
-    numbers = range(info.n_frames or 0) if info.number is None else info.number.tolist()
-    for start in range(0, info.n_frames or 0, step):
-        images = reader.read(start, min(start + step, info.n_frames or 0))
-        for i, image in enumerate(images, start):
-            time = None if info.time is None else int(info.time[i])
-            yield DecodedFrame(numbers[i], image, time)
-
-
-def is_part_of(path: Path, source: Input) -> bool:
-    """Tell whether a file is one of a capture's, or would be one if it were there.
-
-    Parameters
-    ----------
-    path
-        A file that may not exist yet.
-    source
-        A video, a folder of images, a pattern or a list of them.
-    """
-    if not isinstance(source, str | os.PathLike):
-        return any(is_part_of(path, item) for item in source)
-    given = Path(source)
-    if given.is_dir() and not is_group(given):
-        return path.resolve().parent == given.resolve()
-    if given.exists():
-        return path.exists() and path.samefile(given)
-    return fnmatch.fnmatch(str(path.absolute()), str(given.absolute()))
-
-
-def can_write_in(folder: Path) -> bool:
-    """Tell whether a folder takes new files; one without any write permission bit is left alone."""
-    try:
-        return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
-    except OSError:
-        return False

@@ -12,7 +12,8 @@ from skry_dask.capture.open import open_capture
 from skry_dask.errors import StoreError
 from skry_dask.io.images.write import write_image
 from skry_dask.options.simulation import Scene, SimulateOptions
-from skry_dask.pipeline.run import Progress, run
+from skry_dask.pipeline.progress import Progress
+from skry_dask.pipeline.run import run
 from skry_dask.simulation.simulate import simulate, write_capture, write_truth
 from skry_dask.store.results import ResultStore
 

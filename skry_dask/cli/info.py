@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.capture.open import bits_in_use, open_lazily
-from skry_dask.capture.source import as_read, attributes, reader_of, store_of
-from skry_dask.io.reader import RawReader
-from skry_dask.options import Cfa, ReadOptions
+from skry_dask.capture.lazy_frames import bits_in_use
+from skry_dask.capture.source import resolve
+from skry_dask.options import Cfa
 
 if TYPE_CHECKING:
     from skry_dask.capture.source import Input
+    from skry_dask.options import ReadOptions
 
 
 def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str, Any]:
@@ -37,23 +37,14 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     ReaderError
         If the file cannot be read as a capture.
     """
-    read = read or ReadOptions()
-    used = 0
-    place = store_of(source)
-    reader = None if place is not None else reader_of(source, read)
-    n_frames: int | None
-    if reader is None or isinstance(reader, RawReader):
-        capture = open_lazily(source, read)
-        frames = capture["frames"]
-        n_frames, shape, dtype = frames.shape[0], frames.shape[1:], frames.dtype.name
+    resolved = resolve(source, read)
+    n_frames, shape, dtype, ns, _ = resolved.header
+    time = None if ns is None else ns.astype("datetime64[ns]")
+    attrs, used = resolved.attrs, 0
+    if resolved.random_access:
+        capture = resolved.open().capture
         attrs = dict(capture.attrs)
-        time = capture["time"].to_numpy() if "time" in capture.coords else None
-        used = bits_in_use(frames) if dtype == "uint16" and n_frames else 0
-    else:
-        info = reader.info
-        n_frames, shape, dtype = info.n_frames, info.frame_shape, info.dtype
-        attrs = as_read(attributes(reader), shape, dtype, read)
-        time = None if info.time is None else info.time.astype("datetime64[ns]")
+        used = bits_in_use(capture["frames"]) if dtype == "uint16" and n_frames else 0
     found: dict[str, Any] = {"source": attrs.pop("source"), "format": attrs.pop("format")}
     found |= {"frames": n_frames, "width": shape[1], "height": shape[0]}
     attrs.pop("digest")

@@ -232,7 +232,7 @@ def import_(source: str, store: Path, *, read: Reading = ReadOptions()) -> int: 
         Folder to be made.
     """
     from skry_dask.capture.open import import_capture
-    from skry_dask.pipeline.run import Progress
+    from skry_dask.pipeline.progress import Progress
 
     with bars_on_terminal() as report:
         capture = import_capture(
@@ -337,7 +337,7 @@ def _make_master(
     flat: bool = False,
     dark: Path | None = None,
 ) -> int:
-    from skry_dask.pipeline.run import make_master
+    from skry_dask.pipeline.masters import make_master
 
     with bars_on_terminal() as report:
         made = make_master(
@@ -379,7 +379,7 @@ def simulate(
     output
         Video to write (.ser or .avi).
     """
-    from skry_dask.pipeline.run import Progress
+    from skry_dask.pipeline.progress import Progress
     from skry_dask.simulation.simulate import simulate as simulate_capture
     from skry_dask.simulation.simulate import write_capture, write_truth
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.errors import SkryError
-    from skry_dask.pipeline.run import Progress
+    from skry_dask.pipeline.progress import Progress
 
 
 def say_error(error: SkryError) -> None:

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 import zarr
-from xarray.backends import BackendArray
-from xarray.core import indexing
 from zarr.api.asynchronous import create_array, create_group
 from zarr.codecs import BloscCodec
 from zarr.errors import ContainsGroupError
@@ -28,6 +26,7 @@ from zarr.storage import LocalStore, MemoryStore
 from skry_dask.errors import StoreError
 from skry_dask.io.atomic import writing
 from skry_dask.store.folder import COMPLETE, PARTIAL, flush, is_complete, rename_new, sweep
+from skry_dask.store.lazy_array import lazy_array
 from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
@@ -319,19 +318,5 @@ def _read_result(place: Path) -> xr.Dataset:
 def _read_variable(array: zarr.Array[Any]) -> xr.Variable:
     """Read an array, or a large table when it is needed."""
     dims = getattr(array.metadata, "dimension_names", None) or ()
-    lazy = xr.Variable(dims, indexing.LazilyIndexedArray(_Table(array)), dict(array.attrs))
+    lazy = xr.Variable(dims, lazy_array(array), dict(array.attrs))
     return lazy if _is_large(lazy) else lazy.load()
-
-
-class _Table(BackendArray):
-    """A large table as xarray indexes it; not a dask array, whose parts dask would read ahead."""
-
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self.array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> AnyArray:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self.array.__getitem__
-        )

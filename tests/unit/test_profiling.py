@@ -15,8 +15,8 @@ from skry_dask import profiling
 from skry_dask.cli.terminal import summary_in_words
 from skry_dask.graph.runner import Runner, resources
 from skry_dask.kernels.compilation.decorators import kernel
-from skry_dask.pipeline.outputs import UNKNOWN, profile
 from skry_dask.pipeline.run import run
+from skry_dask.pipeline.summary import UNKNOWN, profile
 from skry_dask.profiling import Spent
 
 if TYPE_CHECKING:

@@ -12,12 +12,14 @@ import skry_dask as skry
 from skry_dask.errors import OptionsError
 from skry_dask.graph import runner
 from skry_dask.graph.runner import count_passes, resources
-from skry_dask.pipeline.run import Progress, run
+from skry_dask.pipeline.run import run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
+
+    from skry_dask.pipeline.progress import Progress
 
 
 def test_progress_counts_every_chunk_of_frames(moon: xr.Dataset) -> None:

@@ -1,0 +1,89 @@
+"""Decoding a capture into a store, once.
+
+Compressed videos and images have to be decoded from their beginning; raw videos are imported the
+same way on request.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from skry_dask.errors import StoreError
+from skry_dask.io.reader import DecodedFrame, RawReader
+from skry_dask.store.frames import chunk_frames, is_store, open_store, write_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from skry_dask.io.reader import VideoReader
+
+    Report: TypeAlias = Callable[[int, int | None], None]
+    """Called with the number of frames decoded so far, and the number that the file claims."""
+
+
+def decode(
+    reader: RawReader | VideoReader, store: Path, attrs: dict[str, Any], report: Report | None
+) -> bool:
+    """Write the frames of a capture into a store, unless the store has them already.
+
+    Parameters
+    ----------
+    reader
+        Reader of the capture.
+    store
+        Folder of the store.
+    attrs
+        Attributes of the capture, among them ``source`` and ``digest``.
+    report
+        Called after each chunk of frames.
+
+    Returns
+    -------
+    bool
+        Whether frames were decoded now; False if the store had them.
+
+    Raises
+    ------
+    StoreError
+        If the store has frames of another capture, or cannot be written.
+    ReaderError
+        If no frame can be decoded.
+    """
+    if _has_frames_of(store, attrs):
+        return False
+    claimed = reader.info.n_frames
+    progress = (lambda done: report(done, claimed)) if report else None
+    frames = _in_sequence(reader) if isinstance(reader, RawReader) else reader.decode()
+    write_frames(store, reader.info, frames, attrs, progress)
+    return True
+
+
+def _has_frames_of(store: Path, attrs: dict[str, Any]) -> bool:
+    """Return whether a store has the frames of a capture, in its present state.
+
+    Raises
+    ------
+    StoreError
+        If the store has frames of another capture: they are not replaced.
+    """
+    if not is_store(store):
+        return False
+    stored = open_store(store).attrs
+    if stored.get("digest") == attrs["digest"]:
+        return True
+    if Path(str(stored.get("source"))).name != Path(attrs["source"]).name:
+        raise StoreError(f"{store} holds another capture ({stored.get('source')}): give a new name")
+    return False
+
+
+def _in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:
+    """Read a raw video from its beginning to its end, a chunk at a time."""
+    info = reader.info
+    n_frames, n_chunk = info.n_frames or 0, chunk_frames(info)
+    numbers = range(n_frames) if info.number is None else info.number.tolist()
+    for start in range(0, n_frames, n_chunk):
+        images = reader.read(start, min(start + n_chunk, n_frames))
+        for i, image in enumerate(images, start):
+            time = None if info.time is None else int(info.time[i])
+            yield DecodedFrame(numbers[i], image, time)

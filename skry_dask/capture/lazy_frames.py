@@ -1,0 +1,200 @@
+"""Frames of a raw video or of a store as a labelled Dataset whose frames are read when used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from skry_dask.errors import OptionsError
+from skry_dask.options import Cfa, as_json
+from skry_dask.store.digest import digest_of
+from skry_dask.store.frames import array_of, chunk_frames
+from skry_dask.store.lazy_array import lazy_array
+from skry_dask.types import CHANNEL
+
+if TYPE_CHECKING:
+    import zarr
+
+    from skry_dask.io.reader import RawReader
+    from skry_dask.options import ReadOptions
+    from skry_dask.store.lazy_array import ArrayOnDisk
+    from skry_dask.types import AnyArray, IntArray
+
+SAMPLED_FRAMES = 8
+"""Number of evenly spaced frames in which `bits_in_use` looks."""
+
+
+class LazyFrames(NamedTuple):
+    """Frames that have not been read yet, and what is known about them.
+
+    Parameters
+    ----------
+    array
+        uint8 or uint16 (frame, y, x[, channel]), read when indexed.
+    n_chunk
+        Number of frames that are best read at a time.
+    number
+        int64 (frame), number of each frame in the file.
+    time
+        int64 (frame), ns since 1970-01-01 UTC, or None.
+    """
+
+    array: ArrayOnDisk
+    n_chunk: int
+    number: IntArray
+    time: IntArray | None
+
+    @classmethod
+    def of_raw_video(cls, reader: RawReader) -> LazyFrames:
+        """Take the frames of a raw video, in place."""
+        info = reader.info
+        number = np.arange(info.n_frames or 0) if info.number is None else info.number
+        return cls(_RawFrames(reader), chunk_frames(info), number, info.time)
+
+    @classmethod
+    def of_store(cls, group: zarr.Group) -> LazyFrames:
+        """Take the frames of a store.
+
+        Raises
+        ------
+        StoreError
+            If the store lacks an array.
+        """
+        frames = array_of(group, "frames")
+        number = np.asarray(array_of(group, "frame")[:])
+        time = np.asarray(array_of(group, "time")[:]) if "time" in group else None
+        return cls(frames, (frames.shards or frames.chunks)[0], number, time)
+
+    def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:
+        """Label the frames with dims, coordinates and units; see `open_capture`."""
+        dims = ("frame", "y", "x", "channel")[: len(self.array.shape)]
+        _, *shape = self.array.shape
+        frames = xr.Variable(
+            dims,
+            lazy_array(self.array),
+            {"units": "grey level", "long_name": "raw frames"},
+            {"preferred_chunks": dict(zip(dims, (self.n_chunk, *shape), strict=True))},
+        )
+        coords: dict[str, Any] = {"frame": ("frame", self.number)}
+        for dim, length in zip(("y", "x"), shape[:2], strict=True):
+            about = {"units": "px", "long_name": f"{dim} in the file's frames"}
+            coords[dim] = (dim, np.arange(length), about)
+        if len(shape) > 2:
+            coords["channel"] = CHANNEL
+        if self.time is not None:
+            coords["time"] = ("frame", self.time.astype("datetime64[ns]"))
+        return xr.Dataset({"frames": frames}, coords, attrs)
+
+
+class _RawFrames:
+    """Frames of a raw video, read straight into the array that is returned.
+
+    Reading 16 frames of 840 x 612 px takes 1.9 ms. Through the in-place zarr store of `as_zarr` it
+    takes 2.9 ms, and a single frame takes as long as its whole chunk.
+    """
+
+    def __init__(self, reader: RawReader) -> None:
+        info = reader.info
+        self.reader = reader
+        self.shape = (info.n_frames or 0, *info.frame_shape)
+        self.dtype = np.dtype(info.dtype)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> AnyArray:
+        frames, *rest = key
+        if isinstance(frames, slice):
+            start, stop, step = frames.indices(self.shape[0])
+            return self.reader.read(start, max(start, stop))[(slice(None, None, step), *rest)]
+        number = int(frames)
+        return self.reader.read(number, number + 1)[(0, *rest)]
+
+
+def correct_attributes(
+    attrs: dict[str, Any], frame_shape: tuple[int, ...], dtype: str, read: ReadOptions
+) -> dict[str, Any]:
+    """Correct what a file says about itself by what the user knows better.
+
+    Parameters
+    ----------
+    attrs
+        Attributes of the capture, as the file has them.
+    frame_shape
+        (y, x[, channel]), px.
+    dtype
+        ``"uint8"`` or ``"uint16"``.
+    read
+        See `ReadOptions`.
+
+    Returns
+    -------
+    dict
+        Corrected attributes. Another reading gets another digest; default options change nothing.
+
+    Raises
+    ------
+    OptionsError
+        If such frames cannot be read that way.
+    """
+    attrs, where = dict(attrs), attrs.get("source", "the capture")
+    if read.cfa is not None:
+        if len(frame_shape) > 2 and read.cfa is not Cfa.NONE:
+            raise OptionsError(
+                f"cfa is {read.cfa}, but {where} has colour channels already: leave --cfa out"
+            )
+        attrs["cfa"] = read.cfa.value
+    if read.bits is not None:
+        deepest = 8 * np.dtype(dtype).itemsize
+        if read.bits > deepest:
+            raise OptionsError(
+                f"bits is {read.bits}, but {where} has samples of {deepest} bits: give at most "
+                f"{deepest}"
+            )
+        attrs |= {"header_bits": attrs["bits"], "bits": read.bits}
+    if read.grey:
+        attrs["grey"] = 1
+    given = {k: v for k, v in as_json(read).items() if v not in (None, False)}
+    if given:
+        attrs["digest"] = digest_of(attrs["digest"], "read", read.version, given)
+    return attrs
+
+
+def correct_capture(capture: xr.Dataset, read: ReadOptions) -> xr.Dataset:
+    """Correct the attributes of a capture, and note where its samples contradict the user.
+
+    Reads a few frames if ``bits`` is given.
+
+    Parameters
+    ----------
+    capture
+        As from `LazyFrames.dataset`.
+    read
+        See `ReadOptions`.
+
+    Raises
+    ------
+    OptionsError
+        If the frames cannot be read that way.
+    """
+    frames = capture["frames"]
+    attrs = correct_attributes(capture.attrs, frames.shape[1:], frames.dtype.name, read)
+    if read.bits is not None:
+        used = bits_in_use(frames).bit_length()
+        if used > read.bits:
+            attrs["problems"] = [
+                *attrs["problems"],
+                f"Samples reach {used} bits: with --bits {read.bits} they are brighter than white.",
+            ]
+    return capture.assign_attrs(attrs)
+
+
+def bits_in_use(frames: xr.DataArray) -> int:
+    """Combine the samples of a few frames by bitwise or: the bits that are set in any of them.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x[, channel]).
+    """
+    few = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).astype(int))
+    return int(np.bitwise_or.reduce(frames.isel(frame=few).to_numpy(), axis=None))

@@ -1,0 +1,215 @@
+"""A job: one capture, its options, and what it runs on, checked before anything is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from skry_dask.capture.calibrate import calibrate
+from skry_dask.capture.open import in_chunks
+from skry_dask.capture.select import select
+from skry_dask.capture.source import resolve
+from skry_dask.errors import OptionsError
+from skry_dask.geometry.mesh import everything_seen
+from skry_dask.graph.datasets import region_of
+from skry_dask.graph.runner import resources
+from skry_dask.io.positions import read_positions
+from skry_dask.options import Canvas
+from skry_dask.pipeline.memory_budget import Shapes, check, frames_per_chunk
+from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
+from skry_dask.pipeline.outputs import place_of_results
+from skry_dask.pipeline.phase_runner import PhaseResult
+from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.store.results import ResultStore
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from skry_dask.capture.source import Input, Source
+    from skry_dask.graph.runner import Runner
+    from skry_dask.options import Options
+    from skry_dask.pipeline.outputs import Outputs
+    from skry_dask.pipeline.progress import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything that a job is made of.
+
+    Parameters
+    ----------
+    source
+        The capture.
+    options
+        Options of all phases, positions from files included.
+    outputs
+        The files to write.
+    store
+        Keeps results, and the frames of a capture that must be decoded.
+    runner
+        Computes graphs.
+    limit
+        How much memory the process may use, on a cluster each worker; None = no limit.
+    report
+        Called with progress.
+    notes
+        What the user should know about the job before it runs.
+    """
+
+    source: Source
+    options: Options
+    outputs: Outputs
+    store: ResultStore
+    runner: Runner
+    limit: Limit | None
+    report: Report
+    notes: tuple[str, ...] = ()
+
+
+class JobRequest(NamedTuple):
+    """What the user asked for, besides options and outputs; see `run`."""
+
+    anchors_file: str | os.PathLike[str] | None = None
+    points_file: str | os.PathLike[str] | None = None
+    store: str | os.PathLike[str] | None = None
+    scheduler: str | None = None
+    workers: int | None = None
+    memory_limit: str | int | None = None
+    progress: Report | None = None
+
+
+@contextlib.contextmanager
+def start_job(
+    source: Input, options: Options, outputs: Outputs, request: JobRequest
+) -> Iterator[Job]:
+    """Check what was asked for, and provide what the job runs on while the context lasts.
+
+    Parameters
+    ----------
+    source
+        The capture, as the user named it.
+    options
+        Options of all phases.
+    outputs
+        The files to write.
+    request
+        The other wishes.
+
+    Raises
+    ------
+    SkryError
+        If something cannot be done; nothing has been written then.
+    """
+    outputs.check()
+    options = _with_positions(options, request.anchors_file, request.points_file)
+    limit = None
+    if request.memory_limit is not None:
+        limit = Limit(parse_size(request.memory_limit), "the limit is")
+    with resources(request.scheduler, request.workers) as runner:
+        if limit is None and runner.client is None:
+            limit = machine_limit()
+        resolved = resolve(source, options.read)
+        outputs.check_inputs(
+            resolved,
+            options.calibrate.dark,
+            options.calibrate.flat,
+            options.select.active_flags,
+            request.anchors_file,
+            request.points_file,
+        )
+        chosen = None if request.store is None else Path(request.store)
+        place = place_of_results(resolved, outputs, chosen)
+        yield Job(
+            source=resolved,
+            options=options,
+            outputs=outputs,
+            store=ResultStore(place.store),
+            runner=runner,
+            limit=limit,
+            report=request.progress or report_nothing,
+            notes=() if place.note is None else (place.note,),
+        )
+
+
+def _with_positions(
+    options: Options,
+    anchors_file: str | os.PathLike[str] | None,
+    points_file: str | os.PathLike[str] | None,
+) -> Options:
+    """Read positions from files into the options that take them one by one."""
+    for file, phase, name in (
+        (anchors_file, "align", "anchors"),
+        (points_file, "track", "points"),
+    ):
+        if file is None:
+            continue
+        of_phase = getattr(options, phase)
+        if getattr(of_phase, name):
+            raise OptionsError(
+                f"{name} ({len(getattr(of_phase, name))} given) and {name}_file {file} contradict "
+                "each other: give one of them"
+            )
+        positions = read_positions(Path(file))
+        options = replace(options, **{phase: replace(of_phase, **{name: positions})})
+    return options
+
+
+def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
+    """Open the capture, select and calibrate; frames are decoded into the store if they must be.
+
+    Returns
+    -------
+    frames
+        The capture, lazy, with chunks that fit the job's memory limit.
+    shapes
+        The quantities on which the memory of the job depends.
+
+    Raises
+    ------
+    BudgetError
+        If the job does not fit its memory limit.
+    SkryError
+        If the capture cannot be opened, selected from or calibrated.
+    """
+    began = time.perf_counter()
+
+    def progress(done: int, total: int | None) -> None:
+        job.report(Progress("import", done, total))
+
+    opened = job.source.open(job.store.path, progress)
+    capture = select(opened.capture, job.options.select)
+    shapes = Shapes.of(capture, job.options, job.runner.threads_together)
+    capture = in_chunks(capture, frames_per_chunk(shapes, opened.n_chunk, job.limit))
+    seconds = time.perf_counter() - began
+    capture = calibrate(capture, job.options.calibrate)
+    frames = PhaseResult(
+        name="import",
+        data=capture,
+        digest=capture.attrs["digest"],
+        status={None: None, True: "ran", False: "reused"}[opened.decoded],
+        seconds=seconds,
+        n_threads=job.runner.n_threads,
+    )
+    return frames, shapes
+
+
+def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: PhaseResult) -> None:
+    """Refuse a job whose canvas is too small, or takes more memory than the job may use.
+
+    Raises
+    ------
+    AlignmentError
+        If no frame is active, or the active frames have too little in common.
+    BudgetError
+        If the image of ``canvas="union"``, whose size is known now, does not fit the memory limit.
+    """
+    region_of(alignment.data, frames.data)
+    if job.options.stack.canvas is Canvas.UNION:
+        offset, active = (alignment.data[name].to_numpy() for name in ("offset", "active"))
+        seen = everything_seen(offset, active, shapes.height, shapes.width)
+        union = replace(shapes, n_canvas_pixels=seen.height * seen.width)
+        check(union, frames.data["frames"].data.chunksize[0], job.limit)

@@ -1,0 +1,99 @@
+"""Master darks and flats: a video in, one image out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skry_dask.capture.calibrate import master_dark, master_flat
+from skry_dask.capture.open import open_source
+from skry_dask.capture.source import resolve
+from skry_dask.graph.runner import resources
+from skry_dask.io.images.write import kind_of, write_image
+from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
+from skry_dask.pipeline.progress import Progress, report_nothing
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+    from skry_dask.capture.source import Input
+    from skry_dask.options import ReadOptions, SelectOptions
+    from skry_dask.pipeline.progress import Report
+
+
+def make_master(
+    source: Input,
+    output: str | os.PathLike[str],
+    *,
+    flat: bool = False,
+    dark: str | os.PathLike[str] | None = None,
+    output_format: str | None = None,
+    read: ReadOptions | None = None,
+    selection: SelectOptions | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    progress: Report | None = None,
+) -> xr.Dataset:
+    """Make a master dark or flat from a video, and write it as an image.
+
+    Parameters
+    ----------
+    source
+        A video or images taken without light (for a dark), or of an evenly lit field (for a flat).
+    output
+        Image to write; ``.tif`` keeps float32.
+    flat
+        Whether to make a flat.
+    dark
+        Master dark to be subtracted from the flat.
+    output_format
+        Kind of image, whatever the suffix; by default float32 where the suffix allows it.
+    read, selection
+        See `open_capture`.
+    scheduler, workers, progress
+        See `run`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``master`` float32 (y, x[, channel]), 1 = full scale, and ``n_frames``, computed; attribute
+        ``problems``, what the user should know.
+
+    Raises
+    ------
+    SkryError
+        Of the kind that fits: what is wrong, where, and the remedy.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> dark = skry.make_master("covered.ser", "dark.tif")  # doctest: +SKIP
+    """
+    output = Path(output)
+    kind = output_format or ("tiff32" if kind_of(output) == "tiff16" else kind_of(output))
+    outputs = Outputs(image=output, kind=kind)
+    outputs.check()
+    name = "flat" if flat else "dark"
+    report = progress or report_nothing
+    with resources(scheduler, workers) as runner:
+        resolved = resolve(source, read)
+        outputs.check_inputs(resolved, dark)
+        capture = open_source(
+            resolved,
+            selection,
+            progress=lambda done, total: report(Progress("import", done, total)),
+        )
+        lazy = master_flat(capture, dark) if flat else master_dark(capture)
+        made = runner.compute(lazy, lambda done, total: report(Progress(name, done, total)))
+    metadata = {
+        "software": software(),
+        "image": f"master {name}",
+        "source": Path(capture.attrs["source"]).name,
+        "frames": capture.sizes["frame"],
+        "scale": brightness_scale(capture),
+    }
+    write_image(output, made["master"].to_numpy(), kind=kind, metadata=metadata)
+    problems = [*capture.attrs["problems"], *made.attrs.get("problems", ())]
+    return made.assign_attrs(problems=problems)

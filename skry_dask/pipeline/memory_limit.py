@@ -1,0 +1,179 @@
+"""How much memory this process may use, and how much it has used at most.
+
+Figures come from `psutil`, which knows Linux, macOS and Windows. A container has less than its
+machine: on Linux the control groups (cgroups) say how much, in version 1 and 2. Groups are nested,
+as in Kubernetes, where a pod's limit may be below that of its container, so the limits of all
+groups above the process's own count as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+from dask.utils import parse_bytes
+
+from skry_dask.errors import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 2**20
+
+OWN_CGROUPS = Path("/proc/self/cgroup")
+"""Lines ``number:controllers:path`` on Linux; version 2 is number 0 and names no controllers."""
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+"""Where Linux distributions and container runtimes mount cgroups."""
+
+OWN_STATUS = Path("/proc/self/status")
+
+SAMPLE_SECONDS = 0.02
+"""How often `PeakMemory` looks where the system does not record the peak itself."""
+
+
+class Limit(NamedTuple):
+    """How much memory may be used.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+    origin
+        Who sets the limit, in words that are followed by the size: "this machine has".
+    """
+
+    size: int
+    origin: str
+
+
+def parse_size(size: str | float) -> int:
+    """Convert a size in words to bytes.
+
+    Parameters
+    ----------
+    size
+        A number of bytes, or a string such as "2 GB" (10**9 bytes each), "1.5GiB" (2**30), "500M".
+
+    Raises
+    ------
+    OptionsError
+        If it is anything else, or less than a byte.
+    """
+    try:
+        # "GiB" alone is one GiB to dask.
+        n_bytes = parse_bytes(size) if any(c.isdigit() for c in str(size)) else 0
+    except (ValueError, OverflowError):
+        n_bytes = 0
+    if n_bytes < 1:
+        raise OptionsError(
+            f"memory_limit is {size!r}: it must be a size such as 2GiB, '500 MB' or a number of "
+            "bytes"
+        )
+    return n_bytes
+
+
+def in_mib(size: int) -> str:
+    """Write a size in MiB, rounded up, as `parse_size` reads it."""
+    return f"{-(-size // MIB)}MiB"
+
+
+def machine_limit() -> Limit:
+    """Find how much memory this process can have: the machine's, or its container's."""
+    limits = [Limit(psutil.virtual_memory().total, "this machine has")]
+    limits += [Limit(size, "this container may use") for size in _cgroup_limits()]
+    return min(limits)
+
+
+def _cgroup_limits() -> Iterator[int]:
+    """Read the limits of this process's cgroups and of all groups above them, bytes."""
+    try:
+        groups = OWN_CGROUPS.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            mounts, name = [CGROUP_ROOT, CGROUP_ROOT / "unified"], "memory.max"
+        elif "memory" in controllers.split(","):
+            mounts, name = [CGROUP_ROOT / "memory"], "memory.limit_in_bytes"
+        else:
+            continue
+        # A container may see the path that its group has on the host, where only the last of these
+        # folders exists; a path that leaves the container's own groups begins with "..".
+        parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
+        own = PurePosixPath(*parts)
+        for mount in mounts:
+            for group in (own, *own.parents):
+                try:
+                    yield int((mount / group / name).read_text())
+                except (OSError, ValueError):  # there is none, or it says "max"
+                    continue
+
+
+class PeakMemory:
+    """The most memory that this process has had at a time: physical memory in use (resident set).
+
+    Linux and Windows record it since the process started, without missing anything. Elsewhere
+    (macOS) it is the largest of samples taken every 20 ms while this context lasts.
+
+    Examples
+    --------
+    >>> from skry_dask.pipeline.memory_limit import PeakMemory
+    >>> with PeakMemory() as peak:
+    ...     squares = [number**2 for number in range(1000)]
+    >>> peak.size > 2**20
+    True
+    """
+
+    def __init__(self) -> None:
+        self._sampled = 0
+        self._stop = threading.Event()
+        self._sampler: threading.Thread | None = None
+
+    def __enter__(self) -> PeakMemory:
+        if _recorded_peak() is None:
+            self._sample()
+            self._sampler = threading.Thread(target=self._watch, name="skry-memory", daemon=True)
+            self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._sampler is not None:
+            self._sampler.join()
+
+    @property
+    def size(self) -> int:
+        """The peak so far, bytes."""
+        recorded = _recorded_peak()
+        if recorded is not None:
+            return recorded
+        self._sample()
+        return self._sampled
+
+    def _watch(self) -> None:
+        while not self._stop.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        self._sampled = max(self._sampled, psutil.Process().memory_info().rss)
+
+
+def _recorded_peak() -> int | None:
+    """Read the peak that the system has recorded, bytes; None where it records none.
+
+    On Linux this is VmHWM and not ``getrusage``'s maximum, which a process inherits from the one
+    that started it.
+    """
+    try:
+        for line in OWN_STATUS.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmHWM":
+                return int(value.split()[0]) * 1024
+    except OSError:  # not Linux
+        pass
+    peak: int | None = getattr(psutil.Process().memory_info(), "peak_wset", None)  # Windows
+    return peak

@@ -1,0 +1,158 @@
+"""Running the phases of a job: each is computed once and stored, or its stored result is reused.
+
+Barriers between phases are here and nowhere else: a phase's graph is computed, its small result
+stored under a digest, and the next phase starts from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from skry_dask.options import as_json
+from skry_dask.pipeline.progress import Progress
+from skry_dask.store.digest import digest_of
+from skry_dask.store.results import large_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+    from skry_dask.graph.runner import Runner
+    from skry_dask.options import PhaseOptions
+    from skry_dask.pipeline.progress import Report
+    from skry_dask.profiling import Spent
+    from skry_dask.store.results import ResultStore
+
+log = logging.getLogger(__name__)
+
+Status: TypeAlias = Literal["ran", "reused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseResult:
+    """What a phase gave, and what that took.
+
+    Parameters
+    ----------
+    name
+        Name of the phase.
+    data
+        Its result.
+    digest
+        Depends on all that the result depends on: the capture, and the options so far.
+    status
+        Whether the phase ran, or its stored result was reused; None where nothing had to be done.
+    seconds
+        Wall time.
+    n_threads
+        Number of threads that could run tasks.
+    spent
+        What tasks took; None where that is not known, or nothing ran.
+    """
+
+    name: str
+    data: xr.Dataset
+    digest: str
+    status: Status | None
+    seconds: float
+    n_threads: int
+    spent: Spent | None = None
+
+
+class PhaseRunner:
+    """Runs phases one after the other, and stores their results.
+
+    A small result is written while the next phase runs on it; when the context is left, all are
+    written, even if a later phase failed. A result with large tables is written while it is
+    computed, and the next phase reads it from the store.
+
+    Parameters
+    ----------
+    runner
+        Computes graphs.
+    store
+        Keeps results.
+    report
+        Called with the progress of each phase.
+    """
+
+    def __init__(self, runner: Runner, store: ResultStore, report: Report) -> None:
+        self.runner = runner
+        self.store = store
+        self.report = report
+        self._writer = ThreadPoolExecutor(1, "skry-store")
+        self._writes: list[Future[None]] = []
+
+    def __enter__(self) -> PhaseRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.shutdown()
+        for write in self._writes:
+            write.result()
+
+    def run(
+        self, phase: Callable[..., xr.Dataset], options: PhaseOptions, *inputs: PhaseResult
+    ) -> PhaseResult:
+        """Run a phase, or reuse its stored result.
+
+        Parameters
+        ----------
+        phase
+            Called as ``phase(*datasets, options)``; returns a lazy Dataset.
+        options
+            Options of the phase.
+        inputs
+            The capture and the results of earlier phases, of which the last depends on all others.
+
+        Raises
+        ------
+        SkryError
+            If the phase fails, or its result cannot be stored.
+        """
+        began = time.perf_counter()
+        name = options.phase
+        digest = digest_of(inputs[-1].digest, name, options.version, as_json(options))
+        stored = self.store.find(name, digest)
+        spent = None
+        if stored is None:
+            # Copies share the arrays, but not what the phase loads from the store for itself.
+            lazy = phase(*(result.data.copy() for result in inputs), options)
+            data, spent = self._compute(name, digest, lazy)
+        else:
+            # Workers of a cluster need not see the store.
+            data = stored if self.runner.client is None else stored.load()
+        status: Status = "ran" if stored is None else "reused"
+        seconds = time.perf_counter() - began
+        log.info("%s %s in %.3f s", name, status, seconds)
+        return PhaseResult(
+            name=name,
+            data=data,
+            digest=digest,
+            status=status,
+            seconds=seconds,
+            n_threads=self.runner.n_threads,
+            spent=spent,
+        )
+
+    def _compute(self, name: str, digest: str, lazy: xr.Dataset) -> tuple[xr.Dataset, Spent | None]:
+        """Compute a phase's result and store it; also return what that took, if it is known."""
+
+        def progress(done: int, total: int) -> None:
+            self.report(Progress(name, done, total))
+
+        # Workers of a cluster need not see the store.
+        if self.runner.client is None and large_tables(lazy):
+            with self.store.new(name, digest) as new:
+                computed, spent = self.runner.measure(new.write_tables(lazy), progress)
+                # In the writer's thread: in a notebook, this one has an event loop.
+                self._writer.submit(new.finish, computed).result()
+            return self.store.open(name, digest), spent
+        result, spent = self.runner.measure(lazy, progress)
+        self._writes.append(self._writer.submit(self.store.save, name, digest, result))
+        return result, spent

@@ -1,0 +1,271 @@
+"""What a job did: in figures, in notes for the user, and in the metadata of its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from skry_dask.graph.datasets import BRIGHT, region_of, too_bright, why_inactive
+from skry_dask.options import as_json
+from skry_dask.pipeline.outputs import brightness_scale, software
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.pipeline.job import Job
+    from skry_dask.pipeline.phase_runner import PhaseResult
+    from skry_dask.profiling import Spent
+    from skry_dask.types import AnyArray
+
+UNKNOWN = "what it took is not known, because tasks ran in processes that cannot be asked"
+"""Note on a phase that has no profile."""
+
+COLOURLESS = 0.02
+"""An image is colourless if its colours differ from green by less than this fraction of the
+standard deviation of green."""
+
+LISTED_FRAMES = 8
+"""Number of bright frames that are named in a note; of more, the rest is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a job did, JSON-compatible when taken as a dict.
+
+    Parameters
+    ----------
+    input, output, store
+        Paths; ``output`` is None where no image was written.
+    files
+        The other files that were written: the composite, the tables of frames and points.
+    phases
+        For each phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``; if it ran, what
+        that took, see `profile`.
+    frames, active_frames
+        Number of frames of the capture, and of those that were aligned.
+    region
+        Rectangle seen in every active frame: ``y``, ``x``, ``height``, ``width`` on the canvas, px.
+    image
+        ``height`` and ``width`` of the stack, px.
+    points
+        Number of reference points.
+    notes
+        What the user should know: problems of the file, frames left out, where results went.
+    seconds
+        Wall time of the whole job.
+    peak_memory_mib
+        Peak memory of this process; see `PeakMemory`.
+    """
+
+    input: str
+    output: str | None
+    store: str
+    files: list[str]
+    phases: dict[str, dict[str, Any]]
+    frames: int
+    active_frames: int
+    region: dict[str, int]
+    image: dict[str, int]
+    points: int
+    notes: list[str]
+    seconds: float
+    peak_memory_mib: float
+
+
+class JobResults(NamedTuple):
+    """The capture and the results of all phases of a job."""
+
+    frames: PhaseResult
+    alignment: PhaseResult
+    quality: PhaseResult
+    points: PhaseResult
+    result: PhaseResult
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames of the capture."""
+        return self.frames.data.sizes["frame"]
+
+    @property
+    def n_active(self) -> int:
+        """Number of frames that were aligned."""
+        return int(self.alignment.data["active"].sum())
+
+    @property
+    def region(self) -> dict[str, int]:
+        """Rectangle seen in every active frame: y, x, height and width, px."""
+        return as_json(region_of(self.alignment.data, self.frames.data))
+
+    @property
+    def n_points(self) -> int:
+        """Number of reference points."""
+        return self.points.data.sizes["point"]
+
+
+def summarise(
+    job: Job, results: JobResults, files: list[Path], seconds: float, peak_bytes: int
+) -> Summary:
+    """Sum up a job that is done.
+
+    Parameters
+    ----------
+    job, results
+        The job, and what its phases gave.
+    files
+        What was written besides the image.
+    seconds
+        Wall time of the whole job.
+    peak_bytes
+        Peak memory of this process.
+    """
+    image = job.outputs.image
+    sizes = results.result.data.sizes
+    return Summary(
+        input=job.source.name,
+        output=None if image is None else str(image),
+        store=str(job.store.path),
+        files=[str(path) for path in files],
+        phases={phase.name: _figures(phase, results.n_frames) for phase in results if phase.status},
+        frames=results.n_frames,
+        active_frames=results.n_active,
+        region=results.region,
+        image={"height": sizes["y"], "width": sizes["x"]},
+        points=results.n_points,
+        notes=notes(job, results),
+        seconds=round(seconds, 3),
+        peak_memory_mib=round(peak_bytes / 2**20, 1),
+    )
+
+
+def _figures(phase: PhaseResult, n_frames: int) -> dict[str, Any]:
+    """Return the entry of a phase in `Summary.phases`."""
+    figures: dict[str, Any] = {"status": phase.status, "seconds": round(phase.seconds, 3)}
+    if phase.name != "import":
+        figures["digest"] = phase.digest
+    if phase.spent is not None:
+        figures |= profile(phase.spent, n_frames, phase.seconds, phase.n_threads)
+    return figures
+
+
+def profile(spent: Spent, n_frames: int, seconds: float, n_threads: int) -> dict[str, Any]:
+    """Split up what a phase took, JSON-compatible.
+
+    Parameters
+    ----------
+    spent
+        What its tasks took.
+    n_frames
+        Number of frames of the capture.
+    seconds
+        Wall time.
+    n_threads
+        Number of threads that could run tasks.
+
+    Returns
+    -------
+    dict
+        ``frames_per_second``; ``read_bytes``, size of the frames read, decoded, in all passes;
+        ``kernel_share``, fraction of the threads' time spent in compiled kernels; ``threads``;
+        ``thread_seconds``, the wall time of all threads, split up: ``kernels``; ``reading`` and
+        decoding; ``compiling`` or loading of kernels; ``other`` work of tasks that read frames
+        (numpy, scipy, Python); ``outside`` of these: dask, small tasks, storing the result, threads
+        without work.
+    """
+    split = {name: getattr(spent, name) for name in ("kernels", "reading", "compiling", "other")}
+    whole = seconds * n_threads
+    split["outside"] = max(0.0, whole - sum(split.values()))
+    return {
+        "frames_per_second": round(n_frames / seconds, 1),
+        "read_bytes": spent.read_bytes,
+        "kernel_share": round(spent.kernels / whole, 3),
+        "threads": n_threads,
+        "thread_seconds": {name: round(value, 3) for name, value in split.items()},
+    }
+
+
+def notes(job: Job, results: JobResults) -> list[str]:
+    """Collect what the user should know, in the order in which it came up."""
+    unknown = [
+        f"{phase.name}: {UNKNOWN}"
+        for phase in results[1:]
+        if phase.status == "ran" and phase.spent is None
+    ]
+    return [
+        *job.notes,
+        *(str(problem) for problem in results.frames.data.attrs["problems"]),
+        *_notes_on_alignment(results),
+        *unknown,
+        *_notes_on_points(results),
+        *_notes_on_image(job, results.result.data["stack"]),
+    ]
+
+
+def _notes_on_alignment(results: JobResults) -> list[str]:
+    alignment, found = results.alignment.data, []
+    n_inactive = results.n_frames - results.n_active
+    if n_inactive:
+        found.append(f"{n_inactive} frames are left out: {why_inactive(alignment)}")
+    bright = too_bright(alignment)
+    if bright:
+        listed = ",".join(map(str, bright[:LISTED_FRAMES]))
+        listed += ",..." if len(bright) > LISTED_FRAMES else ""
+        found.append(
+            f"{len(bright)} frames are over {BRIGHT:g} times as bright as most: --exclude {listed} "
+            "leaves them out, --normalise evens them out"
+        )
+    return found
+
+
+def _notes_on_points(results: JobResults) -> list[str]:
+    if results.n_points:
+        return []
+    return [
+        "no reference point could be placed: frames are aligned as a whole, local seeing is not "
+        "undone"
+    ]
+
+
+def _notes_on_image(job: Job, image: xr.DataArray) -> list[str]:
+    found = []
+    if job.options.track.align_channels and "channel" not in image.dims:
+        found.append("align_channels has nothing to align: the stack is grey")
+    if is_colourless(image.to_numpy()):
+        found.append("there is hardly any colour: --grey takes less time and memory")
+    return found
+
+
+def is_colourless(image: AnyArray) -> bool:
+    """Return whether a colour image has only one hue, such as a mono camera's MP4.
+
+    Parameters
+    ----------
+    image
+        float (y, x) or (y, x, channel), any scale; NaN where nothing is known.
+    """
+    if image.ndim < 3:
+        return False
+    green = image[..., 1]
+    spread = max(float(np.nanstd(image[..., i] - green)) for i in (0, 2))
+    return spread < COLOURLESS * max(float(np.nanstd(green)), 1e-9)
+
+
+def provenance(job: Job, results: JobResults) -> dict[str, Any]:
+    """Collect what an image should say about how it was made, JSON-compatible."""
+    capture = results.frames.data
+    return {
+        "software": software(),
+        "source": Path(job.source.name).name,
+        "source_attributes": {
+            k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
+        },
+        "options": as_json(job.options),
+        "frames": results.n_frames,
+        "active_frames": results.n_active,
+        "region": results.region,
+        "points": results.n_points,
+        "digest": results.result.digest,
+        "scale": brightness_scale(capture),
+    }

@@ -1,0 +1,102 @@
+"""Tables of all frames and of all reference points, as text."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.io.atomic import atomic_write
+from skry_dask.io.positions import write_positions
+from skry_dask.phases.alignment.templates import Reason
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+
+def write_frame_table(
+    path: str | os.PathLike[str],
+    alignment: xr.Dataset,
+    quality: xr.Dataset,
+    result: xr.Dataset,
+) -> None:
+    """Write a table of all frames: the columns that Stackistry exports, then more.
+
+    ``Frame`` is the number in the file, ``Active frame`` counts the active frames (-1 for others),
+    ``Quality`` is 0 for the worst active frame and 1 for the best.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it exists.
+    alignment, quality, result
+        As from `align`, `estimate_quality` and `stack`.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    active = alignment["active"].to_numpy()
+    measured = quality["frame_quality"].to_numpy().astype(np.float64)
+    low, high = np.nanmin(measured), np.nanmax(measured)
+    relative = np.where(active, (measured - low) / max(high - low, 1e-30), 0.0)
+    order = np.where(active, np.cumsum(active) - 1, -1)
+    offset = alignment["offset"].to_numpy()
+    lines = [
+        f"skry_dask {version('skry_dask')}",
+        "Quality from 0 (worst) to 1 (best frame); offsets in px",
+        "",
+        "Frame;Active frame;Quality;Reason;Offset y;Offset x;Confidence;Brightness;Fragments",
+    ]
+    columns = zip(
+        alignment["frame"].to_numpy().tolist(),
+        order.tolist(),
+        relative.tolist(),
+        alignment["reason"].to_numpy().tolist(),
+        offset[:, 0].tolist(),
+        offset[:, 1].tolist(),
+        alignment["confidence"].to_numpy().tolist(),
+        alignment["brightness"].to_numpy().tolist(),
+        result["fragments"].to_numpy().tolist(),
+        strict=True,
+    )
+    for number, index, value, reason, y, x, confidence, brightness, fragments in columns:
+        reason_words = Reason(reason).name.lower().replace("_", " ")
+        lines.append(
+            f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
+            f"{brightness:.5f};{fragments}"
+        )
+    with atomic_write(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
+
+
+def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
+    """Write a table of the reference points, which can be edited and given back.
+
+    Columns ``y`` and ``x``, position on the canvas, px; ``valid_fraction``, fraction of the active
+    frames in which the point was measured; ``mean_y`` and ``mean_x``, its mean displacement, px.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it exists.
+    points
+        As from `track`.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    mean = points["mean_displacement"].to_numpy()
+    columns = {
+        "valid_fraction": points["valid_fraction"].to_numpy().tolist(),
+        "mean_y": mean[:, 0].tolist(),
+        "mean_x": mean[:, 1].tolist(),
+    }
+    positions = tuple((y, x) for y, x in points["position"].to_numpy().tolist())
+    write_positions(path, positions, columns)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import tifffile
 
 from skry_dask.cli.main import main
@@ -14,24 +13,26 @@ from skry_dask.cli.main import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from skry_dask.types import AnyArray
 
 
 class CommandLine:
-    """``skry`` in this process, in a folder of its own: as main() runs it, without the start-up."""
+    """``skry`` in this process, in a folder of its own, without settings of the process."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+        self.folder, self.capsys = folder, capsys
         monkeypatch.chdir(folder)
+        # Everything that the tests have left behind would stay for ever.
+        monkeypatch.setattr(gc, "freeze", lambda: None)
 
     def __call__(self, *arguments: object) -> tuple[int, str, str]:
         """Run a command: exit status, standard output, standard error."""
-        self.monkeypatch.setattr(sys, "argv", ["skry", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return int(stop.value.code or 0), *self.capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return status, *self.capsys.readouterr()
 
     def stack(self, *arguments: object) -> tuple[dict[str, Any], AnyArray]:
         """Stack: summary and image, 1 = full scale."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +155,8 @@ def _spikes(
 
     The brightest of the neighbours does not count: it may be as bad.
     """
+    from scipy import ndimage
+
     spikes = np.zeros(image.shape, bool)
     for site in _sites(image, cfa):
         second = ndimage.rank_filter(image[site], -2, footprint=AROUND, mode="mirror")
@@ -169,6 +170,8 @@ def _spikes(
 
 def _surroundings(image: Float32Array, cfa: str | None) -> Float32Array:
     """Median of the 5 x 5 pixels of the same colour around each."""
+    from scipy import ndimage
+
     median = np.empty_like(image)
     for site in _sites(image, cfa):
         median[site] = ndimage.median_filter(image[site], 5, mode="mirror")
@@ -177,6 +180,8 @@ def _surroundings(image: Float32Array, cfa: str | None) -> Float32Array:
 
 def _local_noise(above: Float32Array, cfa: str | None) -> Float32Array:
     """Sigma of the noise around each pixel, from its 48 neighbours of the same colour."""
+    from scipy import ndimage
+
     sigma = np.empty_like(above)
     for site in _sites(above, cfa):
         size = np.abs(above[site])

@@ -375,9 +375,11 @@ def sidecar(given: Input) -> Path:
         A video, a folder, pattern or list of images; need not exist.
     """
     path = Path(_first_name(given))
+    if path.name in ("", ".."):  # ".", ".." or a root
+        path = path.resolve()
     stem = path.name if path.is_dir() else path.stem
     stem = re.sub(r"[*?\[\]]+", "", stem).strip("-_. ") or path.absolute().parent.name
-    return path.with_name(f"{stem}{STORE_SUFFIX}")
+    return path.parent / f"{stem or 'capture'}{STORE_SUFFIX}"
 
 
 def _first_name(given: Input) -> str:

@@ -1,11 +1,10 @@
-"""The whole job with nothing to download: simulate, stack, compare with the truth."""
+"""``skry demo``: the whole job with nothing to download, compared with the truth."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.capture.develop import Developer
 from skry_dask.capture.open import open_capture
@@ -18,25 +17,25 @@ from skry_dask.simulation.simulate import simulate, write_capture, write_truth
 from skry_dask.store.results import ResultStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import xarray as xr
 
+    from skry_dask.pipeline.progress import Report
     from skry_dask.types import AnyArray, FloatArray
 
 
-def run_demo(folder: Path, n_frames: int, progress: Callable[[Progress], None]) -> list[str]:
-    """Simulate a lunar capture, stack it and say how far the results are from the truth.
+def run_demo(folder: Path, n_frames: int, report: Report) -> list[str]:
+    """Simulate a lunar capture, stack it, and compare the stack with the truth.
 
     Parameters
     ----------
     folder
-        For the capture, its truth, the stack and a picture; made if it does not exist.
+        For the capture, its truth, the stack and a picture; created if it does not exist.
     n_frames
-        How many frames to simulate.
-    progress
-        Called as work goes on.
+        Number of frames to simulate.
+    report
+        Called with progress.
 
     Returns
     -------
@@ -51,18 +50,42 @@ def run_demo(folder: Path, n_frames: int, progress: Callable[[Progress], None]) 
     """
     options = SimulateOptions(frames=n_frames)
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"{folder} cannot be made ({error.strerror}): give another --out-dir"
-        ) from (error)
+        ) from error
     capture_path = folder / "capture.ser"
     truth = simulate(Scene.MOON, options)
     write_capture(
-        capture_path, truth, progress=lambda done: progress(Progress("simulate", done, n_frames))
+        capture_path, truth, progress=lambda done: report(Progress("simulate", done, n_frames))
     )
     write_truth(capture_path, truth)
-    result = run(capture_path, output=folder / "stack.tif", progress=progress)
+    result = run(capture_path, output=folder / "stack.tif", progress=report)
+    lines = _compare(folder, truth, result)
+    return [
+        f"{capture_path}: {n_frames} simulated frames of {options.width} x {options.height} px",
+        f"{folder / 'stack.tif'}: stacked in {result.attrs['summary']['seconds']:.1f} s",
+        *lines,
+    ]
+
+
+def _compare(folder: Path, truth: xr.Dataset, result: xr.Dataset) -> list[str]:
+    """Draw the best frame beside the stack, and compare both with the true scene.
+
+    Parameters
+    ----------
+    folder
+        In which the demo ran.
+    truth
+        As from `simulate`.
+    result
+        As from `run`.
+
+    Returns
+    -------
+    Lines for the user.
+    """
     summary = result.attrs["summary"]
     store = ResultStore(folder / "capture.skry")
     alignment, quality = (
@@ -71,46 +94,44 @@ def run_demo(folder: Path, n_frames: int, progress: Callable[[Progress], None]) 
     if alignment is None or quality is None:
         raise StoreError(f"{store.path} has lost its results: delete it and run the demo again")
     best = int(np.nanargmax(quality["frame_quality"].to_numpy()))
-    frame = open_capture(capture_path)["frames"][best].to_numpy() / Developer.of(truth).white
-    # The scene at canvas point p shows at p + offset: the mean over frames places the canvas.
-    drift = (alignment["offset"].to_numpy() - truth["offset"].to_numpy()).mean(axis=0)
+    found, true = alignment["offset"].to_numpy(), truth["offset"].to_numpy()
+    # The mean over all frames is what the canvas of the results has been fixed by.
+    drift = (found - true).mean(axis=0)
     corner = np.array([summary["region"]["y"], summary["region"]["x"]])
-    at_best = np.rint(corner + alignment["offset"].to_numpy()[best]).astype(int)
-    stacked = result["stack"].to_numpy()
-    height, width = stacked.shape
-    single = frame[at_best[0] : at_best[0] + height, at_best[1] : at_best[1] + width]
-    scores = {
-        "best frame": likeness(single, truth, at_best - truth["offset"].to_numpy()[best]),
-        "stack": likeness(stacked, truth, corner + drift),
+    stack = result["stack"].to_numpy()
+    y, x = np.rint(corner + found[best]).astype(int)
+    frame = open_capture(folder / "capture.ser")["frames"][best].to_numpy()
+    single = frame[y : y + stack.shape[0], x : x + stack.shape[1]] / Developer.of(truth).white
+    decibels = {
+        "best frame": psnr(single, truth, np.array([y, x]) - true[best]),
+        "stack": psnr(stack, truth, corner + drift),
     }
-    picture = np.hstack([single, stacked]).astype(np.float32)
+    picture = np.hstack([single, stack]).astype(np.float32)
     about = {"left": f"best frame, {best}", "right": "stack"}
     write_image(folder / "comparison.png", picture, kind="png16", metadata=about)
+    ratios = ", ".join(f"{name} {value:.1f} dB" for name, value in decibels.items())
     return [
-        f"{capture_path}: {n_frames} simulated frames of {options.width} x {options.height} px",
-        f"{folder / 'stack.tif'}: stacked in {summary['seconds']:.1f} s",
         f"{folder / 'comparison.png'}: left the best frame, right the stack",
-        "likeness to the true scene: "
-        + ", ".join(f"{name} {value:.1f} dB" for name, value in scores.items()),
+        f"peak signal-to-noise ratio against the true scene: {ratios}",
     ]
 
 
-def likeness(image: AnyArray, truth: xr.Dataset, corner: FloatArray) -> float:
-    """Compare an image with the true scene, after a linear fit of brightness.
+def psnr(image: AnyArray, truth: xr.Dataset, corner: FloatArray) -> float:
+    """Compute the peak signal-to-noise ratio of an image against the true scene, dB.
+
+    Brightness is fitted first: the scene's range is the signal, what differs from it the noise.
 
     Parameters
     ----------
     image
-        float (y, x).
+        float (y, x), any scale.
     truth
-        From `simulate`.
+        As from `simulate`.
     corner
-        Place of the image's first pixel on the simulated canvas (y, x), px.
-
-    Returns
-    -------
-    Peak signal-to-noise ratio, dB.
+        Where the first pixel of the image lies on the simulated canvas, (y, x), px.
     """
+    from scipy import ndimage
+
     margin = truth.attrs["margin"]
     y, x = (c + margin + np.arange(n) for c, n in zip(corner, image.shape, strict=True))
     scene = truth["scene"].to_numpy()

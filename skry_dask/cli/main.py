@@ -1,30 +1,27 @@
-"""``skry``: the command line.
+"""``skry``: the commands, their flags and their help.
 
-Commands only; everything heavy is imported inside a command, so that ``skry --help`` answers at
-once.
+Each command imports what it needs when it runs, so that ``skry --help`` answers at once.
 """
 
 from __future__ import annotations
 
-import gc
 import json
-import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from cyclopts import App, Group, Parameter
 
-from skry_dask.cli.process import prepare
+from skry_dask.cli.process import configure_process, exit_at_once, importing
 from skry_dask.cli.terminal import (
-    bars_on_terminal,
-    say_error,
-    saying_when_compiling,
-    size_in_words,
-    summary_in_words,
+    describe_frames,
+    print_error,
+    print_notes,
+    progress_bars,
+    reporting_compilation,
 )
-from skry_dask.errors import OptionsError, SkryError, StoreError
+from skry_dask.cli.usage import parse
+from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
     AlignOptions,
     CalibrationOptions,
@@ -42,8 +39,8 @@ if TYPE_CHECKING:
 
 app = App(
     name="skry",
-    help="Lucky imaging: a telescope's video of the Sun, the Moon or a planet in, one sharp image "
-    "out.",
+    help="Lucky imaging: from a telescope's video of the Sun, the Moon or a planet to one sharp "
+    "image.",
     help_flags=["--help", "-h"],
     version_flags=["--version"],
     default_parameter=Parameter(negative=()),
@@ -64,6 +61,8 @@ STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]
 Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
+AsJson: TypeAlias = Annotated[bool, Parameter(name="--json")]
+Output: TypeAlias = Annotated[Path, Parameter(alias="-o")]
 
 
 @app.command
@@ -78,7 +77,7 @@ def stack(
     scheduler: str | None = None,
     workers: int | None = None,
     memory_limit: str | None = None,
-    json_: Annotated[bool, Parameter(name="--json")] = False,
+    json_: AsJson = False,
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
     calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
@@ -87,141 +86,80 @@ def stack(
     quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
     track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
     points_file: Annotated[Path | None, Parameter(group=TRACK_GROUP)] = None,
-    choice: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
+    stacking: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
 ) -> int:
-    """Stack captures: the whole job, one image per input.
+    """Stack captures: the whole job, one image for each capture.
 
-    Results of each phase are kept in a store beside the input, and reused when nothing that they
-    depend on has changed.
+    The results of each phase are kept in a store beside the capture, and reused as long as nothing
+    that they depend on has changed. After an interruption, the same command continues.
 
     Parameters
     ----------
     inputs
-        Videos (SER, AVI, MP4...), folders of images, stores or their URLs; several images (BMP,
-        TIFF, PNG, FITS) are the frames of one capture.
+        Videos (SER, AVI, MP4...), folders of videos or of images, patterns such as "night/*.ser",
+        stores and their URLs. Several single images (BMP, TIFF, PNG, JPEG, FITS) are the frames of
+        one capture.
     output
-        Image to write (.tif, .png, .bmp, .fits), for one input [default: INPUT-stack.tif in this
-        folder].
+        Image to write (.tif, .png, .bmp, .fits), for one capture [default: INPUT-stack.tif in the
+        current folder].
     out_dir
-        Folder for the images INPUT-stack.tif of several inputs; made if it does not exist.
+        Folder for the images INPUT-stack.tif, created if it does not exist.
     output_format
-        Kind of image, whatever the suffix says.
+        Kind of image [default: that of the suffix, or tiff16].
     composite
         Also write the best-fragments composite: OUTPUT_composite.tif.
     table
-        Also write a table of all frames, as Stackistry does and more: OUTPUT_frame_quality.csv,
-        and one of the reference points: OUTPUT_points.csv.
+        Also write a table of all frames, which Stackistry can read: OUTPUT_frame_quality.csv; and
+        one of the reference points: OUTPUT_points.csv.
     store
-        Where results are kept, for one input [default: INPUT.skry beside the input].
+        Folder in which results are kept, for one capture [default: INPUT.skry beside the input].
     scheduler
-        Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads].
+        Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads of this process].
     workers
         Number of threads, without a scheduler [default: one per core].
     memory_limit
         How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
         what the machine or container has].
     json_
-        Print a summary as JSON, one line per input.
+        Print a summary as JSON, one line per capture.
     anchors_file
         Text file with anchors: y and x on each line, px.
     points_file
         Text file with reference points: y and x on each line, px; such as OUTPUT_points.csv of
         --table, edited.
     """
-    from skry_dask.capture.source import group_images
-    from skry_dask.pipeline.run import run
-
-    gc.freeze()
-    gc.enable()
-    if not inputs:
-        raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
-    sources = group_images(inputs)
-    if out_dir is not None:
-        _make_folder(out_dir)
-    if len(sources) > 1 and (output or store):
-        flag = "--output" if output else "--store"
-        raise OptionsError(f"{flag} goes with one input, {len(sources)} are given: use --out-dir")
-    if output and out_dir:
-        raise OptionsError("--output and --out-dir contradict each other: give one of them")
-    status = 0
-    for target, source in _targets(sources, output, out_dir, output_format).items():
-        try:
-            with saying_when_compiling(), bars_on_terminal() as report:
-                result = run(
-                    source,
-                    output=target,
-                    output_format=output_format,
-                    composite=composite,
-                    table=table,
-                    anchors_file=anchors_file,
-                    points_file=points_file,
-                    store=store,
-                    scheduler=scheduler,
-                    workers=workers,
-                    memory_limit=memory_limit,
-                    progress=report,
-                    options=Options(
-                        read=read,
-                        select=selection,
-                        calibrate=calibration,
-                        align=align,
-                        quality=quality,
-                        track=track,
-                        stack=choice,
-                    ),
-                )
-        except SkryError as error:
-            status = max(status, 2 if isinstance(error, OptionsError) else 1)
-            say_error(error)
-            continue
-        summary = result.attrs["summary"]
-        print(json.dumps(summary) if json_ else summary_in_words(summary))
-    return status
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be made ({error.strerror}): give another --out-dir"
-        ) from error
-
-
-def _targets(
-    sources: Sequence[str | list[str]],
-    output: Path | None,
-    out_dir: Path | None,
-    output_format: str | None,
-) -> dict[Path, str | list[str]]:
-    """Name the image of each source."""
-    from skry_dask.capture.source import sidecar
-
-    suffix = SUFFIXES[output_format or "tiff16"]
-    targets: dict[Path, str | list[str]] = {}
-    for source in sources:
-        target = output or (out_dir or Path()) / f"{sidecar(source).stem}-stack{suffix}"
-        if target in targets:
-            raise OptionsError(
-                f"{targets[target]} and {source} would both be stacked into {target}: "
-                "stack them in two calls"
-            )
-        targets[target] = source
-    return targets
-
-
-SUFFIXES = {
-    "tiff16": ".tif",
-    "tiff32": ".tif",
-    "png8": ".png",
-    "png16": ".png",
-    "bmp": ".bmp",
-    "fits": ".fits",
-}
+    with importing():
+        from skry_dask.cli.inputs import plan_jobs
+        from skry_dask.cli.stacking import stack_each
+    jobs = plan_jobs(
+        inputs, output=output, out_dir=out_dir, output_format=output_format, store=store
+    )
+    return stack_each(
+        jobs,
+        as_json=json_,
+        output_format=output_format,
+        composite=composite,
+        table=table,
+        anchors_file=anchors_file,
+        points_file=points_file,
+        store=store,
+        scheduler=scheduler,
+        workers=workers,
+        memory_limit=memory_limit,
+        options=Options(
+            read=read,
+            select=selection,
+            calibrate=calibration,
+            align=align,
+            quality=quality,
+            track=track,
+            stack=stacking,
+        ),
+    )
 
 
 @app.command(name="import")
-def import_(source: str, store: Path, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
+def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
 
     Parameters
@@ -229,31 +167,27 @@ def import_(source: str, store: Path, *, read: Reading = ReadOptions()) -> int: 
     source
         A video, or a folder or pattern of images.
     store
-        Folder to be made.
+        Folder to create, such as moon.skry.
     """
-    from skry_dask.capture.open import import_capture
-    from skry_dask.pipeline.progress import Progress
+    with importing():
+        from skry_dask.capture.open import import_capture
+        from skry_dask.cli.inputs import expand_input
+        from skry_dask.pipeline.progress import Progress
 
-    with bars_on_terminal() as report:
+    with progress_bars() as report:
         capture = import_capture(
-            source,
+            expand_input(source),
             store,
             read,
             progress=lambda done, total: report(Progress("import", done, total)),
         )
-    print(f"{store}: {size_in_words(capture)}")
-    for problem in capture.attrs["problems"]:
-        print(f"  note: {problem}")
+    print(f"{store}: {describe_frames(capture)}")
+    print_notes(capture.attrs["problems"])
     return 0
 
 
 @app.command
-def info(
-    source: str,
-    *,
-    json_: Annotated[bool, Parameter(name="--json")] = False,
-    read: Reading = ReadOptions(),  # noqa: B008
-) -> int:
+def info(source: str, /, *, json_: AsJson = False, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Show what is in a file: size, frames, colour, depth, times, problems found.
 
     Parameters
@@ -263,9 +197,11 @@ def info(
     json_
         Print JSON.
     """
-    from skry_dask.cli.info import inspect_capture
+    with importing():
+        from skry_dask.cli.info import inspect_capture
+        from skry_dask.cli.inputs import expand_input
 
-    found = inspect_capture(source, read)
+    found = inspect_capture(expand_input(source), read)
     if json_:
         print(json.dumps(found))
         return 0
@@ -281,8 +217,9 @@ def info(
 @app.command
 def dark(
     source: str,
+    /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     output_format: ImageKinds | None = None,
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
@@ -292,11 +229,11 @@ def dark(
     Parameters
     ----------
     source
-        The video, with exposure, gain and temperature of the captures it is for.
+        Video with the exposure, gain and temperature of the captures that the dark is for.
     output
-        Image to write (.tif keeps float32).
+        Image to write; .tif keeps float32.
     output_format
-        Kind of image, whatever the suffix says.
+        Kind of image [default: that of the suffix].
     """
     return _make_master(source, output, output_format, read, selection)
 
@@ -304,8 +241,9 @@ def dark(
 @app.command
 def flat(
     source: str,
+    /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     dark: Path | None = None,
     output_format: ImageKinds | None = None,
     read: Reading = ReadOptions(),  # noqa: B008
@@ -318,11 +256,11 @@ def flat(
     source
         The video.
     output
-        Image to write (.tif keeps float32).
+        Image to write; .tif keeps float32.
     dark
-        Master dark of the flat's own exposure, to be subtracted.
+        Master dark with the exposure of the flat, which is subtracted.
     output_format
-        Kind of image, whatever the suffix says.
+        Kind of image [default: that of the suffix].
     """
     return _make_master(source, output, output_format, read, selection, flat=True, dark=dark)
 
@@ -337,11 +275,13 @@ def _make_master(
     flat: bool = False,
     dark: Path | None = None,
 ) -> int:
-    from skry_dask.pipeline.masters import make_master
+    with importing():
+        from skry_dask.cli.inputs import expand_input
+        from skry_dask.pipeline.masters import make_master
 
-    with bars_on_terminal() as report:
+    with reporting_compilation(), progress_bars() as report:
         made = make_master(
-            source,
+            expand_input(source),
             output,
             flat=flat,
             dark=dark,
@@ -356,43 +296,44 @@ def _make_master(
         f"{master.sizes['y']} px, mean of {int(made['n_frames'])} frames, "
         f"{float(master.mean()):.4f} of full scale"
     )
-    for note in made.attrs["problems"]:
-        print(f"  note: {note}")
+    print_notes(made.attrs["problems"])
     return 0
 
 
 @app.command
 def simulate(
     scene: Scene,
+    /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     options: Annotated[SimulateOptions, FLAT] = SimulateOptions(),  # noqa: B008
 ) -> int:
     """Simulate a capture whose truth is known.
 
-    The truth goes beside it: moon.ser and moon.truth.npz.
+    The truth is written beside the video: moon.truth.npz beside moon.ser.
 
     Parameters
     ----------
     scene
-        What the telescope sees.
+        Object in front of the telescope.
     output
         Video to write (.ser or .avi).
     """
-    from skry_dask.pipeline.progress import Progress
-    from skry_dask.simulation.simulate import simulate as simulate_capture
-    from skry_dask.simulation.simulate import write_capture, write_truth
+    with importing():
+        from skry_dask.pipeline.progress import Progress
+        from skry_dask.simulation.simulate import simulate as simulate_capture
+        from skry_dask.simulation.simulate import write_capture, write_truth
 
     capture = simulate_capture(scene, options)
-    with bars_on_terminal() as report:
+    with reporting_compilation(), progress_bars() as report:
         write_capture(
             output,
             capture,
             progress=lambda done: report(Progress("simulate", done, options.frames)),
         )
         truth = write_truth(output, capture)
-    print(f"{output}: {size_in_words(capture)}")
-    print(f"{truth}: what was simulated")
+    print(f"{output}: {describe_frames(capture)}")
+    print(f"{truth}: the true scene and its distortions")
     return 0
 
 
@@ -403,51 +344,46 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     Parameters
     ----------
     out_dir
-        Folder for the results; made if it does not exist.
+        Folder for the results, created if it does not exist.
     frames
-        How many frames to simulate.
+        Number of frames to simulate.
     """
-    from skry_dask.cli.demo import run_demo
+    with importing():
+        from skry_dask.cli.demo import run_demo
 
-    with saying_when_compiling(), bars_on_terminal() as report:
+    with reporting_compilation(), progress_bars() as report:
         lines = run_demo(out_dir, frames, report)
     print("\n".join(lines))
     return 0
 
 
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage."""
-    prepare()
+def main(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line, without the program's name.
+
+    Returns
+    -------
+    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
     try:
-        status = app(sys.argv[1:], exit_on_error=True, result_action="return_value")
-    except OptionsError as error:
-        say_error(error)
-        sys.exit(2)
+        return parse(app, arguments)() or 0
     except SkryError as error:
-        say_error(error)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.exit(1)
+        print_error(error)
+        return 2 if isinstance(error, OptionsError) else 1
+    except BrokenPipeError:  # the reader of the output, such as head, has had enough
+        return 1
     except KeyboardInterrupt:
-        print("skry: interrupted; phases that were complete are kept", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(status or 0)
+        continued = arguments[:1] == ["stack"]
+        remedy = ": the same command continues from the phases that are complete"
+        print(f"skry: interrupted{remedy if continued else ''}", file=sys.stderr)
+        return 130
 
 
 def start() -> None:
-    """Run the command line as a program, and exit at once: see `leave`."""
-    try:
-        main()
-    except SystemExit as stop:
-        leave(stop.code if isinstance(stop.code, int) else int(stop.code is not None))
-
-
-def leave(status: int) -> None:
-    """Exit without taking Python apart, which takes 0.07 s: all files are closed by now."""
-    logging.shutdown()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        status = status or 1
-    os._exit(status)
+    """Run the command line as a program, and exit."""
+    configure_process()
+    exit_at_once(main(sys.argv[1:]))

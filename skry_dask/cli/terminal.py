@@ -1,6 +1,6 @@
-"""What people see in a terminal: progress bars, summaries, errors.
+"""What the user sees in the terminal: progress bars, summaries, notes and errors.
 
-Progress and errors go to standard error, results to standard output.
+Results go to standard output; progress, errors and everything else to standard error.
 """
 
 from __future__ import annotations
@@ -11,46 +11,58 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import xarray as xr
 
     from skry_dask.errors import SkryError
-    from skry_dask.pipeline.progress import Progress
+    from skry_dask.pipeline.progress import Progress, Report
 
 
-def say_error(error: SkryError) -> None:
-    """Print why a command failed: one line."""
+def print_error(error: SkryError) -> None:
+    """Print why a command failed: one line on standard error."""
     print(f"skry: {error}", file=sys.stderr)
 
 
-class _Said(logging.Handler):
-    """Prints what is logged."""
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user should know about a result, one line each."""
+    for note in notes:
+        print(f"  note: {note}")
+
+
+class _PrintingHandler(logging.Handler):
+    """Prints log messages on standard error, each as a line of ``skry``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(f"skry: {record.getMessage()}", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def saying_when_compiling() -> Iterator[None]:
-    """Say on standard error when kernels must be compiled first, which looks like hanging."""
-    log = logging.getLogger("skry_dask.kernels.compilation.disk_cache")
-    handler, before = _Said(logging.INFO), log.level
+def reporting_compilation() -> Iterator[None]:
+    """Print when kernels are compiled, because the program seems to hang meanwhile."""
+    log = logging.getLogger("skry_dask.kernels")
+    handler, level = _PrintingHandler(logging.INFO), log.level
     log.addHandler(handler)
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     try:
         yield
     finally:
         log.removeHandler(handler)
-        log.setLevel(before)
+        log.setLevel(level)
 
 
 @contextlib.contextmanager
-def bars_on_terminal() -> Iterator[Callable[[Progress], None]]:
-    """Progress bars on standard error, when it is a terminal."""
+def progress_bars() -> Iterator[Report]:
+    """Show a progress bar for each phase if standard error is a terminal.
+
+    Yields
+    ------
+    Function to call with progress; it does nothing where there is no terminal.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
+    # 16 ms, which no other run has to spend.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
@@ -67,37 +79,43 @@ def bars_on_terminal() -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def summary_in_words(summary: dict[str, Any]) -> str:
-    """Describe a job from its `Summary` as a dict."""
+def describe_job(summary: dict[str, Any]) -> str:
+    """Describe a job in a few lines.
+
+    Parameters
+    ----------
+    summary
+        `Summary` as a dict.
+    """
     image = summary["image"]
     phases = ", ".join(
-        f"{name} {'reused' if p['status'] == 'reused' else format(p['seconds'], '.1f') + ' s'}"
-        for name, p in summary["phases"].items()
+        f"{name} {'reused' if phase['status'] == 'reused' else format(phase['seconds'], '.1f')}"
+        for name, phase in summary["phases"].items()
     )
     lines = [
         f"{summary['output']}: {image['width']} x {image['height']} px from "
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
-        f"  {phases}; {summary['seconds']:.1f} s in all, "
-        f"{summary['peak_memory_mib']:.0f} MiB at most",
-        *_profile_in_words(summary["phases"]),
+        f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
+        f"{summary['peak_memory_mib']:.0f} MiB",
+        *_describe_throughput(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
 
 
-def _profile_in_words(phases: dict[str, Any]) -> list[str]:
-    """Describe what the phases that ran took: a line, or none."""
-    known = [
-        f"{name} {p['frames_per_second']:.0f} frames/s, {p['read_bytes'] / 1e6:.0f} MB read, "
-        f"{p['kernel_share']:.0%} in kernels"
-        for name, p in phases.items()
-        if "kernel_share" in p
+def _describe_throughput(phases: dict[str, Any]) -> list[str]:
+    """Describe how fast the phases were that ran: one line, or none."""
+    described = [
+        f"{name} {phase['frames_per_second']:.0f} frames/s, {phase['read_bytes'] / 1e6:.0f} MB "
+        f"read, {phase['kernel_share']:.0%} in kernels"
+        for name, phase in phases.items()
+        if "kernel_share" in phase
     ]
-    return [f"  {'; '.join(known)}"] if known else []
+    return [f"  {'; '.join(described)}"] if described else []
 
 
-def size_in_words(capture: xr.Dataset) -> str:
-    """Describe the frames of a capture."""
+def describe_frames(capture: xr.Dataset) -> str:
+    """Describe number, size, colour and dtype of the frames of a capture."""
     frames = capture["frames"]
     n_frames, height, width, *_ = frames.shape
     colour = " RGB" if "channel" in frames.dims else ""

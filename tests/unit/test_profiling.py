@@ -12,7 +12,7 @@ import pytest
 
 import skry_dask as skry
 from skry_dask import profiling
-from skry_dask.cli.terminal import summary_in_words
+from skry_dask.cli.terminal import describe_job
 from skry_dask.graph.runner import Runner, resources
 from skry_dask.kernels.compilation.decorators import kernel
 from skry_dask.pipeline.run import run
@@ -100,11 +100,11 @@ def test_a_job_says_what_its_phases_took_in_figures_and_in_words(moon_ser: Path)
         spent = phase["thread_seconds"]
         assert sum(spent.values()) == pytest.approx(phase["seconds"] * phase["threads"], abs=0.01)
         assert 0 < phase["kernel_share"] < 1
-    words = summary_in_words(summary)
+    words = describe_job(summary)
     assert words.count("frames/s") == words.count("in kernels") == 4
     again = run(moon_ser, output=moon_ser.with_suffix(".tif")).attrs["summary"]
     assert not any("kernel_share" in phase for phase in again["phases"].values())
-    assert "frames/s" not in summary_in_words(again)
+    assert "frames/s" not in describe_job(again)
 
 
 def test_tasks_in_processes_that_cannot_be_asked_are_not_guessed(moon: xr.Dataset) -> None:
@@ -121,7 +121,7 @@ def test_a_phase_without_figures_is_explained(
     summary = run(moon_ser, output=moon_ser.with_suffix(".tif")).attrs["summary"]
     assert not any("kernel_share" in phase for phase in summary["phases"].values())
     assert len([note for note in summary["notes"] if UNKNOWN in note]) == 4
-    assert "frames/s" not in summary_in_words(summary)
+    assert "frames/s" not in describe_job(summary)
 
 
 @pytest.mark.cluster

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.kernels.frame.box_means import box_means
 from skry_dask.kernels.frame.noise import noise_response
@@ -171,8 +170,7 @@ def place_anchors(
     """
     levels = shrink(frame, 2)
     half = levels.astype(np.float32)
-    gy, gx = ndimage.sobel(half, 0) / 8, ndimage.sobel(half, 1) / 8
-    # Beyond the border: its last pixel, as everywhere else.
+    gy, gx = _sobel(half)
     mean = [box_means(product, size // 2) for product in (gy * gy, gx * gx, gy * gx)]
     middle, half_gap = (mean[0] + mean[1]) / 2, np.hypot((mean[0] - mean[1]) / 2, mean[2])
     # Smaller eigenvalue from white noise of this variance through the Sobel operator: 12 / 64.
@@ -194,6 +192,19 @@ def place_anchors(
                 corners.append([2 * (y[0] // 2 + int(at[0])), 2 * (x[0] // 2 + int(at[1]))])
     top_left = np.array(corners, np.int64).reshape(-1, 2) - size // 2
     return np.clip(top_left, EDGE, np.array([height, width]) - size - EDGE)
+
+
+def _sobel(image: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Compute the gradient along y and x with Sobel's operator, grey levels per px.
+
+    Beyond the border lies its last pixel. In NumPy, because importing `scipy.ndimage` for its
+    `sobel` takes 25 ms of every start; for whole grey levels both give the same bits.
+    """
+    padded = np.pad(image, 1, mode="edge")
+    down, right = padded[2:] - padded[:-2], padded[:, 2:] - padded[:, :-2]
+    gy = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
+    gx = right[:-2] + 2 * right[1:-1] + right[2:]
+    return gy / 8, gx / 8
 
 
 def _cells(length: int, cell: int, size: int) -> list[tuple[int, int]]:

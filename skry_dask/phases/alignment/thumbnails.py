@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
 
 from skry_dask.kernels.frame.background import without_local_mean
 from skry_dask.kernels.frame.box_means import box_means
@@ -119,6 +119,8 @@ def brightest_object(small: Float32Array, full_scale: int) -> Glimpse | None:
     full_scale
         Grey level of white.
     """
+    from scipy import ndimage
+
     sky, peak = float(np.percentile(small, 10)), float(small.max())
     if peak - sky < FLAT_RANGE * full_scale:
         return None

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import dask
 import dask.array as da
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.capture.develop import COLOURS
 from skry_dask.geometry.mesh import pack, unpack
@@ -427,6 +426,8 @@ def fill_holes(images: Float32Array) -> Float32Array:
     (image, y, x): holes up to ``2 * HOLE`` px wide have the mean of their neighbours, from the rim
     inwards; what lies outside all light stays NaN.
     """
+    from scipy import ndimage
+
     out = images.copy()
     around = np.ones((3, 3), bool)
     for image in out:

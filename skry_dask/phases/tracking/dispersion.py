@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import dask
 import dask.array as da
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.capture.develop import COLOURS
 from skry_dask.graph.frame_passes import single_frames
@@ -162,6 +161,8 @@ def colour_samples(frame: Frames, cfa: str | None) -> tuple[list[Frames], FloatA
 
 def _softened(samples: Frames) -> Frames:
     """Smooth samples of a mosaic: what is finer than they are far apart would be told wrongly."""
+    from scipy import ndimage
+
     smooth = samples.astype(np.float64)
     for _ in range(SOFTENED):
         smooth = ndimage.uniform_filter(smooth, 3, mode="nearest")

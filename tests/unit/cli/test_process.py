@@ -1,8 +1,11 @@
-"""What the program leaves for later it does not need, and anyone may still ask for it."""
+"""Settings of the process: made by the program, each for its reason, and by nothing else."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import ctypes
+import gc
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,64 +15,121 @@ import pytest
 from skry_dask.cli import process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-IN_SKRY = "import sys\nfrom skry_dask.cli.process import LATER, prepare\nprepare()\n"
+
+class Glibc:
+    """Stands for the C library, and records what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def gnu_get_libc_version(self) -> None: ...
+
+    def mallopt(self, setting: int, value: int) -> None:
+        self.calls.append((setting, value))
+
+    def malloc_trim(self, pad: int) -> None:
+        self.calls.append(("trim", pad))
 
 
-def run(code: str) -> list[str]:
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[None], object]], None]]:
+    """Put another loader in place of that of the C library."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+
+    def use(loader: Callable[[None], object]) -> None:
+        process._glibc.cache_clear()
+        monkeypatch.setattr(ctypes, "CDLL", loader)
+
+    yield use
+    process._glibc.cache_clear()
+
+
+def test_glibc_shares_one_heap_and_keeps_chunks_of_frames(
+    load: Callable[[Callable[[None], object]], None],
+) -> None:
+    libc = Glibc()
+    load(lambda _: libc)
+    process.configure_process()
+    one_heap, map_from, trim_from = -8, -3, -1
+    assert libc.calls == [(one_heap, 1), (map_from, 64 << 20), (trim_from, 128 << 20)]
+    process.release_freed_memory()
+    assert libc.calls[3:] == [("trim", 0)]
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError, None])
+def test_any_other_c_library_is_left_alone(
+    load: Callable[[Callable[[None], object]], None], error: type[Exception] | None
+) -> None:
+    def other(_: None) -> object:
+        if error:
+            raise error
+        return object()
+
+    load(other)
+    process.configure_process()
+    process.release_freed_memory()
+
+
+def test_the_garbage_collector_rests_while_modules_are_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(gc.isenabled()))
+    with contextlib.suppress(ImportError), process.importing():
+        assert not gc.isenabled()
+        raise ImportError  # it works again after a failure too
+    assert gc.isenabled()
+    assert frozen == [False]
+
+
+def run(code: str, **environment: str) -> list[str]:
+    """Run a program; what it prints, word by word."""
     done = subprocess.run(
-        [sys.executable, "-c", IN_SKRY + code], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, env={**os.environ, **environment},
+    )  # fmt: skip
     return done.stdout.split()
 
 
-def test_stacking_asks_for_none_of_what_is_left_for_later(moon_ser: Path, tmp_path: Path) -> None:
+def test_the_library_leaves_the_process_that_imports_it_alone(
+    moon_ser: Path, tmp_path: Path
+) -> None:
     code = f"""
-from skry_dask.cli.main import main
-sys.argv = ["skry", "stack", {str(moon_ser)!r}, "-o", {str(tmp_path / "moon.tif")!r}]
-sys.argv += ["--store", {str(tmp_path / "store")!r}]
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code
-lazy = [name for name in LATER if name in sys.modules]
-assert lazy
-print("asked-for:", *(n for n in lazy if type(sys.modules[n]).__name__ != "_LazyModule"))
-"""
-    told = run(code)
-    assert told[told.index("asked-for:") + 1 :] == []
-
-
-@pytest.mark.parametrize("name", sorted(process.LATER - {"dask.datasets"}))
-def test_what_is_left_for_later_works_when_it_is_asked_for(name: str) -> None:
-    top = name.partition(".")[0]
-    code = f"import {top}\nimport {name} as asked\nprint(len(dir(asked)), asked.__name__)"
-    number, own = run(code)
-    assert int(number) > 9
-    assert own == name
-
-
-@pytest.mark.parametrize(("module", "writer"), [(m, w) for m, (w, _) in process.WRITERS.items()])
-def test_manuals_are_written_where_we_think(module: str, writer: str) -> None:
-    assert hasattr(importlib.import_module(module), writer)
-
-
-def test_functions_work_without_their_manuals() -> None:
-    code = """
+import gc, os, sys
+events = set()
+sys.addaudithook(lambda event, args: event == "ctypes.dlsym" and events.add(args[1]))
+before = dict(os.environ), gc.get_threshold()
 import dask.array as da
-import numpy as np
-from scipy import ndimage
-values = da.sin(da.ones(3)).compute()
-smooth = ndimage.uniform_filter(np.eye(3), 3)
-print(da.sin.__doc__, ndimage.label.__doc__.strip() or "nothing", values.shape, smooth.size)
+import skry_dask as skry
+skry.run({str(moon_ser)!r}, output={str(tmp_path / "moon.tif")!r})
+assert (dict(os.environ), gc.get_threshold()) == before
+assert gc.isenabled() and not gc.get_freeze_count()
+assert len(da.sin.__doc__) > 100
+print("mallopt" in events)
 """
-    assert run(code) == ["None", "nothing", "(3,)", "9"]
+    assert run(code) == ["False"]
 
 
-def test_the_library_leaves_other_programs_alone() -> None:
-    code = (
-        "import skry_dask.pipeline.run\nimport dask.array as da\nprint(len(da.sin.__doc__) > 100)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+@pytest.mark.parametrize(("given", "used"), [("", "1"), ("3", "3")])
+def test_the_program_patches_nothing_and_leaves_threads_of_blas_to_the_user(
+    given: str, used: str
+) -> None:
+    code = """
+import os, sys
+if not os.environ["OPENBLAS_NUM_THREADS"]:
+    del os.environ["OPENBLAS_NUM_THREADS"]
+from skry_dask.cli.process import configure_process, importing
+configure_process()
+assert "numpy" not in sys.modules  # which reads the variable when it is imported
+with importing():
+    import skry_dask.pipeline.run, dask.array as da, scipy.ndimage
+finders = {type(finder).__module__.partition(".")[0] for finder in sys.meta_path}
+assert "skry_dask" not in finders
+assert len(da.sin.__doc__) > 100 and len(scipy.ndimage.label.__doc__) > 100
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    assert run(code, OPENBLAS_NUM_THREADS=given) == [used]

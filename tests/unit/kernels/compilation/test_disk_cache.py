@@ -24,7 +24,7 @@ import sys
 import numpy as np
 from skry_dask.kernels.compilation import disk_cache
 from skry_dask.kernels.compilation.decorators import kernel
-from skry_dask.cli.terminal import saying_when_compiling
+from skry_dask.cli.terminal import reporting_compilation
 
 def total(values):
     out = 0
@@ -36,7 +36,7 @@ def most(values):
     return max(values[0], values[-1])
 
 total, most = kernel(total), kernel(most)
-with saying_when_compiling():
+with reporting_compilation():
     assert total(np.arange(5)) == 10
     assert most(np.arange(5)) == 4
 print(disk_cache.folder())

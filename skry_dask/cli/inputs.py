@@ -1,0 +1,219 @@
+"""Inputs of the command line: the captures that the user's words stand for, and their images.
+
+A shell on Linux and macOS replaces ``night/*.ser`` by the names of the files, a shell on Windows
+does not, nor does any shell in quotes. Patterns and folders of videos become one capture for each
+video here; a pattern or a folder of images is one capture, which its reader takes apart.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from skry_dask.capture.source import group_images, sidecar
+from skry_dask.errors import OptionsError, ReaderError, StoreError
+from skry_dask.io.containers.riff import is_avi
+from skry_dask.io.files import cannot_read, reading
+from skry_dask.io.images.read import format_of, has_image_suffix
+from skry_dask.io.images.sequence import is_pattern
+from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
+from skry_dask.store.frames import is_group, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+VIDEO_SUFFIXES = (".ser", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mts", ".wmv")
+"""Suffixes by which videos are told from other files in a folder; SER and AVI need none."""
+
+SUFFIXES = {
+    "tiff16": ".tif",
+    "tiff32": ".tif",
+    "png8": ".png",
+    "png16": ".png",
+    "bmp": ".bmp",
+    "fits": ".fits",
+}
+"""Suffix of an image that the user has not named, by its kind."""
+
+
+class StackJob(NamedTuple):
+    """One capture and the image to make from it.
+
+    Parameters
+    ----------
+    source
+        A video, a folder or pattern of images, a store or its URL; or several images, the frames
+        of one capture.
+    image
+        The file to write.
+    """
+
+    source: str | list[str]
+    image: Path
+
+
+def plan_jobs(
+    inputs: Sequence[str],
+    *,
+    output: Path | None,
+    out_dir: Path | None,
+    output_format: str | None,
+    store: Path | None,
+) -> list[StackJob]:
+    """Find the captures that were named, and name the image of each.
+
+    Parameters
+    ----------
+    inputs
+        As the user gave them, see `expand_inputs`.
+    output, out_dir, output_format, store
+        Flags of ``skry stack``.
+
+    Raises
+    ------
+    OptionsError
+        If there is no input, flags contradict each other, or two images would have one name.
+    ReaderError
+        If an input cannot be read.
+    StoreError
+        If the folder for the images cannot be made.
+    """
+    if not inputs:
+        raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
+    if output and out_dir:
+        raise OptionsError("--output and --out-dir contradict each other: give one of them")
+    sources = expand_inputs(inputs)
+    if len(sources) > 1 and (output or store):
+        flag, remedy = ("--output", "give --out-dir") if output else ("--store", "leave it out")
+        raise OptionsError(f"{flag} is for one input, but {len(sources)} are given: {remedy}")
+    suffix = SUFFIXES[output_format or "tiff16"]
+    folder = out_dir or Path()
+    jobs = [
+        StackJob(source, output or folder / f"{sidecar(source).stem}-stack{suffix}")
+        for source in sources
+    ]
+    _check_names(jobs)
+    if out_dir is not None:
+        _make_folder(out_dir)
+    return jobs
+
+
+def expand_inputs(inputs: Sequence[str]) -> list[str | list[str]]:
+    """Replace patterns and folders of videos by the videos; make single images one capture.
+
+    Parameters
+    ----------
+    inputs
+        Names of videos, images, folders, stores and patterns, URLs of stores.
+
+    Raises
+    ------
+    OptionsError
+        If a folder or pattern holds videos and images.
+    ReaderError
+        If a folder cannot be read.
+    """
+    names = [name for given in inputs for name in _videos_of(given) or [given]]
+    return group_images(names)
+
+
+def expand_input(given: str) -> str | list[str]:
+    """Find the one capture that an input stands for.
+
+    Raises
+    ------
+    OptionsError
+        If the input stands for several captures.
+    ReaderError
+        If a folder cannot be read.
+    """
+    sources = expand_inputs([given])
+    if len(sources) > 1:
+        raise OptionsError(f"{given} stands for {len(sources)} captures: name one of them")
+    return sources[0]
+
+
+def _videos_of(given: str) -> list[str]:
+    """Return the videos of a folder or pattern; nothing for any other input."""
+    if is_url(given):
+        return []
+    if is_pattern(given):
+        found = sorted(Path(name) for name in glob.glob(given))  # noqa: PTH207 absolute ones too
+        if not any(map(_is_image, found)):
+            return [str(path) for path in found]
+    elif Path(given).is_dir() and not is_group(Path(given)):
+        try:
+            found = sorted(Path(given).iterdir())
+        except OSError as error:
+            raise cannot_read(Path(given), error) from error
+    else:
+        return []
+    videos = [path for path in found if _is_video(path)]
+    images = [path for path in found if _is_image(path)]
+    if videos and images:
+        example = f"{os.path.dirname(videos[0]) or '.'}{os.sep}*{videos[0].suffix}"  # noqa: PTH120
+        raise OptionsError(
+            f"{given} holds {len(videos)} videos and {len(images)} images: name one kind, such as "
+            f"'{example}'"
+        )
+    return [str(path) for path in videos]
+
+
+def _is_image(path: Path) -> bool:
+    return _is_visible_file(path) and (
+        has_image_suffix(path) or (not _has_video_suffix(path) and bool(format_of(_head(path))))
+    )
+
+
+def _is_video(path: Path) -> bool:
+    if not _is_visible_file(path) or has_image_suffix(path):
+        return False
+    if _has_video_suffix(path):
+        return True
+    head = _head(path)
+    return is_avi(head) or is_ser(head, path.stat().st_size)
+
+
+def _has_video_suffix(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_visible_file(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with reading(path) as file:
+            return file.read(HEADER_BYTES)
+    except ReaderError:  # what is wrong with it is said when it is opened
+        return b""
+
+
+def _check_names(jobs: Iterable[StackJob]) -> None:
+    """Refuse images of the same name; on Windows and macOS upper and lower case are the same."""
+    found: dict[str, StackJob] = {}
+    for job in jobs:
+        other = found.setdefault(os.fspath(job.image).casefold(), job)
+        if other is job:
+            continue
+        if other.image == job.image:
+            raise OptionsError(
+                f"{other.source} and {job.source} would both be stacked into {job.image}: stack "
+                "them in two calls, with an --output or --out-dir for each"
+            )
+        raise OptionsError(
+            f"{other.image} and {job.image} differ only in upper and lower case, and are one file "
+            "on Windows and macOS: stack them in two calls, with an --output or --out-dir for each"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be made ({error.strerror}): give another --out-dir"
+        ) from error

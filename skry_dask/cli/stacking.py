@@ -1,0 +1,51 @@
+"""``skry stack``: several jobs, one after the other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.cli.terminal import (
+    describe_job,
+    print_error,
+    progress_bars,
+    reporting_compilation,
+)
+from skry_dask.errors import OptionsError, SkryError
+from skry_dask.pipeline.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from skry_dask.cli.inputs import StackJob
+
+
+def stack_each(jobs: Iterable[StackJob], *, as_json: bool, **choices: Any) -> int:
+    """Run jobs one after the other, and print what became of each; a failure stops no other.
+
+    Parameters
+    ----------
+    jobs
+        Captures and their images.
+    as_json
+        Whether to print JSON, one line per job.
+    **choices
+        Arguments of `run`, the same for all jobs.
+
+    Returns
+    -------
+    Exit status: 0 if all are done, 2 if options do not fit one of the captures, 1 for any other
+    failure.
+    """
+    status = 0
+    for job in jobs:
+        try:
+            with reporting_compilation(), progress_bars() as report:
+                result = run(job.source, output=job.image, progress=report, **choices)
+        except SkryError as error:
+            status = max(status, 2 if isinstance(error, OptionsError) else 1)
+            print_error(error)
+            continue
+        summary = result.attrs["summary"]
+        print(json.dumps(summary) if as_json else describe_job(summary))
+    return status

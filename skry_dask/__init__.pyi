@@ -30,6 +30,7 @@ from .phases.track import track
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
+from .store.results import Results, open_results
 from .version import __version__
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
+    "Results",
     "SelectOptions",
     "SimulateOptions",
     "SkryError",
@@ -56,6 +58,7 @@ __all__ = [
     "import_capture",
     "make_master",
     "open_capture",
+    "open_results",
     "partial_stacks",
     "plotting",
     "read_positions",

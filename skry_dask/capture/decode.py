@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from skry_dask.errors import StoreError
 from skry_dask.io.reader import DecodedFrame, RawReader
-from skry_dask.store.frames import chunk_frames, is_store, open_store, write_frames
+from skry_dask.store.frames import chunk_frames, write_frames
+from skry_dask.store.open import is_store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,9 @@ import xarray as xr
 from skry_dask.errors import OptionsError
 from skry_dask.options import Cfa, as_json
 from skry_dask.store.digest import digest_of
-from skry_dask.store.frames import array_of, chunk_frames
+from skry_dask.store.frames import chunk_frames
 from skry_dask.store.lazy_array import lazy_array
+from skry_dask.store.open import array_of
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:

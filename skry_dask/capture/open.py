@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from xarray.backends import BackendEntrypoint
 
 from skry_dask.capture.select import select
-from skry_dask.capture.source import STORE_SUFFIX, resolve
+from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
 from skry_dask.options import ReadOptions
-from skry_dask.store.frames import is_group
+from skry_dask.store.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
     import os

@@ -28,7 +28,15 @@ from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.options import ReadOptions
 from skry_dask.store.digest import digest_of, fingerprint
-from skry_dask.store.frames import array_of, in_place, is_group, is_store, is_url, open_store
+from skry_dask.store.in_place import in_place
+from skry_dask.store.open import (
+    STORE_SUFFIX,
+    array_of,
+    is_group,
+    is_store,
+    is_url,
+    open_store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +50,6 @@ if TYPE_CHECKING:
 
     Input: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     """A video, a folder of images, a pattern or a list of them, a store or its URL."""
-
-STORE_SUFFIX = ".skry"
 
 
 class Header(NamedTuple):
@@ -125,6 +131,11 @@ class Source(ABC):
         """
         header = self.header
         return correct_attributes(header.attrs, header.frame_shape, header.dtype, self.read)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the capture: its content and how it is read."""
+        return str(self.attrs["digest"])
 
     @property
     def home(self) -> Path | None:

@@ -14,7 +14,7 @@ from skry_dask.options.simulation import Scene, SimulateOptions
 from skry_dask.pipeline.progress import Progress
 from skry_dask.pipeline.run import run
 from skry_dask.simulation.simulate import simulate, write_capture, write_truth
-from skry_dask.store.results import ResultStore
+from skry_dask.store.results import open_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,12 +87,10 @@ def _compare(folder: Path, truth: xr.Dataset, result: xr.Dataset) -> list[str]:
     Lines for the user.
     """
     summary = result.attrs["summary"]
-    store = ResultStore(folder / "capture.skry")
+    results = open_results(folder / "capture.skry")
     alignment, quality = (
-        store.find(phase, summary["phases"][phase]["digest"]) for phase in ("align", "quality")
+        results[f"{phase}/{summary['phases'][phase]['digest']}"] for phase in ("align", "quality")
     )
-    if alignment is None or quality is None:
-        raise StoreError(f"{store.path} has lost its results: delete it and run the demo again")
     best = int(np.nanargmax(quality["frame_quality"].to_numpy()))
     found, true = alignment["offset"].to_numpy(), truth["offset"].to_numpy()
     # The mean over all frames is what the canvas of the results has been fixed by.

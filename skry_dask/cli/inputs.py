@@ -19,7 +19,7 @@ from skry_dask.io.files import cannot_read, reading
 from skry_dask.io.images.read import format_of, has_image_suffix
 from skry_dask.io.images.sequence import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
-from skry_dask.store.frames import is_group, is_url
+from skry_dask.store.open import is_group, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

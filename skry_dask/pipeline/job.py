@@ -23,7 +23,7 @@ from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
-from skry_dask.store.results import ResultStore
+from skry_dask.store.result_store import ResultStore
 
 if TYPE_CHECKING:
     import os

@@ -15,7 +15,7 @@ from skry_dask.capture.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.write import kind_of, write_image
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
-from skry_dask.store.frames import is_group
+from skry_dask.store.open import is_group
 
 if TYPE_CHECKING:
     import xarray as xr

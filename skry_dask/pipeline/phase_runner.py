@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
 from skry_dask.store.digest import digest_of
-from skry_dask.store.results import large_tables
+from skry_dask.store.tables import large_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from skry_dask.options import PhaseOptions
     from skry_dask.pipeline.progress import Report
     from skry_dask.profiling import Spent
-    from skry_dask.store.results import ResultStore
+    from skry_dask.store.result_store import ResultStore
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class PhaseRunner:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
                 # In the writer's thread: in a notebook, this one has an event loop.
                 self._writer.submit(new.finish, computed).result()
-            return self.store.open(name, digest), spent
+            return self.store[f"{name}/{digest}"], spent
         result, spent = self.runner.measure(lazy, progress)
         self._writes.append(self._writer.submit(self.store.save, name, digest, result))
         return result, spent

@@ -1,6 +1,7 @@
-"""Digests: what tells whether a stored result may be used again.
+"""Digests: they decide whether a stored result may be reused.
 
-SHA-256 over canonical JSON, not dask's tokens: those of some functions differ between processes.
+SHA-256 over canonical JSON. Dask's tokens will not do: those of some functions differ between
+processes.
 """
 
 from __future__ import annotations
@@ -18,32 +19,52 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the layout of stores."""
 
+END_BYTES = 2**16
+"""Number of bytes at the beginning and at the end of a file that `fingerprint` reads."""
 
-def digest_of(*parts: Any) -> str:
-    """SHA-256 over canonical JSON, 32 hexadecimal digits: the same in every process."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+def digest_of(*values: Any) -> str:
+    """Compute a digest that is the same in every process and on every machine.
+
+    Parameters
+    ----------
+    values
+        JSON-compatible.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """Digest of files: of each its size and date of change, of the first also beginning and end.
+    """Compute a digest of files from their sizes, dates, and the ends of the first.
 
     Parameters
     ----------
     files
-        What a capture consists of, in its order.
+        The files of a capture in their order, at least one.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits. They change with the size or the date of any file, and with the first
+        or last 64 KiB of the first file.
 
     Raises
     ------
     ReaderError
-        If one cannot be read.
+        If a file cannot be read.
     """
     path = files[0]
     try:
         with path.open("rb") as file:
-            head = file.read(2**16)
-            file.seek(max(0, path.stat().st_size - 2**16))
-            tail = file.read(2**16)
+            head = file.read(END_BYTES)
+            file.seek(max(0, path.stat().st_size - END_BYTES))
+            tail = file.read(END_BYTES)
         states = []
         for path in files:
             status = path.stat()

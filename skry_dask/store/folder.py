@@ -12,18 +12,26 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
 COMPLETE = "complete"
 """Attribute of a group that is whole, written last."""
 
 PARTIAL = ".partial-"
-"""Part of the name of what is being written."""
+"""Marks the name of a folder that is being written."""
+
+LEFTOVER_SECONDS = 24 * 3600
+"""Age of a folder that is being written at which it is taken for that of an interrupted run."""
+
+
+def temporary_name(place: Path) -> Path:
+    """Name a folder, beside its final place, in which it is written."""
+    return place.with_name(f"{place.name}{PARTIAL}{uuid.uuid4().hex}")
 
 
 def attributes_of(group: Path) -> dict[str, Any]:
-    """Attributes of a zarr group, without opening it; none where there is no such group."""
+    """Read the attributes of a zarr group without opening it; none if there is no such group."""
     try:
         metadata = json.loads((group / "zarr.json").read_bytes())
     except (OSError, ValueError):
@@ -31,14 +39,14 @@ def attributes_of(group: Path) -> dict[str, Any]:
     return metadata.get("attributes", {}) if isinstance(metadata, dict) else {}
 
 
-def is_complete(result: Path) -> bool:
-    """Tell whether a group bears its mark."""
-    return bool(attributes_of(result).get(COMPLETE))
+def is_complete(group: Path) -> bool:
+    """Return whether a group bears its mark."""
+    return bool(attributes_of(group).get(COMPLETE))
 
 
 def replace(temporary: Path, place: Path) -> None:
-    """Put a folder in place of another, of which there is always one or the other."""
-    aside = place.with_name(f"{place.name}{PARTIAL}{uuid.uuid4().hex}")
+    """Put a folder in place of another one; there is always one of them."""
+    aside = temporary_name(place)
     if place.exists():
         place.rename(aside)
     temporary.rename(place)
@@ -46,31 +54,39 @@ def replace(temporary: Path, place: Path) -> None:
 
 
 def rename_new(temporary: Path, place: Path) -> None:
-    """Rename a folder to its final name, in place of an incomplete one if there is one."""
+    """Rename a folder to its final name, in place of an incomplete one if there is one.
+
+    Raises
+    ------
+    FileExistsError
+        If another process has put a complete folder there.
+    """
     if place.exists() and not is_complete(place):
         shutil.rmtree(place)
     try:
         temporary.rename(place)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise FileExistsError(place) from error  # another process was as fast
+        # Windows refuses to rename onto any folder, POSIX onto one that is not empty.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and place.exists():
+            raise FileExistsError(place) from error
         raise
 
 
 def sweep(folder: Path) -> None:
-    """Remove what an interrupted run of more than a day ago left behind."""
+    """Remove what interrupted runs left behind more than a day ago."""
     for leftover in folder.glob(f"*{PARTIAL}*"):
         with contextlib.suppress(OSError):
-            if leftover.stat().st_mtime < time.time() - 86400:
+            if leftover.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
 def flush(path: Path) -> None:
-    """Make sure that a file, or all files of a folder, are on the disk."""
-    files: Sequence[Path] = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    """Make sure that a file, or every file of a folder, is on the disk.
+
+    Files are opened for writing, without which Windows does not flush them. Folders are left out:
+    Windows has no way to flush them, and a rename that is lost only costs the result.
+    """
+    files: Iterable[Path] = (p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with file.open("r+b") as handle:
+            os.fsync(handle.fileno())

@@ -1,322 +1,272 @@
-"""Results of phases, each a zarr group under its digest.
+"""Reading the stored results of phases, by the name of a phase or by digest.
 
-Most results are small: they are computed, and then saved while the next phase runs on them. What
-has values for each frame and point grows with the capture: such a *table*, where it is large, is
-written part by part as it is computed, and read part by part where it is needed, so that it is
-never in memory as a whole.
+Each result is a zarr group ``<phase>/<digest>``. It counts only with its mark ``complete`` and with
+all of its files: zarr takes a missing file for zeros.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import shutil
-import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.api.asynchronous import create_array, create_group
-from zarr.codecs import BloscCodec
-from zarr.errors import ContainsGroupError
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import LocalStore
 
 from skry_dask.errors import StoreError
-from skry_dask.io.atomic import writing
-from skry_dask.store.folder import COMPLETE, PARTIAL, flush, is_complete, rename_new, sweep
+from skry_dask.store.folder import COMPLETE, PARTIAL, attributes_of
 from skry_dask.store.lazy_array import lazy_array
-from skry_dask.types import AXIS, CHANNEL
+from skry_dask.store.open import STORE_SUFFIX, is_group, is_url
+from skry_dask.store.tables import is_large
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from zarr.core.buffer import Buffer
+COORDINATES = "coordinates"
+"""Attribute with the names of a result's coordinates, space-separated as the CF conventions have
+it, so that `xarray.open_zarr` finds them."""
 
-    from skry_dask.types import AnyArray
+N_FILES = "n_files"
+"""Attribute with the number of files of a result's arrays."""
 
-log = logging.getLogger(__name__)
+WRITTEN = "written"
+"""Attribute with the time at which a result was written, ISO 8601 in UTC."""
 
-COORDS, FILES = "coordinate_names", "files_of_arrays"
-LABELS = {"axis": AXIS, "channel": CHANNEL}
-
-LARGE = 4 * 2**20
-"""Tables are large from this size on, bytes. Writing in parts takes 3 ms a part."""
-
-FAST = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
-"""Takes 2 ms less for each MB than zarr's own choice, zstd, and as much space."""
-
-TINY = 2**14
-"""What is smaller is not compressed, which takes a thread of its own, bytes."""
-
-FLAT = {"name": "default", "separator": "."}
-"""How the files of an array are named: in one folder, for to make folders takes time."""
-
-WHOLE = 2**24
-"""Values of up to this size are written in one part, bytes."""
-
-PART = 2**18
-"""Large tables are written in parts of about this size, bytes."""
+SHOWN_DIGITS = 12
+"""Number of digits of a digest that the list of results shows."""
 
 
-class ResultStore:
-    """Results of phases in a store, by digest.
+class MissingResultError(StoreError, KeyError):
+    """A store has no such result."""
+
+    __str__ = Exception.__str__  # KeyError quotes its message
+
+
+class StoredResult(NamedTuple):
+    """An entry of the list of stored results.
+
+    Parameters
+    ----------
+    phase
+        Name of the phase.
+    digest
+        32 hexadecimal digits, which depend on the capture and on all options up to the phase.
+    written
+        When it was written, UTC.
+    options
+        Options of the phase.
+    """
+
+    phase: str
+    digest: str
+    written: datetime
+    options: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The name by which `Results` finds it: ``phase/digest``."""
+        return f"{self.phase}/{self.digest}"
+
+
+class Results(Mapping[str, xr.Dataset]):
+    """Stored results of the phases of a capture.
+
+    ``results["track"]`` is the newest result of the track phase; ``results["track/DIGEST"]`` is the
+    one with that digest, of which the first digits will do. Iterating gives the names of the phases
+    that have results, in the order in which their newest results were written. Large tables, such
+    as displacements, are read when they are used.
 
     Parameters
     ----------
     path
-        The store; made when the first result is saved.
+        Folder of the store.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.skry")  # doctest: +SKIP
+    >>> list(results)  # doctest: +SKIP
+    ['align', 'quality', 'track', 'stack']
+    >>> results["track"]["displacement"].sel(axis="y")  # doctest: +SKIP
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, phase: str, digest: str) -> xr.Dataset | None:
-        """Open a complete result, or None where there is none."""
-        place = self.path / phase / digest
-        if not is_complete(place):
-            return None
-        try:
-            found = _read_result(place)
-            _look_through(found)
-        except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
-            log.warning("%s is damaged (%s): computing it again", place, error)
-            shutil.rmtree(place, ignore_errors=True)
-            return None
-        return found
+    @property
+    def entries(self) -> list[StoredResult]:
+        """All complete results, from the oldest to the newest."""
+        found = []
+        for metadata in self.path.glob("*/*/zarr.json"):
+            folder = metadata.parent
+            attrs = attributes_of(folder)
+            if attrs.get(COMPLETE) and WRITTEN in attrs and PARTIAL not in folder.name:
+                written = datetime.fromisoformat(attrs[WRITTEN])
+                options = attrs.get("options", {})
+                found.append(StoredResult(folder.parent.name, folder.name, written, options))
+        return sorted(found, key=lambda entry: (entry.written, entry.key))
 
-    def open(self, phase: str, digest: str) -> xr.Dataset:
-        """Open a result that has just been written; large tables are read when they are needed."""
-        return _read_result(self.path / phase / digest)
-
-    def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
-        """Write a result; whoever looks meanwhile finds none or the whole.
-
-        Raises
-        ------
-        StoreError
-            If the store cannot be written.
-        """
-        with self.new(phase, digest) as new:
-            new.finish(result)
-
-    @contextlib.contextmanager
-    def new(self, phase: str, digest: str) -> Iterator[NewResult]:
-        """Make a place for a result, which whoever looks finds when the context is left.
-
-        Raises
-        ------
-        StoreError
-            If the store cannot be written.
-        """
-        place = self.path / phase / digest
-        temporary = place.with_name(f"{digest}{PARTIAL}{uuid.uuid4().hex}")
-        with writing(self.path):
-            self.path.mkdir(exist_ok=True)
-            sweep(self.path / phase)
-            if not (self.path / phase / "zarr.json").exists():
-                with contextlib.suppress(ContainsGroupError):  # another process was as fast
-                    zarr.open_group(LocalStore(self.path), path=phase, mode="a")
-            new = NewResult(self.path, temporary)
-        try:
-            yield new
-            with writing(self.path):
-                flush(temporary)
-                with contextlib.suppress(FileExistsError):
-                    rename_new(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-class NewResult:
-    """A result that is being written.
-
-    Parameters
-    ----------
-    store
-        Where it will be.
-    place
-        Its folder until then; made here.
-    """
-
-    def __init__(self, store: Path, place: Path) -> None:
-        self.store = store
-        self.place = place
-        self.place.mkdir()
-        self.tables: list[str] = []
-
-    def write_tables(self, lazy: xr.Dataset) -> xr.Dataset:
-        """Let tasks that make parts of large tables write them, too.
+    def __getitem__(self, key: str) -> xr.Dataset:
+        """Open a result.
 
         Parameters
         ----------
-        lazy
-            A phase's result.
-
-        Returns
-        -------
-        xarray.Dataset
-            With marks in place of tables, lazy; when it has been computed, tables are written.
-            Computing it raises `StoreError` if they cannot be.
-        """
-        self.tables = large_tables(lazy)
-        marks = {}
-        for name in self.tables:
-            table = lazy[name].variable
-            length = _part_length(table, table.data.chunksize[0])
-            array = zarr.create_array(
-                LocalStore(self.place),
-                name=name,
-                shape=table.shape,
-                dtype=table.dtype,
-                chunks=(length, *table.shape[1:]),
-                **_make_of(table),
-            )
-            parts = table.data.rechunk({0: length, **dict.fromkeys(range(1, table.ndim), -1)})
-            written = parts.map_blocks(
-                _write_part,
-                array,
-                self.store,
-                dtype=bool,
-                drop_axis=list(range(1, table.ndim)),
-                chunks=((1,) * parts.numblocks[0],),
-            )
-            marks[name] = ((f"part of {name}",), written)
-        return lazy.drop_vars(self.tables).assign(marks)
-
-    def finish(self, result: xr.Dataset) -> None:
-        """Write what is computed and not written yet, the mark last.
-
-        Of small values zarr makes the files in memory, which we then write: asking its own store on
-        disk for each of them goes through three threads. Results of 634 frames take 0.06 s of the
-        processor's time, not 0.19 s, and ``Dataset.to_zarr`` takes three times as long as that.
-
-        Not to be called where an event loop runs, such as in the main thread of a notebook.
+        key
+            Name of a phase, for its newest result; or ``phase/digest``, or the beginning of that.
 
         Raises
         ------
         StoreError
-            If the store cannot be written.
+            If there is no such result, or more than one with this beginning, or it is damaged.
         """
-        # zarr v3 has no stable format for text: labels are put back when the result is read.
-        stored = result.drop_vars([*LABELS, *self.tables], errors="ignore")
-        with writing(self.store):
-            arrays = {str(name): values for name, values in stored.variables.items()}
-            self._write(asyncio.run(_files_of_arrays(arrays)))
-            for name, values in arrays.items():
-                if values.nbytes > WHOLE:
-                    data, chunks = values.to_numpy(), _parts(values)
-                    store = LocalStore(self.place)
-                    zarr.create_array(
-                        store, name=name, data=data, chunks=chunks, **_make_of(values)
-                    )
-            about = {
-                COORDS: sorted(str(name) for name in stored.coords),
-                FILES: _count_files(self.place),
-                COMPLETE: True,
-            }
-            self._write(asyncio.run(_files_of_group(result.attrs | about)))
+        entry = self._entry(str(key))
+        try:
+            return read_result(self.path / entry.phase / entry.digest)
+        except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
+            raise StoreError(
+                f"{entry.key} of {self.path} is damaged ({error}): delete that folder, and run the "
+                "job again"
+            ) from error
 
-    def _write(self, files: dict[str, Buffer]) -> None:
-        """Write files that zarr has made in memory."""
-        for name, content in files.items():
-            path = self.place / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.to_bytes())
+    def _entry(self, key: str) -> StoredResult:
+        entries = self.entries
+        phase, _, digits = key.partition("/")
+        of_phase = [entry for entry in entries if entry.phase == phase]
+        if not of_phase:
+            known = ", ".join(_phases(entries))
+            raise MissingResultError(
+                f"{self.path} has no result of {phase!r}: "
+                f"{'it has ' + known if known else 'it has no results yet, run a job first'}"
+            )
+        if not digits:
+            return of_phase[-1]
+        fitting = [entry for entry in of_phase if entry.digest.startswith(digits)]
+        if len(fitting) != 1:
+            problem = f"has {len(fitting)} results {key}" if fitting else f"has no result {key}"
+            listed = ", ".join(entry.key for entry in fitting or of_phase)
+            raise MissingResultError(f"{self.path} {problem}: choose one of {listed}")
+        return fitting[0]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(_phases(self.entries))
 
-async def _files_of_arrays(arrays: dict[str, xr.Variable]) -> dict[str, Buffer]:
-    """Make the files of small arrays, without a thread for each of them."""
-    files: dict[str, Buffer] = {}
-    for name, values in arrays.items():
-        if values.nbytes <= WHOLE:
-            data, chunks = values.to_numpy(), _parts(values)
-            store = MemoryStore(files)
-            await create_array(store, name=name, data=data, chunks=chunks, **_make_of(values))
-    return files
+    def __len__(self) -> int:
+        return len(_phases(self.entries))
 
+    def __contains__(self, key: object) -> bool:
+        try:
+            self._entry(str(key))
+        except MissingResultError:
+            return False
+        return True
 
-async def _files_of_group(attributes: dict[str, Any]) -> dict[str, Buffer]:
-    files: dict[str, Buffer] = {}
-    await create_group(store=MemoryStore(files), attributes=attributes)
-    return files
-
-
-def _count_files(place: Path) -> int:
-    """Count the files of arrays: zarr takes one that is missing for zeros."""
-    return sum(path.is_file() for path in place.glob("*/**/*"))
-
-
-def _make_of(values: xr.Variable) -> dict[str, Any]:
-    """Tell zarr how an array is kept."""
-    return {
-        "compressors": FAST if values.nbytes > TINY else None,
-        "chunk_key_encoding": FLAT,
-        "dimension_names": [str(dim) for dim in values.dims],
-        "attributes": values.attrs,
-    }
+    def __repr__(self) -> str:
+        entries = self.entries
+        lines = [
+            f"  {entry.phase}/{entry.digest[:SHOWN_DIGITS]}  {entry.written:%Y-%m-%d %H:%M:%S} UTC"
+            f"  {_distinction(entry, entries)}".rstrip()
+            for entry in entries
+        ]
+        about = "from the oldest to the newest:" if lines else "none"
+        return "\n".join([f"Results in {self.path}, {about}", *lines])
 
 
-def large_tables(lazy: xr.Dataset) -> list[str]:
-    """Name the lazy variables of a result that have values for each frame and are large."""
-    return [
-        str(name)
-        for name, values in lazy.data_vars.items()
-        if values.chunks and _is_large(values.variable)
-    ]
+def open_results(path: str | os.PathLike[str]) -> Results:
+    """Open the stored results of a capture's phases.
+
+    Parameters
+    ----------
+    path
+        Folder of the store, which `run` makes beside the capture: ``moon.ser`` → ``moon.skry``.
+
+    Returns
+    -------
+    Results
+        A mapping from the names of phases to their newest results; by digest, too.
+
+    Raises
+    ------
+    StoreError
+        If it is not a store in a folder.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> points = skry.open_results("moon.skry")["track"]  # doctest: +SKIP
+    """
+    if is_url(path):
+        raise StoreError(f"{path} is a URL: copy the store to a folder, then open its results")
+    place = Path(path)
+    if not is_group(place):
+        beside = place.with_suffix(STORE_SUFFIX)
+        remedy = f"give {beside}" if is_group(beside) else "run a job on the capture first"
+        raise StoreError(f"{place} is not a store with results: {remedy}")
+    return Results(place)
 
 
-def _is_large(values: xr.Variable) -> bool:
-    return values.nbytes > LARGE and values.dims[:1] == ("frame",)
+def _distinction(entry: StoredResult, entries: list[StoredResult]) -> str:
+    """Write the options in which a result differs from others of its phase: ``percent=20.0``."""
+    others = [other.options for other in entries if other.phase == entry.phase]
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in entry.options.items()
+        if any(other.get(name) != value for other in others)
+    )
 
 
-def _parts(values: xr.Variable) -> tuple[int, ...] | Literal["auto"]:
-    """Shape of the parts in which values are written: each is a file, so as few as do."""
-    if _is_large(values):
-        return (_part_length(values), *values.shape[1:])
-    return tuple(max(n, 1) for n in values.shape) if values.nbytes <= WHOLE else "auto"
+def _phases(entries: list[StoredResult]) -> list[str]:
+    """List phases in the order of their newest results."""
+    newest = {entry.phase: i for i, entry in enumerate(entries)}
+    return sorted(newest, key=newest.__getitem__)
 
 
-def _part_length(table: xr.Variable, n_chunk: int = 1) -> int:
-    """How many frames a part has, in whole chunks of frames."""
-    return n_chunk * max(1, PART * table.shape[0] // (table.nbytes * n_chunk))
+def read_result(place: Path) -> xr.Dataset:
+    """Read a result, large tables when they are used.
 
+    Parameters
+    ----------
+    place
+        Folder of the result.
 
-def _write_part(
-    values: AnyArray, array: zarr.Array[Any], store: Path, block_id: tuple[int, ...]
-) -> AnyArray:
-    start = block_id[0] * array.chunks[0]
-    with writing(store):
-        array[start : start + len(values)] = values
-    return np.ones(1, bool)
+    Returns
+    -------
+    xarray.Dataset
+        As it was stored, with its labels.
 
-
-def _look_through(result: xr.Dataset) -> None:
-    """Read all parts of large tables, so that damage shows before work is built on them."""
-    for name in result.data_vars:
-        values = result[name].variable
-        if _is_large(values):
-            length = _part_length(values)
-            for start in range(0, len(values), length):
-                values[start : start + length].to_numpy()
-
-
-def _read_result(place: Path) -> xr.Dataset:
+    Raises
+    ------
+    StoreError
+        If files are missing. Damaged files raise whatever zarr and its codecs raise.
+    """
     group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
     variables = {name: _read_variable(array) for name, array in group.arrays()}
     attrs = group.attrs.asdict()
-    del attrs[COMPLETE]
-    n_files, coords = attrs.pop(FILES), attrs.pop(COORDS)
-    if n_files != _count_files(place):
-        raise StoreError(f"it has {_count_files(place)} files, but was written with {n_files}")
-    result = xr.Dataset(variables, attrs=attrs).set_coords(coords)
-    return result.assign_coords({dim: text for dim, text in LABELS.items() if dim in result.dims})
+    n_files, coordinates = attrs[N_FILES], str(attrs[COORDINATES]).split()
+    attrs = {k: v for k, v in attrs.items() if k not in (COORDINATES, N_FILES, WRITTEN, COMPLETE)}
+    n_found = count_files(place)
+    if n_files != n_found:
+        raise StoreError(f"it has {n_found} files, but was written with {n_files}")
+    result = xr.Dataset(variables, attrs=attrs).set_coords(coordinates)
+    result.encoding["source"] = str(place)
+    return result
+
+
+def count_files(place: Path) -> int:
+    """Count the files of a result's arrays."""
+    return sum(path.is_file() for path in place.glob("*/**/*"))
 
 
 def _read_variable(array: zarr.Array[Any]) -> xr.Variable:
-    """Read an array, or a large table when it is needed."""
+    """Read an array, or a large table when it is used."""
     dims = getattr(array.metadata, "dimension_names", None) or ()
-    lazy = xr.Variable(dims, lazy_array(array), dict(array.attrs))
-    return lazy if _is_large(lazy) else lazy.load()
+    values = xr.Variable(dims, lazy_array(array), dict(array.attrs))
+    if is_large(values):
+        return values
+    values = values.load()
+    if values.dtype.kind == "T":  # labels: numpy's usual strings, which are of fixed width
+        values = values.copy(data=np.array(values.to_numpy().tolist()))
+    return values

@@ -13,7 +13,6 @@ import skry_dask as skry
 from skry_dask.errors import AlignmentError, OptionsError
 from skry_dask.io.raw.ser import write_ser
 from skry_dask.phases.alignment.templates import Reason
-from skry_dask.store.results import ResultStore
 from tests import hard_captures as hard
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ def run(capture: hard.HardCapture, folder: Path, **options: object) -> Outcome:
     write_ser(path, capture.frames, n_frames=n_frames, height=height, width=width, bits=8)
     result = skry.run(path, store=store, **options)
     summary = result.attrs["summary"]
-    digest = summary["phases"]["align"]["digest"]
-    alignment = ResultStore(store).find("align", digest)
-    assert alignment is not None
+    alignment = skry.open_results(store)["align"]
     assert np.isfinite(result["stack"].to_numpy()).all()
     return Outcome(result, alignment.load(), summary["notes"], summary["points"])
 

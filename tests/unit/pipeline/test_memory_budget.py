@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-import skry_dask as skry
-from skry_dask.capture.open import in_chunks
-from skry_dask.capture.source import resolve
 from skry_dask.errors import BudgetError
 from skry_dask.io.raw.ser import write_ser
 from skry_dask.options import Options
@@ -226,12 +223,3 @@ def test_ten_times_the_frames_take_no_more_memory(tmp_path: Path) -> None:
 
     peak(1)  # kernels are compiled
     assert peak(10) < 1.1 * peak(1)
-
-
-def test_a_store_is_read_in_parts_of_its_shards(moon_ser: Path, tmp_path: Path) -> None:
-    skry.import_capture(moon_ser, tmp_path / "kept.skry")
-    capture, preferred, _ = resolve(tmp_path / "kept.skry").open()
-    assert preferred > 8
-    chunked = in_chunks(capture, 3)["frames"]
-    assert chunked.data.chunksize[0] == 3
-    np.testing.assert_array_equal(chunked[6:9].to_numpy(), capture["frames"][6:9].to_numpy())

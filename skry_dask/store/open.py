@@ -1,0 +1,141 @@
+"""Opening a store with frames, in a folder or at a URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import zarr
+from zarr.storage import LocalStore, WrapperStore
+
+from skry_dask.errors import StoreError
+from skry_dask.store.digest import SCHEMA
+from skry_dask.store.folder import attributes_of
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest, Store
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+Location: TypeAlias = Path | str
+"""Where a store is: a folder, or a URL."""
+
+STORE_SUFFIX = ".skry"
+"""Suffix that stores get by default."""
+
+
+def is_url(name: object) -> bool:
+    """Return whether a name is the URL of a store."""
+    return isinstance(name, str) and "://" in name
+
+
+def is_group(path: Path) -> bool:
+    """Return whether a folder is a zarr group: a store with frames, with results, or with both."""
+    return (path / "zarr.json").is_file()
+
+
+def is_store(path: Path) -> bool:
+    """Return whether a folder is a store with all of its frames."""
+    return "skry_schema" in attributes_of(path) and (path / "frames").is_dir()
+
+
+def open_store(location: Location) -> zarr.Group:
+    """Open a store for reading.
+
+    Parameters
+    ----------
+    location
+        A folder, or a URL such as ``s3://bucket/moon.skry``.
+
+    Raises
+    ------
+    StoreError
+        If it is not a store, has another version, is damaged, or cannot be reached.
+    """
+    storage = _storage(location)
+    try:
+        group = zarr.open_group(storage, mode="r")
+        version = group.attrs["skry_schema"]
+    except StoreError:
+        raise
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreError(f"{location} is not a store: import the capture again") from error
+    if version != SCHEMA:
+        raise StoreError(
+            f"{location} has schema {version}, this program knows {SCHEMA}: import the capture "
+            "again"
+        )
+    if isinstance(location, Path):
+        _check_shards(location, array_of(group, "frames"))
+    return group
+
+
+def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """Open an array of a store.
+
+    Raises
+    ------
+    StoreError
+        If the store lacks it.
+    """
+    found = group.get(name)
+    if not isinstance(found, zarr.Array):
+        raise StoreError(f"{group.store_path} has no array {name}: import the capture again")
+    return found
+
+
+def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:
+    """Refuse a store that has lost files of frames, which zarr would take for black frames."""
+    n_shards = -(-frames.shape[0] // (frames.shards or frames.chunks)[0])
+    rest = "/0" * (frames.ndim - 1)
+    missing = [i for i in range(n_shards) if not (path / f"frames/c/{i}{rest}").is_file()]
+    if missing:
+        raise StoreError(
+            f"{path} has lost {len(missing)} of its {n_shards} files of frames (frames/c/"
+            f"{missing[0]}{rest}): delete it and import the capture again"
+        )
+
+
+def _storage(location: Location) -> Store:
+    """Open what a store is kept in, read-only."""
+    if isinstance(location, Path):
+        return LocalStore(location, read_only=True)
+    try:
+        from obstore.store import from_url
+        from zarr.storage import ObjectStore
+    except ImportError as error:
+        raise StoreError(
+            f"{location} is a URL, which needs obstore: pip install 'skry_dask[cloud]'"
+        ) from error
+    options: Any = {"allow_http": True} if location.startswith("http://") else None
+    try:
+        return _RemoteStore(ObjectStore(from_url(location, client_options=options), read_only=True))
+    except Exception as error:  # obstore has its own for each service
+        raise StoreError(f"{location} cannot be opened ({_first_line(error)})") from error
+
+
+class _RemoteStore(WrapperStore[Any]):
+    """A store at a URL, with our own errors.
+
+    A missing file of frames is an error too: zarr would take it for black frames.
+    """
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a file, or a range of its bytes."""
+        try:
+            found = await self._store.get(key, prototype, byte_range)
+        except Exception as error:  # obstore has its own for each service
+            raise StoreError(
+                f"{key} of {self._store} cannot be read ({_first_line(error)}): check the "
+                "connection, and that the server allows reading parts of files"
+            ) from error
+        if found is None and key.startswith("frames/c/"):
+            raise StoreError(
+                f"{self._store} has lost a file of its frames ({key}): import the capture again"
+            )
+        return found
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,237 @@
+"""Writing results of phases, each a zarr group under its digest.
+
+Most results are small: they are computed, and then saved while the next phase runs on them. Large
+tables are written while they are computed; see `store.tables`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.api.asynchronous import create_array, create_group
+from zarr.errors import ContainsGroupError
+from zarr.storage import LocalStore, MemoryStore
+
+from skry_dask.io.atomic import writing
+from skry_dask.store.folder import (
+    COMPLETE,
+    flush,
+    is_complete,
+    rename_new,
+    sweep,
+    temporary_name,
+)
+from skry_dask.store.results import (
+    COORDINATES,
+    N_FILES,
+    WRITTEN,
+    Results,
+    count_files,
+    read_result,
+)
+from skry_dask.store.tables import (
+    WHOLE_BYTES,
+    array_options,
+    chunks_on_disk,
+    large_tables,
+    read_through,
+    write_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zarr.core.buffer import Buffer
+
+log = logging.getLogger(__name__)
+
+
+class ResultStore(Results):
+    """Stored results of phases, to which results are added.
+
+    Parameters
+    ----------
+    path
+        Folder of the store; made when the first result is saved.
+    """
+
+    def find(self, phase: str, digest: str) -> xr.Dataset | None:
+        """Open a complete result, or return None; a damaged one is removed."""
+        place = self.path / phase / digest
+        if not is_complete(place):
+            return None
+        try:
+            found = read_result(place)
+            read_through(found)
+        except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
+            log.warning("%s is damaged (%s): computing it again", place, error)
+            shutil.rmtree(place, ignore_errors=True)
+            return None
+        return found
+
+    def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
+        """Write a result; other processes see all of it or nothing.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        with self.new(phase, digest) as new:
+            new.finish(result)
+
+    @contextlib.contextmanager
+    def new(self, phase: str, digest: str) -> Iterator[NewResult]:
+        """Provide a place for a result, which is found once the context is left without an error.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        place = self.path / phase / digest
+        temporary = temporary_name(place)
+        with writing(self.path):
+            self.path.mkdir(exist_ok=True)
+            sweep(self.path / phase)
+            if not (self.path / phase / "zarr.json").exists():
+                with contextlib.suppress(ContainsGroupError):  # another process was as fast
+                    zarr.open_group(LocalStore(self.path), path=phase, mode="a")
+            new = NewResult(self.path, temporary)
+        try:
+            yield new
+            with writing(self.path):
+                flush(temporary)
+                with contextlib.suppress(FileExistsError):
+                    rename_new(temporary, place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+class NewResult:
+    """A result that is being written.
+
+    Parameters
+    ----------
+    store
+        Folder of the store.
+    folder
+        Folder in which the result is written; made here.
+    """
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+        self.folder.mkdir()
+        self._tables: list[str] = []
+
+    def write_tables(self, lazy: xr.Dataset) -> xr.Dataset:
+        """Let the tasks that compute large tables write them, too.
+
+        Parameters
+        ----------
+        lazy
+            A phase's result.
+
+        Returns
+        -------
+        xarray.Dataset
+            Lazy, with bool (block) in place of large tables: once it is computed, they are written.
+            Computing it raises `StoreError` if they cannot be.
+        """
+        self._tables = large_tables(lazy)
+        marks = {
+            name: (
+                (f"block of {name}",),
+                write_table(name, lazy[name].variable, self.folder, self.store),
+            )
+            for name in self._tables
+        }
+        return lazy.drop_vars(self._tables).assign(marks)
+
+    def finish(self, result: xr.Dataset) -> None:
+        """Write what is not written yet, the mark ``complete`` last.
+
+        zarr makes the files of small arrays in memory, and we write them: its own store on disk
+        takes three threads for each file. Results of 634 frames take 0.06 s of CPU time in place of
+        0.19 s; ``Dataset.to_zarr`` takes three times as long as that.
+
+        Not to be called where an event loop runs, such as in the main thread of a notebook.
+
+        Parameters
+        ----------
+        result
+            Computed; as from `write_tables`, if that was called.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        stored = result.drop_vars(self._tables)
+        arrays = {str(name): _storable(values) for name, values in stored.variables.items()}
+        with writing(self.store):
+            self._write(asyncio.run(_files_of_small_arrays(arrays)))
+            for name, values in arrays.items():
+                if values.nbytes > WHOLE_BYTES:
+                    zarr.create_array(
+                        LocalStore(self.folder),
+                        name=name,
+                        data=values.to_numpy(),
+                        chunks=chunks_on_disk(values),
+                        **array_options(values),
+                    )
+            about = {
+                COORDINATES: " ".join(sorted(str(name) for name in stored.coords)),
+                N_FILES: count_files(self.folder),
+                WRITTEN: datetime.now(UTC).isoformat(timespec="microseconds"),
+                COMPLETE: True,
+            }
+            self._write(asyncio.run(_files_of_group(result.attrs | about)))
+
+    def _write(self, files: dict[str, Buffer]) -> None:
+        """Write files that zarr has made in memory."""
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.to_bytes())
+
+
+def _storable(values: xr.Variable) -> xr.Variable:
+    """Make labels strings of variable width: zarr v3 has no stable format for numpy's usual ones.
+
+    A variable of its own, because an index cannot have them.
+    """
+    if values.dtype.kind not in "UO":
+        return values
+    labels = np.array(values.to_numpy().tolist(), np.dtypes.StringDType())
+    return xr.Variable(values.dims, labels, values.attrs)
+
+
+async def _files_of_small_arrays(arrays: dict[str, xr.Variable]) -> dict[str, Buffer]:
+    files: dict[str, Buffer] = {}
+    for name, values in arrays.items():
+        if values.nbytes <= WHOLE_BYTES:
+            await create_array(
+                MemoryStore(files),
+                name=name,
+                data=values.to_numpy(),
+                chunks=chunks_on_disk(values),
+                **array_options(values),
+            )
+    return files
+
+
+async def _files_of_group(attributes: dict[str, Any]) -> dict[str, Buffer]:
+    files: dict[str, Buffer] = {}
+    await create_group(store=MemoryStore(files), attributes=attributes)
+    return files

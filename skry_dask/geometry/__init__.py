@@ -1,1 +1,1 @@
-"""Positions on the canvas: regions, areas, triangles and their row spans."""
+"""Positions on the canvas: regions, areas, and meshes of fragments."""

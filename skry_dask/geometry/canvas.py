@@ -1,7 +1,7 @@
-"""Places on the canvas: the region, its areas, and triangles turned into row spans.
+"""The canvas and the regions of it that frames show.
 
-Positions are (y, x) in px with pixel centres on integers. The canvas is the reference frame's grid;
-the scene at canvas point p shows in a frame at p + offset + displacement(p).
+The canvas is the pixel grid of the reference frame. Positions are (y, x) in px, with pixel centres
+on integers. The scene at canvas point p shows in a frame at p + offset + displacement(p).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 
+ROUNDING_PX = 1e-6
+"""Offsets this close to a whole number of px count as whole: rounding errors cost no pixel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -25,6 +28,11 @@ class Region:
         Canvas position of the top left pixel, px.
     height, width
         Size, px.
+
+    Examples
+    --------
+    >>> Region(y=-2, x=5, height=3, width=2).y_coords
+    array([-2, -1,  0])
     """
 
     y: int
@@ -39,26 +47,48 @@ class Region:
 
     @property
     def y_coords(self) -> IntArray:
-        """Canvas y of each row."""
+        """Canvas y of each row: int64 (y), px."""
         return np.arange(self.y, self.y + self.height)
 
     @property
     def x_coords(self) -> IntArray:
-        """Canvas x of each column."""
+        """Canvas x of each column: int64 (x), px."""
         return np.arange(self.x, self.x + self.width)
 
     def origin(self, offset: FloatArray) -> IntArray:
-        """Find where the region begins in a frame, to the nearest pixel of its offset, px."""
+        """Find the frame pixel at which the region begins, to the nearest pixel.
+
+        Parameters
+        ----------
+        offset
+            float64 ([frame,] axis), px.
+
+        Returns
+        -------
+        int64 ([frame,] axis), px in the frame.
+        """
         return np.rint(offset).astype(int) + np.array([self.y, self.x])
 
     def window(self, frame: Frames, offset: FloatArray) -> Frames:
-        """View the region's part of a frame (y, x), to the nearest pixel of its offset (px)."""
+        """View the part of a frame that shows the region, to the nearest pixel.
+
+        Parameters
+        ----------
+        frame
+            uint8 or uint16 (y, x).
+        offset
+            float64 (axis), px.
+
+        Returns
+        -------
+        View of the frame, (y, x) of the region's shape.
+        """
         y, x = self.origin(offset)
         return frame[y : y + self.height, x : x + self.width]
 
 
-def overlap(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
-    """Find the region: the canvas rectangle seen in every active frame.
+def overlap_region(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
+    """Find the canvas rectangle that every active frame shows.
 
     Parameters
     ----------
@@ -72,21 +102,34 @@ def overlap(offset: FloatArray, active: BoolArray, height: int, width: int) -> R
     Returns
     -------
     Region
-        Its height or width is 0 where nothing is seen in every frame.
+        With height or width 0 where the active frames have nothing in common.
     """
     if not active.any():
         return Region(0, 0, 0, 0)
-    low = np.ceil(-offset[active].min(axis=0) - 1e-6).astype(np.int64)
-    high = np.floor(np.array([height, width]) - 1 - offset[active].max(axis=0) + 1e-6)
+    low = np.ceil(-offset[active].min(axis=0) - ROUNDING_PX).astype(np.int64)
+    high = np.floor(np.array([height, width]) - 1 - offset[active].max(axis=0) + ROUNDING_PX)
     size = np.maximum(high.astype(np.int64) - low + 1, 0)
     return Region(int(low[0]), int(low[1]), int(size[0]), int(size[1]))
 
 
-def area_edges(length: int, area_size: int) -> IntArray:
-    """Cut a side of the region into areas, the last one being what is left over.
+def union_region(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
+    """Find the smallest canvas rectangle that contains every pixel of every active frame.
+
+    Parameters
+    ----------
+    offset
+        float64 (frame, axis), px.
+    active
+        bool (frame), at least one of them true.
+    height, width
+        Size of a frame, px.
 
     Returns
     -------
-    int64 (n_areas + 1), px from the region's first pixel: 0, area_size, ..., length.
+    Region
+        With negative ``y`` or ``x`` where it extends beyond the reference frame.
     """
-    return np.append(np.arange(0, length, area_size), length).astype(np.int64)
+    low = np.ceil(-offset[active].max(axis=0) - ROUNDING_PX).astype(np.int64)
+    high = np.floor(np.array([height, width]) - 1 - offset[active].min(axis=0) + ROUNDING_PX)
+    size = high.astype(np.int64) - low + 1
+    return Region(int(low[0]), int(low[1]), int(size[0]), int(size[1]))

@@ -1,7 +1,7 @@
-"""Fragments: the canvas cut into areas or triangles, each a list of row spans.
+"""Meshes: an image divided into fragments, areas or triangles, each a list of row spans.
 
-A mesh says which fragment every pixel of the region belongs to (exactly one). Areas move as a
-whole, with their frame; triangles follow the displacements of their three corners.
+Every pixel of the image belongs to exactly one fragment. Areas move as a whole, with their frame;
+triangles follow the displacements of their three corners.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import dask.array as da
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import Delaunay
 
-from skry_dask.geometry.canvas import Region, area_edges
+from skry_dask.geometry.areas import AreaGrid
 from skry_dask.kernels.stacking.rasterise import (
     count_labels,
     label_spans,
@@ -23,27 +22,28 @@ from skry_dask.kernels.stacking.rasterise import (
 )
 
 if TYPE_CHECKING:
-    from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
+    from skry_dask.geometry.canvas import Region
+    from skry_dask.types import AnyArray, FloatArray, IntArray
 
-FIXED_EVERY = 8
-"""The region's border carries one fixed point per this fraction of its longer side."""
+FIXED_PER_SIDE = 8
+"""Number of sections into which fixed points divide the longer side of a region's border."""
 
-OUTSIDE_EVERY = 32
-"""Where the canvas reaches beyond the region, there is a fixed point every so many px."""
+OUTER_SPACING_PX = 32
+"""Spacing of fixed points where the canvas extends beyond the region that all frames show, px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
-    """Row spans of fragments that together cover the region once.
+    """Row spans of fragments that together cover an image exactly once.
 
     Parameters
     ----------
     shape
-        Height and width of the region, px.
+        Height and width of the image, px.
     spans
-        int64 (span, 3): row, first column, end column, in the region, px.
+        int64 (span, 3): row, first column, end column (exclusive), px of the image.
     first
-        int64 (fragment + 1): where each fragment's spans begin.
+        int64 (fragment + 1): the spans of fragment i are ``spans[first[i]:first[i + 1]]``.
     """
 
     shape: tuple[int, int]
@@ -52,13 +52,26 @@ class Spans:
 
     @classmethod
     def of_labels(cls, labels: IntArray, n_fragments: int) -> Spans:
-        """Collect spans from an image that names the fragment of each pixel."""
+        """Collect the spans of an image of labels.
+
+        Parameters
+        ----------
+        labels
+            int64 (y, x), the fragment of each pixel.
+        n_fragments
+            Number of fragments; those that no pixel names have no span.
+        """
         spans, first = label_spans(labels, n_fragments)
         return cls(labels.shape, spans, first)
 
+    @property
+    def n_fragments(self) -> int:
+        """Number of fragments."""
+        return len(self.first) - 1
 
-class Fragments(Protocol):
-    """What shift and add has to know of a mesh."""
+
+class Mesh(Protocol):
+    """A mesh as shift-and-add sees it."""
 
     @property
     def spans(self) -> Spans:
@@ -71,85 +84,19 @@ class Fragments(Protocol):
         Parameters
         ----------
         motion
-            float64 (corner, axis): place in the frame less place on the canvas, px.
+            float64 (corner, axis): position in the frame minus position on the canvas, px.
 
         Returns
         -------
-        float64 (fragment, 2, 3): place in the frame = affine @ (1, row, column), px, with row and
-        column counted in the region.
+        float64 (fragment, 2, 3): position in the frame = affine @ (1, row, column), px, for a row
+        and column of the image.
         """
         ...
 
 
-def pack(selected: BoolArray | da.Array) -> AnyArray | da.Array:
-    """Keep a selection as one bit a fragment: bool (..., fragment) to uint8 (..., byte)."""
-    if not isinstance(selected, da.Array):
-        return np.packbits(selected, axis=-1)
-    whole = selected.rechunk({selected.ndim - 1: -1})
-    n_bytes = -(-whole.shape[-1] // 8)
-    chunks = (*whole.chunks[:-1], (n_bytes,))
-    return whole.map_blocks(np.packbits, axis=-1, dtype=np.uint8, chunks=chunks)
-
-
-def unpack(packed: AnyArray, n_fragments: int) -> BoolArray:
-    """Take a selection back from `pack`: uint8 (..., byte) to bool (..., fragment)."""
-    return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)
-
-
-def area_labels(
-    region: Region, area_size: int, at: tuple[IntArray, IntArray] | None = None
-) -> IntArray:
-    """Name the area of each pixel of the region, row by row.
-
-    Parameters
-    ----------
-    region
-        It is cut into areas.
-    area_size
-        Their side, px.
-    at
-        int64 rows and columns of the region to be told of; by default all.
-
-    Returns
-    -------
-    int64 (y, x)
-    """
-    rows, columns = (
-        np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-        for edges in (area_edges(n, area_size) for n in region.shape)
-    )
-    n_columns = columns[-1] + 1
-    if at is not None:
-        rows, columns = rows[at[0]], columns[at[1]]
-    return rows[:, None] * n_columns + columns
-
-
-def everything_seen(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
-    """Find the smallest canvas rectangle that holds what is seen in any active frame.
-
-    Parameters
-    ----------
-    offset
-        float64 (frame, axis), px.
-    active
-        bool (frame), at least one.
-    height, width
-        Size of a frame, px.
-
-    Returns
-    -------
-    Region
-        Its ``y`` and ``x`` are negative where it reaches beyond the reference frame.
-    """
-    low = np.ceil(-offset[active].max(axis=0) - 1e-6).astype(np.int64)
-    high = np.floor(np.array([height, width]) - 1 - offset[active].min(axis=0) + 1e-6)
-    size = high.astype(np.int64) - low + 1
-    return Region(int(low[0]), int(low[1]), int(size[0]), int(size[1]))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class AreaMesh:
-    """The areas as fragments: each moves with the frame's offset, the one corner of this mesh.
+    """Areas as fragments, which all move with the frame's offset: the mesh has one corner.
 
     Parameters
     ----------
@@ -164,35 +111,36 @@ class AreaMesh:
 
     @classmethod
     def of_region(cls, region: Region, area_size: int) -> AreaMesh:
-        """Cut the region into areas."""
-        labels = area_labels(region, area_size)
-        return cls(region, Spans.of_labels(labels, int(labels[-1, -1]) + 1))
+        """Divide a region into areas whose side is ``area_size`` px."""
+        grid = AreaGrid.of_region(region, area_size)
+        return cls(region, Spans.of_labels(grid.labels(), grid.n_areas))
 
     def affine(self, motion: FloatArray) -> FloatArray:
-        """Shift all areas alike; see `Fragments.affine`."""
+        """Shift all areas by the same vector; see `Mesh.affine`."""
         y, x = motion[0] + [self.region.y, self.region.x]
-        n_areas = len(self.spans.first) - 1
-        return np.broadcast_to(np.array([[y, 1.0, 0.0], [x, 0.0, 1.0]]), (n_areas, 2, 3)).copy()
+        shape = (self.spans.n_fragments, 2, 3)
+        return np.broadcast_to(np.array([[y, 1.0, 0.0], [x, 0.0, 1.0]]), shape).copy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TriangleMesh:
-    """A Delaunay triangulation of the reference points and of fixed points around the region.
+    """Delaunay triangulation of the reference points and of fixed points around the region.
 
     Parameters
     ----------
     region
         The rectangle that is covered.
     corners
-        float64 (corner, axis), reference points first, then fixed points; in the region, px.
+        float64 (corner, axis), px from the region's first pixel; reference points first, then
+        fixed points.
     n_points
-        How many of the corners are reference points.
+        Number of corners that are reference points.
     triangles
         int64 (triangle, 3), indices of corners.
     spans
-        Pixels of each triangle, of the image that is made.
+        Pixels of each triangle, in the image.
     scale
-        How many pixels of the image there are along one of the region.
+        Pixels of the image along one pixel of the region.
     """
 
     region: Region
@@ -211,72 +159,73 @@ class TriangleMesh:
         inner: Region | None = None,
         scale: float = 1.0,
     ) -> TriangleMesh:
-        """Triangulate.
+        """Triangulate reference points.
 
         Parameters
         ----------
         points
             float64 (point, axis), on the canvas, px.
         region
-            The rectangle to be covered.
+            The rectangle to cover.
         inner
-            Where points are; around it there are fixed points in the region too, so that what lies
-            there is cut into fragments as small as elsewhere.
+            The part of it that contains the points [default: all of it]. The rest gets fixed
+            points on a grid, so that its fragments are no larger than those inside.
         scale
-            How many pixels of the image there are along one of the region. Together they cover it,
-            but for what is left over at its far ends.
+            Pixels of the image along one pixel of the region. A remainder at the bottom and right
+            that does not fill a pixel of the image is left out.
         """
         corners = _corners(points, region, inner or region)
         triangles = _triangles(corners)
         height, width = (int(n * scale + 1e-9) for n in region.shape)
-        on_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
-        labels = label_triangles(on_image, triangles, height, width)
+        in_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
+        labels = label_triangles(in_image, triangles, height, width)
         spans = Spans.of_labels(labels, len(triangles))
         return cls(region, corners, len(points), triangles, spans, scale)
 
     @property
-    def pixels(self) -> IntArray:
-        """Count the pixels of each triangle, of the image that is made: int64 (triangle)."""
-        sizes = self.spans.spans[:, 2] - self.spans.spans[:, 1]
+    def n_pixels(self) -> IntArray:
+        """Number of image pixels of each triangle: int64 (triangle)."""
+        lengths = self.spans.spans[:, 2] - self.spans.spans[:, 1]
         owner = np.repeat(np.arange(len(self.triangles)), np.diff(self.spans.first))
-        return np.bincount(owner, sizes, len(self.triangles)).astype(np.int64)
+        return np.bincount(owner, lengths, len(self.triangles)).astype(np.int64)
 
     @property
     def y_coords(self) -> AnyArray:
-        """Canvas y of each row of the image, px."""
+        """Canvas y of each row of the image: int64, or float64 where the scale is not 1; px."""
         return self._coords(self.region.y_coords, self.spans.shape[0])
 
     @property
     def x_coords(self) -> AnyArray:
-        """Canvas x of each column of the image, px."""
+        """Canvas x of each column of the image: int64, or float64 where the scale is not 1; px."""
         return self._coords(self.region.x_coords, self.spans.shape[1])
 
     def _coords(self, whole: IntArray, length: int) -> AnyArray:
         return whole if self.scale == 1 else whole[0] + (np.arange(length) + 0.5) / self.scale - 0.5
 
     def affine(self, motion: FloatArray) -> FloatArray:
-        """Follow the corners of each triangle; see `Fragments.affine`."""
+        """Move each triangle with its corners; see `Mesh.affine`."""
         origin = (float(self.region.y), float(self.region.x))
         return triangle_affine(self.corners, self.triangles, motion, origin, self.scale)
 
-    def area_weights(self, labels: IntArray) -> csr_array:
-        """Share of each triangle's pixels that lies in each area.
+    def area_shares(self, labels: IntArray) -> csr_array:
+        """Find the share of each triangle's pixels that lies in each area.
 
         Parameters
         ----------
         labels
-            int64 (y, x), area of each pixel of the image, such as from `area_labels`.
+            int64 (y, x), area of each pixel of the image; see `AreaGrid.labels_at`.
 
         Returns
         -------
-        Sparse float64 (triangle, area); rows of triangles with pixels add up to 1.
+        Sparse float64 (triangle, area), 0 to 1. Rows add up to 1, or to 0 for a triangle too thin
+        to contain a pixel.
         """
-        first, found, counts = count_labels(self.spans.spans, self.spans.first, labels)
-        share = counts / np.repeat(np.maximum(self.pixels, 1), np.diff(first))
+        first, areas, counts = count_labels(self.spans.spans, self.spans.first, labels)
+        shares = counts / np.repeat(np.maximum(self.n_pixels, 1), np.diff(first))
         shape = (len(self.triangles), int(labels.max()) + 1)
-        weights = csr_array((share, found, first), shape)
-        weights.sort_indices()
-        return weights
+        matrix = csr_array((shares, areas, first), shape)
+        matrix.sort_indices()
+        return matrix
 
 
 def neighbours_in_mesh(points: AnyArray, region: Region) -> tuple[IntArray, IntArray]:
@@ -291,36 +240,38 @@ def neighbours_in_mesh(points: AnyArray, region: Region) -> tuple[IntArray, IntA
 
     Returns
     -------
-    int64 (point + 1), int64 (entry)
-        Point i's neighbours are ``entries[first[i]:first[i + 1]]``, ascending.
+    first
+        int64 (point + 1): the neighbours of point i are ``neighbours[first[i]:first[i + 1]]``.
+    neighbours
+        int64 (entry), ascending for each point.
     """
     triangles = _triangles(_corners(points, region, region))
     edges = np.concatenate([triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
     edges = edges[(edges < len(points)).all(axis=1)]
-    # One number an edge: rows of a table take six times as long to sort.
-    both = np.concatenate([edges, edges[:, ::-1]]) @ np.array([max(len(points), 1), 1])
-    one, other = np.divmod(np.unique(both), max(len(points), 1))
-    counts = np.bincount(one, minlength=len(points))
-    return np.concatenate([[0], np.cumsum(counts)]), other
+    # An edge as a single number: sorting pairs takes six times as long.
+    n = max(len(points), 1)
+    codes = np.concatenate([edges, edges[:, ::-1]]) @ np.array([n, 1])
+    owner, neighbours = np.divmod(np.unique(codes), n)
+    counts = np.bincount(owner, minlength=len(points))
+    return np.concatenate([[0], np.cumsum(counts)]), neighbours
 
 
 def _corners(points: AnyArray, region: Region, inner: Region) -> FloatArray:
-    """Corners of a mesh, px in the region: the points, then fixed points around them."""
+    """List the corners of a mesh, px in the region: reference points, then fixed points."""
     inside = (points - np.array([region.y, region.x], np.float64)).reshape(-1, 2)
-    fixed = [_fixed_points(region.shape), _points_around(region, inner)]
-    return np.concatenate([inside, *fixed])
+    return np.concatenate([inside, _border_points(region.shape), _outer_points(region, inner)])
 
 
 def _triangles(corners: FloatArray) -> IntArray:
-    """Triangulate: int64 (triangle, 3)."""
+    """Triangulate corners (Delaunay): int64 (triangle, 3)."""
     return Delaunay(corners).simplices.astype(np.int64)
 
 
-def _fixed_points(shape: tuple[int, int]) -> FloatArray:
-    """Points evenly on a rectangle that lies just outside the region, px."""
+def _border_points(shape: tuple[int, int]) -> FloatArray:
+    """Place fixed points evenly on the rectangle one pixel outside the region, px in the region."""
     height, width = shape
-    side = max(height, width) / FIXED_EVERY
-    rows, columns = (max(1, round(n / side)) for n in shape)
+    spacing = max(height, width) / FIXED_PER_SIDE
+    rows, columns = (max(1, round(n / spacing)) for n in shape)
     y = np.linspace(-1.0, height, rows + 1)
     x = np.linspace(-1.0, width, columns + 1)
     top, bottom = (np.stack([np.full_like(x, edge), x], axis=1) for edge in (y[0], y[-1]))
@@ -328,10 +279,11 @@ def _fixed_points(shape: tuple[int, int]) -> FloatArray:
     return np.concatenate([top, bottom, left, right])
 
 
-def _points_around(region: Region, inner: Region) -> FloatArray:
-    """Points on a grid over the part of the region that lies around another, px in the region."""
-    y, x = (np.arange(OUTSIDE_EVERY / 2, n, OUTSIDE_EVERY, dtype=np.float64) for n in region.shape)
+def _outer_points(region: Region, inner: Region) -> FloatArray:
+    """Place fixed points on a grid over the part of a region outside another, px in the region."""
+    spacing = OUTER_SPACING_PX
+    y, x = (np.arange(spacing / 2, n, spacing, dtype=np.float64) for n in region.shape)
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     low = np.array([inner.y - region.y, inner.x - region.x], float)
-    beside = ((grid < low) | (grid > low + inner.shape)).any(axis=1)
-    return grid[beside]
+    outside = ((grid < low) | (grid > low + inner.shape)).any(axis=1)
+    return grid[outside]

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import AlignmentError, ReaderError
-from skry_dask.geometry.canvas import Region, overlap
+from skry_dask.geometry.canvas import Region, overlap_region
 from skry_dask.options import as_json
 from skry_dask.types import AXIS, CHANNEL
 
@@ -97,7 +97,7 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
             f"{where}: no frame could be aligned ({why_inactive(alignment)}): "
             "try another --method or a smaller --min-confidence"
         )
-    region = overlap(alignment["offset"].to_numpy(), active, height, width)
+    region = overlap_region(alignment["offset"].to_numpy(), active, height, width)
     if min(region.shape) < MIN_REGION:
         raise AlignmentError(
             f"{where}: the active frames have only {region.width} x {region.height} px in common: "

@@ -1,28 +1,29 @@
-"""Partial stacks: what becomes of the image as more frames are averaged.
+"""Partial stacks: how the image changes as more frames are averaged.
 
-Few frames are sharp and noisy, many are smooth and soft; these images, and two figures of each,
-help to choose how many to take. The best n frames of a fragment are among its best m > n, so each
-fragment is added once, to the image of the step at which it comes in, and the images are running
-sums: the pass costs no more than stacking the largest number.
+Few frames give a sharp and noisy image, many a smooth and soft one. These images, and the noise and
+sharpness of each, help to choose a number. A triangle's best n fragments are among its best m > n,
+so each fragment is added once, to the image of the step that takes it first, and the images are
+running sums over steps: the pass costs no more than stacking the largest number of frames.
 
-Memory: as `accumulate`, for each step.
+Memory: as `stacking.shift_and_add`, for each step.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
-from scipy import ndimage
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import result, variable
 from skry_dask.kernels.frame.detail import frame_detail
 from skry_dask.options import StackOptions
-from skry_dask.phases.stack import Stacking
-from skry_dask.phases.stacking.shift_and_add import Added, Image
+from skry_dask.phases.rating.noise import noise_sigma
+from skry_dask.phases.stacking.resampling import ImageRequest
+from skry_dask.phases.stacking.shift_and_add import ImageSums
+from skry_dask.phases.stacking.stack_plan import StackPlan
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
 
 WHITE = 65535
-"""Sharpness is measured on images of 16 bits."""
+"""Grey level of full scale in the 16-bit images of which sharpness is measured."""
 
 
 def partial_stacks(
@@ -44,98 +45,126 @@ def partial_stacks(
     options: StackOptions | None = None,
     numbers: Sequence[int] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 ) -> xr.Dataset:
-    """Stack the best fragments of 1, 2, 5... frames, all in one pass.
+    """Stack the best fragments of 1, 2, 5... frames, in one pass over the frames.
 
     Parameters
     ----------
     capture, alignment, quality, points
         As for `stack`.
     options
-        As for `stack`; the criterion (percent, number or min_quality) is not used.
+        As for `stack`; its criterion (percent, number or min_quality) is not used.
     numbers
-        How many frames are averaged in each image, increasing. Beyond the number of active frames
-        images stay the same.
+        Number of frames averaged in each image, increasing. Images of more frames than are active
+        equal the image of all active frames.
 
     Returns
     -------
     xarray.Dataset, lazy
-        ``stack`` float32 (step, y, x[, channel]), 1 = full scale; ``count`` int32 or float32 (step,
-        y, x); ``noise`` float64 (step), standard deviation from pixel to pixel, as a fraction of
-        full scale, and ``sharpness`` float64 (step), the mean difference to the blurred image, in
-        which noise counts too: both of the region that all active frames show, colours averaged.
-        Interpolation and drizzle make the noise of neighbours alike, so that it looks smaller than
-        it is: compare steps of one method. Coordinates: ``number`` (step), how many frames; ``y``
-        and ``x``.
+        - ``stack`` float32 (step, y, x[, channel]), 1 = full scale, NaN where no frame shows the
+          scene;
+        - ``count`` (step, y, x), number of frames averaged: int32, or float32 for drizzle;
+        - ``noise`` float64 (step), standard deviation of the noise, fraction of full scale;
+        - ``sharpness`` float64 (step), mean |I - blurred I|, fraction of full scale, to which
+          noise contributes.
+
+        Noise and sharpness are measured in the region that all active frames show, on the mean of
+        colours. Interpolation and drizzle correlate the noise of neighbouring pixels, so that it
+        looks smaller than it is: compare steps made by the same method.
+
+        Coordinates: ``number`` int64 (step), number of frames; canvas ``y`` and ``x``, px.
 
     Raises
     ------
     OptionsError
-        If the numbers are no increasing whole numbers from 1.
+        If the numbers are not increasing whole numbers from 1.
+    AlignmentError, ReaderError
+        As for `stack`.
 
     Examples
     --------
     >>> import skry_dask as skry
-    >>> from skry_dask.phases.partial_stacks import partial_stacks
     >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
     >>> alignment = skry.align(capture)
     >>> quality = skry.estimate_quality(capture, alignment)
     >>> points = skry.track(capture, alignment, quality)
-    >>> steps = partial_stacks(capture, alignment, quality, points, numbers=[1, 4]).compute()
+    >>> steps = skry.partial_stacks(capture, alignment, quality, points, numbers=[1, 4]).compute()
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """
     options = options or StackOptions()
-    counts = _whole_numbers(numbers)
-    job = Stacking.of(capture, alignment, quality, points, options)
-    planes = job.developer.planes
-    images = [Image(plane, i) for i in range(len(counts)) for plane in planes]
-    fresh = new_fragments(job, counts)
-    added = job.add(fresh, images)
-    steps = (len(counts), len(planes), *added.sums.shape[1:])
-    total = Added(*(_cumulative(values, steps) for values in added))
-    lost = job.lost(fresh)
-    lost = None if lost is None else lost.cumsum(axis=0)
-    made = job.images(total, images, lost).reshape(steps)
-    made = made.rechunk(-1)
-    inner = _rectangle_of_region(job)
-    figures = made.map_blocks(
+    number = _checked_numbers(numbers)
+    plan = StackPlan.of(capture, alignment, quality, points, options)
+    planes = plan.developer.planes
+    requests = [ImageRequest(plane, step) for step in range(len(number)) for plane in planes]
+    selected = new_fragments(plan, number)
+    sums = _running_sums(plan.add_up(selected, requests), len(planes))
+    blur = plan.blur(selected)
+    images = plan.images(sums, requests, None if blur is None else blur.cumsum(axis=0))
+    images = _by_step(images, len(planes)).rechunk(-1)
+    figures = images.map_blocks(
         noise_and_sharpness,
-        inner,
+        _common_window(plan),
         quality.attrs["options"]["detail_scale"],
         dtype=np.float64,
-        chunks=((len(counts),), (2,)),
+        chunks=((len(number),), (2,)),
         drop_axis=(2, 3),
     )
-    count = [
-        job.count(Added(*(values[i : i + len(planes)] for values in total)), images[: len(planes)])
-        for i in range(0, len(images), len(planes))
-    ]
-    dims = ("step", "y", "x", "channel")[: 4 if len(planes) == len(CHANNEL) else 3]
-    stacks = da.moveaxis(made, 1, -1) if len(dims) == 4 else made[:, 0]
-    return result(
-        capture,
-        options,
-        {
-            "stack": variable(dims, stacks, "1", "mean of each triangle's best fragments"),
-            "count": variable(("step", "y", "x"), da.stack(count), "1", "frames averaged"),
-            "noise": variable(("step",), figures[:, 0], "1", "noise from pixel to pixel"),
-            "sharpness": variable(("step",), figures[:, 1], "1", "mean |I - blurred I|"),
-        },
-        {
-            **job.coords,
-            "number": ("step", counts, {"units": "1", "long_name": "best frames of each triangle"}),
-        },
+    coords = plan.coords | {
+        "number": ("step", number, {"units": "1", "long_name": "best frames of each triangle"})
+    }
+    variables = _variables(images, _counts(plan, sums, requests), figures)
+    return result(capture, options, variables, coords)
+
+
+def _variables(images: da.Array, counts: da.Array, figures: da.Array) -> dict[str, Any]:
+    """Label the images (step, plane, y, x), counts (step, y, x) and figures (step, 2)."""
+    if images.shape[1] == len(CHANNEL):
+        dims: tuple[str, ...] = ("step", "y", "x", "channel")
+        images = da.moveaxis(images, 1, -1)
+    else:
+        dims = ("step", "y", "x")
+        images = images[:, 0]
+    return {
+        "stack": variable(dims, images, "1", "mean of each triangle's best fragments"),
+        "count": variable(("step", "y", "x"), counts, "1", "frames averaged"),
+        "noise": variable(("step",), figures[:, 0], "1", "standard deviation of the noise"),
+        "sharpness": variable(("step",), figures[:, 1], "1", "mean |I - blurred I|"),
+    }
+
+
+def _by_step(images: da.Array, n_planes: int) -> da.Array:
+    """Split the images into steps and planes: (image, y, x) to (step, plane, y, x)."""
+    return images.reshape((len(images) // n_planes, n_planes, *images.shape[1:]))
+
+
+def _running_sums(sums: ImageSums, n_planes: int) -> ImageSums:
+    """Add to the sums of each step those of the steps before it."""
+    return ImageSums(
+        *(
+            _by_step(values, n_planes)
+            .cumsum(axis=0, dtype=values.dtype)
+            .reshape(values.shape)
+            .rechunk(-1)
+            for values in sums
+        )
     )
 
 
-def _cumulative(values: da.Array, steps: tuple[int, ...]) -> da.Array:
-    """Add up what comes in at each step: (image, y, x), images step by step."""
-    sums = values.reshape(steps).cumsum(axis=0, dtype=values.dtype)
-    return sums.reshape(values.shape).rechunk(-1)
+def _counts(plan: StackPlan, sums: ImageSums, requests: list[ImageRequest]) -> da.Array:
+    """Count the frames averaged at each step: lazy (step, y, x)."""
+    n_planes = len(plan.developer.planes)
+    return da.stack(
+        [
+            plan.count(
+                ImageSums(*(values[i : i + n_planes] for values in sums)), requests[:n_planes]
+            )
+            for i in range(0, len(requests), n_planes)
+        ]
+    )
 
 
-def _whole_numbers(numbers: Sequence[int]) -> IntArray:
-    """Check the numbers of frames."""
+def _checked_numbers(numbers: Sequence[int]) -> IntArray:
+    """Refuse numbers of frames that are not increasing whole numbers from 1: int64 (step)."""
     values = list(numbers)
     whole = all(isinstance(n, int | np.integer) and 1 <= n < 2**31 for n in values)
     if not values or not whole or any(b <= a for a, b in pairwise(values)):
@@ -146,78 +175,67 @@ def _whole_numbers(numbers: Sequence[int]) -> IntArray:
     return np.array(values, np.int64)
 
 
-def new_fragments(job: Stacking, numbers: IntArray) -> BoolArray:
-    """Find the fragments that come in at each step.
+def new_fragments(plan: StackPlan, numbers: IntArray) -> BoolArray:
+    """Find the fragments that each step is the first to select.
 
     Parameters
     ----------
-    job
-        From `Stacking.of`.
+    plan
+        Of the stack.
     numbers
-        int64 (step), increasing.
+        int64 (step), number of frames, increasing.
 
     Returns
     -------
-    bool (frame, step, fragment); each fragment at one step at most.
+    bool (frame, step, fragment), each fragment in one step at most.
     """
-    n_frames, n_fragments = job.candidates.n_frames, len(job.mesh.triangles)
-    out = np.zeros((n_frames, len(numbers), n_fragments), bool)
-    before = np.zeros((n_frames, n_fragments), bool)
+    n_fragments = len(plan.mesh.triangles)
+    new = np.zeros((len(plan.frames), len(numbers), n_fragments), bool)
+    before = np.zeros((len(plan.frames), n_fragments), bool)
     for step, number in enumerate(numbers):
-        chosen = job.best(int(number))
-        out[:, step] = chosen & ~before
-        before = chosen
-    return out
+        selected = plan.select_best(int(number))
+        new[:, step] = selected & ~before
+        before = selected
+    return new
 
 
-def _rectangle_of_region(job: Stacking) -> tuple[slice, slice]:
-    """Find the part of the image that all active frames show."""
+def _common_window(plan: StackPlan) -> tuple[slice, slice]:
+    """Find the rows and columns of the image that all active frames show."""
     rows, columns = (
         slice(*np.searchsorted(coords, [first - 0.5, first + n - 0.5]).tolist())
         for coords, first, n in zip(
-            (job.mesh.y_coords, job.mesh.x_coords),
-            (job.region.y, job.region.x),
-            job.region.shape,
+            (plan.mesh.y_coords, plan.mesh.x_coords),
+            (plan.region.y, plan.region.x),
+            plan.region.shape,
             strict=True,
         )
     )
     return rows, columns
 
 
-# --- figures ---------------------------------------------------------------------------------
-
-
 def noise_and_sharpness(
-    images: Float32Array, inner: tuple[slice, slice], radius: int
+    images: Float32Array, window: tuple[slice, slice], radius: int
 ) -> FloatArray:
-    """Measure noise and sharpness of images.
+    """Measure the noise and the sharpness of images.
 
     Parameters
     ----------
     images
         float32 (step, plane, y, x), 1 = full scale.
-    inner
-        Rows and columns of the part that is measured.
+    window
+        Rows and columns that are measured.
     radius
-        Of the box blurs that sharpness is measured against, px.
+        Radius of the box blurs that sharpness is measured against, px.
 
     Returns
     -------
-    float64 (step, 2), fractions of full scale. Noise is by a mask that suppresses structure
-    (Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2),
-    1996, 300-302), the median in place of the mean, as for anchors.
+    float64 (step, 2): noise, see `noise_sigma`, and sharpness, fractions of full scale.
     """
-    out = np.empty((len(images), 2))
+    figures = np.empty((len(images), 2))
     for i, planes in enumerate(images):
-        grey = np.nan_to_num(planes[(slice(None), *inner)].astype(np.float64)).mean(axis=0)
-        out[i] = _noise(grey), _sharpness(grey, radius)
-    return out
-
-
-def _noise(image: FloatArray) -> float:
-    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
-    response = np.abs(ndimage.convolve(image, mask)[1:-1, 1:-1])
-    return float(np.median(response) / 0.6745) if response.size else 0.0
+        grey = np.nan_to_num(planes[(slice(None), *window)].astype(np.float64)).mean(axis=0)
+        figures[i] = noise_sigma(grey.astype(np.float32)), _sharpness(grey, radius)
+    return figures
 
 
 def _sharpness(image: FloatArray, radius: int) -> float:

@@ -1,81 +1,94 @@
 """Quality: how much detail each area of each frame shows, and the images that follow from it.
 
-The quality of an area is the mean of |I - blurred I| over it (`kernels.blur`). Fragments are ranked
-by a mean over neighbouring areas in a Gaussian window: seeing hardly changes over 40 px, noise and
-the limb of a planet, which moves across the borders of areas, do. Rank correlation with the true
-blur went from 0.947 to 0.970 (simulated Moon), and the stack of a simulated planet from sigma 1.35
-to 1.29 px with a window of 0.7 areas; wider windows gain on planets and lose on the Moon. Detail
-squared in place of its modulus, and a first blur of 0.7 to 1.5 px against noise, gain on planets
-but lose on the Moon.
+    frames, offsets ──▶ area quality ──▶ blended quality ──▶ best frames of each area ──▶ images
 
-Two images are made in a second pass over the frames: the best-fragments composite (each area from
-its best frame) and the reference image (each area the mean of its best few percent of frames),
-against which the track phase measures. The reference image belongs here because points are chosen
-on it, and how many they are fixes the shapes of the track phase.
+The quality of an area is the mean of |I - blurred I| over it; three box blurs make it nearly
+Gaussian. Frames are ranked by blended quality, a mean over neighbouring areas (`rating.blending`).
+Squared detail in place of its modulus, and a first blur of 0.7 to 1.5 px against noise, gain on
+planets but lose on the Moon.
 
-Cost: 0.5 ms for a frame of 840 x 612 on one core, and 0.3 ms in the second pass.
+A second pass over the frames makes two images: the best-fragments composite, each area from its
+best frame, and the reference image, each area the mean of its best few percent of frames. The
+reference image belongs to this phase because the track phase places its points on it, and their
+number fixes the shapes of that phase's results.
+
+Cost: 0.5 ms for a frame of 840 x 612 on one core, and 0.3 ms in the second pass. Memory: one chunk
+of frames per thread, and the accumulators of the two images.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import dask
-import dask.array as da
 import numpy as np
-from scipy.spatial import cKDTree
 
 from skry_dask.capture.develop import GREY, Developer
-from skry_dask.geometry.canvas import area_edges
+from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import image_variable, region_of, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_chunks, gathered, map_parts
-from skry_dask.kernels.field.kriging import weighted_neighbours
-from skry_dask.kernels.frame.detail import area_detail_of_frames, plan_sums, sample_bits
 from skry_dask.options import QualityOptions
-from skry_dask.phases.stacking.fragment_selection import best_fragments, column_blocks
-from skry_dask.phases.stacking.shift_and_add import Image, lazy_images, shift_and_add
+from skry_dask.phases.rating.area_detail import measure_area_detail
+from skry_dask.phases.rating.area_statistics import (
+    STATISTICS,
+    best_frame_numbers,
+    combine_statistics,
+    frame_quality,
+    partial_statistics,
+    select_best_frames,
+)
+from skry_dask.phases.rating.blending import blend_quality, blending_weights
+from skry_dask.phases.stacking.mean_images import mean_images
+from skry_dask.phases.stacking.resampling import ImageRequest
+from skry_dask.phases.stacking.shift_and_add import shift_and_add
 from skry_dask.types import AXIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    import dask.array as da
     import xarray as xr
 
-    from skry_dask.geometry.canvas import Region
-    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
 def estimate_quality(
     capture: xr.Dataset, alignment: xr.Dataset, options: QualityOptions | None = None
 ) -> xr.Dataset:
-    """Estimate quality per frame and area.
+    """Estimate the quality of each area of each frame, and make the reference image.
 
     Parameters
     ----------
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment
-        From `align`. It is loaded, if it is lazy: the region fixes the shapes of the result.
+        From `align`; loaded if it is lazy, because the region fixes the shapes of the result.
     options
         See `QualityOptions`.
 
     Returns
     -------
     xarray.Dataset, lazy
-        ``area_quality`` float32 (frame, area), grey levels as a fraction of full scale, NaN for
-        inactive frames; ``blended_quality`` likewise, with that of the areas around, by which
-        fragments are ranked; ``frame_quality`` float32 (frame); ``min``, ``max`` and ``mean`` of
-        quality (area) over active frames; ``best_frame`` int64 (area), a frame number;
-        ``composite`` float32 (y, x[, channel]) and ``reference`` float32 (y, x), grey, 1 = full
-        scale. Coordinates: canvas ``y`` and ``x``; ``area_y`` and ``area_x`` (area), canvas
-        position of each area's centre.
+        - ``area_quality`` float32 (frame, area), fraction of full scale, NaN for inactive frames;
+        - ``blended_quality`` float32 (frame, area), likewise, averaged with neighbouring areas:
+          the quality by which fragments are ranked;
+        - ``frame_quality`` float32 (frame), fraction of full scale, NaN for inactive frames;
+        - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over active frames;
+        - ``best_frame`` int64 (area), number of the frame with the highest blended quality;
+        - ``composite`` float32 (y, x[, channel]), each area from its best frame, 1 = full scale;
+        - ``reference`` float32 (y, x), grey, each area the mean of its best frames, 1 = full scale.
+
+        Coordinates: ``y`` and ``x``, canvas position of pixels, px; ``area_y`` and ``area_x``
+        (area), canvas position of the areas' centres, px.
 
     Raises
     ------
     AlignmentError
-        If no frame is active or the active frames have too little in common.
+        If no frame is active, or the active frames overlap by less than 16 px.
+    ReaderError
+        If the capture has no frames of the dims and dtypes above.
 
     Examples
     --------
@@ -90,270 +103,131 @@ def estimate_quality(
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
     offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
-    edges = [area_edges(n, options.area_size) for n in region.shape]
+    grid = AreaGrid.of_region(region, options.area_size)
     developer = Developer.of(capture)
-    areas = Areas(region, options.detail_scale, edges[0], edges[1], developer.white)
-    pixels = areas.pixels
-    lazy_developer = dask.delayed(developer, traverse=False)
     area_quality = map_frames(
-        measure_chunk,
+        measure_area_detail,
         frames,
         offset,
         active,
-        developer=lazy_developer,
-        shared=[dask.delayed(areas, traverse=False)],
-        shape=(len(pixels),),
+        developer=dask.delayed(developer, traverse=False),
+        shared=[_shared(grid), _shared(options.detail_scale), _shared(developer.white)],
+        shape=(grid.n_areas,),
         dtype=np.float32,
     )
-    frame_quality = _of_each_frame(quality_of_frames, area_quality, pixels)
-    centres = np.stack(np.meshgrid(*_centres(region, edges), indexing="ij"), -1).reshape(-1, 2)
-    weights = blending_weights(centres, options.blending * options.area_size)
-    blended = _of_each_frame(blend, area_quality, *weights, shape=(len(pixels),))
+    weights = blending_weights(grid.centres, options.blending * options.area_size)
+    blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
-    numbers = (1, n_reference)
-    chosen = from_chunks(
-        best_of_each,
+    selected = from_chunks(
+        select_best_frames,
         blended,
-        numbers,
-        shape=(len(frames), len(numbers), len(pixels)),
+        (1, n_reference),
+        shape=(len(frames), 2, grid.n_areas),
         dtype=bool,
     )
-    images = [*(Image(plane, 0) for plane in developer.planes), Image(GREY, 1)]
     mesh = AreaMesh.of_region(region, options.area_size)
-    added = shift_and_add(
-        frames,
-        chosen,
-        offset[:, None],
-        mesh,
-        lazy_developer,
-        images,
-        peak=developer.peak([image.plane for image in images]),
-    )
-    made = lazy_images(added, developer, images)
-    measures = _measures(area_quality, blended, frame_quality, capture["frame"].to_numpy())
-    pictures = {
-        "composite": image_variable(made[:-1], "best-fragments composite"),
-        "reference": variable(("y", "x"), made[-1], "1", "mean of each area's best frames"),
+    variables = {
+        **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy()),
+        **_image_variables(frames, selected, offset, mesh, developer),
     }
-    return result(capture, options, measures | pictures, _coordinates(region, centres))
+    return result(capture, options, variables, _coordinates(grid))
 
 
-def _of_each_frame(
+def _map_table(
     function: Callable[..., Float32Array],
     area_quality: da.Array,
-    *shared: AnyArray,
+    *arguments: AnyArray,
     shape: tuple[int, ...] = (),
 ) -> da.Array:
-    """Call ``function(area_quality, *shared)`` with that of some frames at a time."""
+    """Call ``function(area_quality, *arguments)`` for blocks of frames, lazily."""
     return map_parts(
         function,
         gathered(area_quality),
         area_quality,
-        shared=[dask.delayed(values, traverse=False) for values in shared],
+        shared=[_shared(argument) for argument in arguments],
         shape=shape,
         dtype=np.float32,
         per_frame=True,
     )
 
 
-def _measures(
-    area_quality: da.Array, blended: da.Array, frame_quality: da.Array, numbers: IntArray
+def _shared(value: Any) -> Any:
+    """Wrap a value so that it is in the graph once, as it is."""
+    return dask.delayed(value, traverse=False)
+
+
+def _quality_variables(
+    area_quality: da.Array, blended: da.Array, grid: AreaGrid, frame_numbers: IntArray
 ) -> dict[str, Any]:
-    """Label what was measured, and sum it up per area."""
-    n_areas = area_quality.shape[1]
-    best = from_chunks(best_frames, blended, numbers, shape=(n_areas,), dtype=np.int64)
-    shape = (len(REDUCED), n_areas)
-    parts = map_parts(
-        reduce_part,
+    """Label the quality of areas and frames and its statistics over frames."""
+    best = from_chunks(
+        best_frame_numbers, blended, frame_numbers, shape=(grid.n_areas,), dtype=np.int64
+    )
+    partial = map_parts(
+        partial_statistics,
         gathered(area_quality),
         area_quality,
-        shape=(1 + len(REDUCED), n_areas),
+        shape=(1 + len(STATISTICS), grid.n_areas),
         dtype=float,
     )
-    reduced = from_chunks(reduce_parts, parts, shape=shape, dtype=np.float32)
-    per_frame = {
-        "area_quality": (area_quality, "mean |I - blurred I| over the area"),
-        "blended_quality": (blended, "quality of the area and its neighbours"),
-    }
+    statistics = from_chunks(
+        combine_statistics, partial, shape=(len(STATISTICS), grid.n_areas), dtype=np.float32
+    )
+    per_frame = _map_table(frame_quality, area_quality, grid.n_pixels)
+    areas, frames = ("frame", "area"), ("frame",)
+    detail = "mean |I - blurred I| over the"
     return {
-        **{k: variable(("frame", "area"), v, "1", words) for k, (v, words) in per_frame.items()},
-        "frame_quality": variable(
-            ("frame",), frame_quality, "1", "mean |I - blurred I| over the region"
-        ),
+        "area_quality": variable(areas, area_quality, "1", f"{detail} area"),
+        "blended_quality": variable(areas, blended, "1", "quality of the area and its neighbours"),
+        "frame_quality": variable(frames, per_frame, "1", f"{detail} region"),
         **{
-            name: variable(("area",), reduced[i], "1", f"{word} quality of the area")
-            for i, (name, word) in enumerate(REDUCED.items())
+            name: variable(("area",), statistics[i], "1", f"{words} quality of the area")
+            for i, (name, words) in enumerate(STATISTICS.items())
         },
         "best_frame": variable(("area",), best, "1", "number of the area's best frame"),
     }
 
 
-REDUCED = {"min": "lowest", "max": "highest", "mean": "mean"}
-"""What is told of each area's quality over all frames."""
-
-QUALITY_STEP = 2.0**-36
-"""Quality is added up in multiples of this: exact, for up to 2**17 frames."""
-
-BLENDED_AREAS = 25
-"""At most so many areas share their quality."""
-
-
-class Areas(NamedTuple):
-    """Where and how detail is measured: region, blur's radius, areas' borders, full scale."""
-
-    region: Region
-    radius: int
-    y_edges: IntArray
-    x_edges: IntArray
-    white: int
-
-    @property
-    def pixels(self) -> IntArray:
-        """Count the pixels of each area: int64 (area)."""
-        return np.outer(np.diff(self.y_edges), np.diff(self.x_edges)).ravel()
-
-
-def measure_chunk(
-    frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas
-) -> Float32Array:
-    """Measure the quality of each area of each frame of a chunk.
-
-    Parameters
-    ----------
-    frames
-        uint8 or uint16 (frame, y, x).
-    offset
-        float64 (frame, axis), px.
-    active
-        bool (frame).
-    areas
-        Where to measure.
-
-    Returns
-    -------
-    float32 (frame, area), mean of |I - blurred I| as a fraction of full scale; NaN for inactive
-    frames.
-    """
-    out = np.full((len(frames), areas.pixels.size), np.nan, np.float32)
-    used = np.flatnonzero(active)
-    # Of deep samples those bits are kept that a frame uses.
-    bits = np.array([_bits_of(areas.region.window(frames[i], offset[i])) for i in used], int)
-    # Those of like depth together, which is all of them most often.
-    for depth in np.unique(bits):
-        some = used[bits == depth]
-        of_some = frames if len(some) == len(frames) else frames[some]
-        origins = areas.region.origin(offset[some])
-        detail = area_detail_of_frames(
-            of_some, origins, areas.radius, areas.y_edges, areas.x_edges, int(depth)
-        )
-        units = plan_sums(int(depth), areas.radius).units
-        out[some] = detail.reshape(len(some), -1) / units / (areas.pixels * areas.white)
-    return out
-
-
-def _bits_of(window: Frames) -> int:
-    return sample_bits(window.dtype, int(window.max()) if window.itemsize > 1 else 255)
-
-
-def blending_weights(centres: FloatArray, sigma: float) -> tuple[IntArray, FloatArray]:
-    """Find how much of its neighbours' quality each area takes.
-
-    Parameters
-    ----------
-    centres
-        float64 (area, axis), px.
-    sigma
-        Standard deviation of a Gaussian window, px; 0 = each area for itself.
-
-    Returns
-    -------
-    near
-        int64 (area, neighbour), nearest first.
-    weights
-        float64 (area, neighbour), multiples of 2**-20 (exp() differs from machine to machine by
-        less); each row adds up to 1, nearly.
-    """
-    count = min(len(centres), 1 if sigma == 0 else BLENDED_AREAS)
-    distance, near = cKDTree(centres).query(centres, k=list(range(1, count + 1)))
-    weights = np.exp(-0.5 * (distance / max(sigma, 1e-9)) ** 2)
-    weights = np.rint(weights / weights.sum(axis=1, keepdims=True) * 2**20) / 2**20
-    return np.asarray(near, np.int64), weights
-
-
-def blend(area_quality: FloatArray, near: IntArray, weights: FloatArray) -> Float32Array:
-    """Blend the quality of each area (frame, area) with its neighbours'; NaN stays NaN."""
-    return weighted_neighbours(area_quality.astype(np.float64), near, weights).astype(np.float32)
-
-
-def best_of_each(chunks: list[Float32Array], numbers: tuple[int, ...]) -> BoolArray:
-    """Select the best frames of each area, so many: bool (frame, selection, area)."""
-    out = np.empty((sum(map(len, chunks)), len(numbers), chunks[0].shape[1]), bool)
-    for areas, quality in _columns(chunks):
-        for i, number in enumerate(numbers):
-            out[:, i, areas] = best_fragments(quality, number)
-    return out
-
-
-def reduce_part(area_quality: Float32Array) -> FloatArray:
-    """Reduce the quality of some frames (frame, area), of which none may be active.
-
-    Returns
-    -------
-    float64 (1, 4, area): lowest, highest and sum, see `REDUCED`, and how many were added. Sums are
-    those of multiples of `QUALITY_STEP`, so that their order does not matter.
-    """
-    used = area_quality[~np.isnan(area_quality[:, 0])]
-    steps = np.rint(used.astype(np.float64) / QUALITY_STEP)
-    low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
-    return np.stack([low, high, steps.sum(axis=0), np.full(len(low), len(used))])[None]
-
-
-def reduce_parts(parts: list[FloatArray]) -> Float32Array:
-    """Bring together what `reduce_part` has found: float32 (3, area), see `REDUCED`."""
-    low, high, steps, number = np.concatenate(parts).swapaxes(0, 1)
-    mean = steps.sum(axis=0) * QUALITY_STEP / number.sum(axis=0)
-    return np.stack([low.min(axis=0), high.max(axis=0), mean]).astype(np.float32)
-
-
-def best_frames(chunks: list[Float32Array], numbers: IntArray) -> IntArray:
-    """Find the number of the frame in which each area is best."""
-    best = np.empty(chunks[0].shape[1], np.int64)
-    for areas, quality in _columns(chunks):
-        best[areas] = np.nan_to_num(quality, nan=-1.0).argmax(axis=0)
-    return numbers[best]
-
-
-def _columns(chunks: list[Float32Array]) -> Iterator[tuple[slice, Float32Array]]:
-    """Go through a table in chunks of frames, a few columns at a time: which, and these."""
-    shape = (sum(map(len, chunks)), chunks[0].shape[1])
-    for columns in column_blocks(*shape):
-        yield columns, np.concatenate([chunk[:, columns] for chunk in chunks])
-
-
-def quality_of_frames(area_quality: Float32Array, pixels: IntArray) -> Float32Array:
-    """Average quality (frame, area) over each whole frame: float32 (frame)."""
-    return ((area_quality * pixels).sum(axis=1) / pixels.sum()).astype(np.float32)
-
-
-def _centres(region: Region, edges: list[IntArray]) -> tuple[FloatArray, ...]:
-    """Canvas y of the rows of areas, and x of their columns."""
-    return tuple(
-        origin + (e[:-1] + e[1:] - 1) / 2
-        for origin, e in zip((region.y, region.x), edges, strict=True)
+def _image_variables(
+    frames: da.Array,
+    selected: BoolArray | da.Array,
+    offset: FloatArray,
+    mesh: AreaMesh,
+    developer: Developer,
+) -> dict[str, Any]:
+    """Make the composite and the reference image in one pass over the frames."""
+    requests = [*(ImageRequest(plane, 0) for plane in developer.planes), ImageRequest(GREY, 1)]
+    sums = shift_and_add(
+        frames,
+        selected,
+        offset[:, None],
+        mesh,
+        dask.delayed(developer, traverse=False),
+        requests,
+        peak=developer.peak([request.plane for request in requests]),
     )
-
-
-def _coordinates(region: Region, centres: FloatArray) -> dict[str, object]:
-    """Canvas coordinates of pixels, and of the centres of areas."""
+    images = mean_images(sums, developer, requests)
     return {
-        "y": ("y", region.y_coords, {"units": "px", "long_name": "canvas y"}),
-        "x": ("x", region.x_coords, {"units": "px", "long_name": "canvas x"}),
+        "composite": image_variable(images[:-1], "best-fragments composite"),
+        "reference": variable(("y", "x"), images[-1], "1", "mean of each area's best frames"),
+    }
+
+
+def _coordinates(grid: AreaGrid) -> dict[str, object]:
+    """Label pixels and the centres of areas with their position on the canvas."""
+    pixels = {"y": grid.region.y_coords, "x": grid.region.x_coords}
+    areas = dict(zip(AXIS.tolist(), grid.centres.T, strict=True))
+    return {
+        **{
+            axis: (axis, values, {"units": "px", "long_name": f"canvas {axis}"})
+            for axis, values in pixels.items()
+        },
         **{
             f"area_{axis}": (
                 "area",
-                centres[:, i],
+                values,
                 {"units": "px", "long_name": f"canvas {axis} of the area's centre"},
             )
-            for i, axis in enumerate(AXIS.tolist())
+            for axis, values in areas.items()
         },
     }

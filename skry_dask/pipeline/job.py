@@ -13,7 +13,7 @@ from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError
-from skry_dask.geometry.mesh import everything_seen
+from skry_dask.geometry.canvas import union_region
 from skry_dask.graph.datasets import region_of
 from skry_dask.graph.runner import resources
 from skry_dask.io.positions import read_positions
@@ -210,6 +210,6 @@ def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: Phase
     region_of(alignment.data, frames.data)
     if job.options.stack.canvas is Canvas.UNION:
         offset, active = (alignment.data[name].to_numpy() for name in ("offset", "active"))
-        seen = everything_seen(offset, active, shapes.height, shapes.width)
+        seen = union_region(offset, active, shapes.height, shapes.width)
         union = replace(shapes, n_canvas_pixels=seen.height * seen.width)
         check(union, frames.data["frames"].data.chunksize[0], job.limit)

@@ -9,7 +9,7 @@ import numpy as np
 
 from skry_dask.io.atomic import atomic_write
 from skry_dask.io.positions import write_positions
-from skry_dask.phases.alignment.templates import Reason
+from skry_dask.phases.alignment.frame_alignment import Reason
 
 if TYPE_CHECKING:
     import os

@@ -12,7 +12,7 @@ from scipy import ndimage
 import skry_dask as skry
 from skry_dask.errors import AlignmentError, OptionsError
 from skry_dask.io.raw.ser import write_ser
-from skry_dask.phases.alignment.templates import Reason
+from skry_dask.phases.alignment.frame_alignment import Reason
 from tests import hard_captures as hard
 
 if TYPE_CHECKING:

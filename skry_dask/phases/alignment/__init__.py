@@ -1,1 +1,1 @@
-"""What align is made of."""
+"""The parts of the align phase: thumbnails, templates, key frames and frame records."""

@@ -1,8 +1,9 @@
-"""What is seen of a frame at a glance, on thumbnails: the coarse shift, an object on a dark sky.
+"""Thumbnails of frames, and the coarse shift between two of them.
 
 Phase correlation (Kuglin & Hines, "The phase correlation image alignment method", Proc. IEEE Conf.
-Cybernetics and Society, 1975, 163-165) of thumbnails faded out towards their borders is quick and
-right when frames share most of what they show; where it leaves them unlike, all shifts are tried.
+Cybernetics and Society, 1975, 163-165) of thumbnails that fade out towards their borders is fast,
+and right when frames share most of what they show. Where the correlation at its shift is low, all
+shifts are tried.
 
 Cost: 0.3 ms for a thumbnail of 105 x 76; trying all shifts, 1 ms.
 """
@@ -10,7 +11,7 @@ Cost: 0.3 ms for a thumbnail of 105 x 76; trying all shifts, 1 ms.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
@@ -23,227 +24,190 @@ from skry_dask.kernels.matching.thumbnails import likeness_of_shifts, spreads
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
-THUMBNAIL_SIDE = 160
-"""The coarse shift is found on frames shrunken to at most this side, px."""
+MAX_SIDE = 160
+"""Largest side of a thumbnail, px."""
 
-FLAT_RANGE = 0.02
-"""A frame whose shrunken copy spans less than this fraction of full scale shows nothing."""
+BLANK_RANGE = 0.02
+"""A frame is blank where its thumbnail spans less than this fraction of full scale."""
 
-UNLIKE = 0.5
-"""Where a coarse shift leaves frames less alike than this, all shifts are tried."""
+MIN_CORRELATION = 0.5
+"""All shifts are tried where the correlation at the shift of phase correlation is lower."""
 
-MIN_COARSE_OVERLAP = 0.2
-"""Coarse shifts that leave less than this fraction of the frame in common are not tried."""
+MIN_OVERLAP = 0.2
+"""Least fraction of the frame in which two frames must overlap at a coarse shift."""
 
-DARK = 0.15
-"""On a dark sky nine tenths of what is not the object are darker than this fraction of it."""
+BACKGROUND_SIDE_PX = 15
+"""Side of the box whose mean is the background of a thumbnail, px of the thumbnail."""
 
-ALONE = 0.7
-"""An object has at least this part of all light above the sky."""
-
-LARGEST = 0.7
-"""The rectangle around it is at most this fraction of the frame."""
-
-HALO = 3
-"""So many px around an object on a thumbnail may be lit by its blur."""
-
-FLATTENED = 64
-"""Light that varies over more than this is taken out before blocks are matched, px. (Under
-vignetting to a third, offsets were 1.6 px off without, 0.4 px with it.)"""
-
-
-def thumbnail(frames: Frames) -> Float32Array:
-    """Shrink frames ([frame,] y, x) by a power of two to at most `THUMBNAIL_SIDE`; float32."""
-    return shrink(frames, shrink_factor(frames.shape[-2:])).astype(np.float32)
+VIGNETTING_SIDE_PX = 64
+"""Side of the box whose mean is subtracted from a frame before blocks are matched, px. (Under
+vignetting to a third, offsets were 1.6 px off without this and 0.4 px with it.)"""
 
 
 def shrink_factor(shape: tuple[int, ...]) -> int:
-    """Choose the power of two by which frames of this shape are shrunken."""
+    """Find the power of two by which frames of a shape (y, x) are shrunk to thumbnails."""
     factor = 1
-    while max(shape) > THUMBNAIL_SIDE * factor:
+    while max(shape) > MAX_SIDE * factor:
         factor *= 2
     return factor
 
 
-def flattened(frame: Frames, small: Float32Array) -> Frames:
-    """Take what varies slowly out of a frame, given its thumbnail."""
-    factor = shrink_factor(frame.shape)
-    local = box_means(small, max(3, FLATTENED // factor))
-    return without_local_mean(frame, local, factor)
-
-
-def show_nothing(small: Float32Array, full_scale: int) -> BoolArray:
-    """Tell which thumbnails (thumbnail, y, x) are black, white or otherwise flat: bool."""
-    low, high, peak = spreads(small, 0.02).T
-    return np.maximum(high - low, (peak - low) / 4) < FLAT_RANGE * full_scale
-
-
-def shows_nothing(small: Float32Array, full_scale: int) -> bool:
-    """Tell so of one thumbnail (y, x)."""
-    return bool(show_nothing(small[None], full_scale)[0])
-
-
-class Glimpse(NamedTuple):
-    """The brightest object of a thumbnail.
+def make_thumbnails(frames: Frames) -> Float32Array:
+    """Shrink frames by a power of two to at most `MAX_SIDE` px.
 
     Parameters
     ----------
-    sky
-        Grey level of the sky: the 10th percentile.
-    peak
-        Of the brightest pixel.
-    rows, columns
-        The rectangle around the object, px of the thumbnail.
+    frames
+        uint8 or uint16 ([frame,] y, x).
+
+    Returns
+    -------
+    float32 ([frame,] y, x), grey levels.
     """
-
-    sky: float
-    peak: float
-    rows: slice
-    columns: slice
-
-    @property
-    def threshold(self) -> float:
-        """Grey level above which a pixel belongs to an object: a quarter of the way to the peak."""
-        return self.sky + (self.peak - self.sky) / 4
+    return shrink(frames, shrink_factor(frames.shape[-2:])).astype(np.float32)
 
 
-def brightest_object(small: Float32Array, full_scale: int) -> Glimpse | None:
-    """Find the connected pixels with most light above the sky; None in a flat frame.
-
-    Moons, stars, hot pixels and noise are objects of their own.
+def subtract_local_mean(frame: Frames, thumbnail: Float32Array) -> Frames:
+    """Subtract slow variations, such as vignetting, from a frame.
 
     Parameters
     ----------
-    small
-        float32 (y, x).
+    frame
+        uint8 or uint16 (y, x).
+    thumbnail
+        float32 (y, x), of the frame.
+
+    Returns
+    -------
+    (y, x) of the frame's dtype, see `without_local_mean`.
+    """
+    factor = shrink_factor(frame.shape)
+    local_mean = box_means(thumbnail, max(3, VIGNETTING_SIDE_PX // factor))
+    return without_local_mean(frame, local_mean, factor)
+
+
+def are_blank(thumbnails: Float32Array, full_scale: int) -> BoolArray:
+    """Whether thumbnails are black, white or otherwise without contrast.
+
+    Parameters
+    ----------
+    thumbnails
+        float32 (thumbnail, y, x).
     full_scale
         Grey level of white.
+
+    Returns
+    -------
+    bool (thumbnail)
     """
-    from scipy import ndimage
-
-    sky, peak = float(np.percentile(small, 10)), float(small.max())
-    if peak - sky < FLAT_RANGE * full_scale:
-        return None
-    above = small - (sky + (peak - sky) / 4)
-    labels, _ = ndimage.label(above > 0)
-    light = np.bincount(labels.ravel(), above.ravel())
-    best = int(np.argmax(light[1:]))
-    return Glimpse(sky, peak, *ndimage.find_objects(labels)[best])
+    low, high, peak = spreads(thumbnails, 0.02).T
+    return np.maximum(high - low, (peak - low) / 4) < BLANK_RANGE * full_scale
 
 
-def on_dark_sky(small: Float32Array, glimpse: Glimpse) -> bool:
-    """Tell whether the brightest object stands by itself on a dark sky, as planets do.
+def spectrum(thumbnails: Float32Array) -> AnyArray:
+    """Transform thumbnails for `coarse_shifts`, faded out towards their borders.
 
     Parameters
     ----------
-    small
-        float32 (y, x).
-    glimpse
-        Its brightest object.
+    thumbnails
+        float32 ([thumbnail,] y, x).
+
+    Returns
+    -------
+    complex64 ([thumbnail,] frequency along y, frequency along x), from `scipy.fft.rfft2`.
     """
-    around = np.ones(small.shape, bool)
-    grown = [slice(max(0, s.start - HALO), s.stop + HALO) for s in (glimpse.rows, glimpse.columns)]
-    around[grown[0], grown[1]] = False
-    if around.mean() < 1 - LARGEST:
-        return False
-    light = np.maximum(small - glimpse.threshold, 0)
-    alone = float(light[around].sum()) <= (1 - ALONE) * float(light.sum())
-    # Noise is not light: averaged over neighbours.
-    even = box_means(small, 3)
-    limit = float(np.percentile(even, 10)) + DARK * (glimpse.peak - glimpse.sky)
-    return alone and float(np.percentile(even[around], 90)) < limit
+    return fft.rfft2(_without_background(thumbnails) * _window(*thumbnails.shape[-2:]))
 
 
 def coarse_shifts(
-    one: Float32Array, one_spectrum: AnyArray, others: Float32Array, spectra: AnyArray
+    reference: Float32Array,
+    reference_spectrum: AnyArray,
+    thumbnails: Float32Array,
+    spectra: AnyArray,
 ) -> tuple[IntArray, FloatArray]:
-    """Find the shifts of thumbnails against another, in a third of the time of one by one.
+    """Find the shifts of thumbnails against a reference, in a third of the time of one by one.
 
     Parameters
     ----------
-    one
+    reference
         float32 (y, x).
-    one_spectrum
-        Its `spectrum`.
-    others
+    reference_spectrum
+        From `spectrum`.
+    thumbnails
         float32 (thumbnail, y, x).
     spectra
-        Theirs.
+        From `spectrum`.
 
     Returns
     -------
     shifts
-        int64 (thumbnail, axis), of each against the first, px of a thumbnail.
-    alike
-        float64 (thumbnail), correlation of what both show then, -1 where that is too little.
+        int64 (thumbnail, axis), position in the thumbnail minus position in the reference, px.
+    correlation
+        float64 (thumbnail), of what both show at that shift; -1 where the overlap is too small.
     """
-    product = spectra * np.conj(one_spectrum)
-    size = np.abs(product)
-    even = size + 0.1 * size.mean(axis=(1, 2), keepdims=True) + 1e-20
-    surfaces = fft.irfft2(product / even, s=one.shape)
-    peaks = surfaces.reshape(len(others), -1).argmax(axis=1)
-    height, width = one.shape
-    # The transform is periodic: a peak stands for a shift either way.
+    product = spectra * np.conj(reference_spectrum)
+    magnitude = np.abs(product)
+    flat = magnitude + 0.1 * magnitude.mean(axis=(1, 2), keepdims=True) + 1e-20
+    surfaces = fft.irfft2(product / flat, s=reference.shape)
+    peaks = surfaces.reshape(len(thumbnails), -1).argmax(axis=1)
+    height, width = reference.shape
+    # The transform is periodic: a peak stands for a shift in either direction.
     either_way = np.array([(0, 0), (0, -width), (-height, 0), (-height, -width)])
     shifts = np.stack(np.divmod(peaks, width), axis=1)[:, None] + either_way
-    least = MIN_COARSE_OVERLAP * one.size
-    alike = likeness_of_shifts(one, others, shifts, least)
-    each, best = np.arange(len(others)), alike.argmax(axis=1)
-    shifts, alike = shifts[each, best], alike[each, best]
-    for i in np.flatnonzero(alike < UNLIKE):
-        shifts[i] = search_everywhere(one, others[i])
-        alike[i] = likeness_of_shifts(one, others[i : i + 1], shifts[None, i : i + 1], least)[0, 0]
-    return shifts, alike
+    min_pixels = MIN_OVERLAP * reference.size
+    correlation = likeness_of_shifts(reference, thumbnails, shifts, min_pixels)
+    each, best = np.arange(len(thumbnails)), correlation.argmax(axis=1)
+    shifts, correlation = shifts[each, best], correlation[each, best]
+    for i in np.flatnonzero(correlation < MIN_CORRELATION):
+        shifts[i] = search_all_shifts(reference, thumbnails[i])
+        one, shift = thumbnails[i : i + 1], shifts[None, i : i + 1]
+        correlation[i] = likeness_of_shifts(reference, one, shift, min_pixels)[0, 0]
+    return shifts, correlation
 
 
-def search_everywhere(one: Float32Array, other: Float32Array) -> tuple[int, int]:
-    """Find the shift after which two thumbnails are most alike, of all shifts.
+def search_all_shifts(reference: Float32Array, thumbnail: Float32Array) -> tuple[int, int]:
+    """Find the shift at which two thumbnails correlate best, of all shifts.
 
-    Correlation normalised over what each shift leaves in common, by Fourier transforms (Padfield,
-    "Masked object registration in the Fourier domain", IEEE Trans. Image Processing 21(5), 2012,
-    2706-2718): phase correlation, which sees mostly the middle of frames, fails when they share
+    Correlation normalised over the overlap at each shift, by Fourier transforms (Padfield, "Masked
+    object registration in the Fourier domain", IEEE Trans. Image Processing 21(5), 2012,
+    2706-2718). Phase correlation, which sees mostly the middle of frames, fails where they share
     less than half.
 
     Parameters
     ----------
-    one, other
-        float32 (y, x).
+    reference, thumbnail
+        float32 (y, x), of one shape.
 
     Returns
     -------
-    Shift of the second against the first (y, x), px.
+    Position (y, x) in the thumbnail minus position in the reference, px.
     """
-    shape = [fft.next_fast_len(2 * n - 1, real=True) for n in one.shape]
-    a, b = (_detail(image).astype(np.float64) for image in (one, other))
+    shape = [fft.next_fast_len(2 * n - 1, real=True) for n in reference.shape]
+    a, b = (_without_background(image).astype(np.float64) for image in (reference, thumbnail))
 
     def correlate(p: AnyArray, q: AnyArray) -> FloatArray:
         return fft.irfft2(fft.rfft2(q, shape) * np.conj(fft.rfft2(p, shape)), shape)
 
-    full = np.ones(one.shape)
+    full = np.ones(reference.shape)
     n = np.maximum(np.rint(correlate(full, full)), 1.0)
     sum_a, sum_b = correlate(a, full), correlate(full, b)
-    spread_a = np.maximum(correlate(a * a, full) - sum_a**2 / n, 1e-6)
-    spread_b = np.maximum(correlate(full, b * b) - sum_b**2 / n, 1e-6)
-    alike = (correlate(a, b) - sum_a * sum_b / n) / np.sqrt(spread_a * spread_b)
-    # Small overlaps are alike by chance more easily.
-    score = np.where(n >= MIN_COARSE_OVERLAP * one.size, alike * np.sqrt(n), -np.inf)
+    squares_a = np.maximum(correlate(a * a, full) - sum_a**2 / n, 1e-6)
+    squares_b = np.maximum(correlate(full, b * b) - sum_b**2 / n, 1e-6)
+    correlation = (correlate(a, b) - sum_a * sum_b / n) / np.sqrt(squares_a * squares_b)
+    # In a small overlap a high correlation is more likely by chance.
+    score = np.where(n >= MIN_OVERLAP * reference.size, correlation * np.sqrt(n), -np.inf)
     y, x = (int(i) for i in np.unravel_index(np.argmax(score), score.shape))
-    height, width = one.shape
+    height, width = reference.shape
     return (y if y < height else y - shape[0]), (x if x < width else x - shape[1])
-
-
-def spectrum(small: Float32Array) -> AnyArray:
-    """Transform the detail of thumbnails ([thumbnail,] y, x), faded out towards the borders."""
-    return fft.rfft2(_detail(small) * _window(*small.shape[-2:]))
 
 
 @cache
 def _window(height: int, width: int) -> Float32Array:
-    """Fade out towards the borders: float32 (y, x)."""
+    """Window that fades out towards the borders: float32 (y, x), 0 to 1."""
     rows, columns = (np.hanning(n + 2)[1:-1].astype(np.float32) for n in (height, width))
     return rows[:, None] * columns
 
 
-def _detail(small: Float32Array) -> Float32Array:
-    """Take out what varies slowly: illumination, vignetting."""
-    return small - box_means(small, 15)
+def _without_background(thumbnails: Float32Array) -> Float32Array:
+    """Subtract slow variations, such as vignetting, from thumbnails."""
+    return thumbnails - box_means(thumbnails, BACKGROUND_SIDE_PX)

@@ -1,1 +1,1 @@
-"""What stack is made of."""
+"""The parts of the stack phase: fragments, their motion, their sums and the mean images."""

@@ -1,10 +1,10 @@
-"""Motion: where the corners of a mesh lie in each frame.
+"""Motion of the corners of a mesh: where each corner lies in each frame.
 
-Corners that are reference points move by the frame's offset and their displacement. Fixed points
-follow the reference points nearest to them.
+Reference points move by the frame's offset and their displacement. Fixed points move by the offset
+and a mean of the displacements of the reference points nearest to them.
 
-Memory: displacements that are stored are read by the tasks that need them, as frames are. In tasks
-of their own they would be read ahead whenever a thread has nothing else to do, and pile up.
+Memory: displacements in a store are read by the tasks that need them, as frames are. Tasks of their
+own would be scheduled ahead whenever a thread is idle, and their results would pile up.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.types import FloatArray, IntArray
 
-NEAREST = 4
-"""A fixed point follows this many reference points, by inverse squares of their distances."""
+N_FOLLOWED = 4
+"""Number of reference points that a fixed point follows, weighted by 1 / distance**2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Motion:
-    """Where corners lie in each frame, less where they lie on the canvas, px.
+class CornerMotion:
+    """Position of corners in each frame minus position on the canvas, px, read when needed.
 
-    ``motion[a:b]`` is that of some frames, still to be read; ``np.asarray(motion)`` is float64
-    (frame, corner, axis).
+    ``motion[a:b]`` selects frames without reading; ``np.asarray(motion)`` reads: float64 (frame,
+    corner, axis).
 
     Parameters
     ----------
@@ -39,56 +39,56 @@ class Motion:
         float32 (frame, point, axis), px, in memory or in a store.
     offset
         float64 (frame, axis), px.
-    weights, nearest
-        (fixed point, neighbour): the reference points that each fixed point follows.
+    weights, followed
+        float64 and int64 (fixed point, neighbour): the reference points that each fixed point
+        follows, and their weights.
     """
 
     displacement: xr.Variable
     offset: FloatArray
     weights: FloatArray
-    nearest: IntArray
+    followed: IntArray
 
-    def __getitem__(self, frames: slice) -> Motion:
-        """Take some frames."""
+    def __getitem__(self, frames: slice) -> CornerMotion:
+        """Select frames."""
         return replace(self, displacement=self.displacement[frames], offset=self.offset[frames])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
-        """Read, and find where fixed points lie."""
-        found = _move_corners(
-            self.displacement.to_numpy(), self.offset[:, None], self.weights, self.nearest
+        """Read the displacements and move the corners."""
+        motion = _move_corners(
+            self.displacement.to_numpy(), self.offset[:, None], self.weights, self.followed
         )
-        return found if dtype is None else found.astype(dtype)
+        return motion if dtype is None else motion.astype(dtype)
 
 
-def motion_of_corners(
+def corner_motion(
     displacement: xr.DataArray, offset: FloatArray, mesh: TriangleMesh
-) -> Motion | da.Array:
-    """Add up offset and displacement for all corners of the mesh, lazily.
+) -> CornerMotion | da.Array:
+    """Add offset and displacement of all corners of a mesh, lazily.
 
     Parameters
     ----------
     displacement
-        float32 (frame, point, axis), px; in a store, in memory, or still to be computed by dask.
+        float32 (frame, point, axis), px; in a store, in memory, or a dask array.
     offset
         float64 (frame, axis), px.
     mesh
-        Its first corners are the points, the rest fixed points.
+        Its first corners are the reference points, the others fixed points.
 
     Returns
     -------
     float64 (frame, corner, axis), px: a dask array where displacements are one.
     """
-    weights, nearest = _followed_points(mesh)
+    weights, followed = _followed_points(mesh)
     if displacement.chunks is None:
-        return Motion(displacement.variable, offset, weights, nearest)
+        return CornerMotion(displacement.variable, offset, weights, followed)
     lazy = displacement.data.rechunk({1: -1, 2: -1})
-    shift = da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2))
     return da.map_blocks(
         _move_corners,
         lazy,
-        shift,
+        da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2)),
         weights=weights,
-        nearest=nearest,
+        followed=followed,
         dtype=np.float64,
         chunks=(lazy.chunks[0], len(mesh.corners), 2),
         meta=np.empty((0, 0, 0)),
@@ -96,23 +96,27 @@ def motion_of_corners(
 
 
 def _move_corners(
-    displacement: FloatArray, offset: FloatArray, weights: FloatArray, nearest: IntArray
+    displacement: FloatArray, offset: FloatArray, weights: FloatArray, followed: IntArray
 ) -> FloatArray:
-    moved = displacement.astype(np.float64)
-    followed = np.zeros((len(moved), len(nearest), 2))
-    for k in range(nearest.shape[1]):
-        followed += weights[:, k, None] * moved[:, nearest[:, k]]
-    return np.concatenate([moved, followed], axis=1) + offset
+    points = displacement.astype(np.float64)
+    fixed = np.zeros((len(points), len(followed), 2))
+    for k in range(followed.shape[1]):
+        fixed += weights[:, k, None] * points[:, followed[:, k]]
+    return np.concatenate([points, fixed], axis=1) + offset
 
 
 def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:
-    """Weights and indices (fixed point, neighbour) of the reference points that each follows."""
+    """Find the reference points that each fixed point follows.
+
+    Returns
+    -------
+    Weights float64 and indices int64 (fixed point, neighbour); weights add up to 1.
+    """
     fixed = mesh.corners[mesh.n_points :]
-    n_near = min(NEAREST, mesh.n_points)
-    if n_near == 0:
+    n_followed = min(N_FOLLOWED, mesh.n_points)
+    if n_followed == 0:
         return np.zeros((len(fixed), 0)), np.zeros((len(fixed), 0), np.int64)
-    ranks = list(range(1, n_near + 1))
-    distance, found = cKDTree(mesh.corners[: mesh.n_points]).query(fixed, k=ranks)
-    nearest = np.asarray(found, np.int64)
+    ranks = list(range(1, n_followed + 1))
+    distance, followed = cKDTree(mesh.corners[: mesh.n_points]).query(fixed, k=ranks)
     weights = 1.0 / np.maximum(distance, 1e-6) ** 2
-    return weights / weights.sum(axis=1, keepdims=True), nearest
+    return weights / weights.sum(axis=1, keepdims=True), np.asarray(followed, np.int64)

@@ -1,11 +1,12 @@
-"""Choice: which fragments of which frames are stacked.
+"""Fragment selection: which fragments of which frames are stacked.
 
-A fragment has the quality of the areas that it covers; beyond the region, in which quality is
-estimated, that of the areas nearest to it. There not every frame shows it, and to those that are
-chosen some are added so that no pixel stays empty that any frame shows.
+A fragment is a triangle in a frame. Its quality is the mean quality of the areas that the triangle
+covers; outside the region, where quality is not estimated, that of the nearest areas. There not
+every frame shows the triangle, so fragments are added to the selected ones where a pixel that some
+frame shows would otherwise stay empty.
 
-Memory: a byte a fragment and frame, what was chosen. Qualities are found for a few fragments at a
-time, since those of all weigh eight times as much.
+Memory: the selection, one byte for each fragment. Qualities would take eight times as much, so they
+are found for a few triangles at a time.
 """
 
 from __future__ import annotations
@@ -13,106 +14,113 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import dask.array as da
 import numpy as np
 from scipy.sparse import csr_array
 
-from skry_dask.geometry.mesh import area_labels
+from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.threads import on_threads
+from skry_dask.phases.rating.ranking import column_slices, select_best
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import xarray as xr
 
     from skry_dask.geometry.canvas import Region
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.options import StackOptions
-    from skry_dask.types import BoolArray, Float32Array, FloatArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """Which fragments frames show, but for what displacements change.
+class FrameCoverage:
+    """Which fragments each frame shows, neglecting displacements.
 
     Parameters
     ----------
     mesh
-        Of the image.
+        Divides the image into triangles.
     offset
         float64 (frame, axis), px.
-    size
+    frame_shape
         Height and width of a frame, px.
     """
 
     mesh: TriangleMesh
     offset: FloatArray
-    size: tuple[int, ...]
+    frame_shape: tuple[int, ...]
 
-    def frames_that_show(self, fragments: slice = slice(None)) -> tuple[BoolArray, BoolArray]:
-        """Tell which frames show each of some fragments.
+    def of_triangles(self, triangles: slice) -> tuple[BoolArray, BoolArray]:
+        """Find which frames show each of some triangles.
 
         Returns
         -------
-        bool (frame, fragment), bool (frame, fragment)
-            Whether the whole of it is shown, and whether a part may be.
+        complete
+            bool (frame, triangle), whether the frame shows all of it.
+        partial
+            bool (frame, triangle), whether the frame may show part of it.
         """
         region = self.mesh.region
-        # Fixed points lie just outside.
-        places = self.mesh.corners[self.mesh.triangles[fragments]]
-        corners = np.clip(places, 0, np.array(region.shape) - 1) + np.array([region.y, region.x])
-        low, high = corners.min(axis=1), corners.max(axis=1)
-        whole = np.ones((len(self.offset), len(low)), bool)
-        part = whole.copy()
+        corners = self.mesh.corners[self.mesh.triangles[triangles]]
+        # Fixed points lie just outside the region.
+        inside = np.clip(corners, 0, np.array(region.shape) - 1) + np.array([region.y, region.x])
+        low, high = inside.min(axis=1), inside.max(axis=1)
+        complete = np.ones((len(self.offset), len(low)), bool)
+        partial = complete.copy()
         for axis in (0, 1):
             first = low[:, axis] + self.offset[:, None, axis]
             last = high[:, axis] + self.offset[:, None, axis]
-            whole &= (first >= 0) & (last <= self.size[axis] - 1)
-            part &= (last >= 0) & (first <= self.size[axis] - 1)
-        return whole, part
+            end = self.frame_shape[axis] - 1
+            complete &= (first >= 0) & (last <= end)
+            partial &= (last >= 0) & (first <= end)
+        return complete, partial
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What can be chosen: the fragments of all frames, or all frames as a whole.
+class FragmentQuality:
+    """The quality of all fragments, found for a few triangles at a time.
+
+    Frames that are selected as a whole are a single triangle whose quality is the frame's.
 
     Parameters
     ----------
-    quality
-        float32 (frame, area).
+    area_quality
+        float32 (frame, area), fraction of full scale.
     active
         bool (frame), which frames may be used.
-    weights
-        Sparse float64 (fragment, area): the quality of a fragment is the sum of those of areas.
-    shown
-        Where frames lie on the canvas, if some show only a part of it.
+    shares
+        Sparse float64 (triangle, area): quality of a triangle = shares @ quality of areas.
+    coverage
+        Which fragments frames show; None where every active frame shows all of them.
     """
 
-    quality: Float32Array
+    area_quality: Float32Array
     active: BoolArray
-    weights: csr_array
-    shown: Shown | None = None
+    shares: csr_array
+    coverage: FrameCoverage | None = None
 
     @classmethod
-    def of_fragments(
+    def of_triangles(
         cls,
         mesh: TriangleMesh,
         region: Region,
         quality: xr.Dataset,
         active: BoolArray,
-        shown: Shown | None = None,
-    ) -> Candidates:
-        """Average the quality of the areas that each fragment covers, or that are nearest to it.
+        coverage: FrameCoverage | None = None,
+    ) -> FragmentQuality:
+        """Average the quality of the areas that each triangle covers.
 
         Parameters
         ----------
         mesh
-            Of the image.
+            Divides the image into triangles.
         region
-            In which quality was estimated.
+            In which quality was estimated; pixels outside take the nearest area.
         quality
             From `estimate_quality`; its ``blended_quality`` is loaded.
-        active, shown
-            See `Candidates`.
+        active, coverage
+            See `FragmentQuality`.
         """
         rows, columns = (
             np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
@@ -120,95 +128,93 @@ class Candidates:
                 (mesh.y_coords, mesh.x_coords), (region.y, region.x), region.shape, strict=True
             )
         )
-        area_size = quality.attrs["options"]["area_size"]
-        weights = mesh.area_weights(area_labels(region, area_size, (rows, columns)))
-        return cls(quality["blended_quality"].load().to_numpy(), active, weights, shown)
+        grid = AreaGrid.of_region(region, quality.attrs["options"]["area_size"])
+        shares = mesh.area_shares(grid.labels_at(rows, columns))
+        return cls(quality["blended_quality"].load().to_numpy(), active, shares, coverage)
 
     @classmethod
-    def of_frames(cls, quality: xr.Dataset, active: BoolArray) -> Candidates:
-        """Take each frame as one fragment, with the frame's quality."""
-        value = quality["frame_quality"].load().to_numpy()[:, None]
-        return cls(value, active, csr_array(np.ones((1, 1))))
+    def of_whole_frames(cls, quality: xr.Dataset, active: BoolArray) -> FragmentQuality:
+        """Take each frame as a single fragment of the frame's quality."""
+        per_frame = quality["frame_quality"].load().to_numpy()[:, None]
+        return cls(per_frame, active, csr_array(np.ones((1, 1))))
 
-    @property
-    def n_frames(self) -> int:
-        """Of the capture."""
-        return len(self.quality)
-
-    def choose(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
-        """Choose by a criterion, and what leaves no pixel empty.
+    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Select fragments by a criterion, and those without which a pixel would stay empty.
 
         Parameters
         ----------
         criterion
-            Called with the quality of some fragments, float64 (frame, fragment), NaN where they
-            must not be used; returns bool of that shape.
+            Called with the quality of some triangles, float64 (frame, triangle), NaN where they
+            must not be used; returns bool (frame, triangle).
 
         Returns
         -------
-        bool (frame, fragment)
+        bool (frame, triangle)
         """
-        out = np.empty((self.n_frames, self.weights.shape[0]), bool)
+        selected = np.empty((len(self.area_quality), self.shares.shape[0]), bool)
 
-        def choose(fragments: slice) -> None:
-            quality = self._quality_of(fragments)
-            if self.shown is None:
-                out[:, fragments] = criterion(quality)
+        def select_triangles(triangles: slice) -> None:
+            quality = self._quality_of(triangles)
+            if self.coverage is None:
+                selected[:, triangles] = criterion(quality)
                 return
-            whole, part = self.shown.frames_that_show(fragments)
-            quality[~part] = np.nan
-            out[:, fragments] = criterion(quality) | fragments_to_cover(quality, whole)
+            complete, partial = self.coverage.of_triangles(triangles)
+            quality[~partial] = np.nan
+            selected[:, triangles] = criterion(quality) | select_to_cover(quality, complete)
 
-        on_threads(choose, list(column_blocks(*out.shape)))
-        return out
+        on_threads(select_triangles, list(column_slices(*selected.shape)))
+        return selected
 
-    def _quality_of(self, fragments: slice) -> FloatArray:
-        """Find the quality of some fragments: float64 (frame, fragment)."""
-        weights = self.weights[fragments]
-        areas, at = np.unique(weights.indices, return_inverse=True)
-        weights = csr_array((weights.data, at, weights.indptr), (weights.shape[0], len(areas)))
-        of_areas = self.quality[:, areas].T.astype(np.float64, order="C")
-        # Sums go triangle by triangle in a fixed order, so ranks do not depend on a BLAS library.
-        found: FloatArray = (weights @ of_areas).T
-        # A triangle so thin that it has no pixel has no area either: its sum of nothing is not NaN.
-        found[~self.active] = np.nan
-        return found
+    def _quality_of(self, triangles: slice) -> FloatArray:
+        """Find the quality of some triangles: float64 (frame, triangle), NaN in inactive frames."""
+        shares = self.shares[triangles]
+        areas, positions = np.unique(shares.indices, return_inverse=True)
+        shape = (shares.shape[0], len(areas))
+        shares = csr_array((shares.data, positions, shares.indptr), shape)
+        of_areas = self.area_quality[:, areas].T.astype(np.float64, order="C")
+        # scipy adds up each row in a fixed order; a BLAS library might not, and ranks would differ.
+        quality: FloatArray = (shares @ of_areas).T
+        # A triangle without a pixel has no area, and its empty sum would not be NaN.
+        quality[~self.active] = np.nan
+        return quality
 
 
-def fragments_to_cover(quality: FloatArray, whole: BoolArray) -> BoolArray:
-    """Choose fragments such that no pixel stays empty that a frame shows.
+def select_to_cover(quality: FloatArray, complete: BoolArray) -> BoolArray:
+    """Select fragments so that no pixel stays empty that some frame shows.
 
     Parameters
     ----------
     quality
-        float64 (frame, fragment); NaN in frames that show none of it.
-    whole
-        bool (frame, fragment), which frames show all of it.
+        float64 (frame, triangle); NaN in frames that show no part of it.
+    complete
+        bool (frame, triangle), which frames show all of it.
 
     Returns
     -------
-    bool (frame, fragment): the best frame that shows the whole; where there is none, all that show
-    a part.
+    bool (frame, triangle): the best frame that shows the whole triangle; where there is none, all
+    frames that show part of it.
     """
-    best = best_fragments(np.where(whole, quality, np.nan), 1)
+    best = select_best(np.where(complete, quality, np.nan), 1)
     return best | (~np.isnan(quality) & ~best.any(axis=0))
 
 
-def select(quality: FloatArray, options: StackOptions, n_active: int | None = None) -> BoolArray:
-    """Choose fragments by the criterion given.
+def select_fragments(
+    quality: FloatArray, options: StackOptions, n_active: int | None = None
+) -> BoolArray:
+    """Select fragments by the criterion in the options.
 
     Parameters
     ----------
     quality
-        float64 (frame, fragment); NaN in frames that must not be used.
+        float64 (frame, triangle); NaN in frames that must not be used.
     options
-        Percent and number count active frames.
+        With ``percent`` or ``number``, of the active frames, or ``min_quality``.
     n_active
-        How many there are; None = those without NaN.
+        Number of active frames [default: the frames without NaN].
 
     Returns
     -------
-    bool (frame, fragment); at least one frame of each fragment that any frame shows.
+    bool (frame, triangle), at least one frame for each triangle that any frame shows.
     """
     if options.min_quality is not None:
         unusable = np.isnan(quality)
@@ -221,48 +227,22 @@ def select(quality: FloatArray, options: StackOptions, n_active: int | None = No
     number = options.number
     if options.percent is not None:
         number = max(1, round(n_active * options.percent / 100))
-    return best_fragments(quality, number or n_active)
+    return select_best(quality, number or n_active)
 
 
-COLUMNS = 2**16
-"""Tables (frame, fragment) are gone through in blocks of so many entries, a few columns each: what
-is made on the way must not grow with the number of frames."""
+def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:
+    """Pack a selection into one bit for each fragment: bool (..., fragment) to uint8 (..., byte).
 
-
-def column_blocks(n_frames: int, n_columns: int) -> Iterator[slice]:
-    """Cut the columns of a table into blocks: slices that cover them all, in order."""
-    width = max(1, COLUMNS // max(n_frames, 1))
-    return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
-
-
-def best_fragments(quality: FloatArray | Float32Array, number: int) -> BoolArray:
-    """Select the best frames of each fragment.
-
-    Parameters
-    ----------
-    quality
-        float (frame, fragment); NaN for frames that must not be used.
-    number
-        How many frames to take; where fewer can be used, all of them are taken.
-
-    Returns
-    -------
-    bool (frame, fragment); of equals, the earlier frames.
+    A lazy selection stays lazy.
     """
-    out = np.empty(quality.shape, bool)
-    for columns in column_blocks(*quality.shape):
-        out[:, columns] = _best_of_columns(quality[:, columns], number)
-    return out
+    if not isinstance(selected, da.Array):
+        return np.packbits(selected, axis=-1)
+    whole = selected.rechunk({selected.ndim - 1: -1})
+    n_bytes = -(-whole.shape[-1] // 8)
+    chunks = (*whole.chunks[:-1], (n_bytes,))
+    return whole.map_blocks(np.packbits, axis=-1, dtype=np.uint8, chunks=chunks)
 
 
-def _best_of_columns(quality: FloatArray | Float32Array, number: int) -> BoolArray:
-    usable = ~np.isnan(quality)
-    ranked = np.where(usable, quality, -np.inf)
-    if number >= len(ranked):
-        return usable
-    place = len(ranked) - number
-    limit = np.partition(ranked, place, axis=0)[place]
-    above = ranked > limit
-    equal = (ranked == limit) & usable
-    missing = number - above.sum(axis=0)
-    return above | (equal & (np.cumsum(equal, axis=0) <= missing))
+def unpack_selection(packed: AnyArray, n_fragments: int) -> BoolArray:
+    """Unpack what `pack_selection` returned: uint8 (..., byte) to bool (..., fragment)."""
+    return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)

@@ -1,21 +1,21 @@
-"""Brightness: how much light each frame has, and the gain that makes all alike.
+"""Gain of frames: the factor that makes each frame as bright as the others.
 
-Measured area by area in the region, which every active frame shows, and compared with the same area
-in the other frames: neither a drift that brings other parts of the scene into the frame nor air
-that stretches a planet's disc changes the median of its areas; thin clouds do. (The light of the
-region as a whole varies by 3 % on a simulated planet under constant light.)
+Brightness is measured area by area in the region, which every active frame shows, and compared with
+the same area in the other frames. The median over areas changes with thin clouds, but neither with
+a drift that brings other parts of the scene into the frame nor with air that stretches a planet's
+disc. (The brightness of the whole region of a simulated planet varies by 3 % in constant light.)
 
-Cost: reading the frames once more, and 1 ms for a frame of 840 x 612 x 8 bit.
+Cost: one more pass over the frames, and 1 ms for a frame of 840 x 612 x 8 bit.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
 
-from skry_dask.geometry.canvas import area_edges
+from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.kernels.frame.scale_light import UNITY_BITS
 
@@ -26,23 +26,14 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 
-MOST = 8
-"""No frame is made brighter, or darker, by more than this factor."""
+MAX_GAIN = 8
+"""Largest factor by which a frame is made brighter, or darker."""
 
-BRIGHT = 0.5
-"""Areas count that usually have at least this fraction of the light of the brightest."""
-
-
-class Areas(NamedTuple):
-    """Where light is measured: the region, its areas' borders, and the grey level of no light."""
-
-    region: Region
-    y_edges: IntArray
-    x_edges: IntArray
-    black: int
+MIN_BRIGHTNESS = 0.5
+"""Areas count whose median brightness is at least this fraction of the brightest area's."""
 
 
-def gains(
+def frame_gains(
     frames: da.Array,
     offset: FloatArray,
     active: BoolArray,
@@ -50,12 +41,12 @@ def gains(
     area_size: int,
     developer: Developer,
 ) -> da.Array:
-    """Find the gain that makes each frame as bright as the median of active frames, lazily.
+    """Find the gain that makes each frame as bright as the median of the active frames, lazily.
 
     Parameters
     ----------
     frames
-        uint8 or uint16 (frame, y, x[, channel]), raw.
+        uint8 or uint16 (frame, y, x[, channel]), raw, chunked along frames only.
     offset
         float64 (frame, axis), px.
     active
@@ -63,78 +54,84 @@ def gains(
     region
         Seen in every active frame.
     area_size
-        Side of its areas, px.
+        Side of the areas, px.
     developer
         Of the frames.
 
     Returns
     -------
-    int64 (frame), in units of ``2**-UNITY_BITS``
+    int64 (frame), lazy, in units of ``2**-UNITY_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`.
     """
-    y_edges, x_edges = (area_edges(n, area_size) for n in region.shape)
-    areas = Areas(region, y_edges, x_edges, developer.black)
-    light = map_frames(
-        measure_light,
+    grid = AreaGrid.of_region(region, area_size)
+    brightness = map_frames(
+        measure_brightness,
         frames,
         offset,
         active,
         developer=dask.delayed(developer, traverse=False),
-        shared=[dask.delayed(areas, traverse=False)],
-        shape=((len(y_edges) - 1) * (len(x_edges) - 1),),
+        shared=[
+            dask.delayed(grid, traverse=False),
+            dask.delayed(developer.black, traverse=False),
+        ],
+        shape=(grid.n_areas,),
         dtype=np.int64,
     )
-    return light.rechunk(-1).map_blocks(gains_of_light, active, dtype=np.int64, drop_axis=1)
+    whole = brightness.rechunk(-1)
+    return whole.map_blocks(gains_of_brightness, active, dtype=np.int64, drop_axis=1)
 
 
-def measure_light(frames: Frames, offset: FloatArray, active: BoolArray, areas: Areas) -> IntArray:
-    """Add up the light of each area in each frame of a chunk.
+def measure_brightness(
+    frames: Frames, offset: FloatArray, active: BoolArray, grid: AreaGrid, black: int
+) -> IntArray:
+    """Add up the light in each area of each frame of a chunk.
 
     Parameters
     ----------
     frames
-        uint8 or uint16 (frame, y, x).
+        uint8 or uint16 (frame, y, x), grey.
     offset
         float64 (frame, axis), px.
     active
         bool (frame).
-    areas
-        Where to measure.
+    grid
+        The areas.
+    black
+        Grey level of no light.
 
     Returns
     -------
-    int64 (frame, area), grey levels above no light; 0 for inactive frames.
+    int64 (frame, area), grey levels above black; 0 for inactive frames.
     """
-    region, y_edges, x_edges, black = areas
-    pixels = np.outer(np.diff(y_edges), np.diff(x_edges))
-    out = np.zeros((len(frames), pixels.size), np.int64)
+    brightness = np.zeros((len(frames), grid.n_areas), np.int64)
+    n_pixels = grid.n_pixels
     for i in np.flatnonzero(active):
-        window = region.window(frames[i], offset[i])
-        rows = np.add.reduceat(window, y_edges[:-1], axis=0, dtype=np.int64)
-        light = np.add.reduceat(rows, x_edges[:-1], axis=1)
-        out[i] = (light - black * pixels).ravel()
-    return out
+        window = grid.region.window(frames[i], offset[i])
+        rows = np.add.reduceat(window, grid.y_edges[:-1], axis=0, dtype=np.int64)
+        levels = np.add.reduceat(rows, grid.x_edges[:-1], axis=1)
+        brightness[i] = levels.ravel() - black * n_pixels
+    return brightness
 
 
-def gains_of_light(light: IntArray, active: BoolArray) -> IntArray:
-    """Turn light into gains.
+def gains_of_brightness(brightness: IntArray, active: BoolArray) -> IntArray:
+    """Turn the brightness of areas into gains.
 
     Parameters
     ----------
-    light
-        int64 (frame, area), from `measure_light`.
+    brightness
+        int64 (frame, area), from `measure_brightness`.
     active
-        bool (frame), at least one.
+        bool (frame), at least one of them true.
 
     Returns
     -------
-    int64 (frame), in units of ``2**-UNITY_BITS``, from 1 / `MOST` to `MOST`; frames without light
-    are left as they are.
+    int64 (frame), in units of ``2**-UNITY_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for inactive
+    frames and frames without light.
     """
-    usual = np.median(light[active], axis=0)
-    bright = (usual > 0) & (usual >= BRIGHT * usual.max())
-    gain = np.ones(len(light))
+    median = np.median(brightness[active], axis=0)
+    bright = (median > 0) & (median >= MIN_BRIGHTNESS * median.max())
+    gain = np.ones(len(brightness))
     if bright.any():
-        share = np.median(light[:, bright] / usual[bright], axis=1)
-        lit = active & (share > 0)
-        gain[lit] = 1 / share[lit]
-    return np.rint(gain.clip(1 / MOST, MOST) * 2**UNITY_BITS).astype(np.int64)
+        relative = np.median(brightness[:, bright] / median[bright], axis=1)
+        lit = active & (relative > 0)
+        gain[lit] = 1 / relative[lit]
+    return np.rint(gain.clip(1 / MAX_GAIN, MAX_GAIN) * 2**UNITY_BITS).astype(np.int64)

@@ -1,1 +1,1 @@
-"""What track is made of."""
+"""The parts of the track phase: reference points, matching, displacement field, dispersion."""

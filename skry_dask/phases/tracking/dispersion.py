@@ -1,19 +1,20 @@
-"""Dispersion: by how much red and blue lie off green.
+"""Atmospheric dispersion: how far red and blue are displaced from green.
 
-Air refracts blue light more than red, so that an object below the zenith shows in each colour at
-another place, by parts of a pixel to several pixels. It hardly changes during a capture, so it is
-measured as one shift per colour: blocks of green are searched in the other colours of the best
-frames, and medians taken over blocks, then over frames.
+Air refracts blue light more than red, so an object below the zenith appears at a different place in
+each colour, by fractions of a pixel to several pixels (A. V. Filippenko, "The importance of
+atmospheric differential refraction in spectrophotometry", PASP 94, 1982, 715-721). The shift hardly
+changes during a capture, so one vector is measured for each colour: blocks of green are searched in
+the other colours of the best frames, and medians are taken over blocks, then over frames.
 
-Raw colour is measured on the samples of each colour as they are, every second pixel: demosaicing
-mixes green into the others, which would draw them together.
+Raw colour is measured on the samples of each colour, every second pixel. Demosaicing would mix
+green into the other colours and draw them together.
 
-Memory: one frame. Cost: 20 ms a frame of 840 x 612.
+Cost: 20 ms a frame of 840 x 612. Memory: one frame.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
@@ -31,17 +32,18 @@ if TYPE_CHECKING:
     from skry_dask.graph.frame_passes import FrameChunk
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
-FRAMES = 32
-"""Dispersion is measured in so many of the best frames."""
+N_FRAMES = 32
+"""Number of best frames in which dispersion is measured."""
 
-REACH = 6
-"""and looked for up to this distance, in samples of a colour."""
+SEARCH_RADIUS = 6
+"""Largest shift of a colour that is found, samples of that colour."""
 
-SOFTENED = 2
-"""Samples of a mosaic, which lie two px apart, are smoothed so often by boxes of 3 x 3."""
+SMOOTHINGS = 2
+"""Number of times the samples of a mosaic, which are two px apart, are averaged over 3 x 3."""
 
-CHANCE = 6.0
-"""A block has been found when its correlation is above this many standard deviations of chance."""
+SIGNIFICANCE = 6.0
+"""A block is found where its correlation exceeds this many times 1 / block side, the standard
+deviation of the correlation of unrelated blocks."""
 
 
 def channel_shift(
@@ -52,7 +54,7 @@ def channel_shift(
     block_size: int,
     developer: Delayed,
 ) -> da.Array:
-    """Measure dispersion, lazily.
+    """Measure the shift of each colour against green in the best frames, lazily.
 
     Parameters
     ----------
@@ -71,10 +73,10 @@ def channel_shift(
 
     Returns
     -------
-    float64 (channel, axis), px: where red, green and blue show, less where green does.
+    float64 (channel, axis), lazy, px: position of red, green and blue minus that of green.
     """
     ranked = np.argsort(-np.nan_to_num(frame_quality, nan=-1.0), kind="stable")
-    best = np.sort([i for i in ranked[:FRAMES] if not np.isnan(frame_quality[i])])
+    best = np.sort([i for i in ranked[:N_FRAMES] if not np.isnan(frame_quality[i])])
     measured = [
         dask.delayed(measure_frame)(chunk, position + np.rint(offset[i]), block_size, developer)
         for i, chunk in zip(best, single_frames(frames, best), strict=True)
@@ -91,97 +93,108 @@ def measure_frame(
     Parameters
     ----------
     chunk
-        A single frame.
+        A single frame, to be read.
     centres
-        float64 (point, axis), where blocks are, px.
+        float64 (point, axis), centres of blocks in the frame, px.
     block_size
-        px.
+        Side of the blocks, px.
     developer
         Of the frames.
 
     Returns
     -------
-    float64 (channel, axis), px; NaN where nothing was found.
+    float64 (channel, axis), px; NaN for a colour in which no block was found.
     """
     frame = developer.calibrated(chunk.read()[0])
     samples, places, step = colour_samples(frame, developer.cfa)
     if step > 1:
-        samples = [_softened(one) for one in samples]
+        samples = [_smooth(plane) for plane in samples]
     green = samples[1]
     size = max(8, block_size // step) // 2 * 2
     corners = np.rint(centres / step).astype(np.int64) - size // 2
-    seen = ((corners >= REACH) & (corners + size + REACH <= green.shape)).all(axis=1)
-    out = np.zeros((len(COLOURS), 2))
-    blocks = cut_blocks(green, corners[seen], size)
+    inside = (corners >= SEARCH_RADIUS) & (corners + size + SEARCH_RADIUS <= green.shape)
+    corners = corners[inside.all(axis=1)]
+    blocks = cut_blocks(green, corners, size)
+    shift = np.zeros((len(COLOURS), 2))
     for channel in (0, 2):
-        like_green = _as_bright(samples[channel], green)
-        (found,) = match_blocks(like_green[None], corners[None, seen], blocks, REACH)
-        sure = found[:, 2] > CHANCE / size
-        if sure.any():
-            shift = np.median(found[sure, :2], axis=0)
-            out[channel] = step * shift + places[channel] - places[1]
+        scaled = _scale_like(samples[channel], green)
+        (matches,) = match_blocks(scaled[None], corners[None], blocks, SEARCH_RADIUS)
+        found = matches[:, 2] > SIGNIFICANCE / size
+        if found.any():
+            median = np.median(matches[found, :2], axis=0)
+            shift[channel] = step * median + places[channel] - places[1]
         else:
-            out[channel] = np.nan
-    return out
+            shift[channel] = np.nan
+    return shift
 
 
 def colour_samples(frame: Frames, cfa: str | None) -> tuple[list[Frames], FloatArray, int]:
-    """Take the samples of each colour of a frame as they are.
+    """Separate the samples of each colour of a frame, without demosaicing.
 
     Parameters
     ----------
     frame
-        uint8 or uint16: raw colour (y, x), or (y, x, channel).
+        uint8 or uint16: raw colour (y, x), or RGB (y, x, channel).
     cfa
         Colour filter array of raw colour, else None.
 
     Returns
     -------
     samples
-        Three arrays (y, x) of one shape, uint16: red, green, blue.
+        Red, green and blue: uint16 (y, x) of one shape.
     places
-        float64 (channel, axis): where the first sample of each lies in the frame, px.
+        float64 (channel, axis), px: position of the first sample of each colour in the frame.
     step
-        From sample to sample, px.
+        Distance of neighbouring samples, px.
     """
     if cfa is None:
         planes = [np.ascontiguousarray(frame[..., i]).astype(np.uint16) for i in range(3)]
         return planes, np.zeros((3, 2)), 1
     height, width = (n // 2 * 2 for n in frame.shape)
-    found: dict[str, list[tuple[int, int]]] = {"R": [], "G": [], "B": []}
+    sites: dict[str, list[tuple[int, int]]] = {"R": [], "G": [], "B": []}
     for i, colour in enumerate(cfa):
-        found[colour].append(divmod(i, 2))
+        sites[colour].append(divmod(i, 2))
     samples = []
     for colour in "RGB":
-        parts = [frame[y:height:2, x:width:2].astype(np.uint32) for y, x in found[colour]]
-        samples.append((sum(parts[1:], parts[0]) // len(parts)).astype(np.uint16))
-    places = np.array([np.mean(found[colour], axis=0) for colour in "RGB"])
+        planes = [frame[y:height:2, x:width:2].astype(np.uint32) for y, x in sites[colour]]
+        samples.append((sum(planes[1:], planes[0]) // len(planes)).astype(np.uint16))
+    places = np.array([np.mean(sites[colour], axis=0) for colour in "RGB"])
     return samples, places, 2
 
 
-def _softened(samples: Frames) -> Frames:
-    """Smooth samples of a mosaic: what is finer than they are far apart would be told wrongly."""
+def _smooth(samples: Frames) -> Frames:
+    """Smooth the samples of a mosaic, since detail finer than their distance is aliased."""
     from scipy import ndimage
 
     smooth = samples.astype(np.float64)
-    for _ in range(SOFTENED):
+    for _ in range(SMOOTHINGS):
         smooth = ndimage.uniform_filter(smooth, 3, mode="nearest")
     return np.rint(smooth).astype(np.uint16)
 
 
-def _as_bright(samples: AnyArray, green: AnyArray) -> Frames:
-    """Scale a colour to green's brightness: blocks are compared in as many bits of either."""
-    one, other = samples.astype(np.float64), green.astype(np.float64)
-    scaled = (one - one.mean()) * (other.std() / max(one.std(), 1e-9)) + other.mean()
+def _scale_like(samples: AnyArray, green: AnyArray) -> Frames:
+    """Scale a colour to the mean and standard deviation of green, so that it has as many bits."""
+    colour, target = samples.astype(np.float64), green.astype(np.float64)
+    scaled = (colour - colour.mean()) * (target.std() / max(colour.std(), 1e-9)) + target.mean()
     return np.rint(scaled).clip(0, 65535).astype(np.uint16)
 
 
-def median_shift(measured: list[FloatArray]) -> Any:
-    """Take the median over frames; a colour that was found in none does not move."""
+def median_shift(measured: list[FloatArray]) -> FloatArray:
+    """Take the median over frames of the shift of each colour.
+
+    Parameters
+    ----------
+    measured
+        float64 (channel, axis) of each frame, px; NaN for a colour that was not found.
+
+    Returns
+    -------
+    float64 (channel, axis), px; 0 for a colour that was found in no frame.
+    """
     stacked = np.array(measured).reshape(-1, len(COLOURS), 2)
-    out = np.zeros((len(COLOURS), 2))
+    shift = np.zeros((len(COLOURS), 2))
     for channel in range(len(COLOURS)):
         valid = stacked[~np.isnan(stacked[:, channel, 0]), channel]
         if len(valid):
-            out[channel] = np.median(valid, axis=0)
-    return out
+            shift[channel] = np.median(valid, axis=0)
+    return shift

@@ -1,8 +1,8 @@
-"""The displacement field of all frames, lazily: its mean, its gaps, what lies behind its noise.
+"""The displacement field of all frames: mean removed, gaps filled, denoised by kriging.
 
-The mean over all frames must be known before any frame's field can be told. Until then what was
-measured is all that is kept, in 16 bits a value; what follows from it is found again in each task
-that needs it, which takes less time than waiting for a second reading would.
+The mean over all frames has to be known before the field of any frame. Until then only the measured
+vectors are kept, in 16 bits a component. What follows from them is computed again in each task that
+needs it, which takes less time than storing and reading it would.
 """
 
 from __future__ import annotations
@@ -15,49 +15,52 @@ import numpy as np
 
 from skry_dask.graph.frame_tables import gathered, map_parts, some_frames, total_of
 from skry_dask.kernels.field.neighbours import fill_gaps
-from skry_dask.phases.tracking.kriging import nearest_places, predict, smoothing_weights
+from skry_dask.phases.tracking.kriging import denoise, denoising_weights, nearest_textures
 
 if TYPE_CHECKING:
     import dask.array as da
 
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
-LEARNT_FRAMES = 64
-"""So many frames, evenly spread, tell how smooth the displacement field is."""
+N_LEARNING_FRAMES = 64
+"""Number of frames, evenly spaced, from which the covariance of the field is learnt."""
 
-STEP = 2.0**-16
-"""Mean displacements are sums of multiples of this, px, so that their order does not matter."""
+DEVIATION_STEP = 2.0**-16
+"""Deviations are added up in multiples of this, px, so that their order does not matter."""
 
-MISSING, INACTIVE = -(2**15), 1 - 2**15
-"""What stands for a vector that was not found, and for those of a frame that is not used."""
+MISSING = -(2**15)
+"""Code of a vector that was not found."""
 
-MOST = 2**15 - 2
-"""Greatest value that stands for itself."""
+INACTIVE = 1 - 2**15
+"""Code of the vectors of a frame that is not used."""
+
+MAX_CODE = 2**15 - 2
+"""Largest code, of either sign, that stands for a component of a vector."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scattered:
-    """Points at which a field is measured.
+class MeasuredPoints:
+    """Reference points, how their measured vectors are encoded, and where these belong.
 
     Parameters
     ----------
     step
-        Unit in which measured vectors are kept, px.
+        Unit of encoded vectors, px.
     position
-        int64 (point, axis), px.
+        int64 (point, axis), on the canvas, px.
     first, neighbours
-        Which points are neighbours; see `neighbours_in_mesh`.
-    places
-        float64 (axis, point, axis), where the texture of each block lies; see `texture_places`.
+        Neighbours of each point; see `neighbours_in_mesh`.
+    textures
+        float64 (axis, point, axis), px; see `texture_centres`.
     nearest
-        int64 (axis, point, neighbour); see `nearest_places`.
+        int64 (axis, point, neighbour); see `nearest_textures`.
     """
 
     step: float
     position: IntArray
     first: IntArray
     neighbours: IntArray
-    places: FloatArray
+    textures: FloatArray
     nearest: IntArray
 
     @classmethod
@@ -65,53 +68,74 @@ class Scattered:
         cls,
         position: IntArray,
         neighbours: tuple[IntArray, IntArray],
-        places: FloatArray,
-        most: int,
-    ) -> Scattered:
-        """Prepare for vectors whose components are below ``most`` px, to 2**-15 of that."""
-        step = 2.0 ** (most.bit_length() - 15)
-        return cls(step, position, *neighbours, places, nearest_places(position, places))
+        textures: FloatArray,
+        max_px: int,
+    ) -> MeasuredPoints:
+        """Prepare for vectors whose components are below ``max_px``, encoded to 2**-15 of that.
 
-    def keep(self, vectors: FloatArray) -> AnyArray:
-        """Turn vectors, px, NaN where there is none, into what is kept: int16, same shape."""
-        steps = np.rint(np.nan_to_num(vectors) / self.step).clip(-MOST, MOST)
-        return np.where(np.isnan(vectors), MISSING, steps).astype(np.int16)
+        Parameters
+        ----------
+        position
+            int64 (point, axis), on the canvas, px.
+        neighbours
+            From `neighbours_in_mesh`.
+        textures
+            float64 (axis, point, axis), px, from `texture_centres`.
+        max_px
+            Bound of the components of vectors, px.
+        """
+        step = 2.0 ** (max_px.bit_length() - 15)
+        return cls(step, position, *neighbours, textures, nearest_textures(position, textures))
+
+    def encode(self, vectors: FloatArray) -> AnyArray:
+        """Encode vectors.
+
+        Parameters
+        ----------
+        vectors
+            float64 (..., axis), px; NaN where none was found.
+
+        Returns
+        -------
+        int16, same shape: components in units of ``step``, or `MISSING`.
+        """
+        codes = np.rint(np.nan_to_num(vectors) / self.step).clip(-MAX_CODE, MAX_CODE)
+        return np.where(np.isnan(vectors), MISSING, codes).astype(np.int16)
 
     def deviations(self, measured: AnyArray, mean: FloatArray) -> FloatArray:
-        """Take the mean out of what was measured, then fill its gaps.
+        """Subtract the mean from measured vectors, then fill gaps with the mean of neighbours.
 
-        Before the mean is taken out, neighbours also differ by the warp of the reference image.
+        In this order, because the vectors of neighbours also differ by the warp of the reference
+        image, which the mean contains.
 
         Parameters
         ----------
         measured
-            int16 (frame, point, axis), from `keep`.
+            int16 (frame, point, axis), from `encode`.
         mean
             float64 (point, axis), px.
 
         Returns
         -------
-        float64 (frame, point, axis), px; points that were not measured in a frame move as their
-        neighbours do on average; NaN in inactive frames only.
+        float64 (frame, point, axis), px; NaN in inactive frames only.
         """
         valid = measured[:, :, 0] > INACTIVE
-        moved = measured * self.step - mean
-        out = fill_gaps(moved, valid, self.first, self.neighbours)
-        out[(measured == INACTIVE).all(axis=(1, 2))] = np.nan
-        return out
+        filled = fill_gaps(measured * self.step - mean, valid, self.first, self.neighbours)
+        filled[(measured == INACTIVE).all(axis=(1, 2))] = np.nan
+        return filled
 
 
-class Field(NamedTuple):
-    """What is found, lazily.
+class DisplacementField(NamedTuple):
+    """The displacements of all frames, lazy.
 
     Parameters
     ----------
     displacement
         float32 (frame, point, axis), px, NaN in inactive frames; its mean over frames is 0.
     mean
-        float64 (point, axis), px, mean over frames of what was measured; 0 where nothing was.
+        float64 (point, axis), px, mean over frames of the measured vectors; 0 where there are none.
     n_valid
-        int64 (point), in how many frames each point was measured.
+        int64 (point), number of frames in which the point was measured.
     """
 
     displacement: da.Array
@@ -119,48 +143,60 @@ class Field(NamedTuple):
     n_valid: da.Array
 
 
-def displacement_field(measured: da.Array, active: BoolArray, points: Scattered) -> Field:
-    """Find the field that most likely lies behind what was measured, lazily.
+def displacement_field(
+    measured: da.Array, active: BoolArray, points: MeasuredPoints
+) -> DisplacementField:
+    """Denoise the measured vectors of all frames and remove their mean, lazily.
 
     Parameters
     ----------
     measured
-        int16 (frame, point, axis), see `Scattered.keep`.
+        int16 (frame, point, axis), see `MeasuredPoints.encode`.
     active
         bool (frame).
     points
-        Where it was measured.
+        At which the vectors were measured.
     """
     sizes, shape = gathered(measured), measured.shape[1:]
     shared = [dask.delayed(points, traverse=False)]
-    found = map_parts(sums_and_counts, sizes, measured, shape=(2, *shape), dtype=np.int64)
-    total = total_of(found)
+    partial = map_parts(sum_and_count, sizes, measured, shape=(2, *shape), dtype=np.int64)
+    total = total_of(partial)
     mean = total.map_blocks(_mean_of_sums, points.step, dtype=np.float64, drop_axis=0)
     shared += [mean]
     deviations = map_parts(
-        sums_of_deviations, sizes, measured, shared=shared, shape=shape, dtype=np.int64
+        sum_deviations, sizes, measured, shared=shared, shape=shape, dtype=np.int64
     )
-    left = total_of(deviations) * (STEP / max(int(active.sum()), 1))
+    residual_mean = total_of(deviations) * (DEVIATION_STEP / max(int(active.sum()), 1))
     numbers = np.flatnonzero(active)
-    few = numbers[np.unique(np.linspace(0, len(numbers) - 1, LEARNT_FRAMES).astype(int))]
-    sample = some_frames(measured, few)
+    evenly = np.unique(np.linspace(0, len(numbers) - 1, N_LEARNING_FRAMES).astype(int))
+    sample = some_frames(measured, numbers[evenly])
     weights = map_parts(
-        learn_weights, [len(few)], sample, shared=shared, shape=points.nearest.shape, dtype=float
+        learn_weights, [len(evenly)], sample, shared=shared, shape=points.nearest.shape, dtype=float
     )
     displacement = map_parts(
-        predict_deviations,
+        denoise_frames,
         sizes,
         measured,
-        shared=[*shared, left, weights],
+        shared=[*shared, residual_mean, weights],
         shape=shape,
         dtype=np.float32,
         per_frame=True,
     )
-    return Field(displacement, mean, total[1, :, 0])
+    return DisplacementField(displacement, mean, total[1, :, 0])
 
 
-def sums_and_counts(measured: AnyArray) -> IntArray:
-    """Add up what was measured in some frames: int64 (1, 2, point, axis), and how many."""
+def sum_and_count(measured: AnyArray) -> IntArray:
+    """Add up the measured vectors of some frames, and count them.
+
+    Parameters
+    ----------
+    measured
+        int16 (frame, point, axis), from `MeasuredPoints.encode`.
+
+    Returns
+    -------
+    int64 (1, 2, point, axis): sum of codes, and number of frames.
+    """
     valid = measured > INACTIVE
     sums = np.where(valid, measured, 0).sum(axis=0, dtype=np.int64)
     return np.stack([sums, valid.sum(axis=0)])[None]
@@ -171,35 +207,70 @@ def _mean_of_sums(total: IntArray, step: float) -> FloatArray:
     return mean
 
 
-def sums_of_deviations(measured: AnyArray, points: Scattered, mean: FloatArray) -> IntArray:
-    """Add up deviations of some frames: int64 (1, point, axis), in units of `STEP`.
-
-    Gaps are filled, so what is left of their mean is not 0 where there were any.
-    """
-    found = np.nan_to_num(points.deviations(measured, mean)) / STEP
-    return np.rint(found).astype(np.int64).sum(axis=0, keepdims=True)
-
-
-def learn_weights(sample: AnyArray, points: Scattered, mean: FloatArray) -> FloatArray:
-    """Learn from some frames how to predict all: (1, axis, point, neighbour)."""
-    known = points.deviations(sample, mean).astype(np.float32)
-    return smoothing_weights(known, points.position, points.places, points.nearest)[None]
-
-
-def predict_deviations(
-    measured: AnyArray, points: Scattered, mean: FloatArray, left: FloatArray, weights: FloatArray
-) -> Float32Array:
-    """Predict the field of some frames: float32 (frame, point, axis), px.
+def sum_deviations(measured: AnyArray, points: MeasuredPoints, mean: FloatArray) -> IntArray:
+    """Add up the deviations of some frames, whose gaps are filled, so that their mean is not 0.
 
     Parameters
     ----------
     measured
         int16 (frame, point, axis).
     points
-        Where it was measured.
-    mean, left
-        float64 (point, axis), px: of what was measured, and of the deviations from that.
-    weights
-        (1, axis, point, neighbour), from `learn_weights`.
+        At which the vectors were measured.
+    mean
+        float64 (point, axis), px.
+
+    Returns
+    -------
+    int64 (1, point, axis), in units of `DEVIATION_STEP`.
     """
-    return predict(points.deviations(measured, mean) - left, weights[0], points.nearest)
+    steps = np.nan_to_num(points.deviations(measured, mean)) / DEVIATION_STEP
+    return np.rint(steps).astype(np.int64).sum(axis=0, keepdims=True)
+
+
+def learn_weights(sample: AnyArray, points: MeasuredPoints, mean: FloatArray) -> FloatArray:
+    """Learn from a sample of frames the weights that denoise all frames.
+
+    Parameters
+    ----------
+    sample
+        int16 (frame, point, axis), active frames.
+    points
+        At which the vectors were measured.
+    mean
+        float64 (point, axis), px.
+
+    Returns
+    -------
+    float64 (1, axis, point, neighbour), see `denoising_weights`.
+    """
+    deviations = points.deviations(sample, mean).astype(np.float32)
+    return denoising_weights(deviations, points.position, points.textures, points.nearest)[None]
+
+
+def denoise_frames(
+    measured: AnyArray,
+    points: MeasuredPoints,
+    mean: FloatArray,
+    residual_mean: FloatArray,
+    weights: FloatArray,
+) -> Float32Array:
+    """Denoise the deviations of some frames.
+
+    Parameters
+    ----------
+    measured
+        int16 (frame, point, axis).
+    points
+        At which the vectors were measured.
+    mean, residual_mean
+        float64 (point, axis), px: mean of the measured vectors, and mean of the deviations from it
+        after gaps were filled.
+    weights
+        float64 (1, axis, point, neighbour), from `learn_weights`.
+
+    Returns
+    -------
+    float32 (frame, point, axis), px; NaN in inactive frames.
+    """
+    deviations = points.deviations(measured, mean) - residual_mean
+    return denoise(deviations, weights[0], points.nearest)

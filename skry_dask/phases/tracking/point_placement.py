@@ -1,4 +1,4 @@
-"""Where reference points are placed."""
+"""Placement of reference points on the reference image."""
 
 from __future__ import annotations
 
@@ -17,57 +17,68 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, IntArray
 
 MIN_GRADIENT = 0.001
-"""Least gradient of a block, fraction of the image's range per px rms: with the noise of a single
-frame (a 60th of the range) a block of 32 px is then placed to half a pixel."""
+"""Least gradient of a block, fraction of the image's range per px, rms. With the noise of a single
+frame, a 60th of the range, a block of 32 px with this gradient is found to half a pixel."""
 
 
 def place_points(image: Float32Array, region: Region, options: TrackOptions) -> IntArray:
-    """Choose at most one reference point per cell of a grid.
+    """Place at most one reference point in each cell of a grid.
 
-    A point has to be bright enough; the block around it must change more under a shift of twice
-    the structure scale than under one (noise changes as much, structure up to four times as much);
-    and its gradients must not all lie in one direction, as along a straight edge: the smaller
-    eigenvalue of the summed gradient products (Shi & Tomasi, "Good features to track", CVPR 1994,
-    593-600) must be a large enough part of both.
+    A point has to be bright enough. The block around it must change more under a shift of twice the
+    structure scale than under a shift of once the scale: noise changes by the same amount,
+    structure by up to four times as much. And its gradients must not all have one direction, as
+    along a straight edge: the smaller eigenvalue of the summed gradient products (Shi & Tomasi,
+    "Good features to track", CVPR 1994, 593-600) must be a large enough part of the sum of both.
 
-    A planet's limb passes. A block on it tells one component of its motion well, and along the limb
-    it stays near its neighbours; without points there, triangles reach from the face far into the
-    sky, and the limb, where most of the error lies, follows the face. On simulated planets, with
-    ``gradient_spread`` 0.05 (limb refused) and 0.004, the stack's blur was 1.276 and 1.238 px
-    (small: 1.259, 1.230), its warp 0.178 and 0.171 px (0.407, 0.385), psnr_blur 57.3 and 58.0 dB
-    (45.1, 45.4); Sun and Moon stay as they were. Points in the sky (``brightness`` 0,
-    ``structure`` 1) make that worse by up to 0.9 dB; nodes of the mesh on a grid through the sky,
-    predicted by kriging, change it by less than 0.1 dB.
+    The limb of a planet passes. A block on it measures one component of its motion well, and along
+    the limb it stays near its neighbours. Without points there, triangles reach from the face far
+    into the sky, and the limb, where most of the error lies, follows the face. On simulated planets
+    with ``gradient_spread`` 0.05 (limb refused) and 0.004 the stack's blur was 1.276 and 1.238 px
+    (small planet: 1.259, 1.230), its warp 0.178 and 0.171 px (0.407, 0.385), psnr 57.3 and 58.0 dB
+    (45.1, 45.4); Sun and Moon did not change. Points in the sky (``brightness`` 0, ``structure`` 1)
+    lose up to 0.9 dB; mesh nodes on a grid through the sky, predicted by kriging, change less than
+    0.1 dB.
 
-    Of the points of a cell that pass, the one nearest to its centre is taken. (The one of the
-    largest smaller eigenvalue often lies on the cell's border, beside its neighbour's: the warp
-    field was 0.26 px off between points, against 0.20 px.)
+    Of the pixels of a cell that pass, the one nearest to the centre becomes the point. The one with
+    the largest smaller eigenvalue often lies on the cell's border, beside that of the next cell:
+    the field of displacements between points was then 0.26 px off instead of 0.20 px.
 
     Parameters
     ----------
     image
-        float32 (y, x), the reference image on the region.
+        float32 (y, x), the reference image, which covers the region.
     region
-        Where the image lies on the canvas.
+        Position of the image on the canvas.
     options
         Of the track phase.
 
     Returns
     -------
-    int64 (point, axis), on the canvas, px, row by row; blocks lie inside the region.
+    int64 (point, axis), on the canvas, px, row by row of cells; blocks lie inside the region.
     """
     half, spacing = options.block_size // 2, options.spacing
-    places = middle_of_each_cell(_passes(image, options), half, spacing)
+    places = middle_of_each_cell(_suitable_pixels(image, options), half, spacing)
     return places + np.array([region.y, region.x])
 
 
 def given_points(region: Region, options: TrackOptions) -> IntArray:
-    """Take the user's points, rounded to whole pixels.
+    """Round the user's points to whole pixels.
+
+    Parameters
+    ----------
+    region
+        In which their blocks must lie.
+    options
+        With the points.
+
+    Returns
+    -------
+    int64 (point, axis), on the canvas, px, in the user's order.
 
     Raises
     ------
     OptionsError
-        If a point's block would leave the region.
+        If the block of a point would leave the region.
     """
     half = options.block_size // 2
     y_range = (region.y + half, region.y + region.height - half)
@@ -82,8 +93,8 @@ def given_points(region: Region, options: TrackOptions) -> IntArray:
     return np.rint(np.array(options.points)).astype(np.int64).reshape(-1, 2)
 
 
-def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
-    """Tell which pixels meet the criteria of a reference point: bool (y, x)."""
+def _suitable_pixels(image: Float32Array, options: TrackOptions) -> BoolArray:
+    """Find the pixels that can be reference points: bool (y, x)."""
     low, high = float(image.min()), float(image.max())
 
     def of_band(band: AnyArray) -> BoolArray:
@@ -91,9 +102,9 @@ def _passes(image: Float32Array, options: TrackOptions) -> BoolArray:
         found = structure(band, options.structure_scale, options.block_size)
         detailed = found.larger > (MIN_GRADIENT * (high - low)) ** 2
         spread = found.smaller >= options.gradient_spread * (found.smaller + found.larger)
-        changes = found.far >= options.structure * found.near
-        passes: BoolArray = bright & changes & detailed & spread
-        return passes
+        structured = found.far >= options.structure * found.near
+        suitable: BoolArray = bright & structured & detailed & spread
+        return suitable
 
     out = np.empty(image.shape, bool)
     map_bands(of_band, image, options.block_size + 2 * options.structure_scale, out)

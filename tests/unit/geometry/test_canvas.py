@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.geometry.canvas import Region, area_edges, overlap
+from skry_dask.geometry.areas import AreaGrid
+from skry_dask.geometry.canvas import Region, overlap_region
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -31,23 +32,25 @@ def test_a_region_knows_its_canvas_coordinates():
 )
 def test_the_region_is_what_every_frame_sees(offsets, expected):
     active = np.ones(len(offsets), bool)
-    assert overlap(np.array(offsets, float), active, 30, 40) == expected
+    assert overlap_region(np.array(offsets, float), active, 30, 40) == expected
 
 
 def test_inactive_frames_do_not_shrink_the_region():
     offsets = np.array([(0.0, 0.0), (25.0, 1e6), (np.nan, np.nan), (2.0, 1.0)])
     active = np.array([True, False, False, True])
-    assert overlap(offsets, active, 30, 40) == overlap(offsets[active], active[active], 30, 40)
+    assert overlap_region(offsets, active, 30, 40) == overlap_region(
+        offsets[active], active[active], 30, 40
+    )
 
 
 def test_without_active_frames_there_is_no_region():
-    assert overlap(np.zeros((3, 2)), np.zeros(3, bool), 30, 40).shape == (0, 0)
-    assert overlap(np.zeros((0, 2)), np.zeros(0, bool), 30, 40).shape == (0, 0)
+    assert overlap_region(np.zeros((3, 2)), np.zeros(3, bool), 30, 40).shape == (0, 0)
+    assert overlap_region(np.zeros((0, 2)), np.zeros(0, bool), 30, 40).shape == (0, 0)
 
 
 def test_rounding_errors_of_a_whole_offset_cost_no_pixel():
     offsets = np.array([(3.0 - 1e-9, -2.0 + 1e-9), (3.0 + 1e-9, -2.0)])
-    assert overlap(offsets, np.ones(2, bool), 30, 40) == Region(-3, 2, 30, 40)
+    assert overlap_region(offsets, np.ones(2, bool), 30, 40) == Region(-3, 2, 30, 40)
 
 
 @REPEATABLE
@@ -57,7 +60,7 @@ def test_rounding_errors_of_a_whole_offset_cost_no_pixel():
 )
 def test_every_frame_shows_the_whole_region_and_one_pixel_more_would_be_too_many(offsets, size):
     offsets = np.array(offsets, float)
-    region = overlap(offsets, np.ones(len(offsets), bool), size, size)
+    region = overlap_region(offsets, np.ones(len(offsets), bool), size, size)
     for axis, (start, length) in enumerate([(region.y, region.height), (region.x, region.width)]):
         seen = start + offsets[:, axis], start + length - 1 + offsets[:, axis]
         assert seen[0].min() >= -2e-6
@@ -79,4 +82,6 @@ def test_every_frame_shows_the_whole_region_and_one_pixel_more_would_be_too_many
     ],
 )
 def test_what_is_left_over_is_the_last_area(length, area_size, edges):
-    np.testing.assert_array_equal(area_edges(length, area_size), edges)
+    np.testing.assert_array_equal(
+        AreaGrid.of_region(Region(0, 0, length, 9), area_size).y_edges, edges
+    )

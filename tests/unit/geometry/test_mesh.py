@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.geometry.canvas import Region
+from skry_dask.geometry.areas import AreaGrid
+from skry_dask.geometry.canvas import Region, union_region
 from skry_dask.geometry.mesh import (
     AreaMesh,
     Spans,
     TriangleMesh,
-    area_labels,
-    everything_seen,
     neighbours_in_mesh,
 )
 from tests import reference
@@ -79,13 +78,13 @@ def test_no_points_one_point_and_twice_the_same_point_work(points):
 
 def test_areas_are_named_row_by_row_with_what_is_left_over_last():
     region = Region(5, 6, 12, 21)
-    labels = area_labels(region, 10)
+    labels = AreaGrid.of_region(region, 10).labels()
     assert labels.shape == (12, 21)
     np.testing.assert_array_equal(labels[0, [0, 9, 10, 19, 20]], [0, 0, 1, 1, 2])
     np.testing.assert_array_equal(labels[[0, 9, 10, 11], 0], [0, 0, 3, 3])
     some = np.array([0, 0, 11]), np.array([20, 3])
     np.testing.assert_array_equal(
-        area_labels(Region(5, 6, 12, 21), 10, some), labels[np.ix_(*some)]
+        AreaGrid.of_region(region, 10).labels_at(*some), labels[np.ix_(*some)]
     )
 
 
@@ -196,7 +195,7 @@ def test_a_canvas_around_the_region_is_cut_into_small_triangles(
 def test_everything_seen_holds_all_active_frames_and_no_more():
     offset = np.array([[0.0, 0.0], [5.5, -7.25], [-3.0, 4.0], [900.0, 900.0]])
     active = np.array([True, True, True, False])
-    region = everything_seen(offset, active, 40, 60)
+    region = union_region(offset, active, 40, 60)
     assert region == Region(-5, -4, 48, 71)
     # Corners of the canvas lie in the frames that show them.
     assert region.y + 5.5 >= 0
@@ -211,8 +210,8 @@ def test_everything_seen_holds_all_active_frames_and_no_more():
 def test_weights_of_areas_are_the_shares_of_a_triangles_pixels(region_and_points, area_size):
     region, points = region_and_points
     mesh = TriangleMesh.of_points(points, region)
-    areas = area_labels(region, area_size)
-    weights = mesh.area_weights(areas)
+    areas = AreaGrid.of_region(region, area_size).labels()
+    weights = mesh.area_shares(areas)
     assert weights.shape == (len(mesh.triangles), areas.max() + 1)
     pixels = np.bincount(
         reference.fragment_of_each_pixel(mesh).ravel(), minlength=len(mesh.triangles)

@@ -13,13 +13,14 @@ from scipy import ndimage
 
 import skry_dask as skry
 from skry_dask.errors import AlignmentError, OptionsError, ReaderError
-from skry_dask.geometry.canvas import overlap
-from skry_dask.phases.align import RECORD, Survey, choose_reference, key_numbers, leave_out_far
-from skry_dask.phases.alignment.templates import Reason
-from skry_dask.phases.stack import select
+from skry_dask.geometry.canvas import overlap_region
+from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.phases.alignment.frame_records import RECORD, drop_far_frames
+from skry_dask.phases.alignment.key_frames import Survey, choose_reference, key_frame_indices
+from skry_dask.phases.stacking.fragment_selection import select_fragments as select
 
 # The submodule: its name in the package is the function.
-align_module = sys.modules["skry_dask.phases.align"]
+align_module = sys.modules["skry_dask.phases.alignment.key_frames"]
 
 ALIGN = skry.AlignOptions(anchor_size=32)
 POINTS = skry.TrackOptions(block_size=24, search_radius=12)
@@ -170,7 +171,7 @@ def test_phases_name_themselves(results):
 
 def test_images_lie_on_the_region_seen_in_every_frame(results):
     active = results.alignment["active"].to_numpy()
-    region = overlap(results.alignment["offset"].to_numpy(), active, 160, 208)
+    region = overlap_region(results.alignment["offset"].to_numpy(), active, 160, 208)
     for dataset in (results.quality, results.stack):
         np.testing.assert_array_equal(dataset["y"], region.y_coords)
         np.testing.assert_array_equal(dataset["x"], region.x_coords)
@@ -385,7 +386,7 @@ def test_a_bad_first_frame_does_not_spoil_a_short_capture(simulated):
 
 
 def test_noise_in_place_of_a_key_frame_does_not_become_the_reference(simulated, monkeypatch):
-    monkeypatch.setattr(align_module, "KEY_SPACING", 2)
+    monkeypatch.setattr(align_module, "MAX_SPACING", 2)
     frames = simulated["frames"].to_numpy().copy()
     frames[4] = noise_frame(frames[4].shape)
     alignment = skry.align(capture_of(frames), ALIGN).compute()
@@ -394,11 +395,11 @@ def test_noise_in_place_of_a_key_frame_does_not_become_the_reference(simulated, 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 15, 16, 63, 64, 200, 5000])
 def test_key_frames_lie_evenly_from_the_first_on_and_near_every_frame(n_frames):
-    numbers = key_numbers(n_frames)
+    numbers = key_frame_indices(n_frames)
     assert numbers[0] == 0
     assert len(numbers) >= min(n_frames, 16)
     assert len(set(np.diff(numbers))) <= 1
-    assert np.diff([*numbers, n_frames]).max() <= align_module.KEY_SPACING
+    assert np.diff([*numbers, n_frames]).max() <= align_module.MAX_SPACING
 
 
 def test_the_reference_has_most_detail_of_those_that_show_what_others_show():
@@ -515,7 +516,7 @@ def drifting(shifts, *, height=96, width=128, seed=3):
 
 @pytest.mark.parametrize("direction", [(0, 1), (1, 0), (1, -1), (-1, 0.5)])
 def test_a_drift_of_one_and_a_half_frames_is_followed_by_key_frames(monkeypatch, direction):
-    monkeypatch.setattr(align_module, "KEY_SPACING", 5)
+    monkeypatch.setattr(align_module, "MAX_SPACING", 5)
     size = np.array([96, 128])
     steps = np.linspace(0, 1.5, 41)[:, None] * size * direction
     shifts = np.rint(steps).astype(int)
@@ -565,7 +566,7 @@ def test_leaving_out_far_frames_keeps_what_was_inactive_before():
     records = np.zeros(5, RECORD)
     records["x"] = [0, 1, 90, 2, 60]
     records["reason"][2] = Reason.NOT_RECOGNISED
-    left = leave_out_far(records, (100, 100), 0.5)
+    left = drop_far_frames(records, (100, 100), 0.5)
     reasons = [0, 0, Reason.NOT_RECOGNISED, 0, Reason.TOO_LITTLE_OVERLAP]
     np.testing.assert_array_equal(left["reason"], reasons)
     np.testing.assert_array_equal(left["x"], records["x"])
@@ -576,7 +577,7 @@ def test_leaving_out_far_frames_keeps_what_was_inactive_before():
 def test_at_least_one_frame_stays(min_overlap):
     records = np.zeros(4, RECORD)
     records["y"] = [0, 30, 60, 90]
-    left = leave_out_far(records, (100, 100), min_overlap)
+    left = drop_far_frames(records, (100, 100), min_overlap)
     assert (left["reason"] == Reason.ACTIVE).any()
 
 

@@ -10,10 +10,11 @@ import xarray as xr
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.geometry.canvas import Region
-from skry_dask.geometry.mesh import TriangleMesh, everything_seen
-from skry_dask.phases.alignment.templates import Reason
-from skry_dask.phases.stacking.fragment_selection import Shown, fragments_to_cover, select
+from skry_dask.geometry.canvas import Region, union_region
+from skry_dask.geometry.mesh import TriangleMesh
+from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.phases.stacking.fragment_selection import FrameCoverage, select_to_cover
+from skry_dask.phases.stacking.fragment_selection import select_fragments as select
 from tests import reference
 
 AREA = 20
@@ -209,10 +210,10 @@ def test_fragments_that_no_frame_shows_have_no_frame():
 
 def test_frames_show_a_fragment_if_they_show_a_part_of_it():
     offset = np.array([[0.0, 0.0], [0.0, 300.0], [-40.0, 0.0]])
-    region = everything_seen(offset, np.ones(3, bool), 50, 60)
+    region = union_region(offset, np.ones(3, bool), 50, 60)
     assert region == Region(0, -300, 90, 360)
     mesh = TriangleMesh.of_points(np.array([[10.0, 10.0]]), region, inner=Region(0, 0, 10, 60))
-    whole, part = Shown(mesh, offset, (50, 60)).frames_that_show()
+    whole, part = FrameCoverage(mesh, offset, (50, 60)).of_triangles(slice(None))
     labels = reference.fragment_of_each_pixel(mesh)
     for i, (down, right) in enumerate(offset):
         y, x = np.indices(labels.shape)
@@ -231,7 +232,7 @@ def test_every_fragment_is_covered_by_its_best_whole_frame_or_by_all_that_show_a
     quality = np.array([[1.0, 3.0, np.nan], [2.0, 2.0, 5.0], [3.0, 1.0, 4.0]])
     whole = np.array([[True, False, False], [True, False, False], [False, False, True]])
     expected = [[False, True, False], [True, True, False], [False, True, True]]
-    np.testing.assert_array_equal(fragments_to_cover(quality, whole), expected)
+    np.testing.assert_array_equal(select_to_cover(quality, whole), expected)
 
 
 # --- drizzle ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from skry_dask.graph.threads import on_threads
 from skry_dask.kernels.matching.block_ranges import MOST_PARTS, PART, one_by_one, parts_of
 from skry_dask.kernels.matching.templates import cut_blocks
-from skry_dask.phases.tracking.kriging import texture_places
+from skry_dask.phases.tracking.kriging import texture_centres
 
 SHAPE = (700, 640)
 
@@ -59,6 +59,6 @@ def test_threads_change_nothing():
         for x, y in zip(a, b, strict=True):
             np.testing.assert_array_equal(x, y)
     light = image.astype(np.float32)
-    places = [texture_places(light, corners, 16, share=s) for s in (one_by_one, on_threads)]
+    places = [texture_centres(light, corners, 16, share=s) for s in (one_by_one, on_threads)]
     assert np.ptp(places[0]) > 0.1
     np.testing.assert_array_equal(*places)

@@ -7,30 +7,28 @@ from scipy import ndimage
 from skry_dask.kernels.field.weighted_mean import correlation, inverse_of, means_of_found
 from skry_dask.kernels.matching.thumbnails import likeness_of_shifts
 from skry_dask.options import AlignOptions
-from skry_dask.phases.alignment.anchors import (
-    MAX_ANCHORS,
-    local_noise,
-    noise_variance,
-    place_anchors,
+from skry_dask.phases.alignment.anchor_blocks import (
+    N_CELLS,
+    place_blocks,
 )
-from skry_dask.phases.alignment.templates import (
-    AnchorTemplate,
-    CentroidTemplate,
-    DiscTemplate,
-    Reason,
-    find_disc,
+from skry_dask.phases.alignment.anchor_template import AnchorTemplate
+from skry_dask.phases.alignment.bright_objects import (
+    find_brightest_object,
+    is_on_dark_sky,
+    measure_disc,
 )
+from skry_dask.phases.alignment.disc_template import CentroidTemplate, DiscTemplate
+from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.thumbnails import (
-    FLAT_RANGE,
-    MIN_COARSE_OVERLAP,
-    brightest_object,
+    BLANK_RANGE,
+    MIN_OVERLAP,
+    are_blank,
     coarse_shifts,
-    on_dark_sky,
-    search_everywhere,
-    shows_nothing,
+    make_thumbnails,
+    search_all_shifts,
     spectrum,
-    thumbnail,
 )
+from skry_dask.phases.rating.noise import local_noise_variance, noise_variance
 
 HEIGHT, WIDTH = 240, 320
 SURE = AlignOptions().min_confidence
@@ -69,7 +67,7 @@ def template(sky):
 
 
 def test_the_template_finds_itself_with_full_confidence(sky, template):
-    placement = template.place(expose(cut(sky, (0, 0))))
+    placement = template.align(expose(cut(sky, (0, 0))))
     assert placement.offset == pytest.approx((0, 0), abs=0.01)
     assert placement.confidence == 1.0
     assert placement.reason is Reason.ACTIVE
@@ -77,7 +75,7 @@ def test_the_template_finds_itself_with_full_confidence(sky, template):
 
 @pytest.mark.parametrize("shift", [(0, 0), (1, -1), (7, 12), (-33, 5), (-51, -64), (90, 100)])
 def test_shifts_are_found_to_a_twentieth_of_a_pixel(sky, template, shift):
-    placement = template.place(expose(cut(sky, shift), seed=1))
+    placement = template.align(expose(cut(sky, shift), seed=1))
     assert placement.offset == pytest.approx(shift, abs=0.05)
     assert placement.confidence >= 0.8
 
@@ -86,7 +84,7 @@ def test_shifts_are_found_to_a_twentieth_of_a_pixel(sky, template, shift):
 @pytest.mark.parametrize("direction", [(1, 0), (-1, 0), (0, 1), (0, -1)])
 def test_shifts_by_more_than_half_a_frame_are_found(sky, template, direction, fraction):
     shift = tuple(round(d * fraction * n) for d, n in zip(direction, (HEIGHT, WIDTH), strict=True))
-    placement = template.place(expose(cut(sky, shift), seed=1))
+    placement = template.align(expose(cut(sky, shift), seed=1))
     assert placement.offset == pytest.approx(shift, abs=0.05)
     assert placement.confidence >= 0.8
 
@@ -94,7 +92,7 @@ def test_shifts_by_more_than_half_a_frame_are_found(sky, template, direction, fr
 @pytest.mark.parametrize("shift", [(0.5, -0.5), (-12.3, 20.8)])
 def test_shifts_by_fractions_are_found(sky, template, shift):
     light = ndimage.shift(sky, shift, order=5, mode="nearest")
-    placement = template.place(expose(np.clip(cut(light, (0, 0)), 0, 1), seed=1))
+    placement = template.align(expose(np.clip(cut(light, (0, 0)), 0, 1), seed=1))
     assert placement.offset == pytest.approx(shift, abs=0.05)
 
 
@@ -103,13 +101,13 @@ def test_the_depth_of_samples_does_not_matter(sky, bits):
     white = 2**bits - 1
     frame = expose(cut(sky, (0, 0)), white=white)
     deep = AnchorTemplate.of_frame(frame, white, AlignOptions(anchor_size=32))
-    placement = deep.place(expose(cut(sky, (9, -14)), seed=1, white=white))
+    placement = deep.align(expose(cut(sky, (9, -14)), seed=1, white=white))
     assert placement.offset == pytest.approx((9, -14), abs=0.05)
 
 
 def test_a_blurred_dimmed_and_noisy_frame_is_still_found(sky, template):
     light = ndimage.gaussian_filter(cut(sky, (6, -11)), 1.5) * 0.8
-    placement = template.place(expose(light, seed=1, noise=4))
+    placement = template.align(expose(light, seed=1, noise=4))
     assert placement.offset == pytest.approx((6, -11), abs=0.15)
     assert placement.confidence >= SURE
 
@@ -119,7 +117,7 @@ def test_overexposed_parts_do_not_mislead(sky):
     frame = np.clip(expose(cut(light, (0, 0))), 0, 255)
     bright = AnchorTemplate.of_frame(frame, 255, AlignOptions(anchor_size=32))
     assert (frame == 255).mean() > 0.15
-    placement = bright.place(expose(cut(light, (-13, 21)), seed=1))
+    placement = bright.align(expose(cut(light, (-13, 21)), seed=1))
     assert placement.offset == pytest.approx((-13, 21), abs=0.05)
     assert placement.confidence >= 0.8
 
@@ -127,10 +125,10 @@ def test_overexposed_parts_do_not_mislead(sky):
 def test_local_seeing_of_some_anchors_does_not_move_the_frame(sky, template):
     light = cut(sky, (4, 3)).copy()
     light[60:180, :110] = cut(sky, (9, 8))[60:180, :110]
-    placement = template.place(expose(light, seed=1))
+    placement = template.align(expose(light, seed=1))
     assert placement.offset == pytest.approx((4, 3), abs=1.5)
     light[60:180, :110] = cut(sky, (120, -77))[60:180, :110]
-    placement = template.place(expose(light, seed=1))
+    placement = template.align(expose(light, seed=1))
     assert placement.offset == pytest.approx((4, 3), abs=0.1)
     assert placement.confidence < 1.0
 
@@ -139,7 +137,7 @@ def test_local_seeing_of_some_anchors_does_not_move_the_frame(sky, template):
 def test_a_black_white_or_grey_frame_shows_nothing(template, level):
     noise = np.random.default_rng(1).normal(size=(HEIGHT, WIDTH)) * 1.2
     frame = np.clip(np.rint(level + noise), 0, 255).astype(np.uint8)
-    placement = template.place(frame)
+    placement = template.align(frame)
     assert placement.reason is Reason.NOTHING_TO_SEE
     assert placement.confidence == 0.0
 
@@ -151,21 +149,21 @@ def test_unrelated_noise_is_not_recognised(sky, size):
     frames = (
         np.random.default_rng(k).integers(0, 255, (HEIGHT, WIDTH), np.uint8) for k in range(8)
     )
-    assert max(template.place(frame).confidence for frame in frames) < SURE
+    assert max(template.align(frame).confidence for frame in frames) < SURE
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
 def test_another_scene_is_not_recognised(scale):
     scenes = [texture(HEIGHT, WIDTH, seed, scale) for seed in range(7)]
     template = AnchorTemplate.of_frame(expose(scenes[0]), 255, AlignOptions(anchor_size=32))
-    confidence = [template.place(expose(scene, seed=1)).confidence for scene in scenes[1:]]
+    confidence = [template.align(expose(scene, seed=1)).confidence for scene in scenes[1:]]
     assert max(confidence) < SURE
 
 
 def test_places_on_a_frame_do_not_depend_on_its_memory_layout(sky, template):
     frame = expose(cut(sky, (5, 7)), seed=1)
     strided = np.repeat(frame, 2, axis=1)[:, ::2]
-    assert template.place(strided) == template.place(frame)
+    assert template.align(strided) == template.align(frame)
 
 
 def test_the_users_anchors_are_used():
@@ -181,7 +179,7 @@ def test_the_users_anchors_are_used():
         options = AlignOptions(anchors=(anchor,), anchor_size=48)
         template = AnchorTemplate.of_frame(expose(cut(before, (0, 0))), 255, options)
         np.testing.assert_array_equal(template.corners, [np.array(anchor) - 24])
-        placement = template.place(expose(cut(after, (0, 0)), seed=1))
+        placement = template.align(expose(cut(after, (0, 0)), seed=1))
         assert placement.offset == pytest.approx(shift, abs=0.1)
 
 
@@ -190,7 +188,7 @@ def test_blocks_of_the_users_anchors_stay_inside_the_frame(sky):
     template = AnchorTemplate.of_frame(expose(cut(sky, (0, 0))), 255, options)
     assert (template.corners >= 0).all()
     assert (template.corners + 32 <= [HEIGHT, WIDTH]).all()
-    placement = template.place(expose(cut(sky, (0, 0))))
+    placement = template.align(expose(cut(sky, (0, 0))))
     assert placement.offset == pytest.approx((0, 0), abs=0.01)
     assert placement.confidence >= SURE
 
@@ -199,7 +197,7 @@ def test_a_frame_without_detail_has_no_anchors_and_says_so(sky):
     blank = expose(np.full((HEIGHT, WIDTH), 0.4))
     template = AnchorTemplate.of_frame(blank, 255, AlignOptions())
     assert len(template.corners) == 0
-    assert template.place(expose(cut(sky, (0, 0)))).reason is Reason.NO_ANCHORS
+    assert template.align(expose(cut(sky, (0, 0)))).reason is Reason.NO_ANCHORS
 
 
 # --- where anchors are placed --------------------------------------------------------------------
@@ -209,7 +207,7 @@ def test_a_frame_without_detail_has_no_anchors_and_says_so(sky):
 @pytest.mark.parametrize("shape", [(132, 132), (133, 250), (300, 200)])
 def test_blocks_of_anchors_lie_inside_the_frame(shape, size):
     frame = expose(texture(*shape))
-    corners = place_anchors(frame, size, local_noise(frame, size))
+    corners = place_blocks(frame, size, local_noise_variance(frame, size))
     assert corners.dtype == np.int64
     assert len(corners) >= 1
     assert (corners >= 0).all()
@@ -220,17 +218,17 @@ def test_anchors_lie_apart_and_where_there_is_detail():
     light = np.full((240, 320), 0.3)
     light[:, 160:] = texture(240, 160)
     frame = expose(light)
-    corners = place_anchors(frame, 32, local_noise(frame, 32))
+    corners = place_blocks(frame, 32, local_noise_variance(frame, 32))
     assert (corners[:, 1] + 32 > 160).all()
     assert len(np.unique(corners, axis=0)) == len(corners)
-    assert len(corners) <= 0.6 * MAX_ANCHORS
+    assert len(corners) <= 0.6 * N_CELLS
     assert np.hypot(*(corners[1:] - corners[:-1]).T).min() >= 10
 
 
 def test_a_straight_edge_is_no_place_for_an_anchor():
     light = ndimage.gaussian_filter(np.where(np.arange(320) < 150, 0.1, 0.9), 1.2)
     frame = expose(np.tile(light, (240, 1)), noise=0)
-    assert len(place_anchors(frame, 32, local_noise(frame, 32))) == 0
+    assert len(place_blocks(frame, 32, local_noise_variance(frame, 32))) == 0
 
 
 # --- thumbnails ----------------------------------------------------------------------------------
@@ -240,7 +238,7 @@ def test_a_straight_edge_is_no_place_for_an_anchor():
     ("shape", "small"), [((100, 160), (100, 160)), ((100, 161), (50, 80)), ((612, 840), (76, 105))]
 )
 def test_thumbnails_are_at_most_160_px_wide(shape, small):
-    image = thumbnail(np.full(shape, 255, np.uint8))
+    image = make_thumbnails(np.full(shape, 255, np.uint8))
     assert image.shape == small
     assert image.dtype == np.float32
     assert (image == 255).all()
@@ -256,7 +254,7 @@ def part(shift):
 
 @pytest.mark.parametrize("shift", [(0, 0), (4, -7), (-45, 0), (0, 66), (54, 0), (30, -50)])
 def test_thumbnails_are_found_at_any_shift_that_leaves_a_fifth_in_common(shift):
-    assert search_everywhere(part((0, 0)), part(shift)) == shift
+    assert search_all_shifts(part((0, 0)), part(shift)) == shift
     one, others = part((0, 0)), part(shift)[None]
     shifts, alike = coarse_shifts(one, spectrum(one), others, spectrum(others))
     assert shifts.tolist() == [list(shift)]
@@ -267,7 +265,7 @@ def test_likeness_is_the_correlation_of_what_both_show():
     one, other = part((0, 0)), part((5, -9))
 
     def after(shift, other):
-        shifts, least = np.array([[shift]]), MIN_COARSE_OVERLAP * one.size
+        shifts, least = np.array([[shift]]), MIN_OVERLAP * one.size
         return likeness_of_shifts(one, other[None], shifts, least)[0, 0]
 
     assert after((5, -9), other) == pytest.approx(1.0, abs=1e-6)
@@ -281,8 +279,8 @@ def test_likeness_is_the_correlation_of_what_both_show():
 def test_a_small_bright_planet_is_something_to_see():
     light = np.zeros((240, 320))
     light[100:112, 150:162] = 0.5
-    assert not shows_nothing(thumbnail(expose(light)), 255)
-    assert shows_nothing(thumbnail(expose(light * FLAT_RANGE / 4)), 255)
+    assert not are_blank(make_thumbnails(expose(light))[None], 255)[0]
+    assert are_blank(make_thumbnails(expose(light * BLANK_RANGE / 4))[None], 255)[0]
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.0, 5.0])
@@ -308,17 +306,17 @@ def test_the_shift_of_a_disc_is_found_to_a_twentieth_of_a_pixel(shift, white):
         expose(disc((80, 100)), white=white), white, AlignOptions(method="centroid")
     )
     moved = disc((80 + shift[0], 100 + shift[1]))
-    placement = template.place(expose(moved, seed=1, white=white))
+    placement = template.align(expose(moved, seed=1, white=white))
     assert placement.offset == pytest.approx(shift, abs=0.05)
     assert placement.confidence == 1.0
     assert placement.reason is Reason.ACTIVE
 
 
 def test_the_centroid_is_where_the_disc_is():
-    found = find_disc(expose(disc((71.3, 88.8))), 255)
+    found = measure_disc(expose(disc((71.3, 88.8))), 255)
     assert found.centre == pytest.approx((71.3, 88.8), abs=0.05)
     assert found.diameter == pytest.approx(60, abs=0.5)
-    large = find_disc(expose(disc((201.0, 333.3), radius=90, shape=(480, 640))), 255)
+    large = measure_disc(expose(disc((201.0, 333.3), radius=90, shape=(480, 640))), 255)
     assert large.centre == pytest.approx((201.0, 333.3), abs=0.05)
 
 
@@ -326,14 +324,14 @@ def test_the_centroid_is_where_the_disc_is():
 @pytest.mark.parametrize("centre", [(5, 100), (80, 190), (150, 100), (80, 12)])
 def test_a_disc_cut_by_the_border_is_told_apart(kind, centre):
     template = kind.of_frame(expose(disc((80, 100))), 255, AlignOptions())
-    placement = template.place(expose(disc(centre)))
+    placement = template.align(expose(disc(centre)))
     assert placement.reason is Reason.CUT_BY_BORDER
     assert placement.confidence == 0.0
 
 
 @pytest.mark.parametrize("centre", [(31.5, 100), (80, 168)])
 def test_a_disc_that_just_touches_the_border_is_whole(centre):
-    found = find_disc(expose(disc(centre)), 255)
+    found = measure_disc(expose(disc(centre)), 255)
     assert found.reason is Reason.ACTIVE
     assert found.centre == pytest.approx(centre, abs=0.05)
 
@@ -342,7 +340,7 @@ def test_a_disc_that_just_touches_the_border_is_whole(centre):
 def test_a_sky_without_a_disc_shows_nothing(level):
     frame = expose(np.full((160, 200), level), noise=1.0)
     template = CentroidTemplate.of_frame(expose(disc((80, 100))), 255, AlignOptions())
-    placement = template.place(frame)
+    placement = template.align(frame)
     assert placement.reason is Reason.NOTHING_TO_SEE
     assert placement.confidence == 0.0
 
@@ -350,7 +348,7 @@ def test_a_sky_without_a_disc_shows_nothing(level):
 def test_a_disc_of_another_size_is_not_recognised():
     template = CentroidTemplate.of_frame(expose(disc((80, 100))), 255, AlignOptions())
     for radius, reason in ((12, Reason.NOT_RECOGNISED), (27, Reason.ACTIVE)):
-        placement = template.place(expose(disc((70, 90), radius=radius)))
+        placement = template.align(expose(disc((70, 90), radius=radius)))
         assert placement.reason is reason
         assert placement.confidence == (reason is Reason.ACTIVE)
 
@@ -358,7 +356,7 @@ def test_a_disc_of_another_size_is_not_recognised():
 def test_stars_moons_and_hot_pixels_do_not_pull():
     frame = expose(disc((60, 70)) + disc((60, 120), radius=5) + disc((110, 40), radius=3))
     frame[150, 190] = frame[10, 180] = 250
-    assert find_disc(frame, 255).centre == pytest.approx((60, 70), abs=0.05)
+    assert measure_disc(frame, 255).centre == pytest.approx((60, 70), abs=0.05)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (13, -21), (-30, 60)])
@@ -371,7 +369,7 @@ def test_a_disc_is_placed_by_what_its_face_shows(shift):
     bent[:50] = ndimage.shift(whole, (-3, 0), order=1)[:50]
     template = DiscTemplate.of_frame(expose(whole), 255, AlignOptions())
     assert len(template.anchors.corners) > 10
-    placement = template.place(expose(np.roll(bent, shift, axis=(0, 1)), seed=1))
+    placement = template.align(expose(np.roll(bent, shift, axis=(0, 1)), seed=1))
     # A fifth of the anchors moved by 3 px; weights make no more of them than they are.
     assert placement.offset == pytest.approx((shift[0] - 0.6, shift[1]), abs=0.6)
     assert placement.confidence >= SURE
@@ -381,7 +379,7 @@ def test_a_disc_with_an_empty_face_is_placed_by_its_centroid():
     y, x = np.indices((160, 200))
     light = 0.3 * np.exp(-((y - 80.0) ** 2 + (x - 100.0) ** 2) / (2 * 12**2))
     template = DiscTemplate.of_frame(expose(light), 255, AlignOptions())
-    placement = template.place(expose(np.roll(light, (20, -15), axis=(0, 1)), seed=1))
+    placement = template.align(expose(np.roll(light, (20, -15), axis=(0, 1)), seed=1))
     assert placement.offset == pytest.approx((20, -15), abs=0.3)
     assert placement.confidence >= SURE
 
@@ -390,9 +388,9 @@ def test_a_disc_with_an_empty_face_is_placed_by_its_centroid():
 
 
 def seen_alone(light, noise=1.5):
-    small = thumbnail(expose(light, noise=noise))
-    glimpse = brightest_object(small, 255)
-    return glimpse is not None and on_dark_sky(small, glimpse)
+    small = make_thumbnails(expose(light, noise=noise))
+    glimpse = find_brightest_object(small, 255)
+    return glimpse is not None and is_on_dark_sky(small, glimpse)
 
 
 @pytest.mark.parametrize("radius", [4, 15, 50])

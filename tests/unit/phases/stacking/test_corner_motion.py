@@ -9,7 +9,7 @@ import xarray as xr
 
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import TriangleMesh
-from skry_dask.phases.stacking.corner_motion import motion_of_corners
+from skry_dask.phases.stacking.corner_motion import corner_motion
 
 N_FRAMES = 7
 
@@ -36,7 +36,7 @@ def test_points_move_by_offset_and_displacement_fixed_points_between_their_neigh
     mesh: TriangleMesh, offset: np.ndarray
 ) -> None:
     moved = displacements(4)
-    motion = np.asarray(motion_of_corners(moved, offset, mesh))
+    motion = np.asarray(corner_motion(moved, offset, mesh))
     assert motion.shape == (N_FRAMES, len(mesh.corners), 2)
     local = motion - offset[:, None]
     np.testing.assert_allclose(local[:, :4], moved.to_numpy(), atol=1e-12)
@@ -52,8 +52,8 @@ def test_displacements_in_memory_and_those_to_be_computed_move_corners_alike(
     if n_points == 0:
         mesh = TriangleMesh.of_points(np.zeros((0, 2)), mesh.region)
     moved = displacements(n_points)
-    motion = motion_of_corners(moved, offset, mesh)
-    lazy = motion_of_corners(moved.chunk({"frame": 3}), offset, mesh)
+    motion = corner_motion(moved, offset, mesh)
+    lazy = corner_motion(moved.chunk({"frame": 3}), offset, mesh)
     assert isinstance(lazy, da.Array)
     np.testing.assert_array_equal(np.asarray(motion), lazy.compute())
     np.testing.assert_array_equal(np.asarray(motion[2:5]), lazy[2:5].compute())

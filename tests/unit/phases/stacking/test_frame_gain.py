@@ -7,7 +7,7 @@ import numpy as np
 from skry_dask.capture.develop import Developer
 from skry_dask.geometry.canvas import Region
 from skry_dask.kernels.frame.scale_light import UNITY_BITS
-from skry_dask.phases.stacking.frame_gain import MOST, gains, gains_of_light
+from skry_dask.phases.stacking.frame_gain import MAX_GAIN, frame_gains, gains_of_brightness
 
 UNITY = 1 << UNITY_BITS
 SCENE = np.random.default_rng(1).uniform(60, 120, (60, 80))
@@ -23,7 +23,7 @@ def gains_of(frames, offset, region, *, active=None, black=0, sizes=2):
     active = np.ones(len(frames), bool) if active is None else active
     lazy = da.from_array(np.array(frames), chunks=(sizes, -1, -1))
     developer = Developer("uint8", black=black, white=255)
-    found = gains(lazy, np.array(offset, float), active, region, 16, developer)
+    found = frame_gains(lazy, np.array(offset, float), active, region, 16, developer)
     with dask.config.set(scheduler="sync"):
         return found.compute() / UNITY
 
@@ -53,14 +53,14 @@ def test_inactive_and_black_frames_stay_as_they_are_and_do_not_count():
 
 def test_gains_have_bounds():
     light = np.array([[1], [100], [100], [100], [100_000]])
-    found = gains_of_light(light, np.ones(5, bool))
-    np.testing.assert_array_equal(found, [MOST * UNITY, UNITY, UNITY, UNITY, UNITY // MOST])
+    found = gains_of_brightness(light, np.ones(5, bool))
+    np.testing.assert_array_equal(found, [MAX_GAIN * UNITY, UNITY, UNITY, UNITY, UNITY // MAX_GAIN])
 
 
 def test_dark_areas_do_not_count_and_frames_without_light_are_no_error():
     light = np.array([[100, 1], [100, 9], [50, 90]])
     np.testing.assert_array_equal(
-        gains_of_light(light, np.ones(3, bool)), [UNITY, UNITY, 2 * UNITY]
+        gains_of_brightness(light, np.ones(3, bool)), [UNITY, UNITY, 2 * UNITY]
     )
-    nothing = gains_of_light(np.zeros((3, 2), np.int64), np.ones(3, bool))
+    nothing = gains_of_brightness(np.zeros((3, 2), np.int64), np.ones(3, bool))
     np.testing.assert_array_equal(nothing, UNITY)

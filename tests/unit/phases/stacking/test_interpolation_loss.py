@@ -6,7 +6,12 @@ import pytest
 
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import TriangleMesh
-from skry_dask.phases.stacking.interpolation_loss import GIVEN_BACK, STEP, give_back, lost_variance
+from skry_dask.phases.stacking.interpolation_loss import (
+    FULL_STRENGTH,
+    VARIANCE_STEP,
+    interpolation_blur,
+    restore_contrast,
+)
 
 REGION = Region(3, 5, 40, 60)
 
@@ -20,12 +25,12 @@ def lost_at(part, mesh, *, n_frames=4, chosen=None):
     motion = np.full((n_frames, len(mesh.corners), 2), part, float)
     selected = np.ones((n_frames, 1, len(mesh.triangles)), bool) if chosen is None else chosen
     lazy = da.from_array(motion, chunks=(3, -1, -1))
-    return lost_variance(selected, lazy, mesh).compute()
+    return interpolation_blur(selected, lazy, mesh).compute()
 
 
 def full():
     """Sums of frames that lie anywhere."""
-    return np.array([[[round(1000 / 6 / STEP), 1000]] * 2])
+    return np.array([[[round(1000 / 6 / VARIANCE_STEP), 1000]] * 2])
 
 
 def test_frames_on_whole_pixels_lose_nothing_and_stay_as_they_are():
@@ -33,14 +38,16 @@ def test_frames_on_whole_pixels_lose_nothing_and_stay_as_they_are():
     lost = lost_at((7.0, -3.0), mesh)
     np.testing.assert_array_equal(lost[0, :, 0], [0, 0])
     image = np.random.default_rng(0).normal(size=(1, 20, 30)).astype(np.float32)
-    np.testing.assert_array_equal(give_back(image, lost), image)
+    np.testing.assert_array_equal(restore_contrast(image, lost), image)
 
 
 def test_most_is_lost_half_way_between_pixels_along_each_axis_by_itself():
     mesh = mesh_of_few_points()
     lost = lost_at((0.5, 2.0), mesh)
     np.testing.assert_array_equal(lost[0, :, 1], 4 * 40 * 60)
-    np.testing.assert_allclose(lost[0, :, 0] * STEP / lost[0, :, 1], [0.25, 0.0], atol=1e-6)
+    np.testing.assert_allclose(
+        lost[0, :, 0] * VARIANCE_STEP / lost[0, :, 1], [0.25, 0.0], atol=1e-6
+    )
 
 
 def test_only_selected_fragments_count():
@@ -48,7 +55,7 @@ def test_only_selected_fragments_count():
     chosen = np.zeros((2, 1, len(mesh.triangles)), bool)
     chosen[1, 0, 2] = True
     lost = lost_at((0.5, 0.5), mesh, n_frames=2, chosen=chosen)
-    np.testing.assert_array_equal(lost[0, :, 1], mesh.pixels[2])
+    np.testing.assert_array_equal(lost[0, :, 1], mesh.n_pixels[2])
 
 
 def test_what_is_lost_does_not_depend_on_chunks():
@@ -57,7 +64,7 @@ def test_what_is_lost_does_not_depend_on_chunks():
     motion = rng.normal(size=(9, len(mesh.corners), 2))
     selected = rng.uniform(size=(9, 2, len(mesh.triangles))) < 0.5
     one, other = (
-        lost_variance(selected, da.from_array(motion, chunks=(n, 2, 1)), mesh).compute()
+        interpolation_blur(selected, da.from_array(motion, chunks=(n, 2, 1)), mesh).compute()
         for n in (2, 9)
     )
     np.testing.assert_array_equal(one, other)
@@ -68,7 +75,7 @@ def test_the_mean_of_frames_that_lie_anywhere_has_the_contrast_of_one(period):
     wave = np.cos(2 * np.pi * np.arange(240) / period)
     mean = np.mean([resampled(t, period) for t in (np.arange(200) + 0.5) / 200], axis=0)
     image = np.tile(mean.astype(np.float32), (1, 30, 1))
-    got = give_back(image, full())[0, 15, 40:200]
+    got = restore_contrast(image, full())[0, 15, 40:200]
     assert np.ptp(got) / np.ptp(wave) == pytest.approx(1.0, abs=0.04)
     assert np.ptp(mean) < np.ptp(wave)
 
@@ -83,7 +90,7 @@ def resampled(t, period):
 def test_pixels_beside_unknown_ones_are_continued_by_themselves():
     image = np.full((1, 9, 9), 0.25, np.float32)
     image[0, :3] = np.nan
-    out = give_back(image, full())
+    out = restore_contrast(image, full())
     np.testing.assert_array_equal(np.isnan(out), np.isnan(image))
     assert (out[0, 3:] == np.float32(0.25)).all()
 
@@ -91,6 +98,6 @@ def test_pixels_beside_unknown_ones_are_continued_by_themselves():
 def test_a_point_grows_by_what_its_neighbours_lose():
     image = np.zeros((1, 7, 7), np.float32)
     image[0, 3, 3] = 1
-    out = give_back(image, full())[0]
-    assert out[3, 3] == pytest.approx((1 + 2 * GIVEN_BACK) ** 2, rel=1e-3)
+    out = restore_contrast(image, full())[0]
+    assert out[3, 3] == pytest.approx((1 + 2 * FULL_STRENGTH) ** 2, rel=1e-3)
     assert out.sum() == pytest.approx(1.0, rel=1e-5)

@@ -8,24 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skry_dask.capture.develop import COLOURS, GREY, Developer
+from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.canvas import Region
-from skry_dask.geometry.mesh import AreaMesh, TriangleMesh, area_labels, pack
+from skry_dask.geometry.mesh import AreaMesh, TriangleMesh
 from skry_dask.kernels.frame.scale_light import UNITY_BITS
 from skry_dask.kernels.stacking.resample import VALUE_BITS
-from skry_dask.phases.stacking.fragment_selection import best_fragments
-from skry_dask.phases.stacking.shift_and_add import (
-    HOLE,
-    Drizzled,
-    Image,
-    Interpolated,
-    add_chunk,
+from skry_dask.phases.rating.ranking import select_best
+from skry_dask.phases.stacking.fragment_selection import pack_selection
+from skry_dask.phases.stacking.mean_images import (
+    HOLE_REACH_PX,
+    divide_sums,
+    drizzled_frames,
     fill_holes,
-    lazy_images,
-    lazy_weights,
-    mean_image,
-    shift_and_add,
-    sites_of,
+    mean_images,
 )
+from skry_dask.phases.stacking.resampling import (
+    Drizzled,
+    ImageRequest,
+    Interpolated,
+    colour_sites,
+)
+from skry_dask.phases.stacking.shift_and_add import add_chunk, shift_and_add
 
 NAN = np.nan
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
@@ -37,22 +40,22 @@ REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 def test_the_best_frames_are_taken():
     quality = np.array([[1.0, 9.0], [3.0, 7.0], [2.0, 8.0]])
     expected = [[False, True], [True, False], [True, True]]
-    np.testing.assert_array_equal(best_fragments(quality, 2), expected)
+    np.testing.assert_array_equal(select_best(quality, 2), expected)
 
 
 def test_of_equal_frames_the_earlier_are_taken():
     quality = np.array([[5.0], [7.0], [5.0], [5.0], [1.0]])
     for number, expected in ((1, [1]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2, 3])):
-        np.testing.assert_array_equal(np.flatnonzero(best_fragments(quality, number)), expected)
+        np.testing.assert_array_equal(np.flatnonzero(select_best(quality, number)), expected)
 
 
 def test_frames_that_must_not_be_used_never_are():
     quality = np.array([[NAN, NAN], [2.0, 1.0], [NAN, NAN], [1.0, 1.0]])
     for number in (1, 2, 3, 4, 100):
-        chosen = best_fragments(quality, number)
+        chosen = select_best(quality, number)
         assert not chosen[[0, 2]].any()
         np.testing.assert_array_equal(chosen.sum(axis=0), min(number, 2))
-    assert not best_fragments(np.full((3, 2), NAN), 2).any()
+    assert not select_best(np.full((3, 2), NAN), 2).any()
 
 
 @REPEATABLE
@@ -66,7 +69,7 @@ def test_frames_that_must_not_be_used_never_are():
 )
 def test_ranking_equals_a_stable_sort(rows, number):
     quality = np.array(rows, np.float32)
-    chosen = best_fragments(quality, number)
+    chosen = select_best(quality, number)
     for column, taken in zip(quality.T, chosen.T, strict=True):
         usable = np.flatnonzero(~np.isnan(column))
         best = usable[np.argsort(-column[usable], kind="stable")][:number]
@@ -76,7 +79,7 @@ def test_ranking_equals_a_stable_sort(rows, number):
 def test_the_quality_given_stays_as_it_is():
     quality = np.array([[3.0, NAN], [1.0, NAN]])
     before = quality.copy()
-    best_fragments(quality, 1)
+    select_best(quality, 1)
     np.testing.assert_array_equal(quality, before)
 
 
@@ -88,13 +91,13 @@ N_AREAS = len(MESH.spans.first) - 1
 
 
 MONO = Developer("uint8", black=0, white=255)
-TWO = (Image(GREY, 0), Image(GREY, 1))
+TWO = (ImageRequest(GREY, 0), ImageRequest(GREY, 1))
 
 
 def add(frames, chosen, motion, total, images=TWO, developer=MONO, shifts=None):
     no_gain = np.zeros(len(frames), np.int64)
     how = Interpolated()
-    packed = pack(chosen)
+    packed = pack_selection(chosen)
     add_chunk(frames, packed, motion, no_gain, MESH, developer, images, shifts, how, total)
 
 
@@ -102,7 +105,7 @@ def lazily_added(frames, chosen, motion, images=TWO, developer=MONO, shifts=None
     lazy = dask.delayed(developer, traverse=False)
     shifts = None if shifts is None else dask.delayed(shifts)
     added = shift_and_add(frames, chosen, motion, MESH, lazy, images, shifts)
-    return da.stack([added.sums, added.weights], axis=1)
+    return da.stack([added.values, added.weights], axis=1)
 
 
 def capture(n_frames, dtype=np.uint8):
@@ -132,7 +135,7 @@ def test_counts_say_how_many_frames_were_chosen_at_each_pixel():
     frames, chosen, motion = capture(6)
     total = np.zeros((2, 2, 20, 30), np.int64)
     add(frames, chosen, motion, total)
-    expected = chosen.sum(axis=0)[:, area_labels(MESH.region, 8)]
+    expected = chosen.sum(axis=0)[:, AreaGrid.of_region(MESH.region, 8).labels()]
     np.testing.assert_array_equal(total[:, 1], expected)
 
 
@@ -160,36 +163,36 @@ def test_many_chunks_are_added_up():
 
 def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
     total = np.array([[[[255 << VALUE_BITS, 0]], [[1, 4]]]])
-    image = mean_image(total[:, 0], total[:, 1], [64], 0, 255)
+    image = divide_sums(total[:, 0], total[:, 1], [64], 0, 255)
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, [[[1.0, 0.0]]])
     np.testing.assert_allclose(
-        mean_image(total[:, 0], total[:, 1], [64], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6
+        divide_sums(total[:, 0], total[:, 1], [64], 0, 1023), [[[255 / 1023, 0]]], rtol=1e-6
     )
     finer = total * np.array([16, 1])[None, :, None, None]
     together = np.concatenate([total, finer])
-    both = mean_image(together[:, 0], together[:, 1], [64, 16 * 64], 0, 255)
+    both = divide_sums(together[:, 0], together[:, 1], [64, 16 * 64], 0, 255)
     np.testing.assert_array_equal(both[0], [[1.0, 0.0]])
-    np.testing.assert_array_equal(both[1], mean_image(total[:, 0], total[:, 1], [64], 0, 255)[0])
+    np.testing.assert_array_equal(both[1], divide_sums(total[:, 0], total[:, 1], [64], 0, 255)[0])
 
 
 def test_black_becomes_0_and_white_above_it_1():
     total = np.array([[[[10 << VALUE_BITS, 110 << VALUE_BITS, 0]], [[1, 1, 1]]]])
     np.testing.assert_allclose(
-        mean_image(total[:, 0], total[:, 1], [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6
+        divide_sums(total[:, 0], total[:, 1], [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6
     )
 
 
 def test_pixels_to_which_nothing_was_added_are_nan():
     total = np.array([[[[0, 64 * 51, 0]], [[0, 1, 1]]]])
-    found = np.isnan(mean_image(total[:, 0], total[:, 1], [64], 0, 255))
+    found = np.isnan(divide_sums(total[:, 0], total[:, 1], [64], 0, 255))
     np.testing.assert_array_equal(found, [[[True, False, False]]])
 
 
 def test_means_of_long_captures_are_exact_to_single_precision():
     n = 10**7
     total = np.array([[[[n * (65535 << VALUE_BITS)]], [[n]]]])
-    np.testing.assert_array_equal(mean_image(total[:, 0], total[:, 1], [64], 0, 65535), [[[1.0]]])
+    np.testing.assert_array_equal(divide_sums(total[:, 0], total[:, 1], [64], 0, 65535), [[[1.0]]])
 
 
 # --- colour --------------------------------------------------------------------------------------
@@ -200,7 +203,7 @@ def test_each_image_is_of_its_own_plane():
     frames[...] = [10, 20, 30]
     chosen = np.ones((2, 1, N_AREAS), bool)
     rgb = Developer("uint8", black=0, white=255, channels=3)
-    images = [Image("blue"), Image(GREY), Image("red")]
+    images = [ImageRequest("blue"), ImageRequest(GREY), ImageRequest("red")]
     total = np.zeros((3, 2, 20, 30), np.int64)
     add(frames, chosen, np.zeros((2, 1, 2)), total, images, rgb)
     for sums, level in zip(
@@ -215,7 +218,7 @@ def test_planes_can_be_shifted_against_each_other():
     frames = np.broadcast_to(columns[:, None], (1, 25, 36, 3)).copy()
     chosen = np.ones((1, 1, N_AREAS), bool)
     rgb = Developer("uint8", black=0, white=255, channels=3)
-    images = [Image("red"), Image("green")]
+    images = [ImageRequest("red"), ImageRequest("green")]
     shifts = np.array([[0.0, 0.5], [0.0, 0.0]])
     lazy = da.from_array(frames, chunks=(1, -1, -1, -1))
     total = lazily_added(lazy, chosen, np.zeros((1, 1, 2)), images, rgb, shifts).compute()
@@ -236,7 +239,7 @@ def test_scaled_frames_are_as_bright_as_the_others(black, resampling):
     frames = np.broadcast_to((levels + black)[:, None, None], (3, 25, 36)).astype(np.uint8)
     gain = np.array([TWICE // 2, TWICE, 2 * TWICE])
     developer = Developer("uint8", black=black, white=200)
-    images = [Image(GREY)]
+    images = [ImageRequest(GREY)]
     total = shift_and_add(
         da.from_array(frames, chunks=(2, -1, -1)),
         np.ones((3, 1, N_AREAS), bool),
@@ -247,7 +250,7 @@ def test_scaled_frames_are_as_bright_as_the_others(black, resampling):
         resampling=resampling,
         gain=gain,
     )
-    made = lazy_images(total, developer, images, resampling, scaled=True).compute()
+    made = mean_images(total, developer, images, resampling, scaled=True).compute()
     np.testing.assert_allclose(made, 0.5, atol=1e-6)
 
 
@@ -259,7 +262,7 @@ def drizzled(frames, motion, developer, *, scale=2.0, drop=0.7, sizes=3):
     points = np.array([[8.0, 9.0], [20.0, 25.0]])
     mesh = TriangleMesh.of_points(points, Region(0, 0, *frames.shape[1:3]), scale=scale)
     moved = np.broadcast_to(motion[:, None], (len(frames), len(mesh.corners), 2))
-    images = [Image(plane) for plane in developer.planes]
+    images = [ImageRequest(plane) for plane in developer.planes]
     how = Drizzled(scale, drop)
     total = shift_and_add(
         da.from_array(frames, chunks=(sizes, *(-1,) * (frames.ndim - 1))),
@@ -270,8 +273,8 @@ def drizzled(frames, motion, developer, *, scale=2.0, drop=0.7, sizes=3):
         images,
         resampling=how,
     )
-    weights = lazy_weights(total, developer, images, how)
-    return dask.compute(*total, lazy_images(total, developer, images, how), weights)
+    weights = drizzled_frames(total, developer, images, how)
+    return dask.compute(*total, mean_images(total, developer, images, how), weights)
 
 
 @pytest.mark.parametrize("cfa", [None, "RGGB", "GBRG"])
@@ -331,7 +334,7 @@ def test_colour_frames_are_drizzled_plane_by_plane():
 
 def test_each_colour_has_its_sites():
     developer = Developer("uint8", black=0, white=255, cfa="GRBG")
-    found = [sites_of(developer, plane).tolist() for plane in (*COLOURS, GREY)]
+    found = [colour_sites(developer, plane).tolist() for plane in (*COLOURS, GREY)]
     assert found == [[[0, 1], [0, 0]], [[1, 0], [0, 1]], [[0, 0], [1, 0]], [[1, 1], [1, 1]]]
 
 
@@ -339,7 +342,7 @@ def test_holes_are_filled_and_the_outside_is_not():
     image = np.full((1, 40, 40), np.nan, np.float32)
     image[:, 10:30, 10:30] = 3.0
     whole = image.copy()
-    image[:, 15 : 15 + 2 * HOLE, 15:18] = np.nan
+    image[:, 15 : 15 + 2 * HOLE_REACH_PX, 15:18] = np.nan
     image[:, 20, 25] = np.nan
     before = image.copy()
     np.testing.assert_array_equal(fill_holes(image), whole)
@@ -352,5 +355,5 @@ def test_holes_are_filled_and_the_outside_is_not():
 
 def test_large_holes_stay():
     image = np.ones((1, 60, 60), np.float32)
-    image[:, 15 : 17 + 4 * HOLE, 15 : 17 + 4 * HOLE] = np.nan
-    assert np.isnan(fill_holes(image)[0, 16 + 2 * HOLE, 16 + 2 * HOLE])
+    image[:, 15 : 17 + 4 * HOLE_REACH_PX, 15 : 17 + 4 * HOLE_REACH_PX] = np.nan
+    assert np.isnan(fill_holes(image)[0, 16 + 2 * HOLE_REACH_PX, 16 + 2 * HOLE_REACH_PX])

@@ -9,7 +9,7 @@ from skry_dask.geometry.mesh import neighbours_in_mesh
 from skry_dask.phases.tracking.displacement_field import (
     INACTIVE,
     MISSING,
-    Scattered,
+    MeasuredPoints,
     displacement_field,
 )
 
@@ -20,7 +20,7 @@ def scattered(most=21):
     y, x = np.meshgrid(np.arange(10, 100, 16), np.arange(10, 120, 16), indexing="ij")
     position = np.stack([y.ravel(), x.ravel()], axis=1)
     places = np.zeros((2, len(position), 2))
-    return Scattered.of(position, neighbours_in_mesh(position, REGION), places, most)
+    return MeasuredPoints.of(position, neighbours_in_mesh(position, REGION), places, most)
 
 
 def measurements(points, n_frames=50, seed=2):
@@ -31,7 +31,7 @@ def measurements(points, n_frames=50, seed=2):
     vectors[:, 4] = np.nan
     active = np.ones(n_frames, bool)
     active[7] = False
-    kept = points.keep(vectors)
+    kept = points.encode(vectors)
     kept[7] = INACTIVE
     return vectors, kept, active
 
@@ -41,7 +41,7 @@ def test_vectors_are_kept_to_a_2_15th_of_the_greatest(most):
     vectors = np.random.default_rng(1).uniform(-most + 0.5, most - 0.5, (5, 7, 2))
     vectors[2, 3] = np.nan
     points = scattered(most)
-    kept = points.keep(vectors)
+    kept = points.encode(vectors)
     assert kept.dtype == np.int16
     np.testing.assert_array_equal(kept == MISSING, np.isnan(vectors))
     missing = kept == MISSING
@@ -53,7 +53,7 @@ def test_vectors_are_kept_to_a_2_15th_of_the_greatest(most):
 
 def test_no_vector_passes_for_one_that_is_missing():
     points = scattered(21)
-    kept = points.keep(np.array([[[-1e6, 1e6]]]))
+    kept = points.encode(np.array([[[-1e6, 1e6]]]))
     assert kept.min() > INACTIVE
     assert kept.min() < 0 < kept.max()
 

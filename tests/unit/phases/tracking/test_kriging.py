@@ -5,19 +5,19 @@ import pytest
 from scipy import ndimage
 
 from skry_dask.phases.tracking.kriging import (
+    denoise,
+    denoising_weights,
     fit_covariance,
-    nearest_places,
-    predict,
-    smoothing_weights,
-    texture_places,
+    nearest_textures,
+    texture_centres,
 )
 
 SPACING, LENGTH = 24, 50.0
 
 
 def smoothed(measured, position, places):
-    nearest = nearest_places(position, places)
-    return predict(measured, smoothing_weights(measured, position, places, nearest), nearest)
+    nearest = nearest_textures(position, places)
+    return denoise(measured, denoising_weights(measured, position, places, nearest), nearest)
 
 
 def grid(rows=12, columns=14):
@@ -77,7 +77,7 @@ def test_the_texture_of_a_block_is_found_for_each_axis():
     image = np.zeros((64, 64), np.float32)
     image[20:, :] += 1.0  # an edge across y, in row 20
     image[:, 40:] += 0.5  # one across x, in column 40
-    (along_y, along_x) = texture_places(image, np.array([[8, 16]]), 32)
+    (along_y, along_x) = texture_centres(image, np.array([[8, 16]]), 32)
     assert along_y[0, 0] == pytest.approx(19.5 - (8 + 16), abs=0.6)
     assert along_x[0, 1] == pytest.approx(39.5 - (16 + 16), abs=0.6)
 
@@ -86,10 +86,10 @@ def test_frames_without_displacements_stay_without():
     position = grid(3, 4)
     true = fields(position, 6).astype(np.float32)
     places = np.zeros((2, 12, 2))
-    nearest = nearest_places(position, places)
-    weights = smoothing_weights(true, position, places, nearest)
+    nearest = nearest_textures(position, places)
+    weights = denoising_weights(true, position, places, nearest)
     true[2] = np.nan
-    found = predict(true, weights, nearest)
+    found = denoise(true, weights, nearest)
     assert np.isnan(found[2]).all()
     assert not np.isnan(np.delete(found, 2, axis=0)).any()
 

@@ -1,0 +1,158 @@
+"""The tasks of the align phase: survey key frames, choose the reference, align every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from skry_dask.kernels.frame.detail import frame_detail, sample_bits
+from skry_dask.options import AlignMethod
+from skry_dask.phases.alignment.anchor_template import AnchorTemplate
+from skry_dask.phases.alignment.bright_objects import (
+    find_brightest_object,
+    is_on_dark_sky,
+    measure_disc,
+)
+from skry_dask.phases.alignment.disc_template import CentroidTemplate, DiscTemplate
+from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.phases.alignment.key_frames import (
+    KeyAlignment,
+    Survey,
+    chain_key_frames,
+    choose_reference,
+)
+from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails
+
+if TYPE_CHECKING:
+    from skry_dask.capture.develop import Developer
+    from skry_dask.graph.frame_passes import FrameChunk
+    from skry_dask.options import AlignOptions
+    from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Template
+    from skry_dask.types import Frames, IntArray
+
+DETAIL_RADIUS = 3
+"""Radius of the box blurs against which the detail of a key frame is measured, px."""
+
+FAR_SHARE = 0.25
+"""Key frames whose offset is at least this share of the frame's side serve as templates too."""
+
+TEMPLATES: dict[AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate]] = {
+    AlignMethod.ANCHORS: AnchorTemplate,
+    AlignMethod.CENTROID: CentroidTemplate,
+    AlignMethod.DISC: DiscTemplate,
+}
+"""Template of each method but ``AUTO``, which `Aligner.settle_method` replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aligner:
+    """Aligns frames; it travels to workers as options and levels.
+
+    Parameters
+    ----------
+    options
+        Of the align phase.
+    developer
+        Of the frames.
+    frame_shape
+        Height and width of a frame, px.
+    """
+
+    options: AlignOptions
+    developer: Developer
+    frame_shape: tuple[int, int]
+
+    def read(self, key: FrameChunk) -> Frames:
+        """Read a key frame as grey: uint8 or uint16 (y, x)."""
+        return self.developer.grey(key.read())[0]
+
+    def survey(self, key: FrameChunk) -> Survey:
+        """Find out what a key frame shows, and rate it as a reference."""
+        frame = self.read(key)
+        thumbnail = make_thumbnails(frame)
+        white = self.developer.white
+        if are_blank(thumbnail[None], white)[0]:
+            return Survey(thumbnail, 0.0)
+        bits = sample_bits(frame.dtype, self.developer.black + white)
+        detail = frame_detail(frame, DETAIL_RADIUS, bits)
+        found = find_brightest_object(thumbnail, white)
+        on_dark_sky = found is not None and is_on_dark_sky(thumbnail, found)
+        disc = measure_disc(frame, white, thumbnail)
+        return Survey(thumbnail, detail, on_dark_sky, disc.reason is not Reason.ACTIVE)
+
+    def settle_method(self, surveys: list[Survey]) -> Aligner:
+        """Replace the method "auto" by the one that suits what the key frames show.
+
+        The border cuts a planet that leaves the frame in many frames, but the limb in a close-up of
+        the Moon in all.
+        """
+        if self.options.method is not AlignMethod.AUTO:
+            return self
+        shown = [survey for survey in surveys if survey.detail > 0]
+        on_sky = [survey for survey in shown if survey.on_dark_sky]
+        disc = len(on_sky) > len(shown) / 2 and not all(survey.cut_by_border for survey in on_sky)
+        disc = disc and not self.options.anchors
+        method = AlignMethod.DISC if disc else AlignMethod.ANCHORS
+        return replace(self, options=replace(self.options, method=method))
+
+    def choose_reference(self, surveys: list[Survey], candidates: IntArray) -> int:
+        """Choose the reference among the candidates; see `key_frames.choose_reference`."""
+        if self.options.method in (AlignMethod.DISC, AlignMethod.CENTROID):
+            surveys = [s._replace(detail=0.0) if s.cut_by_border else s for s in surveys]
+        return choose_reference(surveys, candidates)
+
+    def template(self, index: int, keys: list[FrameChunk]) -> Template:
+        """Make a template of the key frame at a position among the key frames."""
+        kind = TEMPLATES[self.options.method]
+        return kind.of_frame(self.read(keys[index]), self.developer.white, self.options)
+
+    def align_key(
+        self,
+        template: Template,
+        key: FrameChunk,
+        previous: FrameChunk | None,
+        following: FrameChunk | None,
+    ) -> KeyAlignment:
+        """Align a key frame against the reference or, without confidence, its neighbours."""
+        direct = template.align(self.read(key))
+        if direct.confidence >= self.options.min_confidence:
+            return KeyAlignment(direct)
+        if self.options.method is not AlignMethod.ANCHORS or direct.reason is Reason.NOTHING_TO_SEE:
+            # An object on a dark sky is found wherever it is, or not at all.
+            return KeyAlignment(direct)
+        own = self.template(0, [key])
+        return KeyAlignment(
+            direct,
+            None if previous is None else own.align(self.read(previous)),
+            None if following is None else own.align(self.read(following)),
+        )
+
+    def chain(self, reference: int, keys: list[KeyAlignment]) -> list[FrameAlignment]:
+        """Align key frames through their neighbours; see `key_frames.chain_key_frames`."""
+        return chain_key_frames(reference, keys, self.options.min_confidence)
+
+    def far_template(
+        self, aligned: list[FrameAlignment], index: int, key: FrameChunk
+    ) -> tuple[FrameAlignment, Template] | None:
+        """Make a template of a key frame far from the reference, which its neighbours may need.
+
+        Parameters
+        ----------
+        aligned
+            The alignment of each key frame.
+        index
+            Position of this one among them.
+        key
+            The key frame.
+
+        Returns
+        -------
+        Its alignment and its template; None where it is near the reference, not aligned with
+        confidence, or the method needs none.
+        """
+        alignment = aligned[index]
+        unsure = alignment.confidence < self.options.min_confidence
+        if unsure or self.options.method is not AlignMethod.ANCHORS:
+            return None
+        shares = (abs(v) / n for v, n in zip(alignment.offset, self.frame_shape, strict=True))
+        return (alignment, self.template(0, [key])) if max(shares) >= FAR_SHARE else None

@@ -1,0 +1,113 @@
+"""A record for each frame: its offset, its confidence, and why it is inactive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
+from skry_dask.phases.alignment.thumbnails import make_thumbnails
+
+if TYPE_CHECKING:
+    from skry_dask.phases.alignment.aligner import Aligner
+    from skry_dask.phases.alignment.frame_alignment import Template
+    from skry_dask.types import AnyArray, Float32Array, Frames, IntArray
+
+RECORD = np.dtype(
+    [("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("brightness", "f4")]
+)
+"""Offset (px), confidence (0 to 1), reason (see `Reason`) and mean brightness (fraction of full
+scale) of a frame."""
+
+
+def align_frames(
+    frames: Frames,
+    nearest: IntArray,
+    aligner: Aligner,
+    template: Template,
+    far_templates: list[tuple[FrameAlignment, Template] | None],
+) -> AnyArray:
+    """Align each frame of a chunk.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x), grey.
+    nearest
+        int64 (frame), position of the nearest key frame.
+    aligner
+        Options and levels.
+    template
+        Of the reference.
+    far_templates
+        For each key frame, see `Aligner.far_template`.
+
+    Returns
+    -------
+    `RECORD` (frame)
+    """
+    options, developer = aligner.options, aligner.developer
+    records = np.zeros(len(frames), RECORD)
+    thumbnails = make_thumbnails(frames)
+    direct = template.align_all(frames, thumbnails)
+    brightness = thumbnails.mean(axis=(1, 2)) - developer.black
+    records["brightness"] = brightness / developer.white
+    for record, frame, thumbnail, alignment, key in zip(
+        records, frames, thumbnails, direct, nearest, strict=True
+    ):
+        best = alignment
+        far_template = far_templates[key]
+        unsure = best.confidence < options.min_confidence
+        if unsure and far_template is not None and best.reason != Reason.NOTHING_TO_SEE:
+            through_key = _align_through(far_template, frame, thumbnail)
+            if through_key.confidence > best.confidence:
+                best = through_key
+        if best.confidence < options.min_confidence and best.reason == Reason.ACTIVE:
+            best = best._replace(reason=Reason.NOT_RECOGNISED)
+        record["y"], record["x"] = best.offset
+        record["confidence"], record["reason"] = best.confidence, best.reason
+    return records
+
+
+def _align_through(
+    far_template: tuple[FrameAlignment, Template], frame: Frames, thumbnail: Float32Array
+) -> FrameAlignment:
+    """Align a frame against a key frame, and so against the reference."""
+    of_key, template = far_template
+    by_key = template.align(frame, thumbnail)
+    y, x = (a + b for a, b in zip(of_key.offset, by_key.offset, strict=True))
+    return FrameAlignment((y, x), min(of_key.confidence, by_key.confidence), by_key.reason)
+
+
+def drop_far_frames(
+    records: AnyArray, frame_shape: tuple[int, int], min_overlap: float
+) -> AnyArray:
+    """Make frames inactive, farthest from the median first, until the rest overlap enough.
+
+    Parameters
+    ----------
+    records
+        `RECORD` (frame), all frames.
+    frame_shape
+        Height and width of a frame, px.
+    min_overlap
+        Least fraction of a frame that all active frames must have in common, 0 to 1.
+
+    Returns
+    -------
+    `RECORD` (frame), with ``Reason.TOO_LITTLE_OVERLAP`` for the frames dropped.
+    """
+    kept = records.copy()
+    active = np.flatnonzero(records["reason"] == Reason.ACTIVE)
+    if not len(active):
+        return kept
+    offset = np.stack([records["y"], records["x"]], axis=1)[active]
+    distance = np.hypot(*(offset - np.median(offset, axis=0)).T)
+    order = np.argsort(distance, kind="stable")
+    nearest_first = offset[order]
+    extent = np.maximum.accumulate(nearest_first) - np.minimum.accumulate(nearest_first)
+    sides = np.maximum(np.array(frame_shape) - extent, 0.0)
+    enough = sides.prod(axis=1) >= min_overlap * frame_shape[0] * frame_shape[1]
+    kept["reason"][active[order[~enough]]] = Reason.TOO_LITTLE_OVERLAP
+    return kept

@@ -1,0 +1,155 @@
+"""Key frames: evenly spaced frames, one of which becomes the reference.
+
+Their places do not depend on chunks, so neither does the result. Key frames are read again for each
+purpose, rather than kept in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from skry_dask.phases.alignment.frame_alignment import FrameAlignment
+from skry_dask.phases.alignment.thumbnails import MIN_CORRELATION, coarse_shifts, spectrum
+
+if TYPE_CHECKING:
+    from skry_dask.types import Float32Array, IntArray
+
+MAX_SPACING = 64
+"""Largest number of frames from one key frame to the next."""
+
+MIN_KEY_FRAMES = 16
+"""Least number of key frames; a capture with fewer frames has a key frame at every frame."""
+
+MAX_CANDIDATES = 16
+"""Largest number of key frames, evenly spaced, among which the reference is chosen."""
+
+
+class Survey(NamedTuple):
+    """What a key frame shows.
+
+    Parameters
+    ----------
+    thumbnail
+        float32 (y, x).
+    detail
+        How much detail the frame has; 0 where it cannot be the reference.
+    on_dark_sky
+        Whether it shows an object on a dark sky.
+    cut_by_border
+        Whether that object is cut by the frame's border.
+    """
+
+    thumbnail: Float32Array
+    detail: float
+    on_dark_sky: bool = False
+    cut_by_border: bool = False
+
+
+class KeyAlignment(NamedTuple):
+    """The alignment of a key frame.
+
+    Parameters
+    ----------
+    direct
+        Against the reference.
+    previous, following
+        Alignment of the neighbouring key frames against this one, where the direct alignment is
+        not confident.
+    """
+
+    direct: FrameAlignment
+    previous: FrameAlignment | None = None
+    following: FrameAlignment | None = None
+
+
+def key_frame_indices(n_frames: int) -> IntArray:
+    """Choose the key frames of a capture: int64 (key frame), ascending, evenly spaced from 0."""
+    spacing = min(MAX_SPACING, max(1, n_frames // MIN_KEY_FRAMES))
+    return np.arange(0, n_frames, spacing)
+
+
+def nearest_key_frames(indices: IntArray, n_frames: int) -> IntArray:
+    """Find the key frame nearest to each frame.
+
+    Parameters
+    ----------
+    indices
+        int64 (key frame), ascending.
+    n_frames
+        Number of frames.
+
+    Returns
+    -------
+    int64 (frame), a position among the key frames.
+    """
+    halfway = (indices[:-1] + indices[1:]) / 2
+    return np.searchsorted(halfway, np.arange(n_frames))
+
+
+def reference_candidates(n_key_frames: int) -> IntArray:
+    """Choose the key frames among which the reference is chosen: int64 (candidate), positions."""
+    evenly = np.linspace(0, n_key_frames - 1, MAX_CANDIDATES)
+    return np.unique(evenly.round().astype(int))
+
+
+def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
+    """Choose the key frame with most detail, among those that show the scene others show too.
+
+    Noise and clouds have detail of their own, but nothing in common with other frames.
+
+    Parameters
+    ----------
+    surveys
+        Of the candidates.
+    candidates
+        int64 (candidate), their positions among the key frames.
+
+    Returns
+    -------
+    Position of the reference among the key frames.
+    """
+    usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
+    thumbnails = np.stack([surveys[i].thumbnail for i in usable])
+    spectra = spectrum(thumbnails)
+    n_same = np.zeros(len(surveys))
+    for n in range(1, len(usable)):
+        _, correlation = coarse_shifts(thumbnails[n], spectra[n], thumbnails[:n], spectra[:n])
+        same = correlation >= MIN_CORRELATION
+        n_same[usable[:n]] += same
+        n_same[usable[n]] += same.sum()
+    shared = [i for i in usable if 2 * n_same[i] >= n_same.max()]
+    return int(candidates[max(shared, key=lambda i: surveys[i].detail)])
+
+
+def chain_key_frames(
+    reference: int, keys: list[KeyAlignment], min_confidence: float
+) -> list[FrameAlignment]:
+    """Align key frames against the reference: directly, or through their neighbours.
+
+    Parameters
+    ----------
+    reference
+        Position of the reference among the key frames.
+    keys
+        Alignment of each key frame.
+    min_confidence
+        Alignments below it are replaced by those through a neighbour, and never used as a link.
+
+    Returns
+    -------
+    The alignment of each key frame.
+    """
+    aligned = [key.direct for key in keys]
+    aligned[reference] = FrameAlignment((0.0, 0.0), 1.0)
+    forward = [(i, i - 1, keys[i].previous) for i in range(1, len(keys))]
+    backward = [(i, i + 1, keys[i].following) for i in range(len(keys) - 2, -1, -1)]
+    for i, neighbour, link in forward + backward:
+        known = aligned[neighbour]
+        if link is None or min(link.confidence, known.confidence) < min_confidence:
+            continue
+        if aligned[i].confidence < min_confidence:
+            y, x = (k - d for k, d in zip(known.offset, link.offset, strict=True))
+            aligned[i] = FrameAlignment((y, x), min(known.confidence, link.confidence))
+    return aligned

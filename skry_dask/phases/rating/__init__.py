@@ -1,0 +1,1 @@
+"""How good frames and areas are: their detail, their noise and their ranking."""

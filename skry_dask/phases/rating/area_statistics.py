@@ -1,0 +1,111 @@
+"""Statistics of quality over the frames and over the areas of a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.phases.rating.ranking import column_slices, select_best
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
+
+STATISTICS = {"min": "lowest", "max": "highest", "mean": "mean"}
+"""Statistics of each area over all active frames, in the order of `combine_statistics`."""
+
+QUALITY_STEP = 2.0**-36
+"""Quality is added up in multiples of this, so that sums are exact for up to 2**17 frames and do
+not depend on their order."""
+
+
+def frame_quality(area_quality: Float32Array, n_pixels: IntArray) -> Float32Array:
+    """Average the quality of areas over each frame, weighted by their pixels.
+
+    Parameters
+    ----------
+    area_quality
+        float32 (frame, area), fraction of full scale; NaN for inactive frames.
+    n_pixels
+        int64 (area).
+
+    Returns
+    -------
+    float32 (frame), fraction of full scale; NaN for inactive frames.
+    """
+    return ((area_quality * n_pixels).sum(axis=1) / n_pixels.sum()).astype(np.float32)
+
+
+def partial_statistics(area_quality: Float32Array) -> FloatArray:
+    """Reduce the quality of some frames, any number of which are active.
+
+    Parameters
+    ----------
+    area_quality
+        float32 (frame, area), fraction of full scale; NaN for inactive frames.
+
+    Returns
+    -------
+    float64 (1, 4, area): lowest, highest, sum in units of `QUALITY_STEP`, and number of frames.
+    """
+    used = area_quality[~np.isnan(area_quality[:, 0])]
+    steps = np.rint(used.astype(np.float64) / QUALITY_STEP)
+    low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+    return np.stack([low, high, steps.sum(axis=0), np.full(len(low), len(used))])[None]
+
+
+def combine_statistics(partial: list[FloatArray]) -> Float32Array:
+    """Combine the results of `partial_statistics`: float32 (3, area), see `STATISTICS`."""
+    low, high, steps, number = np.concatenate(partial).swapaxes(0, 1)
+    mean = steps.sum(axis=0) * QUALITY_STEP / number.sum(axis=0)
+    return np.stack([low.min(axis=0), high.max(axis=0), mean]).astype(np.float32)
+
+
+def best_frame_numbers(chunks: list[Float32Array], frame_numbers: IntArray) -> IntArray:
+    """Find the frame in which each area is best.
+
+    Parameters
+    ----------
+    chunks
+        float32 (frame, area) each: quality of consecutive chunks of frames, NaN for inactive ones.
+    frame_numbers
+        int64 (frame).
+
+    Returns
+    -------
+    int64 (area), a frame number.
+    """
+    best = np.empty(chunks[0].shape[1], np.int64)
+    for areas, quality in _column_blocks(chunks):
+        best[areas] = np.nan_to_num(quality, nan=-1.0).argmax(axis=0)
+    return frame_numbers[best]
+
+
+def select_best_frames(chunks: list[Float32Array], numbers: tuple[int, ...]) -> BoolArray:
+    """Select the best frames of each area, for several numbers of frames.
+
+    Parameters
+    ----------
+    chunks
+        float32 (frame, area) each: quality of consecutive chunks of frames, NaN for inactive ones.
+    numbers
+        Number of frames that each selection takes.
+
+    Returns
+    -------
+    bool (frame, selection, area)
+    """
+    selected = np.empty((sum(map(len, chunks)), len(numbers), chunks[0].shape[1]), bool)
+    for areas, quality in _column_blocks(chunks):
+        for i, number in enumerate(numbers):
+            selected[:, i, areas] = select_best(quality, number)
+    return selected
+
+
+def _column_blocks(chunks: list[Float32Array]) -> Iterator[tuple[slice, Float32Array]]:
+    """Iterate over a table that comes in chunks of frames, a few columns at a time."""
+    shape = (sum(map(len, chunks)), chunks[0].shape[1])
+    for columns in column_slices(*shape):
+        yield columns, np.concatenate([chunk[:, columns] for chunk in chunks])

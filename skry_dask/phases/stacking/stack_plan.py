@@ -1,0 +1,223 @@
+"""Everything that a stack needs before its fragments are added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from skry_dask.capture.develop import Developer
+from skry_dask.geometry.canvas import union_region
+from skry_dask.geometry.mesh import TriangleMesh
+from skry_dask.graph.datasets import region_of, whole_frames
+from skry_dask.options import Canvas, Choose
+from skry_dask.phases.rating.ranking import select_best
+from skry_dask.phases.stacking.corner_motion import corner_motion
+from skry_dask.phases.stacking.fragment_selection import (
+    FragmentQuality,
+    FrameCoverage,
+    select_fragments,
+)
+from skry_dask.phases.stacking.frame_gain import frame_gains
+from skry_dask.phases.stacking.interpolation_loss import interpolation_blur
+from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
+from skry_dask.phases.stacking.resampling import Drizzled, Interpolated
+from skry_dask.phases.stacking.shift_and_add import shift_and_add
+from skry_dask.types import CHANNEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+    from dask.delayed import Delayed
+
+    from skry_dask.geometry.canvas import Region
+    from skry_dask.options import StackOptions
+    from skry_dask.phases.stacking.corner_motion import CornerMotion
+    from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
+    from skry_dask.phases.stacking.shift_and_add import ImageSums
+    from skry_dask.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackPlan:
+    """Frames, mesh, motion and quality of a stack, and the steps that lead to its images.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x[, channel]), raw, chunked along frames only.
+    developer
+        Of the frames.
+    region
+        Seen in every active frame.
+    mesh
+        Divides the image into triangles.
+    fragment_quality
+        Quality of the fragments, or of frames as a whole.
+    n_active
+        Number of active frames.
+    motion
+        float64 (frame, corner, axis), px, lazy.
+    colour_shift
+        Lazy float64 (channel, axis), px: position of each colour relative to the motion; or None.
+    gain
+        Lazy int64 (frame), see `frame_gains`; or None.
+    resampling
+        How frames get onto the canvas.
+    """
+
+    frames: da.Array
+    developer: Developer
+    region: Region
+    mesh: TriangleMesh
+    fragment_quality: FragmentQuality
+    n_active: int
+    motion: CornerMotion | da.Array
+    colour_shift: Delayed | None
+    gain: da.Array | None
+    resampling: Resampling
+
+    @classmethod
+    def of(
+        cls,
+        capture: xr.Dataset,
+        alignment: xr.Dataset,
+        quality: xr.Dataset,
+        points: xr.Dataset,
+        options: StackOptions,
+    ) -> StackPlan:
+        """Plan a stack; see `stack` for the parameters and exceptions."""
+        frames = whole_frames(capture)
+        developer = Developer.of(capture)
+        region = region_of(alignment, capture)
+        offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+        shape = frames.shape[1:3]
+        union = options.canvas is Canvas.UNION
+        mesh = TriangleMesh.of_points(
+            points["position"].load().to_numpy(),
+            union_region(offset, active, *shape) if union else region,
+            inner=region,
+            scale=options.drizzle,
+        )
+        if options.choose is Choose.FRAMES:
+            fragment_quality = FragmentQuality.of_whole_frames(quality, active)
+        else:
+            coverage = FrameCoverage(mesh, offset, shape) if union else None
+            fragment_quality = FragmentQuality.of_triangles(mesh, region, quality, active, coverage)
+        gain = None
+        if options.normalise:
+            area_size = quality.attrs["options"]["area_size"]
+            gain = frame_gains(frames, offset, active, region, area_size, developer)
+        resampling: Resampling = Interpolated(str(options.interpolation), inside_only=union)
+        if options.drizzle > 1:
+            resampling = Drizzled(options.drizzle, options.drop or 1.0)
+        return cls(
+            frames=frames,
+            developer=developer,
+            region=region,
+            mesh=mesh,
+            fragment_quality=fragment_quality,
+            n_active=int(active.sum()),
+            motion=corner_motion(points["displacement"], offset, mesh),
+            colour_shift=_colour_shift(points, developer),
+            gain=gain,
+            resampling=resampling,
+        )
+
+    def select(self, options: StackOptions) -> BoolArray:
+        """Select fragments by the criterion in the options: bool (frame, fragment)."""
+        return self._select(lambda quality: select_fragments(quality, options, self.n_active))
+
+    def select_best(self, number: int) -> BoolArray:
+        """Select this number of each triangle's best fragments: bool (frame, fragment)."""
+        return self._select(lambda quality: select_best(quality, number))
+
+    def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Select by a criterion; a frame that is selected as a whole gives all its fragments."""
+        selected = self.fragment_quality.select(criterion)
+        shape = (len(selected), len(self.mesh.triangles))
+        return np.ascontiguousarray(np.broadcast_to(selected, shape))
+
+    def add_up(self, selected: BoolArray, requests: list[ImageRequest]) -> ImageSums:
+        """Add up selected fragments, lazily.
+
+        Parameters
+        ----------
+        selected
+            bool (frame, selection, fragment).
+        requests
+            The images to make; all planes of a selection follow one another.
+        """
+        colour_shift = None
+        if self.colour_shift is not None:
+            n_selections = len(requests) // len(self.developer.planes)
+            colour_shift = dask.delayed(np.tile)(self.colour_shift, (n_selections, 1))
+        return shift_and_add(
+            self.frames,
+            selected,
+            self.motion,
+            self.mesh,
+            dask.delayed(self.developer, traverse=False),
+            requests,
+            colour_shift,
+            peak=self.developer.peak(self.developer.planes),
+            resampling=self.resampling,
+            gain=self.gain,
+        )
+
+    def blur(self, selected: BoolArray) -> da.Array | None:
+        """Add up the blur of interpolation, where the images' contrast is to be restored.
+
+        Parameters
+        ----------
+        selected
+            bool (frame, selection, fragment).
+
+        Returns
+        -------
+        See `interpolation_blur`; None where contrast is left as it is.
+        """
+        resampling = self.resampling
+        if not isinstance(resampling, Interpolated) or not resampling.restores_contrast:
+            return None
+        return interpolation_blur(selected, self.motion, self.mesh)
+
+    def images(
+        self, sums: ImageSums, requests: list[ImageRequest], blur: da.Array | None
+    ) -> da.Array:
+        """Turn sums into mean images; see `mean_images`: lazy float32 (image, y, x)."""
+        scaled = self.gain is not None
+        return mean_images(
+            sums, self.developer, requests, self.resampling, scaled=scaled, blur=blur
+        )
+
+    def count(self, sums: ImageSums, requests: list[ImageRequest]) -> da.Array:
+        """Count the frames averaged at each pixel, in the image that has fewest.
+
+        Returns
+        -------
+        (y, x), lazy: int32, or float32 of drizzled images.
+        """
+        if isinstance(self.resampling, Drizzled):
+            return drizzled_frames(sums, self.developer, requests, self.resampling).min(axis=0)
+        return sums.weights.min(axis=0).astype(np.int32)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Canvas coordinates of the image's pixels."""
+        return {
+            "y": ("y", self.mesh.y_coords, {"units": "px", "long_name": "canvas y"}),
+            "x": ("x", self.mesh.x_coords, {"units": "px", "long_name": "canvas x"}),
+        }
+
+
+def _colour_shift(points: xr.Dataset, developer: Developer) -> Delayed | None:
+    """Take the measured position of each colour, lazily, where colours were aligned."""
+    if "channel_shift" not in points or len(developer.planes) < len(CHANNEL):
+        return None
+    shift = points["channel_shift"].data
+    return shift.to_delayed()[0, 0] if isinstance(shift, da.Array) else dask.delayed(shift)

@@ -9,8 +9,9 @@ error is kept and reported: such a frame may be sound, and its picture decides.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -181,7 +182,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", **limit}
     try:
         # With "file:" a colon in a file's name does not make an address of it.
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+        container = av.open(f"file:{path}", options=options, **_tolerate_any_text())
     except (av.FFmpegError, OSError, ValueError) as error:
         if is_mp4(head) and _lacks_index(path):
             raise ReaderError(
@@ -209,6 +210,18 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream.codec_context.thread_count = 1
         stream.codec_context.options = limit
         yield container, cast("VideoStream", stream)
+
+
+@cache
+def _tolerate_any_text() -> dict[str, Any]:
+    """Return the arguments that make PyAV accept metadata that are not UTF-8.
+
+    Up to version 18 it has to be asked to; from 19 on it always does, and refuses the argument.
+    """
+    import av
+
+    major = int(av.__version__.partition(".")[0])
+    return {"metadata_errors": "replace"} if major < 19 else {}
 
 
 def _lacks_index(path: Path) -> bool:
@@ -326,8 +339,9 @@ def _decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> _Packet:
             frames = stream.codec_context.decode(packet)
         except av.error.EOFError:
             pass  # the decoder is empty already
-        except av.FFmpegError as error:
-            failure = f"it cannot be decoded ({error.strerror})"
+        except (av.FFmpegError, ValueError) as error:
+            # ValueError: a decoder that did not open the first time has forgotten its codec.
+            failure = f"it cannot be decoded ({getattr(error, 'strerror', error)})"
     return _Packet(packet, frames, failure, said)
 
 

@@ -1,11 +1,11 @@
-"""Calibration: what the camera adds to the light, how unevenly it takes it, and pixels it has lost.
+"""Calibration: removing a camera's dark signal, uneven response and bad pixels.
 
-Setting it up does not touch a frame: the capture gets variables ``dark``, ``gain`` and ``bad``,
-labelled with the pixels they belong to, and whoever reads frames applies them (`Developer`). So
-they follow the frames through cropping and selecting, as every labelled array does.
+No frame is changed here. The capture gets variables ``dark``, ``gain`` and ``bad``, labelled with
+the pixels that they belong to, and whoever reads frames applies them (`Developer`). So they follow
+the frames through cropping and selecting, as every labelled array does.
 
-Cost: reading the masters and a few sampled frames, and 0.5 to 1.5 us a pixel to look for bad ones.
-Memory: some ten times a frame in float32.
+Cost: the masters and a few sampled frames are read; searching for bad pixels takes 0.5 to 1.5 us a
+pixel. Memory: about ten times a frame in float32.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ from skry_dask.store.digest import digest_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skry_dask.capture.masters import Image
+    from skry_dask.capture.masters import MasterImage
     from skry_dask.types import BoolArray, Float32Array, FloatArray, Frames, IntArray
 
-COMPARED_FRAMES, SEARCHED_FRAMES = 5, 32
-"""So many frames, evenly spread, are read to compare them with the dark, and to find bad pixels."""
+COMPARED_FRAMES = 5
+"""Number of evenly spaced frames that are compared with a master."""
+
+SEARCHED_FRAMES = 32
+"""Number of evenly spaced frames whose mean is searched for bad pixels."""
 
 FAINT_FLAT = 0.05
-"""A flat with a smaller median, as a part of full scale, is mostly noise of the camera."""
+"""Median of a flat, as a fraction of full scale, below which most of it is noise of the camera."""
 
 
 def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) -> xr.Dataset:
-    """Add to a capture what is to be taken out of its frames.
+    """Add dark, gain and bad pixels to a capture, by which its frames will be calibrated.
 
-    The masters are read, and of the frames 5 to compare them with the dark, and 32 if bad pixels
-    are looked for in the capture: one after the other, in the calling thread.
+    Reads the masters, 5 frames to compare them with the dark, and 32 frames if bad pixels are
+    searched in the capture: one after the other, in the calling thread.
 
     Parameters
     ----------
@@ -55,16 +58,16 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     Returns
     -------
     xarray.Dataset
-        The capture with those of these variables (y, x[, channel]) that apply: ``dark`` float32,
-        grey levels; ``gain`` float32, 1/8 to 8, what remains is to be multiplied by it; ``bad``
-        bool, pixels to be replaced by their neighbours. Dark and gain of bad pixels are those of
-        their neighbours too. The attribute ``problems`` has what the user should know, and
-        ``digest`` depends on the content of the masters, not on where they are.
+        The capture with up to three variables (y, x[, channel]): ``dark`` float32, grey levels, to
+        be subtracted; ``gain`` float32, 1/8 to 8, by which the rest is multiplied; ``bad`` bool,
+        pixels to be replaced by their neighbours. Bad pixels have the dark and the gain of their
+        neighbours, too. The attribute ``problems`` has what the user should know, and ``digest``
+        depends on the content of the masters, not on where they are.
 
     Raises
     ------
     OptionsError
-        If a master does not fit the frames, or is not what it is said to be.
+        If a master does not fit the frames, or cannot be a dark or a flat.
     ReaderError
         If a master or frame cannot be read.
 
@@ -86,20 +89,20 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     problems: list[str] = []
     if options.dark is not None:
         dark = masters["dark"] = Master.read(options.dark, "dark", capture, pattern)
-        levels = _levels(dark, sampled_mean(capture, COMPARED_FRAMES), capture)
+        levels = _dark_levels(dark, sampled_mean(capture, COMPARED_FRAMES), capture)
         if options.hot_pixels is HotPixels.DARK:
             bad = dark.of_capture(hot_in_dark(dark.image, dark.cfa))
-            problems = _in_words(bad, np.zeros_like(bad))
+            problems = _note_on_bad(bad, np.zeros_like(bad))
     if options.flat is not None:
         flat = masters["flat"] = Master.read(options.flat, "flat", capture, pattern)
         check_flat(flat.name, flat.image, flat.cfa)
         gain = flat.of_capture(gain_of_flat(flat.image, flat.cfa))
     if options.hot_pixels is HotPixels.CAPTURE:
-        light = sampled_mean(capture, SEARCHED_FRAMES)
-        light = light if levels is None else light - levels
-        light = light if gain is None else light * gain
-        hot, dead = bad_in_capture(light / white, pattern)
-        bad, problems = hot | dead, _in_words(hot, dead)
+        mean = sampled_mean(capture, SEARCHED_FRAMES)
+        mean = mean if levels is None else mean - levels
+        mean = mean if gain is None else mean * gain
+        hot, dead = bad_in_capture(mean / white, pattern)
+        bad, problems = hot | dead, _note_on_bad(hot, dead)
     problems = [*(m.problem for m in masters.values() if m.problem), *problems]
     calibrated = capture.assign(_variables(capture, levels, gain, bad))
     return calibrated.assign_attrs(_attributes(capture, options, masters, problems))
@@ -111,14 +114,14 @@ def master_dark(capture: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     capture
-        With ``frames`` (frame, y, x[, channel]), taken with the telescope covered, with the
-        exposure time, gain and temperature of the captures it is for.
+        With ``frames`` (frame, y, x[, channel]), taken with the telescope covered, at the exposure
+        time, gain and temperature of the captures that it is for.
 
     Returns
     -------
-    xarray.Dataset, lazy
-        ``master`` float32 (y, x[, channel]), 1 = full scale; ``n_frames`` int64, how many it is the
-        mean of.
+    xarray.Dataset
+        Lazy. ``master`` float32 (y, x[, channel]), 1 = full scale; ``n_frames`` int64, the number
+        of frames averaged.
 
     Raises
     ------
@@ -135,10 +138,10 @@ def master_dark(capture: xr.Dataset) -> xr.Dataset:
     return _mean_of_all(capture, None, "mean of frames without light")
 
 
-def master_flat(capture: xr.Dataset, dark: Image | None = None) -> xr.Dataset:
+def master_flat(capture: xr.Dataset, dark: MasterImage | None = None) -> xr.Dataset:
     """Make a master flat: the mean of frames of an evenly lit field.
 
-    Of the frames, 5 are read at once, to check that they are what they are said to be.
+    Five frames are read here, to check that they can be a flat.
 
     Parameters
     ----------
@@ -149,8 +152,8 @@ def master_flat(capture: xr.Dataset, dark: Image | None = None) -> xr.Dataset:
 
     Returns
     -------
-    xarray.Dataset, lazy
-        As from `master_dark`, less the dark.
+    xarray.Dataset
+        As from `master_dark`, with the dark subtracted.
 
     Raises
     ------
@@ -166,27 +169,27 @@ def master_flat(capture: xr.Dataset, dark: Image | None = None) -> xr.Dataset:
     >>> master_flat(flat, "dark.tif")["master"].compute()  # doctest: +SKIP
     """
     name, white, pattern = _source(capture), full_scale(capture), cfa_at_first_pixel(capture)
-    white_part = max(float((f >= white).mean()) for f in _frames(capture, COMPARED_FRAMES))
-    check_exposure(name, white_part)
-    light = sampled_mean(capture, COMPARED_FRAMES)
+    frames = _sampled_frames(capture, COMPARED_FRAMES)
+    check_exposure(name, max(float((frame >= white).mean()) for frame in frames))
+    mean = sampled_mean(capture, COMPARED_FRAMES)
     subtracted, problems = None, []
     if dark is not None:
         master = Master.read(dark, "dark", capture, pattern)
-        light = light - _levels(master, light, capture)
+        mean = mean - _dark_levels(master, mean, capture)
         subtracted = master.of_capture(master.image)
         problems = [master.problem] if master.problem else []
-    level = float(np.median(light)) / white
+    level = float(np.median(mean)) / white
     if level < FAINT_FLAT:
         raise OptionsError(
             f"{name}: the median of the flat is {level:.1%} of full scale: record it at about half "
             "of full scale"
         )
-    check_flat(name, (light / white).astype(np.float32), pattern)
+    check_flat(name, (mean / white).astype(np.float32), pattern)
     made = _mean_of_all(capture, subtracted, "mean of frames of an evenly lit field")
     return made.assign_attrs(problems=problems)
 
 
-# --- what the capture gets -------------------------------------------------------------------
+# --- variables and attributes of a calibrated capture ----------------------------------------
 
 
 def _variables(
@@ -195,24 +198,24 @@ def _variables(
     gain: Float32Array | None,
     bad: BoolArray | None,
 ) -> dict[str, Any]:
-    """Variables of what there is."""
+    """Build the variables of the masters and bad pixels that there are."""
     dims = tuple(str(dim) for dim in capture["frames"].dims[1:])
     found: dict[str, Any] = {}
     if bad is not None and bad.any():
         found["bad"] = variable(dims, bad, "1", "hot and dead pixels")
         places, step = np.argwhere(bad), 2 if cfa_at_first_pixel(capture) else 1
-        # The values that replace bad pixels are their neighbours', and so must be what is done to
-        # them, or hot pixels of the dark would leave holes.
-        dark, gain = (a if a is None else _without(a, places, step) for a in (dark, gain))
+        # A bad pixel gets the values of its neighbours, so it must also get their dark and gain:
+        # otherwise hot pixels of the dark would leave holes.
+        dark, gain = (a if a is None else _without_bad(a, places, step) for a in (dark, gain))
     if dark is not None:
         found["dark"] = variable(dims, dark, "grey level", "what pixels show without light")
     if gain is not None:
-        found["gain"] = variable(dims, gain, "1", "what light is to be multiplied by")
+        found["gain"] = variable(dims, gain, "1", "factor by which light is multiplied")
     return found
 
 
-def _without(values: Float32Array, bad: IntArray, step: int) -> Float32Array:
-    """Replace values at bad pixels, as `replace_pixels` does, to 1/65536."""
+def _without_bad(values: Float32Array, bad: IntArray, step: int) -> Float32Array:
+    """Replace values at bad pixels by `replace_pixels`, rounded to 1/65536."""
     fixed = np.rint(values.astype(np.float64) * 65536).astype(np.int64)
     replace_pixels(fixed, bad, step)
     replaced = values.copy()
@@ -227,7 +230,7 @@ def _attributes(
     masters: dict[str, Master],
     problems: list[str],
 ) -> dict[str, Any]:
-    """Attributes that calibration changes."""
+    """Return the attributes that calibration changes."""
     found: dict[str, Any] = {"problems": [*capture.attrs.get("problems", ()), *problems]}
     if "digest" in capture.attrs:
         contents = {name: master.fingerprint for name, master in masters.items()}
@@ -238,7 +241,8 @@ def _attributes(
     return found
 
 
-def _in_words(hot: BoolArray, dead: BoolArray) -> list[str]:
+def _note_on_bad(hot: BoolArray, dead: BoolArray) -> list[str]:
+    """Say how many pixels are replaced; nothing if there are none."""
     n_hot, n_dead = (int(bad.sum()) for bad in (hot, dead))
     kinds = " and ".join(f"{n} {name}" for n, name in ((n_hot, "hot"), (n_dead, "dead")) if n)
     if n_hot + n_dead == 1:
@@ -246,12 +250,12 @@ def _in_words(hot: BoolArray, dead: BoolArray) -> list[str]:
     return [f"{kinds} pixels are replaced by their neighbours."] if kinds else []
 
 
-def _levels(dark: Master, light: FloatArray, capture: xr.Dataset) -> Float32Array:
-    """Grey levels of a dark at the capture's pixels, checked against the light of its frames."""
+def _dark_levels(dark: Master, mean: FloatArray, capture: xr.Dataset) -> Float32Array:
+    """Return the dark at the capture's pixels, grey levels, checked against the mean of frames."""
     white = full_scale(capture)
     levels: Float32Array = dark.of_capture(dark.image) * np.float32(white)
-    mean = float(levels.mean(dtype=np.float64))
-    check_dark(dark.name, mean, float(light.mean()), white, _source(capture))
+    dark_mean = float(levels.mean(dtype=np.float64))
+    check_dark(dark.name, dark_mean, float(mean.mean()), white, _source(capture))
     return levels
 
 
@@ -259,18 +263,19 @@ def _levels(dark: Master, light: FloatArray, capture: xr.Dataset) -> Float32Arra
 
 
 def sampled_mean(capture: xr.Dataset, number: int) -> FloatArray:
-    """Mean of evenly spread frames, read one after the other in the calling thread.
+    """Compute the mean of evenly spaced frames, read one by one in the calling thread.
 
     Parameters
     ----------
     capture
         With ``frames`` (frame, y, x[, channel]).
     number
-        How many frames at most.
+        Maximum number of frames.
 
     Returns
     -------
-    float64 (y, x[, channel]), grey levels.
+    float64 (y, x[, channel])
+        Grey levels.
 
     Raises
     ------
@@ -278,14 +283,14 @@ def sampled_mean(capture: xr.Dataset, number: int) -> FloatArray:
         If there are no frames.
     """
     total, n_frames = np.zeros(capture["frames"].shape[1:], np.int64), 0
-    for frame in _frames(capture, number):
+    for frame in _sampled_frames(capture, number):
         total += frame
         n_frames += 1
     return total / n_frames
 
 
-def _frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
-    """Read evenly spread frames, at most so many."""
+def _sampled_frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
+    """Read evenly spaced frames, at most ``number``."""
     frames = whole_frames(capture)
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")
@@ -295,7 +300,7 @@ def _frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
 
 
 def _mean_of_all(capture: xr.Dataset, dark: Float32Array | None, long_name: str) -> xr.Dataset:
-    """Mean of all frames less the dark, lazily, 1 = full scale."""
+    """Average all frames and subtract the dark, lazily; 1 = full scale."""
     frames = whole_frames(capture)
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")

@@ -1,11 +1,11 @@
-"""Develop: what becomes of a raw frame before a phase works on it.
+"""Developing: from a raw frame to the planes that a phase works on.
 
-Frames stay as the camera gave them until the task that needs them: then hot pixels are replaced,
-the dark is subtracted and the flat divided out, and colour becomes what the phase asks for. Align,
-quality and track ask for a cheap grey; the stack takes colour planes, demosaiced at high quality.
-Everything is integer arithmetic, so a frame has the same bits on any machine.
+Frames stay as the camera gave them until a task needs them. Only then are bad pixels replaced, the
+dark subtracted and the flat divided out, and colour converted: align, quality and track work on a
+cheap grey; the stack takes colour planes, demosaiced at high quality. Everything is integer
+arithmetic, so a frame has the same bits on every machine.
 
-Memory: one frame in each plane that is asked for.
+Memory: each plane of one frame.
 """
 
 from __future__ import annotations
@@ -30,26 +30,31 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames, IntArray
 
 GREY = "grey"
+"""Name of the plane that measures brightness."""
+
 COLOURS = ("red", "green", "blue")
+"""Names of the planes of a colour image."""
 
 DEMOSAICED = 1 << FRACTION_BITS
-"""Demosaiced planes are in units of this fraction of a grey level."""
+"""Number of units per grey level in demosaiced planes."""
 
 CALIBRATED_BITS = 15
-"""Calibrated samples are spread to this depth, so that dark and flat are not rounded to the grey
-levels of 8 bits; what is deeper keeps its own levels."""
+"""Depth to which calibrated samples are scaled, so that dark and flat are not rounded to the grey
+levels of 8 bits. Deeper samples keep their own grey levels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Developer:
-    """Turns raw frames into what phases work on.
+    """Converts raw frames to the planes that phases work on.
 
     Parameters
     ----------
     dtype
-        Of the grey frames: ``"uint8"`` or ``"uint16"``.
-    black, white
-        Grey levels of no light, and of full scale above that, once a frame is calibrated.
+        dtype of grey frames: ``"uint8"`` or ``"uint16"``.
+    black
+        Grey level without light in calibrated frames.
+    white
+        Number of grey levels from ``black`` to full scale in calibrated frames.
     cfa
         Colour filter array at the frames' first pixel, or None.
     channels
@@ -57,11 +62,11 @@ class Developer:
     dark, gain
         int32 of a frame's shape, or None: see `calibrate_frame`.
     shift
-        Calibrated grey levels are this many bits finer than raw ones.
+        Number of bits by which calibrated grey levels are finer than raw ones.
     bad
-        int64 (pixel, 2 or 3), which pixels to replace, or None: see `replace_pixels`.
+        int64 (pixel, 2 or 3), indices of the pixels to replace, or None: see `replace_pixels`.
     grey_only
-        Whether colour is stacked as grey, because the user wants so.
+        Whether the user wants colour to be stacked as grey.
     """
 
     dtype: str
@@ -77,14 +82,18 @@ class Developer:
 
     @classmethod
     def of(cls, capture: xr.Dataset) -> Developer:
-        """Find out from a capture how its frames are developed.
+        """Build the developer of a capture's frames.
 
         Parameters
         ----------
         capture
-            With ``frames``; ``dark``, ``gain`` and ``bad`` from `calibrate` where there are any.
-            The attribute ``cfa`` is the pattern at pixel (0, 0) of the file's frames; coordinates
-            ``y`` and ``x`` tell what a crop has left of it.
+            With ``frames``; ``dark``, ``gain`` and ``bad`` from `calibrate` where there are any;
+            attribute ``cfa`` where frames are raw colour, see `cfa_at_first_pixel`.
+
+        Raises
+        ------
+        ReaderError
+            If the capture has only every nth row or column of raw colour.
         """
         frames = capture["frames"]
         shape = frames.shape[1:]
@@ -105,7 +114,7 @@ class Developer:
         if "dark" in capture:
             levels = capture["dark"].to_numpy().astype(np.float64) * 2**shift
             dark = np.rint(levels).astype(np.int32)
-            # What the camera adds to every pixel is put back as one level: noise below it is kept.
+            # The mean of the dark is added to all pixels, so that noise below the dark is kept.
             black = round(float(levels.mean()))
         gain = np.full(shape, 1 << GAIN_BITS, np.int32)
         if "gain" in capture:
@@ -123,21 +132,24 @@ class Developer:
 
     @property
     def planes(self) -> tuple[str, ...]:
-        """Names of the planes that an image of this capture has: one, or red, green and blue."""
+        """Names of the planes of the capture's image: grey, or red, green and blue."""
         coloured = (self.cfa or self.channels > 1) and not self.grey_only
         return COLOURS if coloured else (GREY,)
 
     def units(self, plane: str) -> int:
-        """How many units of a plane's values make one grey level."""
+        """Return the number of units per grey level in the values of a plane."""
         return DEMOSAICED if self.cfa and plane != GREY else 1
 
     def peak(self, planes: Sequence[str]) -> int:
-        """Greatest value that planes can have; demosaicing can pass the samples' by half."""
-        most = int(np.iinfo(self.dtype).max)
-        return max(2 * most * u if (u := self.units(plane)) > 1 else most for plane in planes)
+        """Return the largest value that planes can have.
+
+        Demosaicing overshoots: its values can be half as large again as those of the samples.
+        """
+        largest = int(np.iinfo(self.dtype).max)
+        return max(2 * largest * u if (u := self.units(plane)) > 1 else largest for plane in planes)
 
     def calibrated(self, frame: Frames) -> Frames:
-        """Replace hot pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
+        """Replace bad pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
         if self.bad is not None:
             frame = frame.copy()
             replace_pixels(frame, self.bad, 2 if self.cfa else 1)
@@ -155,7 +167,8 @@ class Developer:
 
         Returns
         -------
-        (frame, y, x) of the developer's dtype; the frames themselves, where nothing is to be done.
+        (frame, y, x) of the developer's dtype
+            The frames themselves, without a copy, if they are grey and need no calibration.
         """
         if self.channels == 1 and self.cfa is None and self.bad is None and self.dark is None:
             return frames
@@ -172,11 +185,12 @@ class Developer:
         frame
             uint8 or uint16 (y, x[, channel]), raw.
         planes
-            Which: of "grey", "red", "green", "blue".
+            Names of the planes: "grey", "red", "green", "blue".
 
         Returns
         -------
-        Integer array (y, x) for each, in `units` per grey level.
+        list of integer arrays (y, x)
+            One for each plane, in `units` per grey level.
         """
         frame = np.ascontiguousarray(self.calibrated(frame))
         developed: dict[str, AnyArray] = {}
@@ -197,7 +211,7 @@ class Developer:
 
 
 def full_scale(capture: xr.Dataset) -> int:
-    """Grey level of white in raw frames, from the depth that the capture states."""
+    """Return the grey level of white in raw frames, from the depth that the capture states."""
     return 2 ** int(capture.attrs.get("bits", 8 * capture["frames"].dtype.itemsize)) - 1
 
 
@@ -207,17 +221,18 @@ def cfa_at_first_pixel(capture: xr.Dataset) -> str | None:
     Parameters
     ----------
     capture
-        Its attribute ``cfa`` is the pattern at pixel (0, 0) of the file; where it is a part of the
-        file's frames, coordinates ``y`` and ``x`` tell which.
+        Attribute ``cfa`` is the pattern at pixel (0, 0) of the file; coordinates ``y`` and ``x``,
+        pixel numbers in the file, say where the capture's frames begin.
 
     Returns
     -------
-    "RGGB", "GRBG", "GBRG", "BGGR", or None.
+    str or None
+        "RGGB", "GRBG", "GBRG" or "BGGR"; None for other frames than raw colour.
 
     Raises
     ------
     ReaderError
-        If the capture is thinned out along y or x, which mixes the colours up.
+        If the capture has only every nth row or column, which mixes the colours up.
     """
     pattern = capture.attrs.get("cfa")
     if pattern in (None, Cfa.NONE):
@@ -231,8 +246,8 @@ def cfa_at_first_pixel(capture: xr.Dataset) -> str | None:
                     f"the capture takes every {step[0]}th pixel along {dim} of raw colour frames: "
                     "that mixes the colours up, crop without a step"
                 )
-    down, right = (
+    odd_row, odd_column = (
         int(capture[dim][0]) % 2 if dim in capture.coords and capture.sizes[dim] else 0
         for dim in ("y", "x")
     )
-    return "".join(rows[(y + down) % 2][(x + right) % 2] for y in (0, 1) for x in (0, 1))
+    return "".join(rows[(y + odd_row) % 2][(x + odd_column) % 2] for y in (0, 1) for x in (0, 1))

@@ -1,8 +1,8 @@
-"""Master darks and flats: images of what the camera does, and which of their pixels belong where.
+"""Master darks and flats: reading them, matching their pixels to the capture's, checking them.
 
-A master of the camera's whole frames serves every crop of them: it is indexed by the pixel numbers
-that the capture's ``y`` and ``x`` are. A camera that was set to a region of interest numbers the
-region's own pixels from 0, and so do masters made with the same setting.
+A master of the camera's whole frames serves every crop of them: the capture's coordinates ``y`` and
+``x`` are the pixel numbers in the master. A camera that is set to a region of interest numbers that
+region's pixels from 0, and so do masters made with the same setting.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from skry_dask.capture.bad_pixels import unlit_part
+from skry_dask.capture.bad_pixels import unlit_fraction
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.io.images.read import read_image
 from skry_dask.io.registry import open_reader
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray, Float32Array, IntArray
 
-Image: TypeAlias = "str | os.PathLike[str] | AnyArray"
+MasterImage: TypeAlias = "str | os.PathLike[str] | AnyArray"
 """A file, or an array (y, x[, channel]) whose 1 is full scale."""
 
-MOST_UNLIT, MOST_WHITE = 0.01, 0.01
-"""No flat has a larger part of its pixels without light, or at full scale."""
+MAX_UNLIT = 0.01
+"""Largest fraction of a flat's pixels that may be without light."""
+
+MAX_WHITE = 0.01
+"""Largest fraction of a flat's pixels that may be at full scale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,15 +41,15 @@ class Master:
     Parameters
     ----------
     name
-        For messages.
+        Name of the file, for messages.
     image
         float32 (y, x[, channel]), 1 = full scale.
     cfa
         Colour filter array of the frames at the image's first pixel, or None.
     rows, columns
-        int64, of the image, in the order of the capture's pixels.
+        int64: row and column of the image for each row and column of the capture.
     shape
-        Of the capture's frames, (y, x[, channel]).
+        Shape of the capture's frames, (y, x[, channel]).
     problem
         What the user should know, or None.
     """
@@ -60,7 +63,9 @@ class Master:
     problem: str | None
 
     @classmethod
-    def read(cls, source: Image, role: str, capture: xr.Dataset, pattern: str | None) -> Master:
+    def read(
+        cls, source: MasterImage, role: str, capture: xr.Dataset, pattern: str | None
+    ) -> Master:
         """Read a master and find the capture's pixels in it.
 
         Parameters
@@ -70,50 +75,33 @@ class Master:
         role
             ``"dark"`` or ``"flat"``, for messages.
         capture
-            With ``frames`` (frame, y, x[, channel]), and coordinates ``y`` and ``x`` that tell
-            which pixels of the file these are.
+            With ``frames`` (frame, y, x[, channel]), and coordinates ``y`` and ``x``, pixel numbers
+            in the file.
         pattern
             Colour filter array at the capture's first pixel, or None.
 
         Raises
         ------
         OptionsError
-            If it does not hold the capture's pixels, or has other colours, or is damaged.
+            If it lacks pixels of the capture, has other colours, or has values that are not
+            numbers.
         ReaderError
             If it cannot be read.
         """
-        if isinstance(source, (str, os.PathLike)):
-            name = os.fspath(source)
-            try:
-                file = read_image(source)
-            except ReaderError as error:
-                if _is_video(source):
-                    raise OptionsError(
-                        f"{name} is a video: make a master {role} of it with skry {role}"
-                    ) from error
-                raise
-            image = (file.data / np.float64(file.full_scale)).astype(np.float32)
-            own = file.cfa
-            levels = file.data.dtype.kind == "f" and file.full_scale > 1
-        else:
-            name, image, own = f"the {role}", np.asarray(source, np.float32), None
-            levels = False
+        name, image, own, problem = _pixels_of(source, role)
         frame_shape = capture["frames"].shape[1:]
-        rows, columns, whole = _place(name, image.shape, capture)
+        rows, columns, whole = _match_pixels(name, image.shape, capture)
         cfa = str(capture.attrs["cfa"]) if whole and pattern else pattern
         _check_colours(name, image, own, cfa, frame_shape)
-        problem = None
-        if levels:
-            problem = f"{name} is taken to be in grey levels of which 65535 is white."
-        n_odd = int(image.size - np.isfinite(image).sum())
-        if n_odd:
+        n_invalid = int(image.size - np.isfinite(image).sum())
+        if n_invalid:
             raise OptionsError(
-                f"{name}: {n_odd} of its values are not numbers: make the {role} again"
+                f"{name}: {n_invalid} of its values are not numbers: make the {role} again"
             )
         if whole and not (rows[0] or columns[0]) and image.shape[:2] != frame_shape[:2]:
             problem = (
                 f"{name} is {_size(image.shape)}, larger than the frames ({_size(frame_shape)}): "
-                "its upper left part is used."
+                "its upper left corner is used."
             )
         return cls(
             name=name,
@@ -126,28 +114,46 @@ class Master:
         )
 
     def of_capture(self, values: AnyArray) -> AnyArray:
-        """Take the capture's pixels out of values at the master's.
+        """Select the capture's pixels from an array of the master's shape.
 
         Parameters
         ----------
         values
-            (y, x[, channel]), of the image's shape.
+            (y, x[, channel]), any dtype.
 
         Returns
         -------
-        Of the frames' shape and the values' dtype, newly allocated: what is known of all channels
-        together is that of each.
+        array of the shape of the capture's frames
+            Same dtype, newly allocated. A grey master has the same values in each channel.
         """
-        part = values[np.ix_(self.rows, self.columns)]
-        if part.ndim < len(self.shape):
-            part = part[..., None]
-        return np.array(np.broadcast_to(part, self.shape))
+        selected = values[np.ix_(self.rows, self.columns)]
+        if selected.ndim < len(self.shape):
+            selected = selected[..., None]
+        return np.array(np.broadcast_to(selected, self.shape))
 
     @property
     def fingerprint(self) -> list[Any]:
-        """What tells it from other masters: its pixels, not where it is."""
+        """JSON-compatible description of its pixels, wherever the file is."""
         content = hashlib.sha256(np.ascontiguousarray(self.image, "<f4").tobytes())
         return [list(self.image.shape), content.hexdigest()]
+
+
+def _pixels_of(source: MasterImage, role: str) -> tuple[str, Float32Array, str | None, str | None]:
+    """Return the name of a master, its pixels, the filter array it states, and a problem."""
+    if not isinstance(source, (str, os.PathLike)):
+        return f"the {role}", np.asarray(source, np.float32), None, None
+    name, problem = os.fspath(source), None
+    try:
+        file = read_image(source)
+    except ReaderError as error:
+        if _is_video(source):
+            raise OptionsError(
+                f"{name} is a video: make a master {role} of it with skry {role}"
+            ) from error
+        raise
+    if file.data.dtype.kind == "f" and file.full_scale > 1:
+        problem = f"{name} is taken to be in grey levels of which 65535 is white."
+    return name, (file.data / np.float64(file.full_scale)).astype(np.float32), file.cfa, problem
 
 
 def _is_video(path: str | os.PathLike[str]) -> bool:
@@ -158,20 +164,20 @@ def _is_video(path: str | os.PathLike[str]) -> bool:
     return True
 
 
-def _place(
+def _match_pixels(
     name: str, shape: tuple[int, ...], capture: xr.Dataset
 ) -> tuple[IntArray, IntArray, bool]:
-    """Find the capture's rows and columns in a master, and whether it is of the file's frames."""
+    """Find the capture's rows and columns in a master, and whether it is of whole frames."""
     frame_shape = capture["frames"].shape[1:]
     rows, columns = (capture[dim].to_numpy().astype(np.int64) for dim in ("y", "x"))
     if len(shape) < 2 or not rows.size or not columns.size:
         raise OptionsError(f"{name} has the shape {shape}: give an image (y, x) or (y, x, 3)")
     if rows.max() < shape[0] and columns.max() < shape[1]:
         return rows, columns, True
-    is_part = bool(rows.min() or columns.min())
-    if is_part and shape[:2] == frame_shape[:2]:
+    cropped = bool(rows.min() or columns.min())
+    if cropped and shape[:2] == frame_shape[:2]:
         return np.arange(shape[0]), np.arange(shape[1]), False
-    beginning = f", from row {rows.min()} and column {columns.min()}" if is_part else ""
+    beginning = f", from row {rows.min()} and column {columns.min()}" if cropped else ""
     raise OptionsError(
         f"{name} is {_size(shape)}, frames are {_size(frame_shape)}{beginning}: give a master made "
         "with the same camera settings"
@@ -181,7 +187,19 @@ def _place(
 def _check_colours(
     name: str, image: Float32Array, own: str | None, cfa: str | None, shape: tuple[int, ...]
 ) -> None:
-    """Refuse a master whose colours are not those of the frames."""
+    """Refuse a master whose colours are not those of the frames.
+
+    Parameters
+    ----------
+    name, image
+        The master.
+    own
+        Colour filter array that its file states, or None.
+    cfa
+        Colour filter array of the frames at its first pixel, or None.
+    shape
+        Shape of a frame, (y, x[, channel]).
+    """
     if image.ndim > 2 and len(shape) == 2:
         kind = "raw colour" if cfa else "grey"
         raise OptionsError(
@@ -199,19 +217,19 @@ def _check_colours(
         )
 
 
-def check_dark(name: str, dark: float, light: float, white: int, source: str) -> None:
-    """Refuse a dark that cannot be one.
+def check_dark(name: str, dark: float, frames: float, white: int, source: str) -> None:
+    """Refuse an image that cannot be a dark.
 
     Parameters
     ----------
     name
-        Of the dark, for messages.
-    dark, light
-        Mean of the dark, and of the frames it is for, grey levels.
+        Name of the image, for messages.
+    dark, frames
+        Mean of the image, and of the frames that it is for, grey levels.
     white
         Grey level of full scale.
     source
-        Of the frames, for messages.
+        Name of the capture, for messages.
 
     Raises
     ------
@@ -223,20 +241,20 @@ def check_dark(name: str, dark: float, light: float, white: int, source: str) ->
             f"{name}: the mean of the dark is {dark:.1f} grey levels of {white}: give an image "
             "taken without light"
         )
-    if dark >= light:
+    if dark >= frames:
         raise OptionsError(
             f"{name}: the dark (mean {dark:.1f} grey levels) is not darker than the frames of "
-            f"{source} (mean {light:.1f}): give a dark of the same exposure and gain"
+            f"{source} (mean {frames:.1f}): give a dark of the same exposure and gain"
         )
 
 
 def check_flat(name: str, flat: Float32Array, cfa: str | None) -> None:
-    """Refuse a flat that cannot be one.
+    """Refuse an image that cannot be a flat.
 
     Parameters
     ----------
     name
-        For messages.
+        Name of the image, for messages.
     flat
         float32 (y, x[, channel]), 1 = full scale.
     cfa
@@ -247,35 +265,35 @@ def check_flat(name: str, flat: Float32Array, cfa: str | None) -> None:
     OptionsError
         If it is overexposed or not evenly lit.
     """
-    # Flats of other programs are scaled to a mean of 1: there is no telling what was white.
+    # Flats of other programs are scaled to a mean of 1: which value was white is not known then.
     if flat.max() <= 1:
         check_exposure(name, float((flat >= 1).mean()))
-    part = unlit_part(flat, cfa)
-    if part > MOST_UNLIT:
+    unlit = unlit_fraction(flat, cfa)
+    if unlit > MAX_UNLIT:
         raise OptionsError(
-            f"{name} is not a flat: {part:.0%} of the pixels of a colour got no light: give an "
+            f"{name} is not a flat: {unlit:.0%} of the pixels of a colour got no light: give an "
             "image of an evenly lit field"
         )
 
 
-def check_exposure(name: str, part: float) -> None:
-    """Refuse a flat of which too large a part is white.
+def check_exposure(name: str, white: float) -> None:
+    """Refuse a flat that is overexposed.
 
     Parameters
     ----------
     name
-        For messages.
-    part
-        Of its pixels that are at full scale, 0 to 1.
+        Name of the flat, for messages.
+    white
+        Fraction of its pixels that are at full scale, 0 to 1.
 
     Raises
     ------
     OptionsError
-        If it is more than a hundredth.
+        If that is more than 1 %.
     """
-    if part > MOST_WHITE:
+    if white > MAX_WHITE:
         raise OptionsError(
-            f"{name}: {part:.0%} of the pixels are white, so the flat is overexposed: "
+            f"{name}: {white:.0%} of the pixels are white, so the flat is overexposed: "
             "record it at about half of full scale"
         )
 

@@ -1,8 +1,8 @@
-"""Selection: which frames of a capture are used, and which part of them.
+"""Selection: which frames of a capture are used, and which region of interest.
 
-A selection is a part of the labelled array: frames keep the numbers that they have in the file, and
-pixels their ``y`` and ``x``, from which calibration and the colour filter array know where they
-are. ``capture.isel(...)`` and ``capture.sel(...)`` of xarray do the same.
+Frames keep the numbers, and pixels the ``y`` and ``x``, that they have in the file: by these,
+calibration and the colour filter array know where a pixel lies on the sensor. So
+``capture.isel(...)`` and ``capture.sel(...)`` of xarray will do as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skry_dask.types import BoolArray, IntArray
 
 EXPORTED = "frame;active frame"
-"""How the table of frames begins that Stackistry exports."""
+"""Beginning of the header of the table of frames that Stackistry exports, in lower case."""
 
 
 def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Dataset:
@@ -45,7 +45,7 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
     Raises
     ------
     OptionsError
-        If a frame or pixel that is named is not in the capture, or no frame is left.
+        If the capture lacks a frame or a pixel that is named, or no frame is left.
     ReaderError
         If the file of active flags cannot be read.
 
@@ -53,56 +53,71 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
     --------
     >>> import skry_dask as skry
     >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> part = skry.select(capture, skry.SelectOptions(frames="2:6", exclude="4"))
-    >>> part["frame"].values.tolist()
+    >>> selected = skry.select(capture, skry.SelectOptions(frames="2:6", exclude="4"))
+    >>> selected["frame"].values.tolist()
     [2, 3, 5]
     """
     options = options or SelectOptions()
     numbers = capture["frame"].to_numpy()
-    taken = np.ones(len(numbers), bool)
-    if options.frames is not None:
-        taken &= listed("frames", options.frames, numbers)
-    if options.exclude is not None:
-        taken &= ~listed("exclude", options.exclude, numbers)
-    if options.active_flags is not None:
-        taken &= np.isin(numbers, active_numbers(Path(options.active_flags), numbers))
-    where = capture.attrs.get("source", "the capture")
-    if len(numbers) and not taken.any():
+    wanted = _wanted_frames(numbers, options)
+    if len(numbers) and not wanted.any():
         raise OptionsError(
-            f"no frame of {where} is left by the selection: its frames are numbered {numbers[0]} "
-            f"to {numbers[-1]}"
+            f"no frame of {_source(capture)} is left by the selection: its frames are numbered "
+            f"{numbers[0]} to {numbers[-1]}"
         )
-    chosen = capture
-    if not taken.all():
-        chosen = chosen.isel(frame=np.flatnonzero(taken))
+    selected = capture
+    if not wanted.all():
+        selected = selected.isel(frame=np.flatnonzero(wanted))
     if options.roi_px is not None:
-        y, x, height, width = options.roi_px
-        known = capture.sizes["y"], capture.sizes["x"]
-        if y + height > known[0] or x + width > known[1]:
-            raise OptionsError(
-                f"roi {options.roi} leaves the frames of {where}: they have {known[0]} rows and "
-                f"{known[1]} columns, and it ends at row {y + height}, column {x + width}"
-            )
-        chosen = chosen.isel(y=slice(y, y + height), x=slice(x, x + width))
-    if chosen is capture or "digest" not in capture.attrs:
-        return chosen
-    kept = numbers[taken].tolist()
-    return chosen.assign_attrs(
-        digest=digest_of(capture.attrs["digest"], "select", options.version, kept, options.roi)
+        selected = _crop(selected, options.roi_px)
+    if selected is capture or "digest" not in capture.attrs:
+        return selected
+    left = numbers[wanted].tolist()
+    return selected.assign_attrs(
+        digest=digest_of(capture.attrs["digest"], "select", options.version, left, options.roi)
     )
 
 
-def listed(name: str, text: str, numbers: IntArray) -> BoolArray:
+def _wanted_frames(numbers: IntArray, options: SelectOptions) -> BoolArray:
+    """Return whether each frame is selected: bool (frame)."""
+    wanted = np.ones(len(numbers), bool)
+    if options.frames is not None:
+        wanted &= named_frames("frames", options.frames, numbers)
+    if options.exclude is not None:
+        wanted &= ~named_frames("exclude", options.exclude, numbers)
+    if options.active_flags is not None:
+        wanted &= np.isin(numbers, active_numbers(Path(options.active_flags), numbers))
+    return wanted
+
+
+def _crop(capture: xr.Dataset, roi: tuple[int, int, int, int]) -> xr.Dataset:
+    """Crop frames to the region of interest: y, x, height, width, px."""
+    y, x, height, width = roi
+    n_rows, n_columns = capture.sizes["y"], capture.sizes["x"]
+    if y + height > n_rows or x + width > n_columns:
+        raise OptionsError(
+            f"roi {','.join(map(str, roi))} leaves the frames of {_source(capture)}: they have "
+            f"{n_rows} rows and {n_columns} columns, and it ends at row {y + height}, column "
+            f"{x + width}"
+        )
+    return capture.isel(y=slice(y, y + height), x=slice(x, x + width))
+
+
+def _source(capture: xr.Dataset) -> str:
+    return str(capture.attrs.get("source", "the capture"))
+
+
+def named_frames(name: str, text: str, numbers: IntArray) -> BoolArray:
     """Find the frames that a list of numbers and ranges names.
 
     Parameters
     ----------
     name
-        Of the option, for messages.
+        Name of the option, for messages.
     text
         See `frame_ranges`.
     numbers
-        int64 (frame), increasing.
+        int64 (frame), increasing: numbers of the capture's frames.
 
     Returns
     -------
@@ -111,7 +126,8 @@ def listed(name: str, text: str, numbers: IntArray) -> BoolArray:
     Raises
     ------
     OptionsError
-        If a single number is none of the frames', or a range begins beyond them.
+        If the capture lacks a frame that is named by itself, or a range begins after its last
+        frame.
     """
     found = np.zeros(len(numbers), bool)
     if not len(numbers):
@@ -120,41 +136,41 @@ def listed(name: str, text: str, numbers: IntArray) -> BoolArray:
     for start, stop, step in frame_ranges(name, text):
         begin = first if start is None else start + end * (start < 0)
         if step == 0:
-            part = numbers == begin
+            named = numbers == begin
         else:
             last = end if stop is None else stop + end * (stop < 0)
-            part = (numbers >= begin) & (numbers < last) & ((numbers - begin) % step == 0)
-        if not (step or part.any()) or begin >= end:
+            named = (numbers >= begin) & (numbers < last) & ((numbers - begin) % step == 0)
+        if not (step or named.any()) or begin >= end:
             raise OptionsError(
                 f"{name} {text} names frame {begin}: the capture has frames {first} to {end - 1}"
                 f"{'' if begin < first or begin >= end else ', but not this one'}"
             )
-        found |= part
+        found |= named
     return found
 
 
 def active_numbers(path: Path, numbers: IntArray) -> IntArray:
-    """Read which frames are active.
+    """Read the numbers of the active frames from a file.
 
     Parameters
     ----------
     path
-        A text file: 0 and 1 for every frame of the file, with or without spaces, commas, semicolons
-        or lines between them; or a table with the columns ``Frame;Active frame`` (and more), -1 for
-        inactive frames.
+        A text file: 0 or 1 for every frame of the file, with or without spaces, commas, semicolons
+        or line ends between them; or a table with the columns ``Frame;Active frame`` (and more),
+        where -1 marks inactive frames.
     numbers
-        int64 (frame), of the capture.
+        int64 (frame), increasing: numbers of the capture's frames.
 
     Returns
     -------
-    int64, numbers of the active frames.
+    int64 (active frame)
 
     Raises
     ------
     ReaderError
         If the file cannot be read.
     OptionsError
-        If it is neither, or has flags for another number of frames.
+        If the file is anything else, or has flags for another number of frames.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -163,32 +179,39 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
     lines = [line.strip() for line in text.splitlines()]
     header = next((i for i, line in enumerate(lines) if line.lower().startswith(EXPORTED)), None)
     try:
-        if header is not None:
-            rows = [line.split(";")[:2] for line in lines[header + 1 :] if line]
-            named = [(int(frame), int(active) >= 0) for frame, active in rows]
-            _check_count(path, max((frame for frame, _ in named), default=-1) + 1, numbers, "rows")
-            return np.array([frame for frame, active in named if active], np.int64)
-        flags = [int(flag) for flag in re.sub(r"[\s,;]", "", text)]
-        if not set(flags) <= {0, 1} or not flags:
-            raise ValueError
-    except OptionsError:
-        raise
+        count, active = _flags_in(text) if header is None else _table_in(lines[header + 1 :])
     except ValueError:
         raise OptionsError(
             f"{path} has no active flags: give 0 or 1 for each frame, or a table that begins with "
             "Frame;Active frame"
         ) from None
-    if len(numbers) and len(flags) <= numbers[-1]:
+    if header is None and len(numbers) and count <= numbers[-1]:
         raise OptionsError(
-            f"{path} has {len(flags)} active flags, the capture has frames {numbers[0]} to "
+            f"{path} has {count} active flags, the capture has frames {numbers[0]} to "
             f"{numbers[-1]}: give one flag for each frame of the file"
         )
-    _check_count(path, len(flags), numbers, "flags")
-    return np.flatnonzero(flags)
+    _check_count(path, count, numbers, "flags" if header is None else "rows")
+    return active
+
+
+def _flags_in(text: str) -> tuple[int, IntArray]:
+    """Read 0 or 1 for every frame; return the number of frames, and the active ones."""
+    flags = re.sub(r"[\s,;]", "", text)
+    if not flags or set(flags) - set("01"):
+        raise ValueError
+    return len(flags), np.flatnonzero([flag == "1" for flag in flags])
+
+
+def _table_in(lines: list[str]) -> tuple[int, IntArray]:
+    """Read the rows of a table of frames; return the number of frames, and the active ones."""
+    rows = [line.split(";")[:2] for line in lines if line]
+    flags = [(int(frame), int(active) >= 0) for frame, active in rows]
+    count = max((frame for frame, _ in flags), default=-1) + 1
+    return count, np.array([frame for frame, active in flags if active], np.int64)
 
 
 def _check_count(path: Path, count: int, numbers: IntArray, what: str) -> None:
-    """Refuse flags of a longer capture; where frames were dropped, the last ones may have been."""
+    """Refuse flags of a longer capture, unless its last frames may have been dropped."""
     whole = len(numbers) and numbers[-1] == numbers[0] + len(numbers) - 1
     if whole and count > numbers[-1] + 1:
         raise OptionsError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
-from skry_dask.capture.bad_pixels import bad_in_capture, gain_of_flat, hot_in_dark, unlit_part
+from skry_dask.capture.bad_pixels import bad_in_capture, gain_of_flat, hot_in_dark, unlit_fraction
 
 SHAPE = (60, 70)
 PATTERNS = pytest.mark.parametrize("cfa", [None, "RGGB", "GBRG"])
@@ -67,12 +67,12 @@ def test_gains_do_not_depend_on_the_unit_of_the_flat():
     np.testing.assert_allclose(gain, gain_of_flat(flat, None), rtol=1e-6)
 
 
-def test_the_unlit_part_is_that_of_the_worst_colour():
+def test_the_unlit_fraction_is_that_of_the_worst_colour():
     flat = colours_of("RGGB").astype(np.float32)
-    assert unlit_part(flat, "RGGB") == 0
+    assert unlit_fraction(flat, "RGGB") == 0
     flat[0, ::2] = 0.01  # one of thirty rows of red
-    assert unlit_part(flat, "RGGB") == pytest.approx(1 / 30)
-    assert unlit_part(np.zeros((4, 4), np.float32), None) == 1
+    assert unlit_fraction(flat, "RGGB") == pytest.approx(1 / 30)
+    assert unlit_fraction(np.zeros((4, 4), np.float32), None) == 1
 
 
 # --- darks -------------------------------------------------------------------------------------

@@ -333,7 +333,8 @@ def test_a_larger_master_is_used_from_its_corner_with_a_word(save):
     calibrated = calibrate(capture, options)
     np.testing.assert_allclose(calibrated["dark"], 255 * dark[:60, :74], rtol=1e-6)
     assert calibrated.attrs["problems"][1:] == [
-        "dark.tif is 80 x 70 px, larger than the frames (74 x 60 px): its upper left part is used."
+        "dark.tif is 80 x 70 px, larger than the frames (74 x 60 px): its upper left corner is "
+        "used."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what each phase found, for notebooks; needs matplotlib (the extra ``plot``)."""
+"""Pictures of the results of each phase, for notebooks. Needs matplotlib (the extra ``plot``)."""
 
 from skry_dask.plotting.plots import (
     plot_comparison,

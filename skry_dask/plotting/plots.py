@@ -1,7 +1,7 @@
-"""Pictures of what each phase found, for notebooks; needs matplotlib (the extra ``plot``).
+"""Pictures of the results of each phase, for notebooks. Needs matplotlib (the extra ``plot``).
 
-Every function draws into the axes it is given, or into new ones, and returns them. Where matplotlib
-is missing, a `SkryError` says what to install.
+Every function draws into the given axes, or into new ones, and returns them. Without matplotlib it
+raises a `SkryError` that says what to install.
 """
 
 from __future__ import annotations
@@ -19,18 +19,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WHITE_PERCENTILE = 99.9
-"""Pixels brighter than this are shown white: a few of them must not darken the picture."""
+"""Percentile of an image that is shown white: a few brighter pixels must not darken the picture."""
 
 
 def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw how the scene moved: offset y and x of each active frame.
+    """Draw how the scene moved: the offset y and x of each active frame, px.
 
     Parameters
     ----------
     alignment
         From `align`.
     ax
-        Axes to draw into.
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> plotting.plot_drift(skry.align(skry.open_capture("moon.ser")))  # doctest: +SKIP
     """
     ax = ax or _new_axes()
     used = alignment.isel(frame=np.flatnonzero(alignment["active"]))
@@ -49,7 +62,16 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     quality
         From `estimate_quality`.
     ax
-        Axes to draw into.
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
     """
     ax = ax or _new_axes()
     values = quality["frame_quality"]
@@ -62,7 +84,7 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw reference points on the reference image, coloured by how often they were valid.
+    """Draw the reference points, coloured by how often they were measured, on the reference image.
 
     Parameters
     ----------
@@ -71,13 +93,22 @@ def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None)
     points
         From `track`.
     ax
-        Axes to draw into.
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
     """
     ax = ax or _new_axes()
     plot_image(quality["reference"], "Reference points", ax)
     y, x = points["position"].to_numpy().T
-    shown = ax.scatter(x, y, c=points["valid"].mean("frame"), s=12, cmap="viridis", vmin=0, vmax=1)
-    ax.figure.colorbar(shown, ax=ax, label="valid, fraction of frames")
+    drawn = ax.scatter(x, y, c=points["valid"].mean("frame"), s=12, cmap="viridis", vmin=0, vmax=1)
+    ax.figure.colorbar(drawn, ax=ax, label="valid, fraction of frames")
     return ax
 
 
@@ -98,36 +129,54 @@ def plot_warp(
     points
         From `track`.
     frame
-        Number of the frame.
+        Number of the frame. An inactive frame has no arrows.
     ax
-        Axes to draw into.
+        Axes to draw into [default: new ones].
     magnified
-        How many times longer than the displacements the arrows are drawn.
+        Factor by which the arrows are longer than the displacements.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
     """
     ax = ax or _new_axes()
     plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
     y, x = points["position"].to_numpy().T
-    moved_y, moved_x = points["displacement"].sel(frame=frame).to_numpy().T
-    arrows = x, y, moved_x, moved_y
-    ax.quiver(*arrows, angles="xy", scale_units="xy", scale=1 / magnified, width=5e-3, color="C1")
+    down, right = points["displacement"].sel(frame=frame).to_numpy().T
+    scale = 1 / magnified
+    ax.quiver(x, y, right, down, angles="xy", scale_units="xy", scale=scale, width=5e-3, color="C1")
     return ax
 
 
 def plot_image(
     image: xr.DataArray, title: str, ax: Axes | None = None, *, white: float | None = None
 ) -> Axes:
-    """Draw an image (y, x) in grey, from black at 0 to white.
+    """Draw an image in grey, from black at 0 to white.
 
     Parameters
     ----------
     image
-        With or without canvas coordinates.
+        (y, x), with or without canvas coordinates.
     title
-        Over the picture.
+        Of the picture.
     ax
-        Axes to draw into.
+        Axes to draw into [default: new ones].
     white
-        Value that is shown white; by default the image's 99.9th percentile.
+        Value that is shown white [default: the image's 99.9th percentile].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
     """
     ax = ax or _new_axes()
     image = image.compute()
@@ -143,14 +192,23 @@ def plot_image(
 def plot_comparison(
     images: Mapping[str, xr.DataArray], axes: Sequence[Axes] | None = None
 ) -> Sequence[Axes]:
-    """Draw images (y, x) of one size side by side, on one grey scale.
+    """Draw images of one size side by side, on one grey scale.
 
     Parameters
     ----------
     images
-        By title, left to right; the brightest of them decides what is white.
+        (y, x) each, by title, from left to right; the brightest decides what is shown white.
     axes
-        Axes to draw into, one an image; new ones are zoomed and moved together.
+        Axes to draw into, one for each image [default: new ones, which zoom and pan together].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
     """
     images = {title: image.compute() for title, image in images.items()}
     if axes is None:

@@ -1,1 +1,1 @@
-"""Captures whose truth is known."""
+"""Simulated captures, whose true scene, motion and blur are known."""

@@ -1,7 +1,7 @@
-"""Made-up pictures of the Moon, a planet and the Sun.
+"""Artificial scenes: the Moon, a planet and the Sun as they would look without air.
 
-They need the right kind of detail (sharp, at all sizes, and everywhere, or on a disc in the dark),
-not the right map. Each function says which law of nature it keeps to.
+A scene needs the right kind of detail (sharp, of all sizes, everywhere or on a disc in the dark),
+not the right map. Each function names the laws that it follows.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def draw(scene: Scene, height: int, width: int, margin: int, rng: Generator) -> 
     Parameters
     ----------
     scene
-        What to draw. A planet is centred, its diameter 54 % of the canvas's shorter side; the Moon
-        and the Sun fill canvas and margin.
+        The object. A planet is centred, with a diameter of 54 % of the canvas's shorter side; the
+        Moon and the Sun fill canvas and margin.
     height, width
         Size of the canvas, px.
     margin
-        px drawn around the canvas.
+        Width of the margin drawn around the canvas, px.
     rng
-        Where craters, bands and granules come from.
+        Random numbers for craters, bands and granules.
 
     Returns
     -------
-    float32 (height + 2 margin, width + 2 margin), 0 to 1.
+    float32 (y, x) of height + 2 margin and width + 2 margin px, 0 to 1.
     """
     radius = 0.27 * min(height, width)
     height, width = height + 2 * margin, width + 2 * margin
@@ -53,9 +53,10 @@ def draw(scene: Scene, height: int, width: int, margin: int, rng: Generator) -> 
 
 
 def _moon(rng: Generator, height: int, width: int) -> FloatArray:
-    """Cratered highland and smoother, darker maria under a low Sun at the left.
+    """Draw cratered highland and smoother, darker maria under a low Sun at the left.
 
-    Shading is Lommel and Seeliger's law for dark dusty surfaces; shadows are cast.
+    Shading follows the law of Lommel and Seeliger for dark dusty surfaces, and mountains cast
+    shadows.
     """
     maria = 1.0 / (1.0 + np.exp(-6.0 * (_fractal(rng, height, width, 3.6) - 0.4)))
     relief = (6.0 - 4.0 * maria) * _fractal(rng, height, width, 4.0)
@@ -67,8 +68,8 @@ def _moon(rng: Generator, height: int, width: int) -> FloatArray:
     to_viewer = 1.0 / np.sqrt(1.0 + slope_y**2 + slope_x**2)
     to_sun = (math.sin(elevation) + math.cos(elevation) * slope_x) * to_viewer
     to_sun = np.maximum(to_sun, 0.0)
-    # Sunlight grazes along the rows: a place is in shadow when some place to its left stands
-    # higher, measured from a plane that rises with the rays.
+    # Sunlight comes along the rows. A pixel is in shadow where some pixel to its left is higher,
+    # measured from a plane that falls with the rays.
     above_ray = relief + math.tan(elevation) * np.arange(width)
     shadow = np.maximum.accumulate(above_ray, axis=1) - above_ray
     light = to_sun / (to_sun + to_viewer) * np.clip(1.0 - shadow, 0.0, 1.0)
@@ -78,18 +79,18 @@ def _moon(rng: Generator, height: int, width: int) -> FloatArray:
 
 
 def _add_craters(rng: Generator, relief: FloatArray, albedo: FloatArray, maria: FloatArray) -> None:
-    """Dig craters into a relief (px of height), and brighten the fresh ones.
+    """Dig craters into a relief (height in px), in place, and brighten the fresh ones.
 
-    The number larger than radius r falls as r**-2, the equilibrium of cratered surfaces (Gault,
-    Radio Science 5, 1970, 273-291), up to diameters of a quarter of the picture. A fresh crater
-    is a parabola 0.2 diameters deep with a rim 0.04 high, and a large one has a flat floor with a
-    central peak (Pike, in Impact and Explosion Cratering, 1977, 489-509); ejecta thin out as the
-    cube of the distance. Old craters are shallower.
+    The number of craters larger than radius r falls as r**-2, the equilibrium of cratered surfaces
+    (Gault, Radio Science 5, 1970, 273-291), up to diameters of a quarter of the scene. A fresh
+    crater is a parabola 0.2 diameters deep with a rim 0.04 diameters high; a large one has a flat
+    floor with a central peak (Pike, in Impact and Explosion Cratering, 1977, 489-509). The
+    thickness of ejecta falls as the cube of the distance. Old craters are shallower.
     """
     height, width = relief.shape
     smallest, largest = 1.5, max(min(height, width) / 8.0, 3.0)
     n = round(0.05 * height * width / smallest**2)
-    # The inverse of the cumulative distribution, cut off at the largest.
+    # Radii by the inverse of the cumulative distribution, truncated at the largest.
     share = rng.uniform(0.0, 1.0 - (smallest / largest) ** 2, n)
     radii = np.sort(smallest / np.sqrt(1.0 - share))[::-1]
     centres = rng.uniform(0.0, (height, width), (n, 2))
@@ -98,7 +99,7 @@ def _add_craters(rng: Generator, relief: FloatArray, albedo: FloatArray, maria: 
     for (y, x), radius, fresh, survival in zip(
         centres.tolist(), radii.tolist(), freshness.tolist(), survives.tolist(), strict=True
     ):
-        # Maria are younger: three craters out of four were there before the lava.
+        # Maria are younger: lava has covered three craters out of four.
         if survival < 0.75 * maria[int(y), int(x)]:
             continue
         reach = 2.5 * radius + 1.0
@@ -111,7 +112,7 @@ def _add_craters(rng: Generator, relief: FloatArray, albedo: FloatArray, maria: 
         bowl = 0.4 * squared - 0.32
         if radius > 12.0:
             bowl = np.maximum(bowl, -0.24) + 0.16 * np.exp(-squared / 0.02)
-        # Smoothly to zero where the patch ends, so that no step shows.
+        # Falls smoothly to 0 at the edge of the patch, so that no step shows.
         ejecta = 0.08 * np.maximum(squared, 1.0) ** -1.5 * np.clip(3.0 - squared / 2.0, 0.0, 1.0)
         depth = radius * (0.15 + 0.85 * fresh)
         patch += depth * np.where(squared < 1.0, bowl, ejecta)
@@ -120,10 +121,10 @@ def _add_craters(rng: Generator, relief: FloatArray, albedo: FloatArray, maria: 
 
 
 def _planet(rng: Generator, height: int, width: int, radius: float) -> FloatArray:
-    """Banded, slightly oblate disc on black.
+    """Draw a banded, slightly oblate disc on black.
 
-    It darkens towards the limb by Minnaert's law (Astrophysical Journal 93, 1941, 403-410) with
-    the Sun behind the viewer, brightness mu**(2 k - 1), k = 0.9.
+    It darkens towards the limb by Minnaert's law (Astrophysical Journal 93, 1941, 403-410) for a
+    Sun behind the viewer: brightness mu**(2 k - 1) with k = 0.9.
     """
     y = (np.arange(height)[:, None] - (height - 1) / 2.0) / (0.94 * radius)
     x = (np.arange(width) - (width - 1) / 2.0) / radius
@@ -137,14 +138,14 @@ def _planet(rng: Generator, height: int, width: int, radius: float) -> FloatArra
     spot = np.hypot((x - 0.3) / 0.21, (y - 0.36) / 0.12)
     colour = 0.68 + 0.13 * bands + 0.04 * _fractal(rng, height, width, 2.6)
     colour += 0.12 * np.exp(-(((spot - 1.2) / 0.3) ** 2)) - 0.2 * np.exp(-(spot**4))
-    # The edge is sharp; a pixel across it is lit in part.
+    # The edge is sharp, and a pixel that it crosses is lit in proportion.
     lit = np.clip((1.0 - distance) * radius + 0.5, 0.0, 1.0)
     picture: FloatArray = lit * np.maximum(mu, 0.05) ** 0.8 * colour
     return picture
 
 
 def _bands(rng: Generator, n: int) -> FloatArray:
-    """Brightness of a planet along its latitude: broad and narrow bands, rms 1."""
+    """Draw broad and narrow bands, brightness over n latitudes: float64 (latitude), rms 1."""
     broad = gaussian_filter(rng.normal(size=n), n / 40.0, mode="nearest")
     narrow = gaussian_filter(rng.normal(size=n), n / 160.0, mode="nearest")
     profile: FloatArray = broad / broad.std() + 0.5 * narrow / narrow.std()
@@ -154,7 +155,7 @@ def _bands(rng: Generator, n: int) -> FloatArray:
 
 
 def _sun(rng: Generator, height: int, width: int) -> FloatArray:
-    """Photosphere near its limb, with granules and a spot, and black sky in a corner.
+    """Draw the photosphere near its limb, with granules and a spot, and black sky in a corner.
 
     Granules are the cells around random points, dark where two cells meet. Limb darkening is
     linear with coefficient 0.6, about right for green light.
@@ -187,7 +188,7 @@ def _sun(rng: Generator, height: int, width: int) -> FloatArray:
 
 
 def _fractal(rng: Generator, height: int, width: int, exponent: float) -> FloatArray:
-    """Noise whose power falls as frequency**-exponent; mean 0, rms 1."""
+    """Draw noise whose power falls as frequency**-exponent: float64 (y, x), mean 0, rms 1."""
     fy = np.fft.fftfreq(height)[:, None]
     fx = np.fft.rfftfreq(width)
     squared = fy**2 + fx**2

@@ -1,11 +1,15 @@
-"""Captures whose truth is known: a made-up scene, seen through made-up air, by a made-up camera.
+"""Simulated captures: an artificial scene, through simulated air, with a simulated camera.
 
-`scenes` draws the scene and `turbulence` says how it is displaced and blurred; here
-the two become frames, and a camera adds photon noise and read noise, and rounds.
+    scene, offset, displacement, blur ──▶ light of each frame ──▶ photon and read noise ──▶ frames
 
-Scene and air are computed at once, 55 kB a frame of 640 x 480 px. Frames are lazy, and each is
-drawn from the seed and its own number alone, so that they have the same bits in any chunks. A frame
-takes about 16 ms; a task holds its frames, and the scene at some ten widths of blur (20 MB).
+`scenes` draws the scene, and `turbulence` finds how each frame displaces and blurs it. The camera
+adds photon noise and read noise, and rounds to grey levels.
+
+Scene and air are computed at once. Frames are lazy, and each depends on the seed and its number
+only, so it has the same bits in any chunk.
+
+Cost: 16 ms a frame of 640 x 480 px. Memory: 55 kB a frame for the air; a task holds its frames, and
+the scene at about ten widths of blur (20 MB).
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from skry_dask.graph.datasets import variable
 from skry_dask.kernels.frame.turbulence import look_through_air
 from skry_dask.options import as_json
 from skry_dask.options.simulation import Scene, SimulateOptions
+from skry_dask.simulation.camera import BLACK, WHITE, digitise
 from skry_dask.simulation.scenes import draw
 from skry_dask.simulation.turbulence import (
     Stream,
@@ -38,32 +43,22 @@ from skry_dask.types import AXIS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.random import Generator
-
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
-BLACK = 8 / 255
-"""Level of a pixel that gets no light, as part of the full scale; above 0 to show the noise."""
-
-WHITE = 240 / 255
-"""Level of a pixel where the scene is 1, as part of the full scale."""
-
 FRAMES_PER_SECOND = 30
+"""Frame rate of the capture."""
+
 START = np.datetime64("2000-01-01T00:00:00", "ns")
 """Time of the first frame."""
 
-# px between two widths at which the scene is blurred beforehand.
-_LEVEL_STEP = 0.2
+SIGMA_STEP_PX = 0.2
+"""Largest step from one to the next of the blurs that are applied to the scene beforehand, px."""
 
-# Below this many expected photons the Poisson distribution is drawn; above, the normal one that is
-# its limit and takes a quarter of the time (its skewness, 0.1 and less, drowns in the rounding).
-_FEW_PHOTONS = 100.0
+DARKNESS = 1e-12
+"""Brightness of the scene that no camera can distinguish from 0."""
 
-# Part of the scene's brightness that cannot be told from none, whatever the camera.
-_DARKNESS = 1e-12
-
-# Frames in memory while a capture is written.
-_WRITE_BYTES = 2**26
+WRITE_BYTES = 2**26
+"""Bytes of frames that are computed at a time while a capture is written."""
 
 
 def simulate(
@@ -72,44 +67,43 @@ def simulate(
     """Simulate a capture.
 
     Scene point p = (y, x), in px from the first pixel of the canvas, shows in a frame at
-    p + offset + shift(p), blurred by a Gaussian of sigma blur(p); shift and blur are bilinear
-    between the nodes of their grid. What the whole frame shares is in the offset: the mean of the
-    shift over the grid is 0.
+    p + offset + shift(p), blurred by a Gaussian of sigma blur(p). Shift and blur are bilinear
+    between the nodes of their grid. The mean of the shift over the grid is 0, as the motion of the
+    whole frame is in the offset.
 
     Parameters
     ----------
     scene
-        What to look at.
+        "moon", "planet" or "sun".
     options
-        Camera and air; the defaults when left out.
+        Camera and air; see `SimulateOptions`.
     frames_per_chunk
-        Frames that one task draws; the frames do not depend on it.
+        Number of frames that a task computes; the frames do not depend on it.
 
     Returns
     -------
-    Dataset with
+    xarray.Dataset, with lazy frames
+        - ``frames`` (frame, y, x), uint8, or uint16 above 8 bits: the capture;
+        - ``scene`` float32 (scene_y, scene_x), 0 to 1: the scene without air, with a margin around
+          the canvas;
+        - ``offset`` float64 (frame, axis), px, with the drift centred on 0;
+        - ``shift`` float32 (frame, grid_y, grid_x, axis), px;
+        - ``blur`` float32 (frame, grid_y, grid_x), sigma, px;
+        - ``time`` datetime64[ns] (frame), 30 frames a second.
 
-    - ``frames`` (frame, y, x), uint8 or (above 8 bits) uint16, lazy: the capture;
-    - ``scene`` (scene_y, scene_x), float32, 0 to 1: the scene without air, with a margin around
-      the canvas;
-    - ``offset`` (frame, axis), float64, px; the drift is centred on 0;
-    - ``shift`` (frame, grid_y, grid_x, axis), float32, px;
-    - ``blur`` (frame, grid_y, grid_x), float32, px;
-    - ``time`` (frame), datetime64[ns], 30 frames/s.
-
-    Coordinates ``scene_y``, ``scene_x``, ``grid_y`` and ``grid_x`` are canvas positions, px.
-    Attributes: ``bits``; ``black`` and ``white``, grey levels where the scene is 0 and 1;
-    ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``.
+        Coordinates: ``scene_y``, ``scene_x``, ``grid_y`` and ``grid_x``, canvas positions, px.
+        Attributes: ``bits``; ``black`` and ``white``, grey levels where the scene is 0 and 1;
+        ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``.
 
     Raises
     ------
     OptionsError
-        There is no such scene.
+        If there is no such scene.
 
     Examples
     --------
-    >>> from skry_dask.options.simulation import SimulateOptions
-    >>> capture = simulate("planet", SimulateOptions(frames=3, height=64, width=96))
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("planet", skry.SimulateOptions(frames=3, height=64, width=96))
     >>> capture.frames.shape, capture.frames.dtype
     ((3, 64, 96), dtype('uint8'))
     """
@@ -165,21 +159,21 @@ def simulate(
 def write_capture(
     path: str | Path, dataset: xr.Dataset, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Write simulated frames as a video.
+    """Write simulated frames to a video file.
 
     Parameters
     ----------
     path
         File to write; its suffix, ``.ser`` or ``.avi`` (8 bits only), chooses the format.
     dataset
-        What `simulate` returned. At most 64 MB of frames, or one chunk, are computed at a time.
+        From `simulate`. At most 64 MiB of frames, or one chunk, are computed at a time.
     progress
         Called with the number of frames computed so far.
 
     Raises
     ------
     OptionsError
-        The suffix is neither, or the format does not hold so many bits.
+        If the suffix is another one, or the frames have more bits than the format.
     """
     from skry_dask.io.raw.avi import write_avi
     from skry_dask.io.raw.ser import write_ser
@@ -205,19 +199,19 @@ def write_capture(
 
 
 def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
-    """Write the truth beside a simulated capture, as ``NAME.truth.npz``.
+    """Write the truth of a simulated capture to ``NAME.truth.npz`` beside it.
 
-    It holds ``scene`` float32 (scene_y, scene_x), ``offsets`` float64 (frame, axis), ``shifts``
-    float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y, grid_x), ``margin``
-    and ``step`` (px), as described for `simulate`. Node (j, i) of the grid lies at canvas point
+    The file contains ``scene`` float32 (scene_y, scene_x), ``offsets`` float64 (frame, axis),
+    ``shifts`` float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y, grid_x),
+    ``margin`` and ``step`` (px); see `simulate`. Node (j, i) of the grid lies at canvas point
     (j * step - margin, i * step - margin).
 
     Parameters
     ----------
     path
-        The capture: ``moon.ser`` gives ``moon.truth.npz``.
+        Of the capture: ``moon.ser`` gives ``moon.truth.npz``.
     dataset
-        What `simulate` returned; no frame is computed.
+        From `simulate`; no frame is computed.
 
     Returns
     -------
@@ -240,11 +234,12 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
 
 
 def _times(numbers: IntArray) -> AnyArray:
+    """Find the time of each frame: datetime64[ns] (frame)."""
     return START + (numbers * 1_000_000_000 // FRAMES_PER_SECOND).astype("timedelta64[ns]")
 
 
 def _positions(dim: str, n: int, step: int, margin: int) -> xr.Variable:
-    """Canvas positions of `n` pixels or nodes, the first of them `margin` before the canvas."""
+    """Label n pixels or nodes with their canvas position, the first ``margin`` px outside it."""
     attrs = {"units": "px", "long_name": f"canvas {dim[-1]}"}
     return xr.Variable((dim,), np.arange(n) * step - margin, attrs)
 
@@ -257,7 +252,7 @@ def _frames(
     options: SimulateOptions,
     frames_per_chunk: int,
 ) -> da.Array:
-    """Lazy frames (frame, y, x): the scene is blurred in one task, which all others need."""
+    """Compute frames (frame, y, x) lazily; one task, which all others need, blurs the scene."""
     sigmas = _sigmas(options)
     levels = da.map_blocks(
         _blurred,
@@ -298,21 +293,24 @@ def _frames(
 
 
 def _sigmas(options: SimulateOptions) -> FloatArray:
-    """Widths at which the scene is blurred beforehand: float64 (level), at least two, px."""
+    """List the blurs that are applied to the scene beforehand: float64 (level), sigma, px.
+
+    There are at least two, so that levels can be interpolated.
+    """
     low, high = options.blur
-    n_steps = max(1, math.ceil((high - low) / _LEVEL_STEP))
-    return np.linspace(low, max(high, low + _LEVEL_STEP), n_steps + 1)
+    n_steps = max(1, math.ceil((high - low) / SIGMA_STEP_PX))
+    return np.linspace(low, max(high, low + SIGMA_STEP_PX), n_steps + 1)
 
 
 def _blurred(scene: Float32Array, sigmas: FloatArray) -> Float32Array:
-    """Quadratic B-spline coefficients (level, scene_y, scene_x) of the blurred scene."""
+    """Blur the scene: quadratic B-spline coefficients, float32 (level, scene_y, scene_x)."""
     levels = np.empty((sigmas.size, *scene.shape), np.float32)
     for level, sigma in zip(levels, sigmas, strict=True):
         gaussian_filter(scene, sigma, output=level, mode="nearest")
         level[:] = spline_filter(level, order=2, output=np.float32, mode="mirror")
-        # The tails of both filters fade into numbers so small that arithmetic with them takes
-        # twice the time; no camera would see a thousand times more.
-        level[np.abs(level) < _DARKNESS] = 0.0
+        # The tails of both filters become denormal numbers, with which arithmetic takes twice the
+        # time. No camera would see a thousand times more.
+        level[np.abs(level) < DARKNESS] = 0.0
     return levels
 
 
@@ -325,7 +323,7 @@ def _expose(
     *,
     options: SimulateOptions,
 ) -> Frames:
-    """One chunk of frames (frame, y, x)."""
+    """Compute one chunk of frames: uint8 or uint16 (frame, y, x)."""
     sigmas = _sigmas(options)
     margin = float(scene_margin(options))
     step = float(grid_step(options))
@@ -343,43 +341,15 @@ def _expose(
             step,
             light,
         )
-        frames[k] = _digitise(light, options, random_numbers(options, Stream.NOISE, number))
+        frames[k] = digitise(light, options, random_numbers(options, Stream.NOISE, number))
     return frames
 
 
-def _digitise(light: Float32Array, options: SimulateOptions, rng: Generator) -> Float32Array:
-    """Add photon noise and read noise to one image (y, x) of the scene, and round to grey levels.
-
-    Returns
-    -------
-    float32 (y, x), whole numbers from 0 to the full scale.
-    """
-    full_scale = 2**options.bits - 1
-    photons = np.maximum(light, np.float32(0.0)) * np.float32(options.photons)
-    # A normal draw for the read noise is needed at every pixel anyway: where photons are many, it
-    # carries their noise too.
-    variance = photons.copy()
-    few = photons < _FEW_PHOTONS
-    photons[few] = rng.poisson(photons[few])
-    variance[few] = 0.0
-
-    per_photon = np.float32((WHITE - BLACK) * full_scale / options.photons)
-    variance *= per_photon**2
-    variance += np.float32((options.read_noise * full_scale / 255) ** 2)
-    noise = rng.standard_normal(light.shape, dtype=np.float32)
-    noise *= np.sqrt(variance)
-    level = photons
-    level *= per_photon
-    level += np.float32(BLACK * full_scale)
-    level += noise
-    return np.clip(np.rint(level), 0.0, full_scale)
-
-
 def _computed(frames: da.Array, progress: Callable[[int], None] | None) -> Iterator[Frames]:
-    """Frames one by one, computed a few chunks at a time for all cores to have work."""
+    """Iterate over frames (y, x), computed a few chunks at a time to keep all cores busy."""
     chunk = frames.chunks[0][0]
     frame_bytes = math.prod(frames.shape[1:]) * frames.dtype.itemsize
-    window = max(1, _WRITE_BYTES // (chunk * frame_bytes)) * chunk
+    window = max(1, WRITE_BYTES // (chunk * frame_bytes)) * chunk
     for start in range(0, frames.shape[0], window):
         images = frames[start : start + window].compute()
         for done, image in enumerate(images, start + 1):

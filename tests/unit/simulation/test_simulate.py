@@ -314,7 +314,7 @@ def test_an_avi_holds_the_frames(tmp_path):
 def test_frames_are_computed_a_few_at_a_time(tmp_path, monkeypatch):
     # The package has a function of the same name as the module.
     module = importlib.import_module("skry_dask.simulation.simulate")
-    monkeypatch.setattr(module, "_WRITE_BYTES", 2 * 48 * 64)
+    monkeypatch.setattr(module, "WRITE_BYTES", 2 * 48 * 64)
     most = 0
 
     def watch(dsk, keys, **kwargs):

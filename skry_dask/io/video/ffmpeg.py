@@ -81,19 +81,21 @@ class PyAvReader:
         with _opened(self.path) as (container, stream):
             # The decoder forgets what the header claims once it has refused it.
             claimed = stream.codec_context.width, stream.codec_context.height
+            # FFmpeg 9 takes the codec away from a decoder that did not open: PyAV 19 then crashes.
+            codec = stream.codec_context.name
             entries = _entries(container, stream)
             frame = next((e.frame for e in entries if e.frame is not None), None)
             if frame is None:
-                raise self._nothing(stream.codec_context.name, *claimed)
+                raise self._nothing(codec, *claimed)
             dtype = sample_dtype(frame)
             colour = has_colour(frame) and not grey
-            image, problem = _picture(frame, dtype, colour, stream.codec_context.name)
+            image, problem = _picture(frame, dtype, colour, codec)
             if image is None:
                 raise ReaderError(
                     f"the first frame of {self.path} is of no use, {problem}; {_REMEDY}"
                 )
             self.info = CaptureInfo(
-                format=f"{stream.codec_context.name} video",
+                format=f"{codec} video",
                 n_frames=stream.frames if stream.frames > 0 else None,
                 height=image.shape[0],
                 width=image.shape[1],

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from skry_dask.kernels.frame import detail
 from skry_dask.kernels.matching import block_match
-from skry_dask.kernels.matching.block_filters import LIKENESS
+from skry_dask.kernels.matching.filter_design import TEMPLATE
 from skry_dask.kernels.stacking import resample
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import pytest
 
     from skry_dask.geometry.mesh import TriangleMesh
-    from skry_dask.kernels.matching.templates import Blocks, Filters
+    from skry_dask.kernels.matching.reference_blocks import BlockFilters, ReferenceBlocks
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
-def look_through_air(
+def warp_and_blur(
     levels: Float32Array,
     sigmas: FloatArray,
     offset: FloatArray,
@@ -36,7 +36,7 @@ def look_through_air(
     step: float,
     shape: tuple[int, int],
 ) -> FloatArray:
-    """Twin of `kernels.frame.turbulence.look_through_air`, with every round that may be needed."""
+    """Twin of `kernels.frame.warp_and_blur.warp_and_blur`, with every round that may be needed."""
 
     def at(grid: Float32Array, y: FloatArray, x: FloatArray) -> FloatArray:
         nodes = [y / step, x / step]
@@ -64,8 +64,8 @@ def look_through_air(
 # --- kernels of the four phases ----------------------------------------------------------------
 
 
-def shrink(image: AnyArray, factor: int) -> AnyArray:
-    """Twin of `kernels.frame.shrink.shrink`: means of blocks, rounded half up."""
+def bin_pixels(image: AnyArray, factor: int) -> AnyArray:
+    """Twin of `kernels.frame.binning.bin_pixels`: means of blocks, rounded half up."""
     height, width = (n // factor for n in image.shape)
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     sums = blocks.reshape(height, factor, width, factor).sum(axis=(1, 3))
@@ -81,7 +81,7 @@ def sum_box(image: IntArray, radius: int, axis: int) -> IntArray:
 
 def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
     """|image - blurred image| at each pixel, in the units of `area_detail`."""
-    plan = detail.plan_sums(bits, radius)
+    plan = detail.plan_box_sums(bits, radius)
     white = 2 ** (bits - plan.down) - 1
     sharp = np.minimum(image.astype(np.int64) // 2**plan.down, white)
     blurred = sharp
@@ -116,7 +116,7 @@ def without_plane(image: FloatArray) -> FloatArray:
 
 
 def block_filters(reference: AnyArray, corner: IntArray, size: int, peak: int) -> IntArray:
-    """Twin of the first two filters of `kernels.matching.templates.cut_blocks`, and the fourth.
+    """Twin of the first two filters of `make_reference_blocks`, and of the fourth.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def block_filters(reference: AnyArray, corner: IntArray, size: int, peak: int) -
 
 
 def match_block(
-    frame: AnyArray, blocks: Blocks, point: int, corner: IntArray, radius: int
+    frame: AnyArray, blocks: ReferenceBlocks, point: int, corner: IntArray, radius: int
 ) -> FloatArray:
     """Twin of `kernels.matching.block_match.match_blocks`: every shift, then step by step.
 
@@ -164,7 +164,7 @@ def match_block(
     -------
     float64 (3): shift and correlation coefficient.
     """
-    halved = shrink(frame, 2)
+    halved = bin_pixels(frame, 2)
     image, half = (
         np.minimum(f.astype(np.int64) // 2**blocks.down, blocks.top) for f in (frame, halved)
     )
@@ -172,25 +172,25 @@ def match_block(
     place += 2 * (corner // 2) - corner
     middle = np.rint(0.5 * (corner + place)).astype(int)
     place = 2.0 * (middle + one_step(half, blocks.half, point, middle)[0]) - corner
-    for _ in range(block_match.STEPS):
+    for _ in range(block_match.MAX_STEPS):
         middle = np.rint(place).astype(int)
         step, window = one_step(image, blocks.full, point, corner + middle)
         place = middle + step
-        if np.abs(step).max() <= block_match.SETTLED:
+        if np.abs(step).max() <= block_match.CONVERGED_PX:
             break
     seen = without_plane(window[1:-1, 1:-1].astype(np.float64))
-    own = blocks.full.weights[point, LIKENESS, : window.size].astype(np.int64)
+    own = blocks.full.weights[point, TEMPLATE, : window.size].astype(np.int64)
     product = (own.reshape(window.shape) * window).sum()
     alike = product / np.sqrt(blocks.full.norm[point] * (seen**2).sum())
     return np.array([*place, alike])
 
 
 def best_shift(
-    image: IntArray, filters: Filters, point: int, corner: IntArray, radius: int
+    image: IntArray, filters: BlockFilters, point: int, corner: IntArray, radius: int
 ) -> IntArray:
     """Shift in whole pixels at which a block correlates best."""
     size = filters.size
-    own = filters.weights[point, LIKENESS, : (size + 2) ** 2]
+    own = filters.weights[point, TEMPLATE, : (size + 2) ** 2]
     own = own.reshape(size + 2, size + 2)[1:-1, 1:-1]
     scores = np.zeros((2 * radius + 1, 2 * radius + 1))
     for j, i in np.ndindex(scores.shape):
@@ -200,7 +200,7 @@ def best_shift(
 
 
 def one_step(
-    image: IntArray, filters: Filters, point: int, corner: IntArray
+    image: IntArray, filters: BlockFilters, point: int, corner: IntArray
 ) -> tuple[FloatArray, IntArray]:
     """Answer of the filters to a window: a step, and the window."""
     side = filters.size + 2
@@ -208,12 +208,12 @@ def one_step(
     window = image[y : y + side, x : x + side]
     weights = filters.weights[point, :, : side**2].astype(np.int64)
     down, right, contrast, _ = weights @ window.ravel()
-    scale = max(contrast / filters.gain[point], block_match.LEAST_GAIN)
+    scale = max(contrast / filters.gain[point], block_match.MIN_CONTRAST)
     step = filters.step[point].reshape(2, 2) @ np.array([down, right]) / scale
-    return step.clip(-block_match.LONGEST, block_match.LONGEST), window
+    return step.clip(-block_match.MAX_STEP_PX, block_match.MAX_STEP_PX), window
 
 
-def earlier_neighbours(places: FloatArray, reach: float, count: int) -> list[list[int]]:
+def preceding_neighbours(places: FloatArray, reach: float, count: int) -> list[list[int]]:
     """Indices of the nearest of the blocks that come before each."""
     found = []
     for i, place in enumerate(places):
@@ -269,13 +269,13 @@ def add_fragments(
     total: IntArray,
     *,
     interpolation: str = "cubic",
-    seen_only: bool = False,
+    inside_only: bool = False,
 ) -> None:
     """Twin of `kernels.stacking.resample.add_fragments`, pixel by pixel in Python's integers."""
     weights = [[int(w) for w in row] for row in resample.interpolation_table(interpolation)]
     first = 1 - len(weights[0]) // 2
     # Products of two weights have twice their bits, of which VALUE_BITS stay.
-    down = 2 * resample.WEIGHT_BITS - resample.VALUE_BITS
+    down = 2 * resample.WEIGHT_BITS - resample.SUM_FRACTION_BITS
     height, width = frame.shape
 
     def sample(y: int, x: int) -> int:
@@ -283,7 +283,7 @@ def add_fragments(
 
     for row, column, y, x in places(spans, first_span, affine, selected):
         outside = min(y, x) < 0 or y > 256 * (height - 1) or x > 256 * (width - 1)
-        if seen_only and outside:
+        if inside_only and outside:
             continue
         value = sum(
             wy * wx * sample((y >> 8) + first + j, (x >> 8) + first + i)
@@ -329,8 +329,8 @@ def add_drops(
                 total[1, row, column] += overlap
 
 
-def scale_light(plane: AnyArray, gain: int, black: int) -> IntArray:
-    """Twin of `kernels.frame.scale_light.scale_light`, in wide integers."""
+def scale_brightness(plane: AnyArray, gain: int, black: int) -> IntArray:
+    """Twin of `kernels.frame.brightness.scale_brightness`, in wide integers."""
     scaled = (plane.astype(np.int64) - black) * gain + black * 4096
     return np.floor_divide(scaled + 128, 256)
 
@@ -350,8 +350,8 @@ def label_triangles(corners: IntArray, triangles: IntArray, height: int, width: 
     return labels
 
 
-def moments(image: AnyArray, threshold: int) -> IntArray:
-    """Twin of `kernels.frame.centroid.moments`."""
+def brightness_moments(image: AnyArray, threshold: int) -> IntArray:
+    """Twin of `kernels.frame.centroid.brightness_moments`."""
     weight = np.maximum(image.astype(np.int64) - threshold, 0)
     y, x = np.indices(image.shape)
     return np.array([weight.sum(), (weight * y).sum(), (weight * x).sum(), (weight > 0).sum()])
@@ -440,16 +440,16 @@ def demosaic(frame: AnyArray, cfa: str) -> IntArray:
     return out
 
 
-def grey_of_mosaic(frame: AnyArray) -> AnyArray:
-    """Twin of `kernels.frame.demosaic.grey_of_mosaic`."""
+def mosaic_to_grey(frame: AnyArray) -> AnyArray:
+    """Twin of `kernels.frame.demosaic.mosaic_to_grey`."""
     wide, weights = frame.astype(np.int64), np.array([1, 2, 1])
     for axis in (0, 1):
         wide = ndimage.correlate1d(wide, weights, axis, mode="mirror")
     return ((wide + 8) // 16).astype(frame.dtype)
 
 
-def grey_of_rgb(frame: AnyArray) -> AnyArray:
-    """Twin of `kernels.frame.demosaic.grey_of_rgb`."""
+def rgb_to_grey(frame: AnyArray) -> AnyArray:
+    """Twin of `kernels.frame.demosaic.rgb_to_grey`."""
     total = frame.astype(np.int64) @ np.array([19595, 38470, 7471])
     return ((total + 32768) // 65536).astype(frame.dtype)
 
@@ -462,8 +462,8 @@ def calibrate_frame(
     return np.clip((light * gain + 2048) // 4096 + black, 0, 65535).astype(np.uint16)
 
 
-def replace_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
-    """Twin of `kernels.frame.calibration.replace_pixels`; returns what should become of it."""
+def replace_bad_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
+    """Twin of `kernels.frame.calibration.replace_bad_pixels`; returns what should become of it."""
     bad_ones = {tuple(b) for b in bad.tolist()}
     out = frame.copy()
     for y, x, *channel in bad_ones:
@@ -487,8 +487,8 @@ def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, name, value.py_func)
 
 
-def between_pixels(motion, triangles, pixels, chosen, steps, out):
-    """Twin of `kernels.stacking.subpixel_phase.add_between`."""
+def add_subpixel_variance(motion, triangles, pixels, chosen, steps, out):
+    """Twin of `kernels.stacking.subpixel_phase.add_subpixel_variance`."""
     middle = motion[:, triangles].sum(axis=2) / 3
     part = middle - np.floor(middle)
     variance = np.rint(np.nan_to_num(part * (1 - part)) * steps).astype(np.int64)

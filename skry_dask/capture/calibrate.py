@@ -21,7 +21,7 @@ from skry_dask.capture.masters import Master, check_dark, check_exposure, check_
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import variable, whole_frames
 from skry_dask.graph.frame_passes import fold_frames, single_frames
-from skry_dask.kernels.frame.calibration import replace_pixels
+from skry_dask.kernels.frame.calibration import replace_bad_pixels
 from skry_dask.options import CalibrationOptions, HotPixels, as_json
 from skry_dask.store.digest import digest_of
 
@@ -215,9 +215,9 @@ def _variables(
 
 
 def _without_bad(values: Float32Array, bad: IntArray, step: int) -> Float32Array:
-    """Replace values at bad pixels by `replace_pixels`, rounded to 1/65536."""
+    """Replace values at bad pixels by `replace_bad_pixels`, rounded to 1/65536."""
     fixed = np.rint(values.astype(np.float64) * 65536).astype(np.int64)
-    replace_pixels(fixed, bad, step)
+    replace_bad_pixels(fixed, bad, step)
     replaced = values.copy()
     where = tuple(bad.T)
     replaced[where] = fixed[where] / 65536

@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import ReaderError
-from skry_dask.kernels.frame.calibration import GAIN_BITS, calibrate_frame, replace_pixels
-from skry_dask.kernels.frame.demosaic import FRACTION_BITS, demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.kernels.frame.calibration import FLAT_GAIN_BITS, calibrate_frame, replace_bad_pixels
+from skry_dask.kernels.frame.demosaic import (
+    DEMOSAIC_FRACTION_BITS,
+    demosaic,
+    mosaic_to_grey,
+    rgb_to_grey,
+)
 from skry_dask.options import Cfa
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ GREY = "grey"
 COLOURS = ("red", "green", "blue")
 """Names of the planes of a colour image."""
 
-DEMOSAICED = 1 << FRACTION_BITS
+DEMOSAICED = 1 << DEMOSAIC_FRACTION_BITS
 """Number of units per grey level in demosaiced planes."""
 
 CALIBRATED_BITS = 15
@@ -64,7 +69,7 @@ class Developer:
     shift
         Number of bits by which calibrated grey levels are finer than raw ones.
     bad
-        int64 (pixel, 2 or 3), indices of the pixels to replace, or None: see `replace_pixels`.
+        int64 (pixel, 2 or 3), indices of the pixels to replace, or None: see `replace_bad_pixels`.
     grey_only
         Whether the user wants colour to be stacked as grey.
     """
@@ -116,9 +121,9 @@ class Developer:
             dark = np.rint(levels).astype(np.int32)
             # The mean of the dark is added to all pixels, so that noise below the dark is kept.
             black = round(float(levels.mean()))
-        gain = np.full(shape, 1 << GAIN_BITS, np.int32)
+        gain = np.full(shape, 1 << FLAT_GAIN_BITS, np.int32)
         if "gain" in capture:
-            scaled = capture["gain"].to_numpy().astype(np.float64) * 2**GAIN_BITS
+            scaled = capture["gain"].to_numpy().astype(np.float64) * 2**FLAT_GAIN_BITS
             gain = np.rint(scaled).astype(np.int32)
         return dataclasses.replace(
             plain,
@@ -152,7 +157,7 @@ class Developer:
         """Replace bad pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
         if self.bad is not None:
             frame = frame.copy()
-            replace_pixels(frame, self.bad, 2 if self.cfa else 1)
+            replace_bad_pixels(frame, self.bad, 2 if self.cfa else 1)
         if self.dark is None or self.gain is None:
             return frame
         return calibrate_frame(frame, self.dark, self.gain, self.shift, self.black)
@@ -206,8 +211,8 @@ class Developer:
 
     def _grey(self, frame: Frames) -> Frames:
         if self.cfa:
-            return grey_of_mosaic(frame)
-        return frame if self.channels == 1 else grey_of_rgb(frame)
+            return mosaic_to_grey(frame)
+        return frame if self.channels == 1 else rgb_to_grey(frame)
 
 
 def full_scale(capture: xr.Dataset) -> int:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import BudgetError
 from skry_dask.graph.frame_passes import accumulators_alive, dtype_of_sums
-from skry_dask.kernels.stacking.resample import MOST_BITS
+from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
 from skry_dask.options import Canvas, HotPixels
 from skry_dask.pipeline.memory_limit import MIB, in_mib
 
@@ -192,7 +192,9 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
 def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bool = True) -> int:
     """Estimate accumulators of ``n_sums`` sums, their total, and a frame for each thread."""
     sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
-    narrow = bounded and dtype_of_sums(sizes, shapes.peak << MOST_BITS).itemsize < SUM_BYTES
+    narrow = (
+        bounded and dtype_of_sums(sizes, shapes.peak << MAX_INCREMENT_BITS).itemsize < SUM_BYTES
+    )
     inside = n_sums * SUM_BYTES // (2 if narrow else 1)
     accumulators = inside * (accumulators_alive(shapes.n_threads) - 1) + n_sums * SUM_BYTES
     planes = shapes.n_planes * shapes.n_pixels * FRAME_PIXEL_BYTES * shapes.n_threads

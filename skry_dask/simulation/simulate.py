@@ -25,7 +25,7 @@ from scipy.ndimage import gaussian_filter, spline_filter
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import variable
-from skry_dask.kernels.frame.turbulence import look_through_air
+from skry_dask.kernels.frame.warp_and_blur import warp_and_blur
 from skry_dask.options import as_json
 from skry_dask.options.simulation import Scene, SimulateOptions
 from skry_dask.simulation.camera import BLACK, WHITE, digitise
@@ -330,7 +330,7 @@ def _expose(
     light = np.empty((options.height, options.width), np.float32)
     frames = np.empty((numbers.size, *light.shape), np.uint8 if options.bits == 8 else np.uint16)
     for k, number in enumerate(numbers.tolist()):
-        look_through_air(
+        warp_and_blur(
             levels,
             sigmas,
             offset[k],

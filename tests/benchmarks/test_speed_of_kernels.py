@@ -14,25 +14,25 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from skry_dask.kernels.field.kriging import kriging_weights, weighted_neighbours
+from skry_dask.kernels.field.kriging import kriging_weights, weighted_means
 from skry_dask.kernels.field.neighbours import fill_gaps, reject_outliers
-from skry_dask.kernels.frame.background import without_local_mean
+from skry_dask.kernels.frame.binning import bin_by_2, bin_pixels
 from skry_dask.kernels.frame.box_means import box_means
-from skry_dask.kernels.frame.calibration import calibrate_frame, replace_pixels
-from skry_dask.kernels.frame.centroid import moments
-from skry_dask.kernels.frame.demosaic import demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.kernels.frame.brightness import scale_brightness
+from skry_dask.kernels.frame.calibration import calibrate_frame, replace_bad_pixels
+from skry_dask.kernels.frame.centroid import brightness_moments
+from skry_dask.kernels.frame.demosaic import demosaic, mosaic_to_grey, rgb_to_grey
 from skry_dask.kernels.frame.detail import area_detail, sample_bits
+from skry_dask.kernels.frame.local_mean import subtract_interpolated_mean
 from skry_dask.kernels.frame.noise import noise_response
-from skry_dask.kernels.frame.scale_light import scale_light
-from skry_dask.kernels.frame.shrink import halve, shrink
-from skry_dask.kernels.matching.block_filters import LIKENESS
-from skry_dask.kernels.matching.block_match import earlier_neighbours, match_blocks
-from skry_dask.kernels.matching.structure import structure
-from skry_dask.kernels.matching.templates import cut_blocks
-from skry_dask.kernels.stacking.drizzle import add_drops, drop_table
+from skry_dask.kernels.matching.block_match import match_blocks, preceding_neighbours
+from skry_dask.kernels.matching.filter_design import TEMPLATE
+from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
+from skry_dask.kernels.matching.structure import measure_structure
+from skry_dask.kernels.stacking.drizzle import add_drops, drop_overlap_table
 from skry_dask.kernels.stacking.rasterise import label_spans, label_triangles, triangle_affine
-from skry_dask.kernels.stacking.resample import VALUE_BITS, add_fragments
-from skry_dask.kernels.stacking.subpixel_phase import add_between
+from skry_dask.kernels.stacking.resample import SUM_FRACTION_BITS, add_fragments
+from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
 from tests import reference
 
 if TYPE_CHECKING:
@@ -83,25 +83,27 @@ def test_area_detail(benchmark, noise, dtype):
 @DTYPES
 def test_halve(benchmark, noise, dtype):
     frame = noise(dtype)
-    np.testing.assert_array_equal(benchmark(halve, frame), reference.shrink(frame, 2))
+    np.testing.assert_array_equal(benchmark(bin_by_2, frame), reference.bin_pixels(frame, 2))
 
 
 @DTYPES
 def test_shrink(benchmark, noise, dtype):
     frame = noise(dtype)
-    np.testing.assert_array_equal(benchmark(shrink, frame, 4), reference.shrink(frame, 4))
+    np.testing.assert_array_equal(benchmark(bin_pixels, frame, 4), reference.bin_pixels(frame, 4))
 
 
 def test_moments(benchmark, noise):
     frame = noise(np.uint8)
-    np.testing.assert_array_equal(benchmark(moments, frame, 99), reference.moments(frame, 99))
+    np.testing.assert_array_equal(
+        benchmark(brightness_moments, frame, 99), reference.brightness_moments(frame, 99)
+    )
 
 
 @DTYPES
 def test_without_local_mean(benchmark, noise, dtype):
     frame = noise(dtype)
-    local = shrink(frame, 4).astype(np.float32)
-    found = benchmark(without_local_mean, frame, local, 4)
+    local = bin_pixels(frame, 4).astype(np.float32)
+    found = benchmark(subtract_interpolated_mean, frame, local, 4)
     at = np.meshgrid(*((np.arange(n) + 0.5) / 4 - 0.5 for n in frame.shape), indexing="ij")
     mean = ndimage.map_coordinates(local.astype(np.float64), at, order=1, mode="nearest")
     white = np.iinfo(dtype).max
@@ -131,7 +133,7 @@ def test_box_means(benchmark, noise):
 
 def test_structure(benchmark, noise):
     image = noise(np.uint8).astype(np.float32)
-    found = benchmark(structure, image, 3, BLOCK)
+    found = benchmark(measure_structure, image, 3, BLOCK)
     # Noise is white: any two pixels differ as much, and gradients go either way.
     inner = (slice(BLOCK, -BLOCK),) * 2
     assert found.near[inner].mean() == pytest.approx(8 * image.var(), rel=0.05)
@@ -151,13 +153,13 @@ def corners_of_blocks(shape: tuple[int, int]) -> IntArray:
 def test_cut_blocks(benchmark, texture, dtype):
     image = texture(dtype)
     corners = corners_of_blocks(image.shape)
-    blocks = benchmark(cut_blocks, image, corners, BLOCK)
+    blocks = benchmark(make_reference_blocks, image, corners, BLOCK)
     assert len(blocks) == len(corners)
     # The likeness of a block is the block without level and slopes, up to rounding.
     for corner, weights in zip(corners[::17], blocks.full.weights[::17], strict=True):
         y, x = corner
         own = reference.without_plane(image[y : y + BLOCK, x : x + BLOCK].astype(np.float64))
-        likeness = weights[LIKENESS, : (BLOCK + 2) ** 2]
+        likeness = weights[TEMPLATE, : (BLOCK + 2) ** 2]
         inner = likeness.reshape(BLOCK + 2, -1)[1:-1, 1:-1]
         assert np.corrcoef(own.ravel(), inner.ravel())[0, 1] > 0.9999
 
@@ -167,8 +169,8 @@ def test_match_blocks(benchmark, texture, dtype):
     image = texture(dtype)
     shift = np.array([3, -2])
     corners = corners_of_blocks(image.shape)
-    blocks = cut_blocks(image, corners, BLOCK)
-    earlier = earlier_neighbours(corners, 3 * BLOCK)
+    blocks = make_reference_blocks(image, corners, BLOCK)
+    earlier = preceding_neighbours(corners, 3 * BLOCK)
     frames = np.roll(image, shift, axis=(0, 1))[None]
     found = benchmark(match_blocks, frames, corners[None], blocks, 8, earlier)
     np.testing.assert_allclose(found[0, :, :2], np.tile(shift, (len(corners), 1)), atol=0.05)
@@ -186,7 +188,7 @@ def test_add_fragments(benchmark, shape, mesh, dtype, kind):
     fragments = (mesh.spans, mesh.first, affine, mesh.everything)
     benchmark(add_fragments, frame, *fragments, total, interpolation=kind)
     assert total[1].min() == total[1].max() > 0
-    mean = total[0] / total[1] / 2**VALUE_BITS
+    mean = total[0] / total[1] / 2**SUM_FRACTION_BITS
     # Grey levels are whole, of which taps of both signs add up.
     np.testing.assert_allclose(mean, light_at(mesh.shape, affine[0]), atol=1.2)
 
@@ -197,7 +199,7 @@ def test_add_drops(benchmark, shape, mesh, dtype):
     big = tuple(2 * n for n in mesh.shape)
     spans, first = label_spans(np.kron(mesh.labels, np.ones((2, 2), np.int64)), len(affine))
     total = np.zeros((2, *big), np.int64)
-    table, sites = drop_table(scale, 0.8), np.ones((2, 2), np.int64)
+    table, sites = drop_overlap_table(scale, 0.8), np.ones((2, 2), np.int64)
     benchmark(add_drops, frame, spans, first, affine, mesh.everything, table, sites, total)
     hit = total[1] > 0
     assert hit.mean() > 0.9
@@ -208,8 +210,8 @@ def test_add_drops(benchmark, shape, mesh, dtype):
 
 def test_scale_light(benchmark, noise):
     frame = noise(np.uint16)
-    found = benchmark(scale_light, frame, 4500, 99)
-    np.testing.assert_array_equal(found, reference.scale_light(frame, 4500, 99))
+    found = benchmark(scale_brightness, frame, 4500, 99)
+    np.testing.assert_array_equal(found, reference.scale_brightness(frame, 4500, 99))
 
 
 # --- colour and calibration --------------------------------------------------------------------
@@ -226,13 +228,13 @@ def test_demosaic(benchmark, noise, dtype):
 @DTYPES
 def test_grey_of_mosaic(benchmark, noise, dtype):
     frame = noise(dtype)
-    np.testing.assert_array_equal(benchmark(grey_of_mosaic, frame), reference.grey_of_mosaic(frame))
+    np.testing.assert_array_equal(benchmark(mosaic_to_grey, frame), reference.mosaic_to_grey(frame))
 
 
 @DTYPES
 def test_grey_of_rgb(benchmark, noise, dtype):
     frame = noise(dtype, 3)
-    np.testing.assert_array_equal(benchmark(grey_of_rgb, frame), reference.grey_of_rgb(frame))
+    np.testing.assert_array_equal(benchmark(rgb_to_grey, frame), reference.rgb_to_grey(frame))
 
 
 @DTYPES
@@ -251,9 +253,9 @@ def test_replace_pixels(benchmark, noise):
     rng = np.random.default_rng(5)
     bad = np.unravel_index(rng.choice(frame.size, frame.size // 1000, replace=False), frame.shape)
     bad = np.sort(np.stack(bad, axis=1), axis=0)
-    expected = reference.replace_pixels(frame, bad, 2)
+    expected = reference.replace_bad_pixels(frame, bad, 2)
     # Bad pixels are not taken from each other, so that doing it again changes nothing.
-    benchmark(replace_pixels, frame, bad, 2)
+    benchmark(replace_bad_pixels, frame, bad, 2)
     np.testing.assert_array_equal(frame, expected)
 
 
@@ -299,7 +301,7 @@ def test_weighted_neighbours(benchmark, mesh):
     nearest = near_ones(mesh)
     weights = rng.uniform(size=nearest.shape)
     values = rng.normal(size=(16, len(mesh.corners)))
-    found = benchmark(weighted_neighbours, values, nearest, weights)
+    found = benchmark(weighted_means, values, nearest, weights)
     np.testing.assert_allclose(found, (values[:, nearest] * weights).sum(axis=2), rtol=1e-9)
 
 
@@ -342,8 +344,8 @@ def test_add_between(benchmark):
     triangles, pixels = rng.integers(0, 800, (1600, 3)), rng.integers(0, 600, 1600)
     chosen = rng.uniform(size=(16, 1600)) < 0.3
     out = np.zeros((2, 2), np.int64)
-    benchmark(add_between, motion, triangles, pixels, chosen, 2.0**20, out)
+    benchmark(add_subpixel_variance, motion, triangles, pixels, chosen, 2.0**20, out)
     expected = np.zeros((2, 2), np.int64)
-    reference.between_pixels(motion, triangles, pixels, chosen, 2.0**20, expected)
+    reference.add_subpixel_variance(motion, triangles, pixels, chosen, 2.0**20, expected)
     # It has been added as often as it was timed.
     np.testing.assert_array_equal(out * expected[0, 1], expected * out[0, 1])

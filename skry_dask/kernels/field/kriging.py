@@ -19,33 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.field.covariance import SUPPORT_LENGTHS
 
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray, IntArray
-
-SUPPORT = 4.32
-"""Wendland's function falls to zero at this many standard deviations of the Gaussian with the same
-curvature at its top."""
-
-
-def correlation(distance: FloatArray, length: float) -> FloatArray:
-    """Correlation of a field at two places.
-
-    Parameters
-    ----------
-    distance
-        float64, px.
-    length
-        See `kriging_weights`, px.
-
-    Returns
-    -------
-    float64 of the same shape, from 0 to 1.
-    """
-    out = np.empty(distance.shape)
-    for i, d in np.ndenumerate(distance):
-        out[i] = _correlation(float(d), 0.0, length * SUPPORT)
-    return out
 
 
 def kriging_weights(
@@ -78,7 +55,7 @@ def kriging_weights(
     out = np.empty(nearest.shape)
     n = nearest.shape[1]
     work = np.empty((n, n)), np.empty(n), np.empty(n)
-    _kriging_weights(targets, places, nearest, length * SUPPORT, noise, *work, out)
+    _kriging_weights(targets, places, nearest, length * SUPPORT_LENGTHS, noise, *work, out)
     return out
 
 
@@ -146,7 +123,7 @@ def _solve(factor, values):  # type: ignore[no-untyped-def]
         values[i] /= factor[i, i]
 
 
-def weighted_neighbours(values: FloatArray, nearest: IntArray, weights: FloatArray) -> FloatArray:
+def weighted_means(values: FloatArray, nearest: IntArray, weights: FloatArray) -> FloatArray:
     """Predict a field from the values near each target.
 
     Parameters

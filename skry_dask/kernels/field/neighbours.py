@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import inlined, kernel
+from skry_dask.kernels.field.median import median
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray, IntArray
@@ -77,19 +78,6 @@ def _reject_in_one(field, valid, first, neighbours, tolerance, work, out):  # ty
 @inlined
 def _length(y, x):  # type: ignore[no-untyped-def]
     return np.sqrt(y * y + x * x)
-
-
-@kernel
-def median(values, n):  # type: ignore[no-untyped-def]
-    """Median of the first n values, which are sorted in place; np.median takes 4 times as long."""
-    for i in range(1, n):
-        v = values[i]
-        j = i
-        while j > 0 and values[j - 1] > v:
-            values[j] = values[j - 1]
-            j -= 1
-        values[j] = v
-    return 0.5 * (values[(n - 1) // 2] + values[n // 2])
 
 
 def fill_gaps(

@@ -41,11 +41,11 @@ def box_means(image: AnyArray, size: int) -> Float32Array:
 @kernel
 def _box_means(images, size, columns, sums, out):  # type: ignore[no-untyped-def]
     for i in range(len(images)):
-        box_means_of(images[i], size, columns, sums, out[i])
+        box_means_into(images[i], size, columns, sums, out[i])
 
 
 @kernel
-def box_means_of(image, size, columns, sums, out):  # type: ignore[no-untyped-def]
+def box_means_into(image, size, columns, sums, out):  # type: ignore[no-untyped-def]
     """Average boxes, as part of a kernel: float64 (width) and (width + size) are room for sums."""
     height, width = image.shape
     share = 1.0 / (size * size)
@@ -79,7 +79,7 @@ def box_means_of(image, size, columns, sums, out):  # type: ignore[no-untyped-de
             columns[x] -= row[x]
 
 
-def binomial(images: Float32Array, times: int) -> Float32Array:
+def binomial_smooth(images: Float32Array, times: int) -> Float32Array:
     """Smooth by [1 2 1] / 4 along y and x, so often; first and last pixels of a line stay.
 
     Twice is much like a Gaussian of 1 px.
@@ -96,12 +96,12 @@ def binomial(images: Float32Array, times: int) -> Float32Array:
     float32 of the same shape.
     """
     out = np.array(images, order="C")
-    smooth_images(out, times, np.empty((2, images.shape[2]), np.float32))
+    smooth_in_place(out, times, np.empty((2, images.shape[2]), np.float32))
     return out
 
 
 @kernel
-def smooth_images(images, times, rows):  # type: ignore[no-untyped-def]
+def smooth_in_place(images, times, rows):  # type: ignore[no-untyped-def]
     """Smooth images in place, as part of a kernel: float32 (2, width) is room for rows."""
     for _ in range(times):
         for i in range(len(images)):

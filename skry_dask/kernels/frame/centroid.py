@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from skry_dask.types import Frames, IntArray
 
 
-def moments(image: Frames, threshold: int) -> IntArray:
+def brightness_moments(image: Frames, threshold: int) -> IntArray:
     """Sum brightness above a threshold, and its moments.
 
     Parameters

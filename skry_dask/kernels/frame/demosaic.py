@@ -8,8 +8,8 @@ grey level are exact integers: nothing is rounded or clipped before frames are a
 
 Borders are mirrored about the edge pixel without repeating it, which keeps the colours' places.
 
-Cost, on one core, 840 x 612 px: `demosaic` 1.1 ns a pixel (three planes), `grey_of_mosaic` 0.13 ns
-(uint8) and 0.22 ns (uint16), `grey_of_rgb` 0.4 ns.
+Cost, on one core, 840 x 612 px: `demosaic` 1.1 ns a pixel (three planes), `mosaic_to_grey` 0.13 ns
+(uint8) and 0.22 ns (uint16), `rgb_to_grey` 0.4 ns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from skry_dask.kernels.compilation.decorators import kernel
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames
 
-FRACTION_BITS = 4
+DEMOSAIC_FRACTION_BITS = 4
 """`demosaic` gives values in units of ``2**-FRACTION_BITS`` grey levels."""
 
 
@@ -124,7 +124,7 @@ def _mirrored_row(row, line):  # type: ignore[no-untyped-def]
         line[width + 1 + k] = line[2 + _mirror(width - 1 + k, width)]
 
 
-def grey_of_mosaic(frame: Frames) -> Frames:
+def mosaic_to_grey(frame: Frames) -> Frames:
     """Blur a colour filter array into grey: [1 2 1] x [1 2 1] / 16, rounded half up.
 
     Every pixel is 25 % red, 50 % green and 25 % blue whatever its own colour, and nothing moves.
@@ -161,7 +161,7 @@ def _grey_of_mosaic(frame, line, out):  # type: ignore[no-untyped-def]
             target[x] = sample(word(total + word(8)) >> word(4))
 
 
-def grey_of_rgb(frame: Frames) -> Frames:
+def rgb_to_grey(frame: Frames) -> Frames:
     """Weigh red, green and blue into grey, as ITU-R BT.601 does, rounded half up.
 
     The weights are multiples of 2**-16 that add up to exactly 1: grey stays as it was.

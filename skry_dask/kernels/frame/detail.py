@@ -33,7 +33,7 @@ LANE = 1 << 16
 """Sums stay below this."""
 
 
-class Plan(NamedTuple):
+class BoxSumPlan(NamedTuple):
     """How sums stay within 16 bits.
 
     Parameters
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     units: float
 
 
-def plan_sums(bits: int, radius: int) -> Plan:
+def plan_box_sums(bits: int, radius: int) -> BoxSumPlan:
     """Plan the sums of box blurs of this radius (1 to 20 px) over samples of so many bits."""
     side = 2 * radius + 1
     down = max(0, bits + side.bit_length() - LANE.bit_length() + 1)
@@ -63,7 +63,7 @@ def plan_sums(bits: int, radius: int) -> Plan:
             n += 1
         most = _halved(most, n) * side
         halvings.append(n)
-    return Plan(down, tuple(halvings), side**6 / 2.0 ** (sum(halvings) + down))
+    return BoxSumPlan(down, tuple(halvings), side**6 / 2.0 ** (sum(halvings) + down))
 
 
 def _halved(value: int, n: int) -> int:
@@ -94,7 +94,7 @@ def area_detail(
 
     Returns
     -------
-    int64 (area_y, area_x), in the units of `plan_sums`.
+    int64 (area_y, area_x), in the units of `plan_box_sums`.
     """
     origin = np.array([[y_edges[0], x_edges[0]]])
     edges = y_edges - y_edges[0], x_edges - x_edges[0]
@@ -120,13 +120,13 @@ def area_detail_of_frames(
 
     Returns
     -------
-    int64 (frame, area_y, area_x), in the units of `plan_sums`.
+    int64 (frame, area_y, area_x), in the units of `plan_box_sums`.
     """
     out = np.zeros((len(frames), len(y_edges) - 1, len(x_edges) - 1), np.int64)
     width = x_edges[-1]
     if width == 0 or y_edges[-1] == 0:
         return out
-    plan = plan_sums(bits, radius)
+    plan = plan_box_sums(bits, radius)
     side = 2 * radius + 1
     # Numbers travel as lengths of tuples, which are parts of types: compiled loops over taps are
     # unrolled, and shifts by constants stay in 16-bit lanes (others take five times as long).
@@ -283,4 +283,4 @@ def frame_detail(image: AnyArray, radius: int, bits: int) -> float:
     """Detail of a whole frame, in grey levels; see `area_detail`."""
     edges = [np.array([0, n], np.int64) for n in image.shape]
     total = int(area_detail(image, radius, edges[0], edges[1], bits)[0, 0])
-    return total / plan_sums(bits, radius).units
+    return total / plan_box_sums(bits, radius).units

@@ -29,39 +29,39 @@ from scipy.spatial import cKDTree
 
 from skry_dask.kernels.compilation.decorators import inlined, kernel, part
 from skry_dask.kernels.compilation.simd import copy_run, dots, fetch_ahead, lanes_for, square, zeros
-from skry_dask.kernels.frame.shrink import halve
-from skry_dask.kernels.matching.block_filters import GAIN, LIKENESS, PULL_X, PULL_Y
-from skry_dask.kernels.matching.templates import RUN_BITS
+from skry_dask.kernels.frame.binning import bin_by_2
+from skry_dask.kernels.matching.filter_design import GAIN, SHIFT_X, SHIFT_Y, TEMPLATE
+from skry_dask.kernels.matching.reference_blocks import RUN_BITS
 
 if TYPE_CHECKING:
-    from skry_dask.kernels.matching.templates import Blocks
+    from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.types import AnyArray, FloatArray, Frames, IntArray
 
-NEAR = 2
+FIRST_RADIUS_PX = 2
 """First search window at half resolution, +- px."""
 
-STEPS = 3
+MAX_STEPS = 3
 """At most so many steps are made at full resolution,"""
 
-SETTLED = 0.6
+CONVERGED_PX = 0.6
 """and no more once a step is this short along both axes, px."""
 
-LONGEST = 3.0
+MAX_STEP_PX = 3.0
 """Longest step that is believed, px."""
 
-LEAST_GAIN = 0.2
+MIN_CONTRAST = 0.2
 """Contrast of a frame, against the reference's, below which steps are not made longer for it."""
 
-EARLIER = 4
+N_PRECEDING = 4
 """So many neighbours tell where a block is looked for first."""
 
-AS_ALIKE = 0.8
+MIN_CORRELATION_RATIO = 0.8
 """What is found there is believed when it is at least this fraction as alike as they were."""
 
 _RUN = 1 << RUN_BITS
 
 
-def earlier_neighbours(places: IntArray | FloatArray, reach: float) -> IntArray:
+def preceding_neighbours(places: IntArray | FloatArray, reach: float) -> IntArray:
     """Find the nearest of the blocks that come before each.
 
     Parameters
@@ -73,18 +73,18 @@ def earlier_neighbours(places: IntArray | FloatArray, reach: float) -> IntArray:
 
     Returns
     -------
-    int64 (point, `EARLIER`), -1 where there is none.
+    int64 (point, `N_PRECEDING`), -1 where there is none.
     """
     n = len(places)
-    out = np.full((n, EARLIER), -1, np.int64)
+    out = np.full((n, N_PRECEDING), -1, np.int64)
     if n < 2:
         return out
     # Half of the neighbours of a block in the middle come before it.
-    count = min(n, 3 * EARLIER)
+    count = min(n, 3 * N_PRECEDING)
     found = cKDTree(places).query(places, k=list(range(1, count + 1)))
     distance, near = (np.asarray(part) for part in found)
     usable = (near < np.arange(n)[:, None]) & (distance <= reach)
-    nearest_first = np.argsort(~usable, axis=1, kind="stable")[:, :EARLIER]
+    nearest_first = np.argsort(~usable, axis=1, kind="stable")[:, :N_PRECEDING]
     taken = np.take_along_axis(usable, nearest_first, axis=1)
     out[:, : taken.shape[1]] = np.where(taken, np.take_along_axis(near, nearest_first, axis=1), -1)
     return out
@@ -93,7 +93,7 @@ def earlier_neighbours(places: IntArray | FloatArray, reach: float) -> IntArray:
 def match_blocks(
     frames: Frames,
     corners: IntArray,
-    blocks: Blocks,
+    blocks: ReferenceBlocks,
     search_radius: int,
     earlier: IntArray | None = None,
 ) -> FloatArray:
@@ -107,11 +107,11 @@ def match_blocks(
         int64 (frame, point, axis), where in each frame the top left pixel of each block is
         expected.
     blocks
-        From `cut_blocks`.
+        From `make_reference_blocks`.
     search_radius
         How far from there the block may be, px.
     earlier
-        From `earlier_neighbours`; by default every block is searched for by itself.
+        From `preceding_neighbours`; by default every block is searched for by itself.
 
     Returns
     -------
@@ -123,17 +123,17 @@ def match_blocks(
     n_points = len(blocks)
     out = np.full((len(frames), n_points, 3), np.nan)
     if earlier is None:
-        earlier = np.full((n_points, EARLIER), -1, np.int64)
+        earlier = np.full((n_points, N_PRECEDING), -1, np.int64)
     radius = (search_radius + 1) // 2
     full, half_blocks = blocks.full, blocks.half
     size, half_size = full.size, half_blocks.size
     _match_blocks(
-        frames, halve(frames), corners, earlier, search_radius, radius, blocks.down, blocks.top,
+        frames, bin_by_2(frames), corners, earlier, search_radius, radius, blocks.down, blocks.top,
         size, *full[1:], half_size, *half_blocks[1:],
         zeros((lanes_for((size + 2) ** 2),)),
         np.empty((half_size + 2 * radius) * half_size, np.int16),
         np.empty((2 * radius + 1, 2 * radius + 1)), np.empty(half_size * half_size, np.int16),
-        np.empty(2), np.empty(3), np.empty((2, EARLIER)), _interior(size), out,
+        np.empty(2), np.empty(3), np.empty((2, N_PRECEDING)), _interior(size), out,
     )  # fmt: skip
     return out
 
@@ -143,7 +143,7 @@ def _interior(size: int) -> AnyArray:
 
     Returns
     -------
-    int16 (3, weight), 0 on the border and beyond; see `Filters`.
+    int16 (3, weight), 0 on the border and beyond; see `BlockFilters`.
     """
     side = size + 2
     out = zeros((3, lanes_for(side**2)))
@@ -164,7 +164,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
         for r in range(half_size):
             for c in range(half_size):
                 at = (r + 1) * (half_size + 2) + c + 1
-                compact[r * half_size + c] = half_weights[p, LIKENESS, at]
+                compact[r * half_size + c] = half_weights[p, TEMPLATE, at]
         # Views are made once for all frames: each takes as long as to sum 100 products.
         own, own_step, before = weights[p], step[p], earlier[p]
         half_own, half_own_step = half_weights[p], half_step[p]
@@ -193,7 +193,7 @@ def _match_blocks(  # type: ignore[no-untyped-def]
                     frames[f], y, x, size, own, own_step, gain[p], norm[p], down, top,
                     search_radius, window, interior, place, found,
                 )  # fmt: skip
-                if alike > 0.0 and found[2] >= AS_ALIKE * alike:
+                if alike > 0.0 and found[2] >= MIN_CORRELATION_RATIO * alike:
                     break
             if not found[2] >= near[2] and near[2] > 0.0:
                 _take_over(found, near)
@@ -267,7 +267,7 @@ def _sum(run):  # type: ignore[no-untyped-def]
 @part
 def _pull(weights, window, step, gain, place):  # type: ignore[no-untyped-def]
     """Make one step from the filters' answers to a window: px of its resolution, into ``place``."""
-    pull_y, pull_x, gains = weights[PULL_Y], weights[PULL_X], weights[GAIN]
+    pull_y, pull_x, gains = weights[SHIFT_Y], weights[SHIFT_X], weights[GAIN]
     n = len(pull_y)
     down, right, contrast = np.int64(0), np.int64(0), np.int64(0)
     for begin in range(0, n, _RUN):
@@ -276,11 +276,11 @@ def _pull(weights, window, step, gain, place):  # type: ignore[no-untyped-def]
         down += y
         right += x
         contrast += g
-    scale = max(contrast / gain, LEAST_GAIN)
+    scale = max(contrast / gain, MIN_CONTRAST)
     y = (step[0] * down + step[1] * right) / scale
     x = (step[2] * down + step[3] * right) / scale
-    place[0] = min(max(y, -LONGEST), LONGEST)
-    place[1] = min(max(x, -LONGEST), LONGEST)
+    place[0] = min(max(y, -MAX_STEP_PX), MAX_STEP_PX)
+    place[1] = min(max(x, -MAX_STEP_PX), MAX_STEP_PX)
 
 
 @part
@@ -311,7 +311,7 @@ def _settle(  # type: ignore[no-untyped-def]
     if not step[0] < 0.0:
         return
     side = size + 2
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         y, x = np.int64(np.rint(place[0])), np.int64(np.rint(place[1]))
         if abs(y) > search_radius or abs(x) > search_radius:
             return
@@ -323,11 +323,11 @@ def _settle(  # type: ignore[no-untyped-def]
         moved = max(abs(place[0]), abs(place[1]))
         place[0] += y
         place[1] += x
-        if moved <= SETTLED:
+        if moved <= CONVERGED_PX:
             break
     if moved <= 1.0:
         found[0], found[1] = place[0], place[1]
-        found[2] = _likeness(window, weights[LIKENESS], norm, interior, size)
+        found[2] = _likeness(window, weights[TEMPLATE], norm, interior, size)
 
 
 @part
@@ -362,7 +362,7 @@ def _search(  # type: ignore[no-untyped-def]
 ):
     """Try every shift at half resolution; returns whether any lies inside the frame."""
     half_top, half_left = top >> 1, left >> 1
-    within = min(NEAR, radius)
+    within = min(FIRST_RADIUS_PX, radius)
     while True:
         _score(image, half_top, half_left, size, within, own, norm, down, most, strip, scores)
         j, i = _highest(scores, 2 * within + 1)

@@ -22,7 +22,7 @@ MOST_PARTS = 16
 """and there are at most so many parts: windows overlap."""
 
 
-class Part(NamedTuple):
+class BlockRange(NamedTuple):
     """Some of the blocks.
 
     Parameters
@@ -40,17 +40,19 @@ class Part(NamedTuple):
     corners: IntArray
 
 
-Share: TypeAlias = "Callable[[Callable[[Part], None], list[Part]], None]"
-"""Calls a function with each part, in any order: `one_by_one`, or on threads."""
+ForEach: TypeAlias = "Callable[[Callable[[BlockRange], None], list[BlockRange]], None]"
+"""Calls a function with each part, in any order: `for_each_in_order`, or on threads."""
 
 
-def one_by_one(function: Callable[[Part], None], parts: list[Part]) -> None:
+def for_each_in_order(function: Callable[[BlockRange], None], parts: list[BlockRange]) -> None:
     """Call a function with each part."""
     for part in parts:
         function(part)
 
 
-def parts_of(corners: IntArray, size: int, around: int, shape: tuple[int, ...]) -> list[Part]:
+def split_blocks(
+    corners: IntArray, size: int, around: int, shape: tuple[int, ...]
+) -> list[BlockRange]:
     """Cut a list of blocks into parts.
 
     Parameters
@@ -75,5 +77,5 @@ def parts_of(corners: IntArray, size: int, around: int, shape: tuple[int, ...]) 
         low = np.maximum(own.min(axis=0) - around, 0)
         high = np.minimum(own.max(axis=0) + size + around, shape)
         rows, columns = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        parts.append(Part(slice(first, end), (rows, columns), own - low))
+        parts.append(BlockRange(slice(first, end), (rows, columns), own - low))
     return parts

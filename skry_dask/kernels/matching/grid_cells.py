@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from skry_dask.types import BoolArray, IntArray
 
 
-def middle_of_each_cell(passes: BoolArray, margin: int, side: int) -> IntArray:
+def most_central_pixels(passes: BoolArray, margin: int, side: int) -> IntArray:
     """Take the pixel nearest to the middle of each cell, of those that pass.
 
     Parameters

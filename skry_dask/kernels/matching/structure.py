@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import kernel
-from skry_dask.kernels.frame.box_means import box_means_of
+from skry_dask.kernels.frame.box_means import box_means_into
 
 if TYPE_CHECKING:
-    from skry_dask.types import Float32Array
+    from skry_dask.types import Float32Array, FloatArray, IntArray
 
 
 class Structure(NamedTuple):
@@ -34,7 +34,7 @@ class Structure(NamedTuple):
     larger: Float32Array
 
 
-def structure(image: Float32Array, distance: int, size: int) -> Structure:
+def measure_structure(image: Float32Array, distance: int, size: int) -> Structure:
     """Find how much structure there is around each pixel.
 
     Parameters
@@ -63,7 +63,7 @@ def _structure(padded, around, lengths, size, columns, sums, planes, made):  # t
         _changes(padded, around, lengths[0, i], lengths[1, i], planes[i])
     _gradients(padded, around, planes[2], planes[3], planes[4])
     for i in range(5):
-        box_means_of(planes[i], size, columns, sums, made[i])
+        box_means_into(planes[i], size, columns, sums, made[i])
     _eigenvalues(made[2], made[3], made[4], planes[0], planes[1])
 
 
@@ -117,3 +117,43 @@ def _eigenvalues(yy, xx, yx, smaller, larger):  # type: ignore[no-untyped-def]
             mean, gap = 0.5 * (yy[y, x] + xx[y, x]), 0.5 * (yy[y, x] - xx[y, x])
             gap = np.sqrt(gap * gap + yx[y, x] * yx[y, x])
             smaller[y, x], larger[y, x] = mean - gap, mean + gap
+
+
+def gradient_energy_centres(
+    gradient: Float32Array, corners: IntArray, size: int, out: FloatArray
+) -> None:
+    """Find the centre of the squares of a gradient in each block.
+
+    Parameters
+    ----------
+    gradient
+        float32 (y, x), along one axis.
+    corners
+        int64 (block, axis), top left pixel of each block.
+    size
+        Side of the blocks, px.
+    out
+        float64 (block, axis), written: the centre, less the block's middle, px.
+    """
+    _gradient_energy_centres(gradient, corners, size, np.empty((2, size)), np.empty(size), out)
+
+
+@kernel
+def _gradient_energy_centres(gradient, corners, size, columns, row, out):  # type: ignore[no-untyped-def]
+    for i in range(len(corners)):
+        # Columns first: a single sum would have to wait for each addition.
+        columns[:] = 0.0
+        total, down, right = 1e-30, 0.0, 0.0
+        for y in range(size):
+            slopes = gradient[corners[i, 0] + y, corners[i, 1] : corners[i, 1] + size]
+            for x in range(size):
+                row[x] = slopes[x] * slopes[x]
+            for x in range(size):
+                columns[0, x] += row[x]
+            for x in range(size):
+                columns[1, x] += row[x] * (y - size // 2)
+        for x in range(size):
+            total += columns[0, x]
+            down += columns[1, x]
+            right += columns[0, x] * (x - size // 2)
+        out[i, 0], out[i, 1] = down / total, right / total

@@ -30,12 +30,12 @@ from skry_dask.kernels.stacking.resample import PHASES, fixed16, fixed32
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
-DROP_BITS = 11
+OVERLAP_BITS = 11
 """Overlaps along one axis are multiples of 2**-11 px of the frame. Two of them and samples of 24
 bits leave room for the sums of 2**17 frames."""
 
 
-def drop_table(scale: float, drop: float) -> IntArray:
+def drop_overlap_table(scale: float, drop: float) -> IntArray:
     """Overlaps of a pixel of the image with the drops before and behind its centre, at each phase.
 
     Parameters
@@ -55,7 +55,7 @@ def drop_table(scale: float, drop: float) -> IntArray:
     low = np.clip(centre - reach, place - drop / 2, place + drop / 2)
     high = np.clip(centre + reach, place - drop / 2, place + drop / 2)
     # Edges are rounded, not differences: pixels that share an edge divide a drop without a rest.
-    edges = np.rint(np.stack([low, high]) * 2**DROP_BITS).astype(np.int64)
+    edges = np.rint(np.stack([low, high]) * 2**OVERLAP_BITS).astype(np.int64)
     return edges[1] - edges[0]
 
 
@@ -78,7 +78,7 @@ def add_drops(
     spans, first_span, affine, selected
         As for `skry_dask.kernels.stacking.resample.add_fragments`.
     table
-        From `drop_table`.
+        From `drop_overlap_table`.
     sites
         int64 (2, 2): 1 where pixels of even and odd rows and columns count, else 0.
     total

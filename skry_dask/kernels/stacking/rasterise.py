@@ -117,7 +117,7 @@ def _label_spans(labels, at, spans):  # type: ignore[no-untyped-def]
                 begin = column
 
 
-def paint(spans: IntArray, first: IntArray, values: IntArray, out: AnyArray) -> None:
+def fill_fragments(spans: IntArray, first: IntArray, values: IntArray, out: AnyArray) -> None:
     """Give the pixels of each fragment its value.
 
     Parameters

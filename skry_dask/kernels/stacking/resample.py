@@ -48,10 +48,10 @@ PHASES = 256
 WEIGHT_BITS = 11
 """Interpolation weights are multiples of 2**-11: two of them and 8 bits of data fit an int32."""
 
-VALUE_BITS = 6
+SUM_FRACTION_BITS = 6
 """Sums have this many fractional bits."""
 
-MOST_BITS = VALUE_BITS + 2
+MAX_INCREMENT_BITS = SUM_FRACTION_BITS + 2
 """A frame adds less than its greatest value times ``2**MOST_BITS`` to a sum: six taps along both
 axes overshoot by a factor of 2.1."""
 
@@ -100,7 +100,7 @@ def add_fragments(
     total: IntArray,
     *,
     interpolation: str = "cubic",
-    seen_only: bool = False,
+    inside_only: bool = False,
 ) -> None:
     """Add a frame's selected fragments to running sums.
 
@@ -121,7 +121,7 @@ def add_fragments(
         ``2**-VALUE_BITS`` grey levels and, where there is room for it, how many were added.
     interpolation
         See `interpolation_table`.
-    seen_only
+    inside_only
         Whether places outside the frame add nothing; else they are taken from the nearest edge.
     """
     wide = np.int32(0) if frame.dtype == np.uint8 else np.int64(0)
@@ -131,7 +131,7 @@ def add_fragments(
     # counts and without, loops are compiled of their own.
     taps, counted = (0,) * n_taps, (0,) * (len(total) - 1)
     _add_fragments(
-        frame, frame.ravel(), spans, first_span, affine, selected, table, taps, wide, seen_only,
+        frame, frame.ravel(), spans, first_span, affine, selected, table, taps, wide, inside_only,
         counted, total[0], total[-1],
     )  # fmt: skip
 
@@ -149,15 +149,15 @@ AHEAD = 6
 
 @kernel
 def _add_fragments(  # type: ignore[no-untyped-def]
-    frame, flat, spans, first_span, affine, selected, table, taps, wide, seen_only, counted, values,
-    counts,
+    frame, flat, spans, first_span, affine, selected, table, taps, wide, inside_only, counted,
+    values, counts,
 ):  # fmt: skip
     height, width = frame.shape
     n = len(taps)
     before, after = n // 2 - 1, n // 2
     word = type(wide)
-    down = word(2 * WEIGHT_BITS - VALUE_BITS)
-    half = word(1 << (2 * WEIGHT_BITS - VALUE_BITS - 1))
+    down = word(2 * WEIGHT_BITS - SUM_FRACTION_BITS)
+    half = word(1 << (2 * WEIGHT_BITS - SUM_FRACTION_BITS - 1))
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
@@ -183,7 +183,7 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             if not inside:
                 _add_near_edge(
                     frame, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down,
-                    seen_only, counted, values, counts,
+                    inside_only, counted, values, counts,
                 )  # fmt: skip
                 continue
             if step_y == 0 and step_x == 1 << 16:
@@ -259,7 +259,7 @@ def _add_moved(  # type: ignore[no-untyped-def]
 
 @kernel
 def _add_near_edge(  # type: ignore[no-untyped-def]
-    frame, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down, seen_only,
+    frame, row, begin, end, fy, fx, step_y, step_x, table, taps, wide, half, down, inside_only,
     counted, values, counts,
 ):  # fmt: skip
     """Add a span of which not all taps lie in the frame."""
@@ -272,7 +272,7 @@ def _add_near_edge(  # type: ignore[no-untyped-def]
         wy, wx = (fy >> 8) & 255, (fx >> 8) & 255
         fy += step_y
         fx += step_x
-        if seen_only and not (_seen(y, wy, height) and _seen(x, wx, width)):
+        if inside_only and not (_seen(y, wy, height) and _seen(x, wx, width)):
             continue
         mixed = half
         for j in range(n):

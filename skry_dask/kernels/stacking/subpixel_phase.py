@@ -12,7 +12,7 @@ from skry_dask.kernels.compilation.decorators import kernel
 
 
 @kernel
-def add_between(motion, triangles, pixels, chosen, steps, out):  # type: ignore[no-untyped-def]
+def add_subpixel_variance(motion, triangles, pixels, chosen, steps, out):  # type: ignore[no-untyped-def]
     """Add up t (1 - t) at the middle of each chosen fragment, t being its fraction of a pixel.
 
     Parameters

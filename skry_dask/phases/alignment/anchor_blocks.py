@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from skry_dask.kernels.frame.binning import bin_pixels
 from skry_dask.kernels.frame.box_means import box_means
-from skry_dask.kernels.frame.shrink import shrink
-from skry_dask.kernels.matching.block_filters import spread_of_blocks
-from skry_dask.kernels.matching.templates import cut_blocks
+from skry_dask.kernels.matching.filter_design import block_variances
+from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 from skry_dask.phases.alignment.thumbnails import make_thumbnails, subtract_local_mean
 from skry_dask.phases.rating.noise import local_noise_variance, noise_variance
 
 if TYPE_CHECKING:
-    from skry_dask.kernels.matching.templates import Blocks
+    from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.options import AlignOptions, Positions
     from skry_dask.types import Float32Array, FloatArray, Frames, IntArray
 
@@ -45,7 +45,7 @@ MIN_NOISY_BLOCKS = 8
 """In such noise blocks are laid all over the frame where fewer than this were placed."""
 
 SMOOTHINGS = 4
-"""Number of times a frame is smoothed before gradients are taken; see `cut_blocks`."""
+"""Number of times a frame is smoothed before gradients are taken; see `make_reference_blocks`."""
 
 N_CELLS = 100
 """Approximate number of cells of the grid that gets at most one anchor per cell."""
@@ -85,7 +85,7 @@ class AnchorBlocks(NamedTuple):
     """
 
     corners: IntArray
-    blocks: Blocks
+    blocks: ReferenceBlocks
     max_correlation: FloatArray
 
 
@@ -124,7 +124,7 @@ def choose_blocks(
         clear = max_correlation > CLEAR_RATIO * SIGNIFICANCE / size
         enough = len(corners) > 0 and clear.mean() > MIN_CLEAR_SHARE and not too_few
         if options.anchor_size or enough or not can_grow:
-            blocks = cut_blocks(frame, corners, size, SMOOTHINGS)
+            blocks = make_reference_blocks(frame, corners, size, SMOOTHINGS)
             return AnchorBlocks(corners, blocks, max_correlation)
         size *= 2
 
@@ -183,7 +183,7 @@ def _strength(frame: Frames, size: int, noise: FloatArray) -> tuple[FloatArray, 
     -------
     Float (y, x), 0 on limbs; and the largest mean of both eigenvalues.
     """
-    levels = shrink(frame, 2)
+    levels = bin_pixels(frame, 2)
     half = levels.astype(np.float32)
     gy, gx = _sobel(half)
     yy, xx, yx = (box_means(product, size // 2) for product in (gy * gy, gx * gx, gy * gx))
@@ -213,7 +213,7 @@ def _sobel(image: Float32Array) -> tuple[Float32Array, Float32Array]:
 def _max_correlation(frame: Frames, corners: IntArray, size: int, noise: FloatArray) -> FloatArray:
     """Find the correlation that the noise in each block allows: float64 (anchor), 0 to 1."""
     of_block = noise[tuple((corners + size // 2).T)]
-    variance = np.maximum(spread_of_blocks(frame, corners, size), 1e-9)
+    variance = np.maximum(block_variances(frame, corners, size), 1e-9)
     return np.maximum(1 - of_block / variance, 0.0)
 
 

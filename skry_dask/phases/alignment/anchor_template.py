@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.field.weighted_mean import correlation, inverse_of, means_of_found
-from skry_dask.kernels.matching.block_match import earlier_neighbours, match_blocks
-from skry_dask.kernels.matching.thumbnails import median_vectors
+from skry_dask.kernels.field.block_kriging import area_means, invert_positive_definite
+from skry_dask.kernels.field.covariance import distances, unit_covariance
+from skry_dask.kernels.field.median import median_displacements
+from skry_dask.kernels.matching.block_match import match_blocks, preceding_neighbours
 from skry_dask.phases.alignment.anchor_blocks import (
     SIGNIFICANCE,
     cell_side,
@@ -50,7 +51,7 @@ from skry_dask.phases.alignment.thumbnails import (
 )
 
 if TYPE_CHECKING:
-    from skry_dask.kernels.matching.templates import Blocks
+    from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.options import AlignOptions
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
@@ -89,7 +90,7 @@ class Anchors:
     blocks
         The blocks, cut from the frame.
     earlier
-        Anchors that predict where each block is found; see `earlier_neighbours`.
+        Anchors that predict where each block is found; see `preceding_neighbours`.
     min_correlation
         float64 (anchor), correlation from which a block counts as found.
     inverse_covariance
@@ -100,7 +101,7 @@ class Anchors:
     """
 
     corners: IntArray
-    blocks: Blocks
+    blocks: ReferenceBlocks
     earlier: IntArray
     min_correlation: FloatArray
     inverse_covariance: FloatArray
@@ -126,15 +127,15 @@ class Anchors:
         size = blocks.full.size
         centres: FloatArray = corners.astype(np.float64) + (size - 1) / 2
         targets = mean_points(frame.shape) if object_area is None else centres
-        covariance = correlation(centres, centres, SEEING_LENGTH_PX)
-        of_targets = correlation(centres, targets, SEEING_LENGTH_PX)
+        covariance = unit_covariance(distances(centres, centres), SEEING_LENGTH_PX)
+        of_targets = unit_covariance(distances(centres, targets), SEEING_LENGTH_PX)
         cell = cell_side(object_area or frame.size, size)
         return cls(
             corners,
             blocks,
-            earlier_neighbours(corners, PREDICTION_REACH * max(size, cell)),
+            preceding_neighbours(corners, PREDICTION_REACH * max(size, cell)),
             np.maximum(MIN_CORRELATION_SHARE * max_correlation, SIGNIFICANCE / size),
-            inverse_of(covariance + ANCHOR_NOISE * np.eye(len(corners))),
+            invert_positive_definite(covariance + ANCHOR_NOISE * np.eye(len(corners))),
             of_targets.mean(axis=1) if len(corners) else np.zeros(0),
         )
 
@@ -164,9 +165,9 @@ class Anchors:
         inside = ((expected >= 0) & (expected + self.size <= shape)).all(axis=2)
         vectors = np.ascontiguousarray(matches[:, :, :2])
         found = inside & (matches[:, :, 2] > self.min_correlation)
-        from_median = vectors - median_vectors(vectors, found)[:, None]
+        from_median = vectors - median_displacements(vectors, found)[:, None]
         agreeing = found & ((from_median * from_median).sum(axis=2) <= AGREEMENT_PX**2)
-        offsets = shifts + means_of_found(
+        offsets = shifts + area_means(
             vectors, agreeing, self.inverse_covariance, self.target_covariance
         )
         # A block that was not found counts only where its whole search window lies in the frame.

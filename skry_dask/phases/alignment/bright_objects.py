@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.kernels.frame.box_means import box_means
-from skry_dask.kernels.frame.centroid import moments
+from skry_dask.kernels.frame.centroid import brightness_moments
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.thumbnails import BLANK_RANGE, make_thumbnails, shrink_factor
 
@@ -158,7 +158,7 @@ def measure_disc(frame: Frames, full_scale: int, thumbnail: Float32Array | None 
     top, left = (max(0, side.start - HALO_PX) * factor for side in (rows, columns))
     bottom, right = ((side.stop + HALO_PX) * factor for side in (rows, columns))
     window = frame[top:bottom, left:right]
-    weight, moment_y, moment_x, n_pixels = moments(window, threshold).tolist()
+    weight, moment_y, moment_x, n_pixels = brightness_moments(window, threshold).tolist()
     if weight == 0:
         return Disc((0.0, 0.0), 0.0, Reason.NOTHING_TO_SEE)
     centre = (top + moment_y / weight, left + moment_x / weight)

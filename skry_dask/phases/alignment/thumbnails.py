@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
-from skry_dask.kernels.frame.background import without_local_mean
+from skry_dask.kernels.frame.binning import bin_pixels
 from skry_dask.kernels.frame.box_means import box_means
-from skry_dask.kernels.frame.shrink import shrink
-from skry_dask.kernels.matching.thumbnails import likeness_of_shifts, spreads
+from skry_dask.kernels.frame.brightness import brightness_ranges
+from skry_dask.kernels.frame.local_mean import subtract_interpolated_mean
+from skry_dask.kernels.matching.image_correlation import correlate_at_shifts
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
@@ -64,7 +65,7 @@ def make_thumbnails(frames: Frames) -> Float32Array:
     -------
     float32 ([frame,] y, x), grey levels.
     """
-    return shrink(frames, shrink_factor(frames.shape[-2:])).astype(np.float32)
+    return bin_pixels(frames, shrink_factor(frames.shape[-2:])).astype(np.float32)
 
 
 def subtract_local_mean(frame: Frames, thumbnail: Float32Array) -> Frames:
@@ -79,11 +80,11 @@ def subtract_local_mean(frame: Frames, thumbnail: Float32Array) -> Frames:
 
     Returns
     -------
-    (y, x) of the frame's dtype, see `without_local_mean`.
+    (y, x) of the frame's dtype, see `subtract_interpolated_mean`.
     """
     factor = shrink_factor(frame.shape)
     local_mean = box_means(thumbnail, max(3, VIGNETTING_SIDE_PX // factor))
-    return without_local_mean(frame, local_mean, factor)
+    return subtract_interpolated_mean(frame, local_mean, factor)
 
 
 def are_blank(thumbnails: Float32Array, full_scale: int) -> BoolArray:
@@ -100,7 +101,7 @@ def are_blank(thumbnails: Float32Array, full_scale: int) -> BoolArray:
     -------
     bool (thumbnail)
     """
-    low, high, peak = spreads(thumbnails, 0.02).T
+    low, high, peak = brightness_ranges(thumbnails, 0.02).T
     return np.maximum(high - low, (peak - low) / 4) < BLANK_RANGE * full_scale
 
 
@@ -155,13 +156,13 @@ def coarse_shifts(
     either_way = np.array([(0, 0), (0, -width), (-height, 0), (-height, -width)])
     shifts = np.stack(np.divmod(peaks, width), axis=1)[:, None] + either_way
     min_pixels = MIN_OVERLAP * reference.size
-    correlation = likeness_of_shifts(reference, thumbnails, shifts, min_pixels)
+    correlation = correlate_at_shifts(reference, thumbnails, shifts, min_pixels)
     each, best = np.arange(len(thumbnails)), correlation.argmax(axis=1)
     shifts, correlation = shifts[each, best], correlation[each, best]
     for i in np.flatnonzero(correlation < MIN_CORRELATION):
         shifts[i] = search_all_shifts(reference, thumbnails[i])
         one, shift = thumbnails[i : i + 1], shifts[None, i : i + 1]
-        correlation[i] = likeness_of_shifts(reference, one, shift, min_pixels)[0, 0]
+        correlation[i] = correlate_at_shifts(reference, one, shift, min_pixels)[0, 0]
     return shifts, correlation
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.frame.detail import area_detail_of_frames, plan_sums, sample_bits
+from skry_dask.kernels.frame.detail import area_detail_of_frames, plan_box_sums, sample_bits
 
 if TYPE_CHECKING:
     from skry_dask.geometry.areas import AreaGrid
@@ -52,7 +52,7 @@ def measure_area_detail(
             grid.x_edges,
             int(depth),
         )
-        units = plan_sums(int(depth), radius).units
+        units = plan_box_sums(int(depth), radius).units
         quality[indices] = detail.reshape(len(indices), -1) / units / (grid.n_pixels * white)
     return quality
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.kernels.field.kriging import weighted_neighbours
+from skry_dask.kernels.field.kriging import weighted_means
 
 if TYPE_CHECKING:
     from skry_dask.types import Float32Array, FloatArray, IntArray
@@ -68,5 +68,5 @@ def blend_quality(
     -------
     float32 (frame, area), fraction of full scale; NaN for inactive frames.
     """
-    blended = weighted_neighbours(area_quality.astype(np.float64), neighbours, weights)
+    blended = weighted_means(area_quality.astype(np.float64), neighbours, weights)
     return blended.astype(np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.kernels.frame.scale_light import UNITY_BITS
+from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -134,4 +134,4 @@ def gains_of_brightness(brightness: IntArray, active: BoolArray) -> IntArray:
         relative = np.median(brightness[:, bright] / median[bright], axis=1)
         lit = active & (relative > 0)
         gain[lit] = 1 / relative[lit]
-    return np.rint(gain.clip(1 / MAX_GAIN, MAX_GAIN) * 2**UNITY_BITS).astype(np.int64)
+    return np.rint(gain.clip(1 / MAX_GAIN, MAX_GAIN) * 2**FRAME_GAIN_BITS).astype(np.int64)

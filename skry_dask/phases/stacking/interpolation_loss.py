@@ -24,8 +24,8 @@ import dask
 import numpy as np
 
 from skry_dask.graph.frame_tables import map_parts, total_of
-from skry_dask.kernels.stacking.mean_light import sharpen
-from skry_dask.kernels.stacking.subpixel_phase import add_between
+from skry_dask.kernels.stacking.mean_image import amplify_differences
+from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def add_blur(motion: FloatArray | CornerMotion, packed: AnyArray, mesh: Triangle
     total = np.zeros((1, selected.shape[1], 2, 2), np.int64)
     for i, sums in enumerate(total[0]):
         of_selection = np.ascontiguousarray(selected[:, i])
-        add_between(moved, mesh.triangles, n_pixels, of_selection, 1 / VARIANCE_STEP, sums)
+        add_subpixel_variance(
+            moved, mesh.triangles, n_pixels, of_selection, 1 / VARIANCE_STEP, sums
+        )
     return total
 
 
@@ -124,5 +126,5 @@ def restore_contrast(images: Float32Array, blur: IntArray) -> Float32Array:
     strength = (FULL_STRENGTH / RANDOM_VARIANCE * variance).astype(np.float32)
     sharpened = np.empty_like(images)
     for image, (down, right), out in zip(images, strength, sharpened, strict=True):
-        sharpen(image, down, right, out)
+        amplify_differences(image, down, right, out)
     return sharpened

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 
-from skry_dask.kernels.frame.scale_light import SCALED_BITS
-from skry_dask.kernels.stacking.mean_light import mean_light
+from skry_dask.kernels.frame.brightness import SCALED_FRACTION_BITS
+from skry_dask.kernels.stacking.mean_image import normalise_sums
 from skry_dask.phases.stacking.interpolation_loss import restore_contrast
 from skry_dask.phases.stacking.resampling import CUBIC, Drizzled
 
@@ -51,7 +51,7 @@ def mean_images(
     -------
     float32 (image, y, x), lazy; 0 = no light, 1 = full scale, NaN where nothing was added.
     """
-    per_value = resampling.units_per_value * 2.0 ** (SCALED_BITS if scaled else 0)
+    per_value = resampling.units_per_value * 2.0 ** (SCALED_FRACTION_BITS if scaled else 0)
     units = [per_value * resampling.plane_units(developer, request.plane) for request in requests]
     images = da.map_blocks(
         divide_sums, *sums, units, developer.black, developer.white, dtype=np.float32
@@ -88,7 +88,7 @@ def divide_sums(
     """
     images = np.empty(values.shape, np.float32)
     for image, value, weight, unit in zip(images, values, weights, units, strict=True):
-        mean_light(value, weight, unit, black, white, image)
+        normalise_sums(value, weight, unit, black, white, image)
     return images
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from skry_dask.capture.develop import COLOURS
-from skry_dask.kernels.stacking.drizzle import DROP_BITS, add_drops, drop_table
-from skry_dask.kernels.stacking.resample import MOST_BITS, VALUE_BITS, add_fragments
+from skry_dask.kernels.stacking.drizzle import OVERLAP_BITS, add_drops, drop_overlap_table
+from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS, SUM_FRACTION_BITS, add_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +74,11 @@ class Interpolated:
     @property
     def units_per_value(self) -> float:
         """Units of a mean of sums per unit of the plane's values."""
-        return 2.0**VALUE_BITS
+        return 2.0**SUM_FRACTION_BITS
 
     def max_increment(self, peak: int) -> int:
         """Bound what a frame adds to a sum, given the greatest value of its planes."""
-        return peak << MOST_BITS
+        return peak << MAX_INCREMENT_BITS
 
     def plane_units(self, developer: Developer, plane: str) -> int:
         """Units of a plane's values per grey level."""
@@ -121,7 +121,7 @@ class Interpolated:
             selected,
             sums,
             interpolation=BILINEAR if self.restores_contrast else self.interpolation,
-            seen_only=self.inside_only,
+            inside_only=self.inside_only,
         )
 
 
@@ -161,7 +161,7 @@ class Drizzled:
     def frames_per_weight(self, developer: Developer, plane: str) -> float:
         """Frames that a unit of summed weight stands for, on average over the canvas."""
         share = colour_sites(developer, plane).mean()
-        return float((self.scale / self.drop / 2**DROP_BITS) ** 2 / share)
+        return float((self.scale / self.drop / 2**OVERLAP_BITS) ** 2 / share)
 
     def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
         """Develop one raw frame to planes (y, x); colours of a mosaic are the mosaic itself."""
@@ -195,7 +195,7 @@ class Drizzled:
         sums
             int64 (2, y, x), changed in place: weighted values, and weights.
         """
-        table = drop_table(self.scale, self.drop)
+        table = drop_overlap_table(self.scale, self.drop)
         add_drops(plane, spans.spans, spans.first, affine, selected, table, sites, sums)
 
 

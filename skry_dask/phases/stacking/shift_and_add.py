@@ -20,8 +20,8 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.graph.frame_passes import fold_frames
-from skry_dask.kernels.frame.scale_light import scale_light
-from skry_dask.kernels.stacking.rasterise import paint
+from skry_dask.kernels.frame.brightness import scale_brightness
+from skry_dask.kernels.stacking.rasterise import fill_fragments
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
 from skry_dask.phases.stacking.resampling import CUBIC, UNBOUNDED_INCREMENT, colour_sites
 
@@ -135,7 +135,7 @@ def _paint_counts(counts: IntArray, selections: list[int], spans: Spans) -> AnyA
     """Give each pixel the count (selection, fragment) of its fragment: int32 (image, y, x)."""
     images = np.empty((len(selections), *spans.shape), np.int32)
     for image, selection in zip(images, selections, strict=True):
-        paint(spans.spans, spans.first, counts[selection], image)
+        fill_fragments(spans.spans, spans.first, counts[selection], image)
     return images
 
 
@@ -181,7 +181,7 @@ def add_chunk(
         if factor:
             for name in names:
                 black = developer.black * resampling.plane_units(developer, name)
-                planes[name] = scale_light(planes[name], int(factor), black)
+                planes[name] = scale_brightness(planes[name], int(factor), black)
         for i in wanted:
             plane, selection = requests[i]
             shifted = affine if colour_shift is None else _shift(affine, colour_shift[i])

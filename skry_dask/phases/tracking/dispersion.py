@@ -23,7 +23,7 @@ import numpy as np
 from skry_dask.capture.develop import COLOURS
 from skry_dask.graph.frame_passes import single_frames
 from skry_dask.kernels.matching.block_match import match_blocks
-from skry_dask.kernels.matching.templates import cut_blocks
+from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -114,7 +114,7 @@ def measure_frame(
     corners = np.rint(centres / step).astype(np.int64) - size // 2
     inside = (corners >= SEARCH_RADIUS) & (corners + size + SEARCH_RADIUS <= green.shape)
     corners = corners[inside.all(axis=1)]
-    blocks = cut_blocks(green, corners, size)
+    blocks = make_reference_blocks(green, corners, size)
     shift = np.zeros((len(COLOURS), 2))
     for channel in (0, 2):
         scaled = _scale_like(samples[channel], green)

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.kernels.field.kriging import correlation, kriging_weights, weighted_neighbours
-from skry_dask.kernels.field.variogram import centres_of_energy, products_of_pairs
-from skry_dask.kernels.frame.box_means import binomial
-from skry_dask.kernels.matching.block_ranges import one_by_one, parts_of
+from skry_dask.kernels.field.covariance import pair_products, unit_covariance
+from skry_dask.kernels.field.kriging import kriging_weights, weighted_means
+from skry_dask.kernels.frame.box_means import binomial_smooth
+from skry_dask.kernels.matching.block_ranges import for_each_in_order, split_blocks
+from skry_dask.kernels.matching.structure import gradient_energy_centres
 
 if TYPE_CHECKING:
-    from skry_dask.kernels.matching.block_ranges import Part, Share
+    from skry_dask.kernels.matching.block_ranges import BlockRange, ForEach
     from skry_dask.types import Float32Array, FloatArray, IntArray
 
 N_NEIGHBOURS = 24
@@ -53,7 +54,7 @@ SMOOTHINGS = 2
 
 
 def texture_centres(
-    image: Float32Array, corners: IntArray, size: int, *, share: Share = one_by_one
+    image: Float32Array, corners: IntArray, size: int, *, for_each: ForEach = for_each_in_order
 ) -> FloatArray:
     """Find the centre of the texture of each block, relative to the block's centre.
 
@@ -65,7 +66,7 @@ def texture_centres(
         int64 (point, axis), top left pixel of each block in the image, px.
     size
         Side of a block, px.
-    share
+    for_each
         Runs the work on ranges of blocks, possibly on several threads.
 
     Returns
@@ -75,12 +76,12 @@ def texture_centres(
     """
     centres = np.zeros((2, len(corners), 2))
 
-    def locate(part: Part) -> None:
-        (smooth,) = binomial(image[part.window][None], SMOOTHINGS)
+    def locate(part: BlockRange) -> None:
+        (smooth,) = binomial_smooth(image[part.window][None], SMOOTHINGS)
         for of_axis, gradient in zip(centres, np.gradient(smooth), strict=True):
-            centres_of_energy(gradient, part.corners, size, of_axis[part.points])
+            gradient_energy_centres(gradient, part.corners, size, of_axis[part.points])
 
-    share(locate, parts_of(corners, size, SMOOTHINGS + 1, image.shape))
+    for_each(locate, split_blocks(corners, size, SMOOTHINGS + 1, image.shape))
     return centres
 
 
@@ -153,7 +154,7 @@ def denoise(deviations: FloatArray, weights: FloatArray, nearest: IntArray) -> F
     if not nearest.size:
         return deviations.astype(np.float32)
     predicted = [
-        weighted_neighbours(deviations[..., axis].astype(np.float64), nearest[axis], weights[axis])
+        weighted_means(deviations[..., axis].astype(np.float64), nearest[axis], weights[axis])
         for axis in (0, 1)
     ]
     return np.stack(predicted, axis=-1).astype(np.float32)
@@ -192,7 +193,7 @@ def fit_covariance(sample: Float32Array, places: FloatArray) -> tuple[float, flo
     if field <= 0:
         return spacing, MAX_NOISE
     total = float((local * local).sum() / local.size)
-    common = float((covariance - field * correlation(lag, length)).mean())
+    common = float((covariance - field * unit_covariance(lag, length)).mean())
     noise = (total - field - common) / field
     return length, float(np.clip(noise, MIN_NOISE, MAX_NOISE))
 
@@ -216,7 +217,7 @@ def _empirical_covariance(
         bins = (distance / spacing).round().astype(int)
         number += np.bincount(bins, minlength=MAX_LAG + 1)
         lag += np.bincount(bins, distance, MAX_LAG + 1)
-        product += np.bincount(bins, products_of_pairs(values, pairs), MAX_LAG + 1)
+        product += np.bincount(bins, pair_products(values, pairs), MAX_LAG + 1)
     return number, lag, product
 
 
@@ -224,7 +225,7 @@ def _fit_variance(
     lag: FloatArray, covariance: FloatArray, length: float
 ) -> tuple[float, float, float]:
     """Fit the variance of a field whose covariance has this length: misfit, length, variance."""
-    model = correlation(lag, length)
+    model = unit_covariance(lag, length)
     centred, seen = model - model.mean(), covariance - covariance.mean()
     field = float((centred * seen).sum() / max(float((centred * centred).sum()), 1e-30))
     return float(((seen - field * centred) ** 2).sum()), length, field

@@ -17,8 +17,8 @@ import numpy as np
 from skry_dask.geometry.mesh import neighbours_in_mesh
 from skry_dask.graph.threads import on_threads
 from skry_dask.kernels.field.neighbours import reject_outliers
-from skry_dask.kernels.matching.block_match import earlier_neighbours, match_blocks
-from skry_dask.kernels.matching.templates import cut_blocks
+from skry_dask.kernels.matching.block_match import match_blocks, preceding_neighbours
+from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 from skry_dask.phases.tracking.displacement_field import INACTIVE, MeasuredPoints
 from skry_dask.phases.tracking.kriging import texture_centres
 from skry_dask.phases.tracking.point_placement import given_points, place_points
@@ -26,7 +26,7 @@ from skry_dask.phases.tracking.point_placement import given_points, place_points
 if TYPE_CHECKING:
     from skry_dask.capture.develop import Developer
     from skry_dask.geometry.canvas import Region
-    from skry_dask.kernels.matching.templates import Blocks
+    from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.options import TrackOptions
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
@@ -50,9 +50,9 @@ class ReferencePoints:
     block_size
         Side of the blocks, px.
     blocks
-        Cut from the reference image; see `cut_blocks`.
+        Cut from the reference image; see `make_reference_blocks`.
     earlier
-        Points that predict where each point is found; see `earlier_neighbours`.
+        Points that predict where each point is found; see `preceding_neighbours`.
     search_radius
         Largest distance from the aligned position, px.
     measured
@@ -60,7 +60,7 @@ class ReferencePoints:
     """
 
     block_size: int
-    blocks: Blocks
+    blocks: ReferenceBlocks
     earlier: IntArray
     search_radius: int
     measured: MeasuredPoints
@@ -96,13 +96,13 @@ class ReferencePoints:
         levels = np.rint(reference * developer.white + developer.black)
         image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
         corners = position - np.array([region.y, region.x]) - size // 2
-        textures = texture_centres(reference, corners, size, share=on_threads)
+        textures = texture_centres(reference, corners, size, for_each=on_threads)
         # Vectors are relative to the offset, up to half a pixel from the centre of the search.
         max_px = options.search_radius + 1
         return cls(
             size,
-            cut_blocks(image, corners, size, share=on_threads),
-            earlier_neighbours(position, PREDICTION_REACH * size),
+            make_reference_blocks(image, corners, size, for_each=on_threads),
+            preceding_neighbours(position, PREDICTION_REACH * size),
             options.search_radius,
             MeasuredPoints.of(position, neighbours_in_mesh(position, region), textures, max_px),
         )

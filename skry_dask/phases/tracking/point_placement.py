@@ -8,8 +8,8 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.threads import map_bands
-from skry_dask.kernels.matching.grid_cells import middle_of_each_cell
-from skry_dask.kernels.matching.structure import structure
+from skry_dask.kernels.matching.grid_cells import most_central_pixels
+from skry_dask.kernels.matching.structure import measure_structure
 
 if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
@@ -57,7 +57,7 @@ def place_points(image: Float32Array, region: Region, options: TrackOptions) -> 
     int64 (point, axis), on the canvas, px, row by row of cells; blocks lie inside the region.
     """
     half, spacing = options.block_size // 2, options.spacing
-    places = middle_of_each_cell(_suitable_pixels(image, options), half, spacing)
+    places = most_central_pixels(_suitable_pixels(image, options), half, spacing)
     return places + np.array([region.y, region.x])
 
 
@@ -99,7 +99,7 @@ def _suitable_pixels(image: Float32Array, options: TrackOptions) -> BoolArray:
 
     def of_band(band: AnyArray) -> BoolArray:
         bright = band >= low + options.brightness * (high - low)
-        found = structure(band, options.structure_scale, options.block_size)
+        found = measure_structure(band, options.structure_scale, options.block_size)
         detailed = found.larger > (MIN_GRADIENT * (high - low)) ** 2
         spread = found.smaller >= options.gradient_spread * (found.smaller + found.larger)
         structured = found.far >= options.structure * found.near

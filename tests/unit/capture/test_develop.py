@@ -6,7 +6,7 @@ import xarray as xr
 
 from skry_dask.capture.develop import COLOURS, DEMOSAICED, GREY, Developer, cfa_at_first_pixel
 from skry_dask.errors import ReaderError
-from skry_dask.kernels.frame.demosaic import demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.kernels.frame.demosaic import demosaic, mosaic_to_grey, rgb_to_grey
 
 RNG = np.random.default_rng(2)
 PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
@@ -43,12 +43,12 @@ def test_raw_colour_is_grey_for_measuring_and_three_planes_for_stacking(pattern)
     developer = Developer.of(capture(frames, bits=16, cfa=pattern))
     grey = developer.grey(frames)
     assert (grey.dtype, grey.shape) == (np.uint16, frames.shape)
-    np.testing.assert_array_equal(grey[2], grey_of_mosaic(frames[2]))
+    np.testing.assert_array_equal(grey[2], mosaic_to_grey(frames[2]))
     assert developer.planes == COLOURS
     planes = developer.develop(frames[0], ["blue", GREY, "red"])
     expected = demosaic(frames[0], pattern)
     np.testing.assert_array_equal(planes[0], expected[2])
-    np.testing.assert_array_equal(planes[1], grey_of_mosaic(frames[0]))
+    np.testing.assert_array_equal(planes[1], mosaic_to_grey(frames[0]))
     np.testing.assert_array_equal(planes[2], expected[0])
     assert developer.units("red") == DEMOSAICED
     assert developer.units(GREY) == 1
@@ -57,7 +57,7 @@ def test_raw_colour_is_grey_for_measuring_and_three_planes_for_stacking(pattern)
 def test_colour_channels_are_planes_as_they_are():
     frames = raw(shape=(2, 9, 8, 3))
     developer = Developer.of(capture(frames, bits=8))
-    np.testing.assert_array_equal(developer.grey(frames)[1], grey_of_rgb(frames[1]))
+    np.testing.assert_array_equal(developer.grey(frames)[1], rgb_to_grey(frames[1]))
     for name, channel in zip(COLOURS, range(3), strict=True):
         (plane,) = developer.develop(frames[0], [name])
         np.testing.assert_array_equal(plane, frames[0, ..., channel])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skry_dask.kernels.field.kriging import correlation, kriging_weights, weighted_neighbours
+from skry_dask.kernels.field.covariance import unit_covariance
+from skry_dask.kernels.field.kriging import kriging_weights, weighted_means
 
 RNG = np.random.default_rng(12)
 
@@ -56,7 +57,7 @@ def test_with_nothing_but_noise_all_count_alike():
 
 def test_correlation_is_that_of_a_gaussian_near_its_top_and_ends():
     distance = np.array([0.0, 1.0, 10.0, 1e4])
-    found = correlation(distance, 50.0)
+    found = unit_covariance(distance, 50.0)
     assert found[0] == 1
     np.testing.assert_allclose(1 - found[1:3], 1 - np.exp(-(distance[1:3] ** 2) / 5000), rtol=0.05)
     assert found[3] == 0
@@ -68,7 +69,7 @@ def test_predictions_are_weighted_sums_and_keep_nan():
     values[1, 2] = np.nan
     nearest = np.array([[0, 1], [2, 3]])
     weights = np.array([[0.25, 0.75], [0.5, 0.5]])
-    found = weighted_neighbours(values, nearest, weights)
+    found = weighted_means(values, nearest, weights)
     expected = (values[:, nearest] * weights).sum(axis=2)
     np.testing.assert_allclose(found, expected)
     assert np.isnan(found[1, 1])
@@ -77,4 +78,7 @@ def test_predictions_are_weighted_sums_and_keep_nan():
 def test_nothing_gives_nothing():
     none = np.zeros((0, 2))
     assert kriging_weights(none, none, np.zeros((0, 0), np.int64), 1.0, np.zeros(0)).shape == (0, 0)
-    assert weighted_neighbours(np.zeros((3, 0)), np.zeros((0, 0), np.int64), none).shape == (3, 0)
+    assert weighted_means(np.zeros((3, 0)), np.zeros((0, 0), np.int64), none).shape == (
+        3,
+        0,
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from skry_dask.kernels.frame import box_means as module
-from skry_dask.kernels.frame.box_means import binomial, box_means
+from skry_dask.kernels.frame.box_means import binomial_smooth, box_means
 from tests import reference
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
@@ -58,7 +58,7 @@ def test_nothing_has_no_means():
 def test_pixels_inside_are_smoothed_by_one_two_one(times):
     images = noise(2, 20, 23)
     before = images.copy()
-    made = binomial(images, times)
+    made = binomial_smooth(images, times)
     np.testing.assert_array_equal(images, before)
     line = np.array([0.25, 0.5, 0.25])
     for image, found in zip(images.astype(float), made, strict=True):
@@ -72,4 +72,4 @@ def test_pixels_inside_are_smoothed_by_one_two_one(times):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 2), (0, 5, 5)])
 def test_images_that_are_all_border_stay_as_they_are(shape):
-    np.testing.assert_array_equal(binomial(noise(*shape), 3), noise(*shape))
+    np.testing.assert_array_equal(binomial_smooth(noise(*shape), 3), noise(*shape))

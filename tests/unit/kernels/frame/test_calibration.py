@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels.frame import calibration
-from skry_dask.kernels.frame.calibration import GAIN_BITS, calibrate_frame, replace_pixels
+from skry_dask.kernels.frame.calibration import FLAT_GAIN_BITS, calibrate_frame, replace_bad_pixels
 from tests import reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 SHAPES = pytest.mark.parametrize("shape", [(9, 14), (5, 6, 3), (1, 1), (0, 4)])
-ONE = 1 << GAIN_BITS
+ONE = 1 << FLAT_GAIN_BITS
 
 
 @pytest.fixture(params=["compiled", "interpreted"], autouse=True)
@@ -92,7 +92,7 @@ def test_strided_and_read_only_frames_are_calibrated_alike_and_left_as_they_are(
 
 def replaced(frame, bad, step):
     out = frame.copy()
-    replace_pixels(out, np.asarray(bad, np.int64).reshape(-1, frame.ndim), step)
+    replace_bad_pixels(out, np.asarray(bad, np.int64).reshape(-1, frame.ndim), step)
     return out
 
 
@@ -104,7 +104,7 @@ def test_replaced_pixels_are_those_of_the_twin(shape, step, dtype):
     rng = np.random.default_rng(4)
     for part in (0.05, 0.3, 0.8, 1.0):
         bad = np.argwhere(rng.random(shape) < part)
-        expected = reference.replace_pixels(frame, bad, step)
+        expected = reference.replace_bad_pixels(frame, bad, step)
         np.testing.assert_array_equal(replaced(frame, bad, step), expected)
         np.testing.assert_array_equal(replaced(frame, bad[::-1], step), expected)
 
@@ -148,6 +148,6 @@ def test_no_bad_pixels_change_nothing():
 def test_strided_frames_are_changed_in_place():
     frame = noise((12, 20), np.uint8)
     view = frame[::2, ::-1]
-    expected = reference.replace_pixels(view, np.array([[2, 3], [0, 0]]), 2)
-    replace_pixels(view, np.array([[2, 3], [0, 0]]), 2)
+    expected = reference.replace_bad_pixels(view, np.array([[2, 3], [0, 0]]), 2)
+    replace_bad_pixels(view, np.array([[2, 3], [0, 0]]), 2)
     np.testing.assert_array_equal(frame[::2, ::-1], expected)

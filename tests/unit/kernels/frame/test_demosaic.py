@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels.frame import demosaic as module
-from skry_dask.kernels.frame.demosaic import FRACTION_BITS, demosaic, grey_of_mosaic, grey_of_rgb
+from skry_dask.kernels.frame.demosaic import (
+    DEMOSAIC_FRACTION_BITS,
+    demosaic,
+    mosaic_to_grey,
+    rgb_to_grey,
+)
 from tests import reference
 
 PATTERNS = pytest.mark.parametrize("cfa", ["RGGB", "GRBG", "GBRG", "BGGR"])
@@ -59,7 +64,7 @@ def test_demosaicing_extremes_neither_overflows_nor_clips(dtype, cfa):
 def test_one_grey_level_everywhere_is_that_grey_level_in_every_colour(dtype, cfa):
     level = np.iinfo(dtype).max - 5
     found = demosaic(np.full((7, 8), level, dtype), cfa)
-    np.testing.assert_array_equal(found, np.full((3, 7, 8), int(level) << FRACTION_BITS))
+    np.testing.assert_array_equal(found, np.full((3, 7, 8), int(level) << DEMOSAIC_FRACTION_BITS))
 
 
 @PATTERNS
@@ -89,35 +94,35 @@ def test_the_mirrored_border_keeps_the_places_of_colours(cfa):
 def test_grey_of_a_mosaic_is_that_of_the_twin(dtype):
     for shape in [*SHAPES, (1, 1), (1, 6), (6, 1)]:
         frame = noise(shape, dtype)
-        found = grey_of_mosaic(frame)
+        found = mosaic_to_grey(frame)
         assert found.dtype == dtype
-        np.testing.assert_array_equal(found, reference.grey_of_mosaic(frame))
+        np.testing.assert_array_equal(found, reference.mosaic_to_grey(frame))
     white = np.full((5, 4), np.iinfo(dtype).max, dtype)
-    np.testing.assert_array_equal(grey_of_mosaic(white), white)
+    np.testing.assert_array_equal(mosaic_to_grey(white), white)
 
 
 @PATTERNS
 def test_grey_of_a_mosaic_has_the_same_share_of_each_colour_everywhere(cfa):
     planes = np.array([200, 100, 32], np.uint8)[:, None, None] + np.zeros((3, 7, 6), np.uint8)
     expected = round(0.25 * 200 + 0.5 * 100 + 0.25 * 32)
-    np.testing.assert_array_equal(grey_of_mosaic(mosaic(planes, cfa)), np.full((7, 6), expected))
+    np.testing.assert_array_equal(mosaic_to_grey(mosaic(planes, cfa)), np.full((7, 6), expected))
 
 
 def test_grey_of_a_mosaic_does_not_move_a_spot():
     frame = np.zeros((7, 7), np.uint16)
     frame[3, 3] = 1600
-    np.testing.assert_array_equal(grey_of_mosaic(frame)[2:5, 2:5], 100 * np.outer(*[[1, 2, 1]] * 2))
+    np.testing.assert_array_equal(mosaic_to_grey(frame)[2:5, 2:5], 100 * np.outer(*[[1, 2, 1]] * 2))
 
 
 @DTYPES
 def test_grey_of_colour_is_that_of_the_twin(dtype):
     top = np.iinfo(dtype).max
     for frame in (noise((5, 9, 3), dtype), np.full((2, 3, 3), top, dtype)):
-        found = grey_of_rgb(frame)
+        found = rgb_to_grey(frame)
         assert found.dtype == dtype
-        np.testing.assert_array_equal(found, reference.grey_of_rgb(frame))
+        np.testing.assert_array_equal(found, reference.rgb_to_grey(frame))
     levels = np.arange(256).astype(dtype)[:, None]
-    np.testing.assert_array_equal(grey_of_rgb(np.repeat(levels[..., None], 3, axis=2)), levels)
+    np.testing.assert_array_equal(rgb_to_grey(np.repeat(levels[..., None], 3, axis=2)), levels)
 
 
 @DTYPES
@@ -126,13 +131,13 @@ def test_strided_and_read_only_frames_give_the_same(dtype):
     frame.flags.writeable = False
     for view in (frame, frame[::2, ::3], frame[::-1, 3:17], frame.T):
         np.testing.assert_array_equal(demosaic(view, "GRBG"), demosaic(view.copy(), "GRBG"))
-        np.testing.assert_array_equal(grey_of_mosaic(view), grey_of_mosaic(view.copy()))
+        np.testing.assert_array_equal(mosaic_to_grey(view), mosaic_to_grey(view.copy()))
     colours = noise((12, 20, 3), dtype)
     for view in (colours[::2, ::-3], colours.transpose(1, 0, 2), colours[..., ::-1]):
-        np.testing.assert_array_equal(grey_of_rgb(view), grey_of_rgb(view.copy()))
+        np.testing.assert_array_equal(rgb_to_grey(view), rgb_to_grey(view.copy()))
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0)])
 def test_empty_frames_have_empty_grey(shape):
-    assert grey_of_mosaic(np.empty(shape, np.uint8)).shape == shape
-    assert grey_of_rgb(np.empty((*shape, 3), np.uint8)).shape == shape
+    assert mosaic_to_grey(np.empty(shape, np.uint8)).shape == shape
+    assert rgb_to_grey(np.empty((*shape, 3), np.uint8)).shape == shape

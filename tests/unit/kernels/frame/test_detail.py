@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels.frame import detail
-from skry_dask.kernels.frame.detail import area_detail, frame_detail, plan_sums, sample_bits
+from skry_dask.kernels.frame.detail import area_detail, frame_detail, plan_box_sums, sample_bits
 from tests import reference
 
 BITS = pytest.mark.parametrize(("dtype", "bits"), [(np.uint8, 8), (np.uint16, 12), (np.uint16, 16)])
@@ -69,7 +69,7 @@ def test_areas_are_sums_over_their_pixels(dtype, bits):
         for a, b in ((0, 10), (10, 20), (20, 23))
     ]
     np.testing.assert_array_equal(area_detail(image, 2, y_edges, x_edges, bits), expected)
-    assert frame_detail(image, 2, bits) == detail.sum() / plan_sums(bits, 2).units
+    assert frame_detail(image, 2, bits) == detail.sum() / plan_box_sums(bits, 2).units
 
 
 # --- what it measures ------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_rounding_costs_less_than_a_grey_level_of_8_bits(dtype, bits, radius):
     exact = blurred = image.astype(np.float64)
     for axis in (1, 1, 1, 0, 0, 0):
         blurred = reference.sum_box(blurred, radius, axis) / (2 * radius + 1)
-    units = plan_sums(bits, radius).units
+    units = plan_box_sums(bits, radius).units
     found = area_detail(image, radius, *every_pixel(image), bits) / units
     assert np.abs(found - np.abs(exact - blurred)).max() < 2.0 ** (bits - 8)
 
@@ -167,7 +167,7 @@ def test_frames_and_read_only_memory_stay_as_they_are():
 @pytest.mark.parametrize("bits", range(8, 17))
 @pytest.mark.parametrize("radius", range(1, 21))
 def test_sums_of_white_stay_within_16_bits_and_keep_as_many_as_they_can(bits, radius):
-    plan = plan_sums(bits, radius)
+    plan = plan_box_sums(bits, radius)
     side = 2 * radius + 1
     most = 2 ** (bits - plan.down) - 1
     for halvings in plan.halvings:

@@ -5,17 +5,17 @@ import pytest
 from scipy import ndimage
 
 from skry_dask.kernels.compilation.simd import lanes_for
-from skry_dask.kernels.frame import shrink
-from skry_dask.kernels.matching import block_filters, block_match
-from skry_dask.kernels.matching.block_filters import (
+from skry_dask.kernels.frame import binning
+from skry_dask.kernels.matching import block_match, filter_design
+from skry_dask.kernels.matching.block_match import N_PRECEDING, match_blocks, preceding_neighbours
+from skry_dask.kernels.matching.filter_design import (
     GAIN,
-    LIKENESS,
-    PULL_X,
-    PULL_Y,
-    spread_of_blocks,
+    SHIFT_X,
+    SHIFT_Y,
+    TEMPLATE,
+    block_variances,
 )
-from skry_dask.kernels.matching.block_match import EARLIER, earlier_neighbours, match_blocks
-from skry_dask.kernels.matching.templates import cut_blocks
+from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 from tests import reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -28,7 +28,7 @@ SHIFT = np.array([2, -1])
 @pytest.fixture(params=["compiled", "interpreted"])
 def kernels(request, monkeypatch):
     if request.param == "interpreted":
-        for module in (block_match, block_filters, shrink):
+        for module in (block_match, filter_design, binning):
             reference.interpret(module, monkeypatch)
 
 
@@ -52,7 +52,7 @@ def moved(image, shift):
 def find(reference_frame, frame, corners, *, size=24, radius=8, shift=(0, 0), earlier=None):
     """Match blocks of one frame in another, expected ``shift`` from where they were cut."""
     corners = np.array(corners)
-    blocks = cut_blocks(reference_frame, corners, size)
+    blocks = make_reference_blocks(reference_frame, corners, size)
     frames = np.ascontiguousarray(frame)[None]
     (found,) = match_blocks(frames, (corners + shift)[None], blocks, radius, earlier)
     return found
@@ -248,7 +248,7 @@ def test_a_block_that_left_the_frame_is_not_found_where_it_was(shift):
 @pytest.mark.parametrize("corner", [(-30, 10), (10, -30), (60, 10), (10, 60), (-3000, 3000)])
 def test_a_block_expected_far_outside_the_frame_is_not_found(corner):
     image = digitise(smooth((50, 50)))
-    blocks = cut_blocks(image, np.array([[17, 17]]), 16)
+    blocks = make_reference_blocks(image, np.array([[17, 17]]), 16)
     assert np.isnan(match_blocks(image[None], np.array([[corner]]), blocks, 4)).all()
 
 
@@ -278,14 +278,14 @@ def test_a_block_expected_outside_the_frame_is_found_inside_within_the_radius(fr
 @pytest.mark.parametrize("shape", [(0, 0), (1, 1), (7, 30)])
 def test_frames_smaller_than_the_block_match_nothing(shape):
     image = digitise(smooth((30, 30)))
-    blocks = cut_blocks(image, np.array([[3, 4]]), 8)
+    blocks = make_reference_blocks(image, np.array([[3, 4]]), 8)
     frames = np.zeros((1, *shape), np.uint8)
     assert np.isnan(match_blocks(frames, np.array([[[0, 0]]]), blocks, 5)).all()
 
 
 def test_no_blocks_give_no_matches():
     image = digitise(smooth((30, 30)))
-    blocks = cut_blocks(image, np.empty((0, 2), np.int64), 8)
+    blocks = make_reference_blocks(image, np.empty((0, 2), np.int64), 8)
     assert len(blocks) == 0
     assert blocks.full.weights.shape == (0, 4, lanes_for(100))
     assert blocks.half.weights.shape == (0, 4, lanes_for(36))
@@ -294,7 +294,7 @@ def test_no_blocks_give_no_matches():
 
 def test_no_frames_give_no_matches():
     image = digitise(smooth((30, 30)))
-    blocks = cut_blocks(image, np.array([[3, 4]]), 8)
+    blocks = make_reference_blocks(image, np.array([[3, 4]]), 8)
     assert match_blocks(image[None][:0], np.empty((0, 1, 2), np.int64), blocks, 5).size == 0
 
 
@@ -316,8 +316,8 @@ def test_several_frames_at_once_give_the_same_bits(dtype, alone):
     shown = [image, moved(image, (3.3, -1.2)), wavy(image)[0], smooth((160, 160), seed=9)]
     frames = np.stack([digitise(f, dtype) for f in shown])
     corners = np.stack([GRID, GRID + SHIFT, GRID + 1, GRID])
-    blocks = cut_blocks(frames[0], GRID, 24)
-    earlier = None if alone else earlier_neighbours(GRID, 30.0)
+    blocks = make_reference_blocks(frames[0], GRID, 24)
+    earlier = None if alone else preceding_neighbours(GRID, 30.0)
     together = match_blocks(frames, corners, blocks, 6, earlier)
     for i, found in enumerate(together):
         single = match_blocks(frames[i : i + 1], corners[i : i + 1], blocks, 6, earlier)
@@ -329,7 +329,7 @@ def test_neighbours_lead_to_where_a_search_for_each_block_ends():
     frame, shift = wavy(image)
     ours, theirs = digitise(image), digitise(frame)
     alone = find(ours, theirs, GRID)
-    led = find(ours, theirs, GRID, earlier=earlier_neighbours(GRID, 30.0))
+    led = find(ours, theirs, GRID, earlier=preceding_neighbours(GRID, 30.0))
     assert np.abs(led - alone).max() < 0.1
     truth = shift[GRID[:, 0] + 12, GRID[:, 1] + 12]
     # A block tells the mean over its detail, not quite the displacement in its middle.
@@ -343,7 +343,7 @@ def test_a_block_is_found_though_its_neighbours_went_elsewhere(jump):
     frame = image.copy()
     frame[:, :80] = np.roll(image, jump, (0, 1))[:, :80]
     corners = np.array([(40, 20), (60, 22), (50, 100), (70, 104)])
-    earlier = np.full((4, EARLIER), -1)
+    earlier = np.full((4, N_PRECEDING), -1)
     earlier[1:3, 0], earlier[2:4, 1] = 0, 1
     found = find(image, frame, corners, radius=9, earlier=earlier)
     np.testing.assert_allclose(found[:2, :2], np.tile(jump, (2, 1)), atol=0.05)
@@ -355,7 +355,7 @@ def test_neighbours_that_were_not_found_tell_nothing():
     image = digitise(smooth((90, 90)))
     image[:30, :30] = 50
     frame = np.roll(image, (3, -5), (0, 1))
-    earlier = np.array([[-1] * EARLIER, [0] + [-1] * (EARLIER - 1)])
+    earlier = np.array([[-1] * N_PRECEDING, [0] + [-1] * (N_PRECEDING - 1)])
     found = find(image, frame, [(3, 3), (40, 45)], size=16, earlier=earlier)
     assert np.isnan(found[0]).all()
     np.testing.assert_array_equal(found[1], find(image, frame, [(40, 45)], size=16)[0])
@@ -364,16 +364,16 @@ def test_neighbours_that_were_not_found_tell_nothing():
 def test_neighbours_of_blocks_row_by_row_are_the_nearest_that_come_before():
     rng = np.random.default_rng(7)
     places = GRID + rng.uniform(-3, 3, GRID.shape)
-    found = earlier_neighbours(places, 30.0)
-    expected = reference.earlier_neighbours(places, 30.0, EARLIER)
+    found = preceding_neighbours(places, 30.0)
+    expected = reference.preceding_neighbours(places, 30.0, N_PRECEDING)
     assert [[int(j) for j in near if j >= 0] for near in found] == expected
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 50])
 def test_neighbours_come_before_their_block_and_lie_within_reach(n):
     places = np.random.default_rng(n).integers(0, 30, (n, 2))
-    found = earlier_neighbours(places, 8.0)
-    assert found.shape == (n, EARLIER)
+    found = preceding_neighbours(places, 8.0)
+    assert found.shape == (n, N_PRECEDING)
     for i, near in enumerate(found):
         near = near[near >= 0]
         assert (near < i).all()
@@ -394,7 +394,7 @@ def test_matches_are_those_of_the_twin(dtype, size):
     theirs = digitise(np.clip(moved(image, (0.7, -1.4)) + 0.004 * noise, 0, 1), dtype)
     # So near that the search ends within its first window.
     corners = np.array([(20, 21), (27, 33), (31, 18)])
-    blocks = cut_blocks(ours, corners, size)
+    blocks = make_reference_blocks(ours, corners, size)
     (found,) = match_blocks(theirs[None], corners[None], blocks, 4)
     for p, (one, corner) in enumerate(zip(found, corners, strict=True)):
         expected = reference.match_block(theirs, blocks, p, corner, 4)
@@ -410,7 +410,7 @@ def test_blocks_of_128_px_in_black_and_white_do_not_overflow(dtype, cell):
     image = np.kron(cells, np.ones((cell, cell), dtype))[40:200, 40:204]
     ours, theirs = image[8:156, 8:160], np.ascontiguousarray(image[7:155, 10:162])
     corner = np.array([10, 12])
-    blocks = cut_blocks(ours, corner[None], 128)
+    blocks = make_reference_blocks(ours, corner[None], 128)
     found = match_blocks(theirs[None], corner[None, None], blocks, 4)[0, 0]
     np.testing.assert_allclose(found, [1, -2, 1], atol=0.1)
     expected = reference.match_block(theirs, blocks, 0, corner, 4)
@@ -423,7 +423,7 @@ def test_blocks_in_a_white_frame_do_not_overflow(dtype):
     white = np.iinfo(dtype).max
     ours = np.random.default_rng(1).integers(0, 2, (130, 130), dtype) * dtype(white)
     frame = np.full((1, 140, 150), white, dtype)
-    blocks = cut_blocks(ours, np.array([[1, 1]]), 128)
+    blocks = make_reference_blocks(ours, np.array([[1, 1]]), 128)
     found = match_blocks(frame, np.array([[[4, 6]]]), blocks, 2)
     assert found[0, 0, 2] == 0
 
@@ -432,12 +432,12 @@ def test_blocks_in_a_white_frame_do_not_overflow(dtype):
 def test_filters_are_those_of_the_twin():
     image = digitise(smooth((60, 64), sigma=2.0))
     corners = np.array([(12, 14), (25, 30)])
-    filters = cut_blocks(image, corners, 16).full
+    filters = make_reference_blocks(image, corners, 16).full
     for weights, corner in zip(filters.weights, corners, strict=True):
-        peak = int(np.abs(weights[LIKENESS]).max())
+        peak = int(np.abs(weights[TEMPLATE]).max())
         squares = weights[:, : 18**2].reshape(4, 18, 18)
         assert not weights[:, 18**2 :].any()
-        found = squares[[PULL_Y, PULL_X, LIKENESS], 1:-1, 1:-1].astype(int)
+        found = squares[[SHIFT_Y, SHIFT_X, TEMPLATE], 1:-1, 1:-1].astype(int)
         expected = reference.block_filters(image, corner, 16, peak)
         # Values half-way between two integers may go either way.
         assert np.abs(found - expected).max() <= 1
@@ -448,16 +448,16 @@ def test_filters_are_those_of_the_twin():
 def test_filters_do_not_answer_to_light_and_the_third_compares_gradients(dtype):
     image = digitise(smooth((60, 64), sigma=2.0), dtype)
     corner, size = (21, 24), 16
-    blocks = cut_blocks(image, np.array([corner]), size)
+    blocks = make_reference_blocks(image, np.array([corner]), size)
     weights = blocks.full.weights[0, :, : (size + 2) ** 2].astype(np.int64)
     y, x = np.indices((size + 2, size + 2))
     window = image[corner[0] - 1 :, corner[1] - 1 :][: size + 2, : size + 2] / 2.0**blocks.down
     for light in (np.ones_like(y), y, x, window):
         total = np.abs(weights) @ np.abs(light).ravel()
         answers = weights @ light.ravel()
-        assert (np.abs(answers[[PULL_Y, PULL_X]]) < 2e-3 * total[[PULL_Y, PULL_X]]).all()
+        assert (np.abs(answers[[SHIFT_Y, SHIFT_X]]) < 2e-3 * total[[SHIFT_Y, SHIFT_X]]).all()
     other = np.random.default_rng(1).uniform(size=(size + 2, size + 2))
-    pulls = weights[[PULL_Y, PULL_X]].reshape(2, size + 2, size + 2)
+    pulls = weights[[SHIFT_Y, SHIFT_X]].reshape(2, size + 2, size + 2)
     gradients = [(pulls * np.gradient(part)).sum() for part in (other, window)]
     answers = [weights[GAIN] @ part.ravel() for part in (other, window)]
     assert gradients[0] / gradients[1] == pytest.approx(answers[0] / answers[1], abs=1e-3)
@@ -469,7 +469,7 @@ def test_filters_do_not_answer_to_light_and_the_third_compares_gradients(dtype):
 def test_blocks_that_are_even_or_slope_evenly_have_no_filters(dtype, size, slopes):
     y, x = np.indices((70, 80))
     image = (100 + slopes[0] * (y - 40) + slopes[1] * (x - 40)).astype(dtype)
-    filters_of = cut_blocks(image, np.array([(12, 14)]), size).full
+    filters_of = make_reference_blocks(image, np.array([(12, 14)]), size).full
     assert np.isnan(filters_of.step).all()
     assert not filters_of.weights.any()
 
@@ -479,7 +479,7 @@ def test_blocks_that_are_even_or_slope_evenly_have_no_filters(dtype, size, slope
 def test_the_spread_of_a_block_is_its_variance_without_slopes_in_grey_levels(dtype):
     image = digitise(smooth((60, 64)), dtype)
     corners = np.array([(3, 4), (21, 24)])
-    found = spread_of_blocks(image, corners, 16)
+    found = block_variances(image, corners, 16)
     for spread, (y, x) in zip(found, corners, strict=True):
         block = reference.without_plane(image[y : y + 16, x : x + 16].astype(float))
         assert spread == pytest.approx((block**2).mean(), rel=1e-9)
@@ -490,4 +490,6 @@ def test_blocks_of_strided_images_are_the_same(dtype):
     image = digitise(smooth((40, 40)), dtype)
     wide = np.repeat(np.repeat(image, 2, axis=0), 3, axis=1)[::2, ::3]
     corners = np.array([(3, 5), (20, 11)])
-    np.testing.assert_equal(cut_blocks(wide, corners, 8), cut_blocks(image, corners, 8))
+    np.testing.assert_equal(
+        make_reference_blocks(wide, corners, 8), make_reference_blocks(image, corners, 8)
+    )

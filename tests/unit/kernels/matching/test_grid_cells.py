@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels.matching import grid_cells
-from skry_dask.kernels.matching.grid_cells import middle_of_each_cell
+from skry_dask.kernels.matching.grid_cells import most_central_pixels
 from tests import reference
 
 
@@ -36,18 +36,18 @@ def test_the_pixel_nearest_to_the_middle_of_each_cell_is_taken(seed):
     rng = np.random.default_rng(seed)
     passes = rng.random(tuple(rng.integers(12, 40, 2))) < rng.choice([0.02, 0.2, 0.9])
     margin, side = int(rng.integers(1, 6)), int(rng.integers(2, 11))
-    found = middle_of_each_cell(passes, margin, side)
+    found = most_central_pixels(passes, margin, side)
     np.testing.assert_array_equal(found, plainly(passes, margin, side))
 
 
 def test_cells_in_which_nothing_passes_have_no_pixel():
     passes = np.zeros((20, 20), bool)
-    assert middle_of_each_cell(passes, 4, 6).shape == (0, 2)
+    assert most_central_pixels(passes, 4, 6).shape == (0, 2)
     passes[10, 3] = True  # in the margin
-    assert middle_of_each_cell(passes, 4, 6).shape == (0, 2)
+    assert most_central_pixels(passes, 4, 6).shape == (0, 2)
     passes[10, 4] = True
-    np.testing.assert_array_equal(middle_of_each_cell(passes, 4, 6), [(10, 4)])
+    np.testing.assert_array_equal(most_central_pixels(passes, 4, 6), [(10, 4)])
 
 
 def test_an_image_narrower_than_its_margins_has_no_cells():
-    assert middle_of_each_cell(np.ones((5, 30), bool), 4, 6).shape == (0, 2)
+    assert most_central_pixels(np.ones((5, 30), bool), 4, 6).shape == (0, 2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from skry_dask.kernels.matching import structure as kernels
-from skry_dask.kernels.matching.structure import structure
+from skry_dask.kernels.matching.structure import measure_structure
 from tests import reference
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=30)
@@ -50,7 +50,7 @@ def texture(shape, seed=1):
 def test_it_is_what_whole_arrays_give(height, width, distance, size):
     image = texture((height, width))
     for found, expected in zip(
-        structure(image, distance, size), twin(image, distance, size), strict=True
+        measure_structure(image, distance, size), twin(image, distance, size), strict=True
     ):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
@@ -58,18 +58,18 @@ def test_it_is_what_whole_arrays_give(height, width, distance, size):
 
 def test_interpreted_kernels_give_the_same(monkeypatch):
     image = texture((24, 30))
-    compiled = structure(image, 3, 8)
+    compiled = measure_structure(image, 3, 8)
     reference.interpret(kernels, monkeypatch)
-    for one, other in zip(structure(image, 3, 8), compiled, strict=True):
+    for one, other in zip(measure_structure(image, 3, 8), compiled, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20), (20, 1)])
 def test_an_image_of_one_row_or_column_has_no_second_direction(shape):
-    found = structure(texture((20, 20))[: shape[0], : shape[1]], 2, 8)
+    found = measure_structure(texture((20, 20))[: shape[0], : shape[1]], 2, 8)
     np.testing.assert_allclose(found.smaller, 0, atol=1e-9)
 
 
 def test_a_flat_image_has_none():
-    for found in structure(np.full((20, 24), 0.7, np.float32), 2, 8):
+    for found in measure_structure(np.full((20, 24), 0.7, np.float32), 2, 8):
         assert not found.any()

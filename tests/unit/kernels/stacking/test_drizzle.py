@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from skry_dask.kernels.stacking import drizzle
-from skry_dask.kernels.stacking.drizzle import DROP_BITS, add_drops, drop_table
-from skry_dask.kernels.stacking.resample import PHASES, VALUE_BITS, add_fragments
+from skry_dask.kernels.stacking.drizzle import OVERLAP_BITS, add_drops, drop_overlap_table
+from skry_dask.kernels.stacking.resample import PHASES, SUM_FRACTION_BITS, add_fragments
 from tests import reference
 
 SCALES = pytest.mark.parametrize("scale", [1.0, 1.5, 2.0, 3.0])
 DROPS = pytest.mark.parametrize("drop", [0.1, 0.37, 0.7, 1.0])
 ALL = np.ones((2, 2), np.int64)
-ONE = 1 << DROP_BITS
+ONE = 1 << OVERLAP_BITS
 
 
 @pytest.fixture(params=["compiled", "interpreted"], autouse=True)
@@ -36,7 +36,7 @@ def add(frame, shift, shape, scale, drop, sites=ALL, function=add_drops):
     spans = np.array([(row, 0, shape[1]) for row in range(shape[0])])
     total = np.zeros((2, *shape), np.int64)
     where = spans, np.array([0, shape[0]]), grid(shift, scale), np.array([True])
-    function(frame, *where, drop_table(scale, drop), sites, total)
+    function(frame, *where, drop_overlap_table(scale, drop), sites, total)
     return total
 
 
@@ -46,7 +46,7 @@ def add(frame, shift, shape, scale, drop, sites=ALL, function=add_drops):
 @SCALES
 @DROPS
 def test_overlaps_are_those_of_squares(scale, drop):
-    table = drop_table(scale, drop)
+    table = drop_overlap_table(scale, drop)
     assert table.shape == (PHASES, 2)
     for t in range(0, PHASES, 5):
         for tap in (0, 1):
@@ -57,7 +57,7 @@ def test_overlaps_are_those_of_squares(scale, drop):
 def test_full_drops_on_a_grid_as_fine_are_bilinear():
     phase = np.arange(PHASES)
     np.testing.assert_array_equal(
-        drop_table(1.0, 1.0), np.stack([PHASES - phase, phase], axis=1) * (ONE // PHASES)
+        drop_overlap_table(1.0, 1.0), np.stack([PHASES - phase, phase], axis=1) * (ONE // PHASES)
     )
 
 
@@ -69,8 +69,8 @@ def test_full_drops_on_a_grid_as_fine_give_what_bilinear_interpolation_gives():
     add_fragments(frame, *where, total, interpolation="bilinear")
     found = add(frame, (0.3, 0.75), (7, 10), 1.0, 1.0)
     assert (found[1] == ONE**2).all()
-    half_unit = 2.0**-VALUE_BITS / 2
-    np.testing.assert_allclose(found[0] / ONE**2, total[0] / 2**VALUE_BITS, atol=half_unit)
+    half_unit = 2.0**-SUM_FRACTION_BITS / 2
+    np.testing.assert_allclose(found[0] / ONE**2, total[0] / 2**SUM_FRACTION_BITS, atol=half_unit)
 
 
 # --- flux ----------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_any_motion_gives_the_bits_of_the_twin(dtype, scale, sites):
     totals = []
     for function in (add_drops, reference.add_drops):
         total = np.zeros((2, 3, 9), np.int64)
-        function(frame, spans, first, affine, chosen, drop_table(scale, 0.7), sites, total)
+        function(frame, spans, first, affine, chosen, drop_overlap_table(scale, 0.7), sites, total)
         totals.append(total)
     np.testing.assert_array_equal(*totals)
     assert totals[0][1, :2].any()
@@ -144,5 +144,5 @@ def test_strided_frames_and_single_pixels_will_do():
 
 def test_the_brightest_samples_of_long_captures_do_not_overflow():
     # Samples of 24 bits (16, with 4 fractional bits, made 8 times brighter), 2**17 frames.
-    most = int((drop_table(1.5, 1.0).max()) ** 2) * ((1 << 24) - 1)
+    most = int((drop_overlap_table(1.5, 1.0).max()) ** 2) * ((1 << 24) - 1)
     assert most << 17 < 1 << 63

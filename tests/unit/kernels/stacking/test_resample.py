@@ -8,7 +8,7 @@ import pytest
 from skry_dask.kernels.stacking import resample
 from skry_dask.kernels.stacking.resample import (
     PHASES,
-    VALUE_BITS,
+    SUM_FRACTION_BITS,
     WEIGHT_BITS,
     add_fragments,
     interpolation_table,
@@ -116,7 +116,7 @@ def test_sharper_kernels_keep_more_contrast():
 def test_a_frame_in_place_is_added_exactly(dtype, kind):
     frame = noise((9, 12), dtype)
     total = add(frame, shifted(0, 0), interpolation=kind)
-    np.testing.assert_array_equal(total[0], frame.astype(np.int64) << VALUE_BITS)
+    np.testing.assert_array_equal(total[0], frame.astype(np.int64) << SUM_FRACTION_BITS)
     assert (total[1] == 1).all()
 
 
@@ -126,7 +126,7 @@ def test_whole_pixel_shifts_move_pixels_and_repeat_the_nearest_edge_outside(dtyp
     frame = noise((9, 12), dtype)
     y = np.clip(np.arange(9) + shift[0], 0, 8)
     x = np.clip(np.arange(12) + shift[1], 0, 11)
-    expected = frame[np.ix_(y, x)].astype(np.int64) << VALUE_BITS
+    expected = frame[np.ix_(y, x)].astype(np.int64) << SUM_FRACTION_BITS
     np.testing.assert_array_equal(add(frame, shifted(*shift))[0], expected)
 
 
@@ -137,7 +137,7 @@ def test_whole_pixel_shifts_move_pixels_and_repeat_the_nearest_edge_outside(dtyp
 def test_a_constant_frame_stays_constant_at_any_shift_and_at_the_borders(dtype, shift, level, kind):
     value = np.iinfo(dtype).max if level == "max" else level
     total = add(np.full((8, 10), value, dtype), shifted(*shift), interpolation=kind)
-    np.testing.assert_array_equal(total[0], np.int64(value) << VALUE_BITS)
+    np.testing.assert_array_equal(total[0], np.int64(value) << SUM_FRACTION_BITS)
 
 
 @KINDS
@@ -151,7 +151,7 @@ def test_any_motion_gives_the_bits_of_the_twin(dtype, seed, kind):
     mesh = random_mesh(rng, shape, 4)
     affine = rng.normal(size=(4, 2, 3)) * [4.0, 0.2, 0.2] + np.array([[1, 1, 0], [1, 0, 1]])
     arguments = {"shape": shape, "mesh": mesh, "selected": (True, False, True, True)}
-    arguments |= {"interpolation": kind, "seen_only": seed % 2 == 1}
+    arguments |= {"interpolation": kind, "inside_only": seed % 2 == 1}
     found = add(frame, affine, **arguments)
     expected = add(frame, affine, **arguments, function=reference.add_fragments)
     np.testing.assert_array_equal(found, expected)
@@ -174,20 +174,22 @@ def test_the_sharpest_patterns_do_not_overflow(dtype, shift, kind):
         found = add(frame, place, (1, 1), interpolation=kind)
         expected = add(frame, place, (1, 1), interpolation=kind, function=reference.add_fragments)
         np.testing.assert_array_equal(found, expected)
-        total = found[0, 0, 0] / 2**VALUE_BITS
+        total = found[0, 0, 0] / 2**SUM_FRACTION_BITS
         assert total >= top if not sign else total <= 0
 
 
 @DTYPES
 def test_what_a_frame_does_not_show_can_be_left_out(dtype):
     frame = noise((6, 8), dtype)
-    whole = add(frame, shifted(-2, 3), seen_only=True)
+    whole = add(frame, shifted(-2, 3), inside_only=True)
     np.testing.assert_array_equal(whole[1, :2], 0)
     np.testing.assert_array_equal(whole[1, 2:, :5], 1)
     np.testing.assert_array_equal(whole[1, :, 5:], 0)
-    np.testing.assert_array_equal(whole[0, 2:, :5], frame[:4, 3:].astype(np.int64) << VALUE_BITS)
+    np.testing.assert_array_equal(
+        whole[0, 2:, :5], frame[:4, 3:].astype(np.int64) << SUM_FRACTION_BITS
+    )
     assert not whole[0][whole[1] == 0].any()
-    between = add(frame, shifted(0.5, -0.5), seen_only=True)
+    between = add(frame, shifted(0.5, -0.5), inside_only=True)
     # The last row and the first column lie half outside.
     assert (between[1, :5, 1:] == 1).all()
     assert not between[:, 5].any()
@@ -198,9 +200,9 @@ def test_a_ramp_is_interpolated_to_the_phase():
     frame = np.tile(np.arange(10, 210, 10, dtype=np.uint8), (8, 1))
     for shift in np.linspace(0, 1, 17):
         total = add(frame, shifted(0, shift), (8, 15), mesh=None)
-        inside = total[0, :, 2:] / 2**VALUE_BITS
+        inside = total[0, :, 2:] / 2**SUM_FRACTION_BITS
         expected = frame[:, 2:15] + 10 * shift
-        assert np.abs(inside - expected).max() <= 10 / PHASES / 2 + 2**-VALUE_BITS
+        assert np.abs(inside - expected).max() <= 10 / PHASES / 2 + 2**-SUM_FRACTION_BITS
 
 
 @DTYPES
@@ -216,7 +218,7 @@ def test_unselected_fragments_add_nothing(dtype):
     for row, begin, end in spans[first[1] : first[2]]:
         taken[row, begin:end] = False
     np.testing.assert_array_equal(total[1], taken)
-    np.testing.assert_array_equal(total[0], (frame.astype(np.int64) << VALUE_BITS) * taken)
+    np.testing.assert_array_equal(total[0], (frame.astype(np.int64) << SUM_FRACTION_BITS) * taken)
 
 
 def test_nothing_selected_leaves_the_sums_as_they_are():

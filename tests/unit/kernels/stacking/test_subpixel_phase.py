@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from skry_dask.kernels.stacking.subpixel_phase import add_between
-from tests.reference import between_pixels
+from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
+from tests import reference
 
 STEPS = 2.0**20
 
 
-def sums(motion, triangles, pixels, chosen, function=add_between):
+def sums(motion, triangles, pixels, chosen, function=add_subpixel_variance):
     out = np.zeros((2, 2), np.int64)
     function(motion, triangles, pixels, chosen, STEPS, out)
     return out
@@ -25,10 +25,10 @@ def test_sums_equal_those_of_the_naive_twin(strided):
     chosen = rng.uniform(size=(6, 20)) < 0.4
     if strided:
         motion, chosen = motion[::2], chosen[::2]
-    expected = sums(motion, triangles, pixels, chosen, between_pixels)
+    expected = sums(motion, triangles, pixels, chosen, reference.add_subpixel_variance)
     assert expected.all()
     np.testing.assert_array_equal(sums(motion, triangles, pixels, chosen), expected)
-    python = add_between.py_func
+    python = add_subpixel_variance.py_func
     np.testing.assert_array_equal(sums(motion, triangles, pixels, chosen, python), expected)
 
 

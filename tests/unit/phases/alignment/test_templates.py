@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.kernels.field.weighted_mean import correlation, inverse_of, means_of_found
-from skry_dask.kernels.matching.thumbnails import likeness_of_shifts
+from skry_dask.kernels.field.block_kriging import area_means, invert_positive_definite
+from skry_dask.kernels.field.covariance import distances, unit_covariance
+from skry_dask.kernels.matching.image_correlation import correlate_at_shifts
 from skry_dask.options import AlignOptions
 from skry_dask.phases.alignment.anchor_blocks import (
     N_CELLS,
@@ -266,7 +267,7 @@ def test_likeness_is_the_correlation_of_what_both_show():
 
     def after(shift, other):
         shifts, least = np.array([[shift]]), MIN_OVERLAP * one.size
-        return likeness_of_shifts(one, other[None], shifts, least)[0, 0]
+        return correlate_at_shifts(one, other[None], shifts, least)[0, 0]
 
     assert after((5, -9), other) == pytest.approx(1.0, abs=1e-6)
     assert after((5, -9), (250 - other)) == pytest.approx(-1.0, abs=1e-6)
@@ -416,8 +417,8 @@ def test_landscapes_do_not():
 def test_weights_of_what_was_found_are_those_of_kriging_from_it_alone(missing):
     rng = np.random.default_rng(8)
     places, area = rng.uniform(0, 200, (45, 2)), rng.uniform(0, 200, (60, 2))
-    own = correlation(places, places, 40.0) + 0.1 * np.eye(45)
-    toward = correlation(places, area, 40.0).mean(axis=1)
+    own = unit_covariance(distances(places, places), 40.0) + 0.1 * np.eye(45)
+    toward = unit_covariance(distances(places, area), 40.0).mean(axis=1)
     values = rng.normal(size=(45, 2))
     found = np.ones(45, bool)
     found[rng.permutation(45)[:missing]] = False
@@ -426,7 +427,7 @@ def test_weights_of_what_was_found_are_those_of_kriging_from_it_alone(missing):
     weights = np.linalg.solve(system, [*toward[found], 1.0])[:-1]
     values[~found] = np.nan
     np.testing.assert_allclose(
-        means_of_found(values[None], found[None], inverse_of(own), toward)[0],
+        area_means(values[None], found[None], invert_positive_definite(own), toward)[0],
         weights @ values[found],
         atol=1e-9,
     )
@@ -434,7 +435,7 @@ def test_weights_of_what_was_found_are_those_of_kriging_from_it_alone(missing):
 
 def test_correlation_falls_like_a_gaussian():
     away = np.stack([np.linspace(0, 300, 61), np.zeros(61)], axis=1)
-    found = correlation(np.zeros((1, 2)), away, 60.0)[0]
+    found = unit_covariance(distances(np.zeros((1, 2)), away), 60.0)[0]
     np.testing.assert_allclose(found, np.exp(-0.5 * (away[:, 0] / 60) ** 2), atol=0.05)
     assert found[0] == 1
     assert found[-1] == 0
@@ -446,10 +447,10 @@ def test_a_field_that_changes_evenly_has_its_mean_in_spite_of_a_gap():
     sparse = np.stack(np.meshgrid(np.arange(10, 200, 20), np.arange(110, 200, 20)), -1)
     places = np.concatenate([dense, sparse.reshape(-1, 2)]).astype(float)
     area = np.stack(np.meshgrid(np.arange(0, 201, 10.0), np.arange(0, 201, 10.0)), -1)
-    own = correlation(places, places, 60.0) + 0.1 * np.eye(len(places))
-    toward = correlation(places, area.reshape(-1, 2), 60.0).mean(axis=1)
+    own = unit_covariance(distances(places, places), 60.0) + 0.1 * np.eye(len(places))
+    toward = unit_covariance(distances(places, area.reshape(-1, 2)), 60.0).mean(axis=1)
     found = np.ones(len(places), bool)
     found[::7] = False
-    (mean,) = means_of_found(places[None], found[None], inverse_of(own), toward)
+    (mean,) = area_means(places[None], found[None], invert_positive_definite(own), toward)
     assert mean == pytest.approx((100, 100), abs=4)
     assert places[found].mean(axis=0)[1] < 72

@@ -6,10 +6,10 @@ import numpy as np
 
 from skry_dask.capture.develop import Developer
 from skry_dask.geometry.canvas import Region
-from skry_dask.kernels.frame.scale_light import UNITY_BITS
+from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
 from skry_dask.phases.stacking.frame_gain import MAX_GAIN, frame_gains, gains_of_brightness
 
-UNITY = 1 << UNITY_BITS
+UNITY = 1 << FRAME_GAIN_BITS
 SCENE = np.random.default_rng(1).uniform(60, 120, (60, 80))
 
 

@@ -11,8 +11,8 @@ from skry_dask.capture.develop import COLOURS, GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import AreaMesh, TriangleMesh
-from skry_dask.kernels.frame.scale_light import UNITY_BITS
-from skry_dask.kernels.stacking.resample import VALUE_BITS
+from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
+from skry_dask.kernels.stacking.resample import SUM_FRACTION_BITS
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.fragment_selection import pack_selection
 from skry_dask.phases.stacking.mean_images import (
@@ -154,7 +154,7 @@ def test_many_chunks_are_added_up():
     chosen = np.ones((150, 1, N_AREAS), bool)
     lazy = da.from_array(frames, chunks=(1, -1, -1))
     total = lazily_added(lazy, chosen, np.zeros((150, 1, 2)), TWO[:1]).compute()
-    assert (total[0, 0] == 150 << VALUE_BITS).all()
+    assert (total[0, 0] == 150 << SUM_FRACTION_BITS).all()
     assert (total[0, 1] == 150).all()
 
 
@@ -162,7 +162,7 @@ def test_many_chunks_are_added_up():
 
 
 def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
-    total = np.array([[[[255 << VALUE_BITS, 0]], [[1, 4]]]])
+    total = np.array([[[[255 << SUM_FRACTION_BITS, 0]], [[1, 4]]]])
     image = divide_sums(total[:, 0], total[:, 1], [64], 0, 255)
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image, [[[1.0, 0.0]]])
@@ -177,7 +177,7 @@ def test_an_image_is_the_mean_as_a_fraction_of_full_scale():
 
 
 def test_black_becomes_0_and_white_above_it_1():
-    total = np.array([[[[10 << VALUE_BITS, 110 << VALUE_BITS, 0]], [[1, 1, 1]]]])
+    total = np.array([[[[10 << SUM_FRACTION_BITS, 110 << SUM_FRACTION_BITS, 0]], [[1, 1, 1]]]])
     np.testing.assert_allclose(
         divide_sums(total[:, 0], total[:, 1], [64], 10, 100), [[[0.0, 1.0, -0.1]]], rtol=1e-6
     )
@@ -191,7 +191,7 @@ def test_pixels_to_which_nothing_was_added_are_nan():
 
 def test_means_of_long_captures_are_exact_to_single_precision():
     n = 10**7
-    total = np.array([[[[n * (65535 << VALUE_BITS)]], [[n]]]])
+    total = np.array([[[[n * (65535 << SUM_FRACTION_BITS)]], [[n]]]])
     np.testing.assert_array_equal(divide_sums(total[:, 0], total[:, 1], [64], 0, 65535), [[[1.0]]])
 
 
@@ -209,7 +209,7 @@ def test_each_image_is_of_its_own_plane():
     for sums, level in zip(
         total, (30, round(0.299 * 10 + 0.587 * 20 + 0.114 * 30), 10), strict=True
     ):
-        np.testing.assert_array_equal(sums[0], 2 * level << VALUE_BITS)
+        np.testing.assert_array_equal(sums[0], 2 * level << SUM_FRACTION_BITS)
         np.testing.assert_array_equal(sums[1], 2)
 
 
@@ -222,12 +222,12 @@ def test_planes_can_be_shifted_against_each_other():
     shifts = np.array([[0.0, 0.5], [0.0, 0.0]])
     lazy = da.from_array(frames, chunks=(1, -1, -1, -1))
     total = lazily_added(lazy, chosen, np.zeros((1, 1, 2)), images, rgb, shifts).compute()
-    np.testing.assert_array_equal(total[0, 0] - total[1, 0], 2 << VALUE_BITS)
+    np.testing.assert_array_equal(total[0, 0] - total[1, 0], 2 << SUM_FRACTION_BITS)
 
 
 # --- brightness ----------------------------------------------------------------------------------
 
-TWICE = 2 << UNITY_BITS
+TWICE = 2 << FRAME_GAIN_BITS
 
 
 @pytest.mark.parametrize("black", [0, 20])

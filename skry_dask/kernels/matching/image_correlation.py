@@ -11,73 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import kernel
-from skry_dask.kernels.field.neighbours import median
 
 if TYPE_CHECKING:
-    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
-
-BINS = 1024
+    from skry_dask.types import Float32Array, FloatArray, IntArray
 
 SUMS = 5
 """So many sums make a correlation: of both images, their squares and their product."""
-
-
-def spreads(images: Float32Array, share: float) -> FloatArray:
-    """Find between which levels all of an image lies but for a share at either end, and its peak.
-
-    Parameters
-    ----------
-    images
-        float32 (image, y, x).
-    share
-        From 0 to 0.5.
-
-    Returns
-    -------
-    float64 (image, 3): low, high and peak, to a thousandth of the image's own range.
-    """
-    out = np.empty((len(images), 3))
-    n, height, width = images.shape
-    flat = np.ascontiguousarray(images).reshape(n, height * width)
-    _spreads(flat, share, np.empty(BINS, np.int64), out)
-    return out
-
-
-@kernel
-def _spreads(images, share, counts, out):  # type: ignore[no-untyped-def]
-    for i in range(len(images)):
-        counts[:] = 0
-        out[i, 0], out[i, 1], out[i, 2] = _spread(images[i], share, counts)
-
-
-@kernel
-def _spread(values, share, counts):  # type: ignore[no-untyped-def]
-    n = len(values)
-    lowest, peak = np.float64(values[0]), np.float64(values[0])
-    for value in values:
-        lowest = min(lowest, value)
-        peak = max(peak, value)
-    if peak <= lowest:
-        return lowest, peak, peak
-    scale = (len(counts) - 1) / (peak - lowest)
-    for value in values:
-        counts[np.int64((value - lowest) * scale + 0.5)] += 1
-    rest = share * (n - 1)
-    first, below = 0, counts[0]
-    while below <= rest:
-        first += 1
-        below += counts[first]
-    last, above = len(counts) - 1, counts[-1]
-    while above <= rest:
-        last -= 1
-        above += counts[last]
-    return lowest + first / scale, lowest + last / scale, peak
-
-
-def likeness(one: Float32Array, other: Float32Array) -> float:
-    """Correlate two images (y, x) of one shape: -1 to 1, -1 where one is flat."""
-    one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
-    return float(_likeness(one, other, 0, 0, np.empty((SUMS, one.shape[1]))))
 
 
 @kernel
@@ -115,7 +54,7 @@ def _likeness(one, other, down, right, sums):  # type: ignore[no-untyped-def]
     return (ab - a * b / n) / norm if norm > 0.0 else -1.0
 
 
-def likeness_of_shifts(
+def correlate_at_shifts(
     one: Float32Array, others: Float32Array, shifts: IntArray, least: float
 ) -> FloatArray:
     """Correlate what an image and others both show, at some shifts.
@@ -150,35 +89,3 @@ def _likeness_of_shifts(one, others, shifts, least, sums, out):  # type: ignore[
             rows, columns = max(height - abs(y), 0), max(width - abs(x), 0)
             if rows * columns >= max(least, 1.0):
                 out[i, s] = _likeness(one, others[i], y, x, sums)
-
-
-def median_vectors(vectors: FloatArray, found: BoolArray) -> FloatArray:
-    """Find the median, along y and along x, of the vectors that were found in each frame.
-
-    Parameters
-    ----------
-    vectors
-        float64 (frame, vector, axis).
-    found
-        bool (frame, vector).
-
-    Returns
-    -------
-    float64 (frame, axis), NaN where none was found.
-    """
-    out = np.full((len(vectors), 2), np.nan)
-    _median_vectors(vectors, found, np.empty(vectors.shape[1]), out)
-    return out
-
-
-@kernel
-def _median_vectors(vectors, found, work, out):  # type: ignore[no-untyped-def]
-    for frame in range(len(vectors)):
-        for axis in range(2):
-            n = 0
-            for i in range(vectors.shape[1]):
-                if found[frame, i]:
-                    work[n] = vectors[frame, i, axis]
-                    n += 1
-            if n > 0:
-                out[frame, axis] = median(work, n)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from skry_dask.kernels.stacking import mean_light as module
-from skry_dask.kernels.stacking.mean_light import mean_light, sharpen
+from skry_dask.kernels.stacking import mean_image as module
+from skry_dask.kernels.stacking.mean_image import amplify_differences, normalise_sums
 from tests import reference
 
 
@@ -18,14 +18,14 @@ def test_light_is_the_mean_between_black_and_white():
     rng = np.random.default_rng(1)
     sums, counts = rng.integers(0, 2**40, (5, 7)), rng.integers(1, 900, (5, 7))
     out = np.empty((5, 7), np.float32)
-    mean_light(sums, counts, 64.0, 16, 255, out)
+    normalise_sums(sums, counts, 64.0, 16, 255, out)
     expected = ((sums / (counts * 64.0) - 16) / 255).astype(np.float32)
     np.testing.assert_array_equal(out, expected)
 
 
 def test_there_is_no_light_where_nothing_was_added():
     out = np.zeros((1, 3), np.float32)
-    mean_light(np.array([[0, 640, 0]]), np.array([[0, 1, 2]]), 64.0, 0, 10, out)
+    normalise_sums(np.array([[0, 640, 0]]), np.array([[0, 1, 2]]), 64.0, 0, 10, out)
     np.testing.assert_array_equal(out, [[np.nan, 1.0, 0.0]])
 
 
@@ -47,15 +47,15 @@ def test_differences_to_the_pixels_beside_are_added(shape):
     if shape == (9, 12):
         image[3, 4], image[0, 0], image[8, 5:] = np.nan, np.nan, np.nan
     out = np.empty_like(image)
-    sharpen(image, 0.2, 0.1, out)
+    amplify_differences(image, 0.2, 0.1, out)
     np.testing.assert_array_equal(out, differences(differences(image, 0, 0.2), 1, 0.1))
 
 
 def test_even_images_and_no_strength_change_nothing():
     even = np.full((4, 5), 0.3, np.float32)
     out = np.empty_like(even)
-    sharpen(even, 0.2, 0.2, out)
+    amplify_differences(even, 0.2, 0.2, out)
     np.testing.assert_array_equal(out, even)
     image = np.random.default_rng(3).random((4, 5), np.float32)
-    sharpen(image, 0.0, 0.0, out)
+    amplify_differences(image, 0.0, 0.0, out)
     np.testing.assert_array_equal(out, image)

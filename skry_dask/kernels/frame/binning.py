@@ -11,11 +11,11 @@ from skry_dask.kernels.compilation.decorators import kernel
 if TYPE_CHECKING:
     from skry_dask.types import Frames
 
-MOST_FACTOR = 256
+MAX_UINT16_FACTOR = 256
 """So many pixels of 8 bits add up to less than 2**16."""
 
 
-def halve(images: Frames) -> Frames:
+def bin_by_2(images: Frames) -> Frames:
     """Average 2 x 2 pixels; an odd last row or column is left out.
 
     Parameters
@@ -56,7 +56,7 @@ def _halve(image, column, out):  # type: ignore[no-untyped-def]
             target[x] = value(total >> word(2))
 
 
-def shrink(images: Frames, factor: int) -> Frames:
+def bin_pixels(images: Frames, factor: int) -> Frames:
     """Average ``factor`` x ``factor`` pixels (a power of two); incomplete blocks are left out.
 
     Parameters
@@ -86,7 +86,7 @@ def _shrink_all(images, factor, bits, column, out):  # type: ignore[no-untyped-d
 
 def _sums_of(images: Frames, factor: int) -> type[np.unsignedinteger]:
     """Choose what sums of so many pixels of a column fit into; of 8 bits, twice as many at once."""
-    return np.uint16 if images.itemsize == 1 and factor <= MOST_FACTOR else np.uint32
+    return np.uint16 if images.itemsize == 1 and factor <= MAX_UINT16_FACTOR else np.uint32
 
 
 @kernel

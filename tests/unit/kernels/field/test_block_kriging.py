@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 
-from skry_dask.kernels.field import weighted_mean
-from skry_dask.kernels.field.weighted_mean import correlation, inverse_of, means_of_found
+from skry_dask.kernels.field import block_kriging
+from skry_dask.kernels.field.block_kriging import area_means, invert_positive_definite
+from skry_dask.kernels.field.covariance import distances, unit_covariance
 from tests import reference
 
 
 @pytest.fixture(params=["compiled", "interpreted"], autouse=True)
 def _kernels(request, monkeypatch):
     if request.param == "interpreted":
-        reference.interpret(weighted_mean, monkeypatch)
+        reference.interpret(block_kriging, monkeypatch)
 
 
 def kriged(places, area, length, found, values):
     """Solve the ordinary kriging system of the values found, by numpy."""
-    own = correlation(places, places, length) + 0.1 * np.eye(len(places))
-    toward = correlation(places, area, length).mean(axis=1)
+    own = unit_covariance(distances(places, places), length) + 0.1 * np.eye(len(places))
+    toward = unit_covariance(distances(places, area), length).mean(axis=1)
     n = int(found.sum())
     system = np.ones((n + 1, n + 1))
     system[:n, :n], system[n, n] = own[np.ix_(found, found)], 0
@@ -33,7 +34,9 @@ def test_the_mean_is_that_of_the_whole_system(missing):
     expected, own, toward = kriged(places, area, 40.0, found, values)
     values[~found] = np.nan
     np.testing.assert_allclose(
-        means_of_found(values[None], found[None], inverse_of(own), toward)[0], expected, atol=1e-10
+        area_means(values[None], found[None], invert_positive_definite(own), toward)[0],
+        expected,
+        atol=1e-10,
     )
 
 
@@ -42,20 +45,22 @@ def test_inverses_are_those_of_numpy(n):
     part = np.random.default_rng(3).normal(size=(n, n + 2))
     matrix = part @ part.T + np.eye(n)
     before = matrix.copy()
-    np.testing.assert_allclose(inverse_of(matrix), np.linalg.inv(matrix), atol=1e-12)
+    np.testing.assert_allclose(invert_positive_definite(matrix), np.linalg.inv(matrix), atol=1e-12)
     np.testing.assert_array_equal(matrix, before)
 
 
 def test_each_frame_has_the_mean_of_what_was_found_in_it():
     rng = np.random.default_rng(8)
     places = rng.uniform(0, 100, (12, 2))
-    own = correlation(places, places, 40.0) + 0.1 * np.eye(12)
-    toward = correlation(places, rng.uniform(0, 100, (30, 2)), 40.0).mean(axis=1)
+    own = unit_covariance(distances(places, places), 40.0) + 0.1 * np.eye(12)
+    toward = unit_covariance(distances(places, rng.uniform(0, 100, (30, 2))), 40.0).mean(axis=1)
     values = rng.normal(size=(4, 12, 2))
     found = rng.random((4, 12)) < 0.6
     found[2] = False
-    means = means_of_found(values, found, inverse_of(own), toward)
+    means = area_means(values, found, invert_positive_definite(own), toward)
     assert np.isnan(means[2]).all()
     for i in (0, 1, 3):
-        (alone,) = means_of_found(values[i : i + 1], found[i : i + 1], inverse_of(own), toward)
+        (alone,) = area_means(
+            values[i : i + 1], found[i : i + 1], invert_positive_definite(own), toward
+        )
         np.testing.assert_array_equal(means[i], alone)

@@ -20,41 +20,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import kernel
-from skry_dask.kernels.field.kriging import SUPPORT
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray
 
 
-def correlation(places: FloatArray, others: FloatArray, length: float) -> FloatArray:
-    """Correlate a smooth field between places.
-
-    Parameters
-    ----------
-    places, others
-        float64 (place, axis) and (other, axis), px.
-    length
-        Standard deviation of the Gaussian that the correlation is like, px.
-
-    Returns
-    -------
-    float64 (place, other), 0 to 1.
-    """
-    away = places[:, None] - others
-    r = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2) / (length * SUPPORT)
-    rest = np.maximum(1.0 - r, 0.0)
-    rest *= rest
-    return rest * rest * rest * ((35.0 * r + 18.0) * r + 3.0) / 3.0
-
-
-def inverse_of(matrix: FloatArray) -> FloatArray:
+def invert_positive_definite(matrix: FloatArray) -> FloatArray:
     """Invert a symmetric positive definite matrix, float64 (n, n)."""
     out = matrix.copy()
     _invert(out)
     return out
 
 
-def means_of_found(
+def area_means(
     values: FloatArray, found: BoolArray, inverse: FloatArray, toward: FloatArray
 ) -> FloatArray:
     """Estimate the mean of a field over an area from the values that were found in each frame.

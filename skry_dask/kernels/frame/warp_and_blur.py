@@ -54,7 +54,7 @@ def _nine_samples(image, j, i, wy, wx):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look_through_air(
+def warp_and_blur(
     levels: Float32Array,
     sigmas: FloatArray,
     offset: FloatArray,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skry_dask.types import Float32Array, Frames
 
 
-def without_local_mean(frame: Frames, local: Float32Array, factor: int) -> Frames:
+def subtract_interpolated_mean(frame: Frames, local: Float32Array, factor: int) -> Frames:
     """Take the local mean out of a frame, which is put in the middle of its dtype's range.
 
     Parameters

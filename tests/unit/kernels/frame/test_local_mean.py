@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.kernels.frame import background
-from skry_dask.kernels.frame.background import without_local_mean
+from skry_dask.kernels.frame import local_mean
+from skry_dask.kernels.frame.local_mean import subtract_interpolated_mean
 from tests import reference
 
 
 @pytest.fixture(params=["compiled", "interpreted"], autouse=True)
 def _kernels(request, monkeypatch):
     if request.param == "interpreted":
-        reference.interpret(background, monkeypatch)
+        reference.interpret(local_mean, monkeypatch)
 
 
 def twin(frame, local, factor):
@@ -33,7 +33,7 @@ def test_frames_are_those_of_the_twin(dtype, factor, shape):
     white = np.iinfo(dtype).max
     frame = rng.integers(0, white, shape, dtype, endpoint=True)
     local = rng.uniform(0, white, [n // factor for n in shape]).astype(np.float32)
-    found = without_local_mean(frame, local, factor)
+    found = subtract_interpolated_mean(frame, local, factor)
     assert found.dtype == dtype
     # The mean is rounded down.
     np.testing.assert_allclose(found, twin(frame, local, factor), rtol=0, atol=1)
@@ -44,14 +44,14 @@ def test_strided_frames_and_extremes():
     wide = np.repeat(frame, 2, axis=1)[:, ::2]
     local = np.full((4, 4), 255, np.float32)
     np.testing.assert_array_equal(
-        without_local_mean(wide, local, 2), without_local_mean(frame, local, 2)
+        subtract_interpolated_mean(wide, local, 2), subtract_interpolated_mean(frame, local, 2)
     )
-    np.testing.assert_array_equal(without_local_mean(frame * 0, local, 2), np.zeros((8, 8)))
+    np.testing.assert_array_equal(subtract_interpolated_mean(frame * 0, local, 2), np.zeros((8, 8)))
     white = np.full((8, 8), 255, np.uint8)
-    np.testing.assert_array_equal(without_local_mean(white, 0 * local, 2), white)
-    np.testing.assert_array_equal(without_local_mean(white, local, 2), 128)
+    np.testing.assert_array_equal(subtract_interpolated_mean(white, 0 * local, 2), white)
+    np.testing.assert_array_equal(subtract_interpolated_mean(white, local, 2), 128)
 
 
 def test_one_pixel():
-    found = without_local_mean(np.array([[9]], np.uint16), np.array([[5]], np.float32), 1)
+    found = subtract_interpolated_mean(np.array([[9]], np.uint16), np.array([[5]], np.float32), 1)
     np.testing.assert_array_equal(found, [[32772]])

@@ -17,18 +17,18 @@ import numpy as np
 
 from skry_dask.kernels.compilation.decorators import kernel, part
 from skry_dask.kernels.compilation.simd import floats_for, greatest, inner
-from skry_dask.kernels.frame.box_means import smooth_images
+from skry_dask.kernels.frame.box_means import smooth_in_place
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
-SOFT = 5
+BLUR_SIDE_PX = 5
 """A block is smoothed three times by boxes of this side to tell what seeing takes from it, px."""
 
-SOFTENED = 3 * (SOFT // 2)
+BLUR_REACH_PX = 3 * (BLUR_SIDE_PX // 2)
 """So far that smoothing reaches, px."""
 
-MARGIN = 2
+MARGIN_PX = 2
 """Images have so many px more on every side: filters reach one beyond the block, and gradients
 that are smoothed, or of the fourth order, one further."""
 
@@ -40,7 +40,7 @@ ROUNDING = 1e-9
 """What is left of a block, or of its gradients, is nothing but rounding if it is less than this
 fraction of what there was."""
 
-PULL_Y, PULL_X, GAIN, LIKENESS = range(4)
+SHIFT_Y, SHIFT_X, GAIN, TEMPLATE = range(4)
 """The filters of a block, in the order in which they are kept."""
 
 OWN, LOST, DOWN, RIGHT, MOVED_Y, MOVED_X = range(6)
@@ -92,7 +92,7 @@ def make_filters(
     Parameters
     ----------
     images
-        float32 (image, y, x), grey levels, `MARGIN` px more than what lies in `corners`.
+        float32 (image, y, x), grey levels, `MARGIN_PX` px more than what lies in `corners`.
     image
         int64 (point), in which of them each block is.
     corners
@@ -104,11 +104,11 @@ def make_filters(
     plane
         What is taken out of each block.
     out
-        Weights, steps, gains and norms, written; see `templates.Filters`. Blocks that are flat are
-        left out.
+        Weights, steps, gains and norms, written; see `reference_blocks.BlockFilters`. Blocks that
+        are flat are left out.
     """
     smooth, soft = images.copy(), np.empty_like(images)
-    row = np.empty(images.shape[2] + SOFT - 1, np.float32)
+    row = np.empty(images.shape[2] + BLUR_SIDE_PX - 1, np.float32)
     runs = np.zeros((6, plane.runs.shape[1]))
     wide = np.zeros((2, floats_for((plane.size + 2) ** 2)))
     _make_all(
@@ -117,7 +117,7 @@ def make_filters(
     )  # fmt: skip
 
 
-def spread_of_blocks(image: Frames, corners: IntArray, size: int) -> FloatArray:
+def block_variances(image: Frames, corners: IntArray, size: int) -> FloatArray:
     """Find the variance of blocks of an image, level and slopes aside: float64 (point).
 
     Parameters
@@ -149,7 +149,7 @@ def _spread(image, corners, size, plane, squares, run, out):  # type: ignore[no-
 @kernel
 def _soften(images, out, columns, wide):  # type: ignore[no-untyped-def]
     """Smooth images three times by boxes, their border continued; sums are exact until the end."""
-    half, share = SOFT // 2, np.float32(1 / SOFT**6)
+    half, share = BLUR_SIDE_PX // 2, np.float32(1 / BLUR_SIDE_PX**6)
     for i in range(len(images)):
         height, width = images[i].shape
         for turn in range(3):
@@ -181,9 +181,9 @@ def _make_all(  # type: ignore[no-untyped-def]
     images, smooth, smoothing, soft, columns, row, image, corners, peak, size, plane, squares, runs,
     wide, weights, step, gain, norm,
 ):  # fmt: skip
-    smooth_images(smooth, smoothing, columns[:2])
+    smooth_in_place(smooth, smoothing, columns[:2])
     _soften(images, soft, columns, row)
-    side = size + 2 * MARGIN
+    side = size + 2 * MARGIN_PX
     for p in range(len(image)):
         i, y, x = image[p], corners[p, 0], corners[p, 1]
         block = images[i, y : y + side, x : x + side]
@@ -258,9 +258,9 @@ def _make(n, peak, plane, squares, runs, wide, weights, step, gain, norm, p):  #
     _round(own, peak / greatest(own))
     for k in range((n + 2) * (n + 2)):
         weights[GAIN, k] = np.int16(wide[0, k])
-    _keep(pull_y, n, weights[PULL_Y])
-    _keep(pull_x, n, weights[PULL_X])
-    _keep(own, n, weights[LIKENESS])
+    _keep(pull_y, n, weights[SHIFT_Y])
+    _keep(pull_x, n, weights[SHIFT_X])
+    _keep(own, n, weights[TEMPLATE])
     yy, yx = inner(pull_y, runs[DOWN]), inner(pull_y, runs[RIGHT])
     xy, xx = inner(pull_x, runs[DOWN]), inner(pull_x, runs[RIGHT])
     ridge = RIDGE * (yy + xx)

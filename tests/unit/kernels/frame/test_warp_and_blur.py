@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.kernels.frame.turbulence import look_through_air
+from skry_dask.kernels.frame.warp_and_blur import warp_and_blur
 from tests import reference
 
 SIGMAS = np.array([0.9, 1.1, 1.3])
@@ -33,16 +33,16 @@ def air(rng, *, height=20, width=26, steepness=0.04):
     }
 
 
-def render(arguments, shape, function=look_through_air):
+def render(arguments, shape, function=warp_and_blur):
     out = np.full(shape, np.nan, np.float32)
     function(*arguments.values(), out)
     return out
 
 
-@pytest.mark.parametrize("function", [look_through_air, look_through_air.py_func])
+@pytest.mark.parametrize("function", [warp_and_blur, warp_and_blur.py_func])
 def test_agrees_with_its_twin(function):
     arguments = air(np.random.default_rng(1))
-    expected = reference.look_through_air(*arguments.values(), (20, 26))
+    expected = reference.warp_and_blur(*arguments.values(), (20, 26))
     # Single precision, and the kernel's one round of iteration after the first two rows.
     np.testing.assert_allclose(render(arguments, (20, 26), function), expected, atol=3e-3)
 
@@ -54,7 +54,7 @@ def test_displacement_is_solved(steepness, error):
     arguments = air(np.random.default_rng(2), height=80, width=60, steepness=steepness)
     ramp = np.arange(arguments["levels"].shape[1], dtype=np.float32)[:, None]
     arguments["levels"] = np.broadcast_to(ramp, arguments["levels"].shape).copy()
-    expected = reference.look_through_air(*arguments.values(), (80, 60))
+    expected = reference.warp_and_blur(*arguments.values(), (80, 60))
     difference = np.abs(render(arguments, (80, 60)) - expected)
     assert difference.max() < error
     assert difference.mean() < error / 20

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array
 
 
-def mean_light(
+def normalise_sums(
     sums: AnyArray, counts: AnyArray, unit: float, black: float, white: float, out: Float32Array
 ) -> None:
     """Turn sums and counts into light.
@@ -31,11 +31,11 @@ def mean_light(
     out
         float32 (y, x), receives the light: NaN where nothing was added.
     """
-    _mean_light(sums, counts, float(unit), float(black), float(white), out)
+    _normalise_sums(sums, counts, float(unit), float(black), float(white), out)
 
 
 @kernel
-def _mean_light(sums, counts, unit, black, white, out):  # type: ignore[no-untyped-def]
+def _normalise_sums(sums, counts, unit, black, white, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             count = counts[y, x]
@@ -44,7 +44,7 @@ def _mean_light(sums, counts, unit, black, white, out):  # type: ignore[no-untyp
             out[y, x] = np.float32(light) if count != 0 else np.float32(np.nan)
 
 
-def sharpen(image: Float32Array, down: float, along: float, out: Float32Array) -> None:
+def amplify_differences(image: Float32Array, down: float, along: float, out: Float32Array) -> None:
     """Add to each pixel a part of its differences to the pixels beside it.
 
     Parameters

@@ -27,12 +27,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from skry_dask.kernels.compilation.simd import lanes_for, zeros
-from skry_dask.kernels.frame.shrink import halve
-from skry_dask.kernels.matching.block_filters import MARGIN, SOFTENED, Plane, make_filters
-from skry_dask.kernels.matching.block_ranges import one_by_one, parts_of
+from skry_dask.kernels.frame.binning import bin_by_2
+from skry_dask.kernels.matching.block_ranges import for_each_in_order, split_blocks
+from skry_dask.kernels.matching.filter_design import BLUR_REACH_PX, MARGIN_PX, Plane, make_filters
 
 if TYPE_CHECKING:
-    from skry_dask.kernels.matching.block_ranges import Part, Share
+    from skry_dask.kernels.matching.block_ranges import BlockRange, ForEach
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
 RUN_BITS = 11
@@ -48,7 +48,7 @@ HEADROOM = 1.5
 """frames may be brighter by this factor before they are cut off."""
 
 
-class Filters(NamedTuple):
+class BlockFilters(NamedTuple):
     """Filters of all blocks at one resolution.
 
     Parameters
@@ -73,17 +73,17 @@ class Filters(NamedTuple):
     norm: FloatArray
 
     @classmethod
-    def empty(cls, n: int, size: int) -> Filters:
+    def empty(cls, n: int, size: int) -> BlockFilters:
         """Make room for filters of so many blocks; they find nothing."""
         weights = zeros((n, 4, lanes_for((size + 2) ** 2)))
         return cls(size, weights, np.full((n, 4), np.nan), np.full(n, np.nan), np.full(n, np.nan))
 
-    def part(self, points: slice) -> Filters:
+    def part(self, points: slice) -> BlockFilters:
         """Take those of some blocks, as views."""
-        return Filters(self.size, *(values[points] for values in self[1:]))
+        return BlockFilters(self.size, *(values[points] for values in self[1:]))
 
 
-class Blocks(NamedTuple):
+class ReferenceBlocks(NamedTuple):
     """Blocks of a reference image, to be found in frames.
 
     Parameters
@@ -96,8 +96,8 @@ class Blocks(NamedTuple):
         and the greatest value that they can have then.
     """
 
-    full: Filters
-    half: Filters
+    full: BlockFilters
+    half: BlockFilters
     down: int
     top: int
 
@@ -106,14 +106,14 @@ class Blocks(NamedTuple):
         return len(self.full.weights)
 
 
-def cut_blocks(
+def make_reference_blocks(
     reference: Frames,
     corners: IntArray,
     size: int,
     smoothing: int = 1,
     *,
-    share: Share = one_by_one,
-) -> Blocks:
+    for_each: ForEach = for_each_in_order,
+) -> ReferenceBlocks:
     """Make filters of blocks of the reference image.
 
     Parameters
@@ -127,7 +127,7 @@ def cut_blocks(
     smoothing
         How often gradients are smoothed by [1 2 1] / 4: once for a clean image, more for a noisy
         one.
-    share
+    for_each
         Carries out the work on parts of the blocks, on several threads perhaps.
 
     Returns
@@ -142,23 +142,25 @@ def cut_blocks(
     top = (1 << bits) - 1
     peak = (1 << (31 - RUN_BITS - bits)) - 1
     n = len(corners)
-    blocks = Blocks(Filters.empty(n, size), Filters.empty(n, size // 2), down, top)
+    blocks = ReferenceBlocks(
+        BlockFilters.empty(n, size), BlockFilters.empty(n, size // 2), down, top
+    )
 
     planes = Plane.of(size, slopes=True), Plane.of(size // 2, slopes=False)
-    around = MARGIN + SOFTENED + smoothing
+    around = MARGIN_PX + BLUR_REACH_PX + smoothing
 
-    def cut(part: Part) -> None:
+    def cut(part: BlockRange) -> None:
         levels = np.minimum(reference[part.window] >> down, top).astype(reference.dtype)
         windows = sliding_window_view(levels, (size, size))
-        halves = halve(windows[tuple(part.corners.T)]).astype(np.float32)
-        own = np.pad(halves, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="edge")
+        halves = bin_by_2(windows[tuple(part.corners.T)]).astype(np.float32)
+        own = np.pad(halves, ((0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX)), mode="edge")
         whole, corners, image = _surroundings(levels, part.corners, size, around)
         full, half = (filters.part(part.points) for filters in blocks[:2])
         make_filters(whole, image, corners, peak, smoothing, planes[0], full[1:])
         each = np.arange(len(halves))
         make_filters(own, each, part.corners * 0, peak, smoothing, planes[1], half[1:])
 
-    share(cut, parts_of(corners, size, around, reference.shape))
+    for_each(cut, split_blocks(corners, size, around, reference.shape))
     return blocks
 
 
@@ -170,7 +172,7 @@ def _surroundings(
     Returns
     -------
     images
-        float32 (image, y, x), with `MARGIN` px more on every side.
+        float32 (image, y, x), with `MARGIN_PX` px more on every side.
     corners
         int64 (point, axis), place of each block in its image, padding aside.
     image
@@ -178,9 +180,9 @@ def _surroundings(
     """
     side = size + 2 * around
     if len(corners) * side**2 >= levels.size or side > min(levels.shape):
-        whole = np.pad(levels.astype(np.float32), MARGIN, mode="edge")
+        whole = np.pad(levels.astype(np.float32), MARGIN_PX, mode="edge")
         return whole[None], corners, np.zeros(len(corners), np.int64)
     first = np.clip(corners - around, 0, np.array(levels.shape) - side)
     images = np.stack([levels[y : y + side, x : x + side] for y, x in first]).astype(np.float32)
-    images = np.pad(images, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="edge")
+    images = np.pad(images, ((0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX)), mode="edge")
     return images, corners - first, np.arange(len(corners))

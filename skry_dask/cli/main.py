@@ -8,10 +8,26 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
+from skry_dask.cli.flags import (
+    ALIGN,
+    ALIGN_GROUP,
+    CALIBRATE,
+    QUALITY,
+    SIMULATE,
+    STACK,
+    TRACK,
+    TRACK_GROUP,
+    AsJson,
+    ImageKinds,
+    Output,
+    Reading,
+    Selecting,
+    shown_default,
+)
 from skry_dask.cli.process import configure_process, exit_at_once, importing
 from skry_dask.cli.terminal import (
     describe_frames,
@@ -39,33 +55,18 @@ if TYPE_CHECKING:
 
 app = App(
     name="skry",
-    help="Lucky imaging: from a telescope's video of the Sun, the Moon or a planet to one sharp "
-    "image.",
+    help="""Lucky imaging: from a telescope's video of the Sun, the Moon or a planet to one sharp
+    image.
+
+    ``skry demo`` shows it without a video of yours, ``skry stack moon.ser`` makes moon-stack.tif,
+    and ``skry stack --help`` explains every option.""",
     help_flags=["--help", "-h"],
     version_flags=["--version"],
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), show_default=shown_default),
 )
 
-ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
 
-FLAT = Parameter(name="*")
-READ = Parameter(name="*", group=Group("Input", sort_key=1))
-SELECT = Parameter(name="*", group=Group("Selection", sort_key=2))
-CALIBRATE = Parameter(name="*", group=Group("Calibration", sort_key=3))
-ALIGN_GROUP = Group("Align", sort_key=4)
-ALIGN = Parameter(name="*", group=ALIGN_GROUP)
-QUALITY = Parameter(name="*", group=Group("Quality", sort_key=5))
-TRACK_GROUP = Group("Track", sort_key=6)
-TRACK = Parameter(name="*", group=TRACK_GROUP)
-STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
-
-Reading: TypeAlias = Annotated[ReadOptions, READ]
-Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
-AsJson: TypeAlias = Annotated[bool, Parameter(name="--json")]
-Output: TypeAlias = Annotated[Path, Parameter(alias="-o")]
-
-
-@app.command
+@app.command(sort_key=0, usage="Usage: skry stack INPUT... [OPTIONS]")
 def stack(
     *inputs: str,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -158,35 +159,27 @@ def stack(
     )
 
 
-@app.command(name="import")
-def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
-    """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
+@app.command(sort_key=1)
+def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
+    """Simulate a capture, stack it, and compare the stack and the best frame with the truth.
 
     Parameters
     ----------
-    source
-        A video, or a folder or pattern of images.
-    store
-        Folder to create, such as moon.skry.
+    out_dir
+        Folder for the results, created if it does not exist.
+    frames
+        Number of frames to simulate.
     """
     with importing():
-        from skry_dask.capture.open import import_capture
-        from skry_dask.cli.inputs import expand_input
-        from skry_dask.pipeline.progress import Progress
+        from skry_dask.cli.demo import run_demo
 
-    with progress_bars() as report:
-        capture = import_capture(
-            expand_input(source),
-            store,
-            read,
-            progress=lambda done, total: report(Progress("import", done, total)),
-        )
-    print(f"{store}: {describe_frames(capture)}")
-    print_notes(capture.attrs["problems"])
+    with reporting_compilation(), progress_bars() as report:
+        lines = run_demo(out_dir, frames, report)
+    print("\n".join(lines))
     return 0
 
 
-@app.command
+@app.command(sort_key=2)
 def info(source: str, /, *, json_: AsJson = False, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Show what is in a file: size, frames, colour, depth, times, problems found.
 
@@ -214,7 +207,35 @@ def info(source: str, /, *, json_: AsJson = False, read: Reading = ReadOptions()
     return 0
 
 
-@app.command
+@app.command(name="import", sort_key=3)
+def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
+    """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
+
+    Parameters
+    ----------
+    source
+        A video, or a folder or pattern of images.
+    store
+        Folder to create, such as moon.skry.
+    """
+    with importing():
+        from skry_dask.capture.open import import_capture
+        from skry_dask.cli.inputs import expand_input
+        from skry_dask.pipeline.progress import Progress
+
+    with progress_bars() as report:
+        capture = import_capture(
+            expand_input(source),
+            store,
+            read,
+            progress=lambda done, total: report(Progress("import", done, total)),
+        )
+    print(f"{store}: {describe_frames(capture)}")
+    print_notes(capture.attrs["problems"])
+    return 0
+
+
+@app.command(sort_key=4)
 def dark(
     source: str,
     /,
@@ -238,7 +259,7 @@ def dark(
     return _make_master(source, output, output_format, read, selection)
 
 
-@app.command
+@app.command(sort_key=5)
 def flat(
     source: str,
     /,
@@ -300,13 +321,13 @@ def _make_master(
     return 0
 
 
-@app.command
+@app.command(sort_key=6)
 def simulate(
     scene: Scene,
     /,
     *,
     output: Output,
-    options: Annotated[SimulateOptions, FLAT] = SimulateOptions(),  # noqa: B008
+    options: Annotated[SimulateOptions, SIMULATE] = SimulateOptions(),  # noqa: B008
 ) -> int:
     """Simulate a capture whose truth is known.
 
@@ -334,26 +355,6 @@ def simulate(
         truth = write_truth(output, capture)
     print(f"{output}: {describe_frames(capture)}")
     print(f"{truth}: the true scene and its distortions")
-    return 0
-
-
-@app.command
-def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
-    """Simulate a capture, stack it, and compare the stack and the best frame with the truth.
-
-    Parameters
-    ----------
-    out_dir
-        Folder for the results, created if it does not exist.
-    frames
-        Number of frames to simulate.
-    """
-    with importing():
-        from skry_dask.cli.demo import run_demo
-
-    with reporting_compilation(), progress_bars() as report:
-        lines = run_demo(out_dir, frames, report)
-    print("\n".join(lines))
     return 0
 
 

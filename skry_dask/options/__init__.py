@@ -1,11 +1,8 @@
-"""What a user can choose: one dataclass for each phase, and for what happens before the first.
-
-Each says which phase it is for, and the version of that phase's algorithm: to be raised whenever
-the same options give another result, so that results of older versions are not reused.
+"""Options: one dataclass for each phase, and for each step before the first phase.
 
 The same fields are keyword arguments in Python, flags of the command line, the part of a digest
-that says which stored result may be reused, and the provenance written into the output. This module
-imports neither numpy nor dask: the command line needs it before it knows whether to start them.
+that decides which stored result may be reused, and the provenance written into images. They import
+neither numpy nor dask: the command line reads them before it knows whether it needs those.
 """
 
 from __future__ import annotations
@@ -60,7 +57,7 @@ __all__ = [
     "frame_ranges",
 ]
 
-_KINDS = (
+_OF_PHASES = (
     ReadOptions,
     SelectOptions,
     CalibrationOptions,
@@ -85,7 +82,7 @@ class Options:
 
     @classmethod
     def of(cls, **options: Any) -> Options:
-        """Sort flat options to the phases they belong to.
+        """Sort options to the phases that they belong to, by their names.
 
         Raises
         ------
@@ -93,7 +90,7 @@ class Options:
             If a name belongs to no phase, or a value is out of range.
         """
         phases: dict[str, Any] = {}
-        for kind in _KINDS:
+        for kind in _OF_PHASES:
             names = {f.name for f in dataclasses.fields(kind)}
             phases[kind.phase] = kind(**{k: options.pop(k) for k in names & options.keys()})
         if options:

@@ -1,7 +1,8 @@
-"""Options of what happens before the first phase: reading, selecting, calibrating."""
+"""Options for what happens before the first phase: reading, selecting, calibrating."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from skry_dask.options.values import check_range, choice
 
 
 class ByteOrder(StrEnum):
-    """How samples of 16 bits are stored."""
+    """How 16-bit samples are stored."""
 
     LITTLE = "little"
     BIG = "big"
@@ -36,59 +37,73 @@ class HotPixels(StrEnum):
 
 
 def frame_ranges(name: str, text: str) -> tuple[tuple[int | None, int | None, int], ...]:
-    """Take apart a list of frame numbers and ranges.
+    """Parse a list of frame numbers and ranges.
 
     Parameters
     ----------
     name
-        Of the option, for the message.
+        Name of the option, for the message.
     text
         Such as ``"17,40:52,100:"``: single numbers, and ranges start:stop or start:stop:step
         without the stop, as in Python; negative numbers count from the end.
 
     Returns
     -------
-    (start, stop, step) of each part; None where a range is open, stop None and step 0 for a
-    single number.
+    tuple of (start, stop, step)
+        One for each number or range. None where a range is open; stop None and step 0 for a single
+        number.
 
     Raises
     ------
     OptionsError
         If the text is anything else.
     """
-    found: list[tuple[int | None, int | None, int]] = []
-    for part in text.split(","):
-        fields = [field.strip() for field in part.split(":")]
+    ranges = []
+    for item in text.split(","):
         try:
-            numbers = [int(field) if field else None for field in fields]
-            if len(fields) > 3 or (len(fields) == 1 and numbers[0] is None):
-                raise ValueError
-            step = 0 if len(fields) == 1 else 1
-            if len(fields) == 3 and numbers[2] is not None:
-                step = numbers[2]
-                if step < 1:
-                    raise ValueError
+            ranges.append(_frame_range(item))
         except ValueError:
-            raise OptionsError(
-                f"{name} is {text!r}: it must be frame numbers and ranges, such as 17,40:52"
-            ) from None
-        found.append((numbers[0], numbers[1] if len(numbers) > 1 else None, step))
-    return tuple(found)
+            raise OptionsError(f"{name} is {text!r}: {_remedy_for_ranges(text)}") from None
+    return tuple(ranges)
+
+
+def _frame_range(item: str) -> tuple[int | None, int | None, int]:
+    """Parse one number or range; raises ValueError."""
+    fields = [int(field) if field.strip() else None for field in item.split(":")]
+    if len(fields) > 3 or fields == [None]:
+        raise ValueError
+    if len(fields) == 1:
+        return fields[0], None, 0
+    start, stop, step = (*fields, None)[:3]
+    if step is None:
+        step = 1
+    if step < 1:
+        raise ValueError
+    return start, stop, step
+
+
+def _remedy_for_ranges(text: str) -> str:
+    """Say how to write a list of frames; for 10-50, which excludes nothing elsewhere, exactly."""
+    with_dash = re.compile(r"(\d+) *- *(\d+)")
+    if with_dash.search(text):
+        meant = with_dash.sub(lambda found: f"{found[1]}:{int(found[2]) + 1}", text)
+        return f"ranges are start:stop without the stop, such as {meant.replace(' ', '')}"
+    return "it must be frame numbers and ranges, such as 17,40:52"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How an input is read, where the file is wrong about itself or says nothing.
+    """How an input is read, where its file is wrong about itself or says nothing.
 
     Parameters
     ----------
     byte_order
-        Of 16-bit samples in SER files [default: what the header and the picture say].
+        Byte order of 16-bit samples in SER files [default: what the header and the picture say].
     cfa
-        Colour filter array of raw colour in the file's own frames, "none" = the frames are mono
-        [default: what the file says].
+        Colour filter array of raw colour, at the first pixel of the file's frames; "none" = the
+        frames are mono [default: what the file says].
     bits
-        Depth of the samples: 2**bits - 1 is white [default: what the file says].
+        Depth of the samples, bits: 2**bits - 1 is white [default: what the file says].
     grey
         Read colour as grey.
     """
@@ -114,19 +129,19 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectOptions:
-    """Which frames, and which part of them, are used.
+    """Which frames are used, and which rectangle of them.
 
     Parameters
     ----------
     frames
-        Only these frames, by their numbers in the file: numbers and ranges such as 100:900 (the
-        end is not included).
+        Use only these frames, by their numbers in the file: numbers and ranges such as 100:900
+        (900 is not included).
     exclude
-        Not these frames: numbers and ranges such as 17,40:52.
+        Do not use these frames: numbers and ranges such as 17,40:52.
     active_flags
-        File that says which frames to use: 0 and 1 for each frame of the file, or a table with
-        the columns Frame and Active frame as Stackistry exports it (frames that are not in it, or
-        have -1, are left out).
+        File that says which frames to use: 0 or 1 for each frame of the file, or a table with the
+        columns Frame and Active frame, as Stackistry exports it (frames that are missing from it
+        or have -1 are not used).
     roi
         Region of interest Y,X,HEIGHT,WIDTH, px: the rest of each frame is not used.
     """
@@ -153,14 +168,15 @@ class SelectOptions:
 
     @property
     def roi_px(self) -> tuple[int, int, int, int] | None:
-        """The region of interest as numbers: y, x, height, width."""
+        """The region of interest as numbers: y, x, height, width, px."""
         return None if self.roi is None else _roi(self.roi)
 
 
 def _roi(value: Any) -> tuple[int, int, int, int]:
-    parts = value.split(",") if isinstance(value, str) else value
+    """Parse a region of interest: y, x, height, width, px."""
+    numbers = value.split(",") if isinstance(value, str) else value
     try:
-        y, x, height, width = (int(part) for part in parts)
+        y, x, height, width = (int(number) for number in numbers)
     except (TypeError, ValueError):
         y, x, height, width = -1, -1, 0, 0
     if min(y, x) < 0 or min(height, width) < 1:
@@ -172,17 +188,18 @@ def _roi(value: Any) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationOptions:
-    """What is taken out of every frame before anything else.
+    """How the camera's own pattern is removed from every frame before anything else.
 
     Parameters
     ----------
     dark
-        Master dark: an image of what the camera shows without light (see ``skry dark``).
+        Master dark: image of what the camera shows without light (see ``skry dark``).
     flat
-        Master flat: an image of an evenly lit field (see ``skry flat``).
+        Master flat: image of an evenly lit field (see ``skry flat``).
     hot_pixels
-        Replace hot and dead pixels by their neighbours: those that stand out of the dark, or out
-        of the capture itself [default: dark, if there is one].
+        Replace hot and dead pixels by their neighbours: "dark" finds those that stand out in the
+        dark, "capture" those that stand out in the capture itself, "none" replaces none [default:
+        dark, if there is one].
     """
 
     phase: ClassVar[str] = "calibrate"

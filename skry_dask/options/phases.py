@@ -1,4 +1,4 @@
-"""Options of the four phases."""
+"""Options of the four phases: align, quality, track, stack."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class AlignMethod(StrEnum):
 
 
 class Choose(StrEnum):
-    """What is chosen by its quality: each triangle's own frames, or frames as a whole."""
+    """What is chosen by quality: fragments triangle by triangle, or whole frames."""
 
     FRAGMENTS = "fragments"
     FRAMES = "frames"
 
 
 class Interpolation(StrEnum):
-    """How light between a frame's pixels is found."""
+    """How brightness between the pixels of a frame is computed."""
 
     BILINEAR = "bilinear"
     SHARP_BILINEAR = "sharp-bilinear"
@@ -37,14 +37,14 @@ class Interpolation(StrEnum):
 
 
 class Canvas(StrEnum):
-    """How far the image reaches."""
+    """Which area the image covers."""
 
     OVERLAP = "overlap"
     UNION = "union"
 
 
 DRIZZLE = (1.0, 1.5, 2.0, 3.0)
-"""How much finer than the camera's an image's pixels can be."""
+"""Possible ratios of the camera's pixel size to the image's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +56,19 @@ class AlignOptions:
     method
         "anchors" matches blocks all over the frame (Sun, Moon); "disc" finds an object on a dark
         sky (planets) by its centre of brightness, then matches blocks on it; "centroid" follows
-        the centre of brightness alone; "auto" sees from the key frames whether to take "disc" or
-        "anchors".
+        the centre of brightness alone; "auto" chooses "disc" or "anchors" from a few frames.
     reference
-        Number of the frame whose grid becomes the canvas; none = the key frame with most detail.
+        Number of the frame whose grid becomes the canvas [default: a frame with much detail].
     anchors
-        Anchor positions (y, x) on the reference frame, px, such as --anchors 120 200 --anchors 80
-        95; none = placed automatically.
+        Anchor positions y x on the reference frame, px, such as --anchors 120 200 --anchors 80 95
+        [default: placed automatically].
     anchor_size
         Side of an anchor's block, px [default: 32, more in strong noise].
     min_confidence
-        Frames whose alignment is less sure than this (0 to 1) become inactive.
+        Frames whose alignment has less confidence than this, 0 to 1, are not used.
     min_overlap
-        Frames are left out, farthest first, until the rest overlap in at least this fraction of
-        the frame.
+        Frames are left out, the farthest first, until the others overlap in at least this fraction
+        of the frame.
     """
 
     phase: ClassVar[str] = "align"
@@ -100,14 +99,14 @@ class QualityOptions:
     Parameters
     ----------
     detail_scale
-        Radius of the box blurs against which detail is measured, px.
+        Radius of the blur that removes the detail that is measured, px.
     area_size
         Side of the square areas in which quality is estimated, px.
     blending
-        Radius within which areas share their quality, in areas (standard deviation of a Gaussian
-        window; 0 = each area for itself).
+        Radius within which areas share their quality with their neighbours, in areas (standard
+        deviation of a Gaussian window; 0 = not at all).
     reference_percent
-        Percentage of frames, the best of each area, averaged into the reference image.
+        Percentage of frames, the best ones of each area, averaged into the reference image.
     """
 
     phase: ClassVar[str] = "quality"
@@ -133,27 +132,26 @@ class TrackOptions:
     Parameters
     ----------
     points
-        Reference points (y, x) on the canvas (the reference frame's grid), px, such as --points
-        120 200 --points 80.5 95; none = placed automatically.
+        Reference points y x on the canvas (the reference frame's grid), px, such as --points 120
+        200 --points 80.5 95 [default: placed automatically].
     spacing
         Side of the grid cells that get at most one reference point each, px.
     block_size
-        Side of the block matched around a reference point, px.
+        Side of the block that is matched around a reference point, px.
     search_radius
-        How far from its aligned place a reference point may be found, px.
+        Largest distance from its aligned place at which a reference point is looked for, px.
     brightness
-        A point must be at least this bright, as a fraction of the reference image's range.
+        Least brightness of a reference point, as a fraction of the reference image's range.
     structure
-        How much the block around a point must change when shifted by twice the structure scale,
-        against once.
+        Least ratio of the change of a point's block when shifted by twice the structure scale to
+        its change when shifted by once.
     structure_scale
         Radius of the shifts with which structure is tested, px.
     gradient_spread
-        How much of the gradient must lie across the main direction (0 = a straight edge will do,
-        0.5 = no direction prevails). The curved limb of a planet passes by default.
+        Least fraction of the gradient that lies across its main direction (0 = a straight edge is
+        enough, 0.5 = no direction prevails). The curved limb of a planet passes by default.
     align_channels
-        Measure by how much red and blue lie off green (atmospheric dispersion), and stack them
-        onto each other.
+        Measure the shift of red and blue against green (atmospheric dispersion), and undo it.
     """
 
     phase: ClassVar[str] = "track"
@@ -184,36 +182,37 @@ class TrackOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """Options of the stack phase: which fragments are averaged (one criterion at most), and how.
+    """Options of the stack phase: which fragments are averaged, by one criterion, and how.
 
     Parameters
     ----------
     percent
-        The best percentage of each triangle's fragments [default: 30, without another criterion].
+        Percentage of the frames to average, the best ones of each triangle between reference points
+        [default: 30, without another criterion].
     number
-        This many of each triangle's best fragments.
+        Number of the frames to average, the best ones of each triangle.
     min_quality
-        Fragments of at least this quality, 0 being the worst and 1 the best of their triangle.
+        Least quality of the frames to average, where 0 is the worst and 1 the best of a triangle.
     choose
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
-        as a whole, everywhere the same ones.
+        as a whole, the same ones everywhere.
     interpolation
-        How frames are resampled: "bilinear" is softest, "sharp-bilinear" gives its loss of contrast
-        back to the mean; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
+        How frames are resampled: "bilinear" is softest; "sharp-bilinear" restores the contrast
+        that this loses; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
         "sharp-cubic" up to 0.25, "lanczos3" up to 0.3, in two, two and three times the time
         [default: sharp-bilinear, without drizzle].
     drizzle
-        Pixels of the image are so much finer than the camera's: 1 (interpolate), 1.5, 2 or 3
-        (drizzle: each pixel's light is dropped onto the finer grid, where it lies). Raw colour is
+        Number of pixels of the image per pixel of the camera, along each axis: 1 (interpolation),
+        1.5, 2 or 3 (drizzle: the light of each pixel is dropped onto the finer grid). Raw colour is
         drizzled without demosaicing.
     drop
         Side of a drop, as a fraction of the camera's pixel: small drops are sharp but need many
         frames [default: 0.7, with drizzle].
     canvas
-        "overlap" is the region seen in all active frames; "union" is all that is seen in any of
+        "overlap" is the region seen in all active frames; "union" is everything seen in any of
         them, where each pixel is the mean of the chosen fragments that show it.
     normalise
-        Scale frames to equal brightness: no patches where thin clouds passed.
+        Scale frames to equal brightness, so that thin clouds leave no patches.
     """
 
     phase: ClassVar[str] = "stack"
@@ -254,7 +253,7 @@ class StackOptions:
         self._check_resampling()
 
     def _check_resampling(self) -> None:
-        """Check drizzle, or interpolation without it, and fill in what goes with either."""
+        """Check drizzle, or interpolation without it, and set the defaults of either."""
         if self.drizzle not in DRIZZLE:
             choices = ", ".join(f"{scale:g}" for scale in DRIZZLE)
             raise OptionsError(f"drizzle is {self.drizzle!r}: choose one of {choices}")

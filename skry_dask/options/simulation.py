@@ -1,8 +1,4 @@
-"""What a simulated capture shows, and how it is disturbed.
-
-Kept apart from `simulation.simulate`, and free of numpy and dask, because the command line reads
-these options to print its help.
-"""
+"""Options of a simulated capture: what it shows, and how it is disturbed."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from enum import StrEnum
 
 from skry_dask.errors import OptionsError
 
-# Each option with its smallest and largest sensible value; both elements of a pair obey it.
 _RANGES: dict[str, tuple[float, float]] = {
     "frames": (1, 100_000),
     "height": (32, 16_384),
@@ -26,13 +21,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "photons": (10, 1e9),
     "read_noise": (0, 64),
 }
+"""Smallest and largest value of each option; for a pair, of both elements."""
 
-# A displacement that changes faster than this from pixel to pixel folds the picture over itself.
 _STEEPEST_WARP = 1 / 16
+"""Largest ratio of warp to warp_scale: beyond it, the picture would fold over itself."""
 
 
 class Scene(StrEnum):
-    """What the telescope looks at."""
+    """The object in front of the telescope."""
 
     MOON = "moon"
     PLANET = "planet"
@@ -41,7 +37,7 @@ class Scene(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateOptions:
-    """The camera and the air of a simulated capture.
+    """Options of a simulated capture: scene, camera and air.
 
     Parameters
     ----------
@@ -54,19 +50,19 @@ class SimulateOptions:
     bits
         Depth of a sample, 8 to 16 bits.
     seed
-        Number that fixes everything random; the same seed and options give the same capture.
+        Seed of the random numbers; the same seed and options give the same capture.
     drift
-        How far the scene moves over the whole capture, downwards and to the right, px.
+        Motion of the scene over the whole capture, downwards and to the right, px.
     jitter
-        How far the scene jumps from one frame to the next along each axis, px rms.
+        Motion of the scene from one frame to the next along each axis, px rms.
     warp
-        How far the air displaces parts of the scene along each axis, px rms.
+        Local displacement by the air along each axis, px rms.
     warp_scale
-        Size of the parts that the air displaces together, px; at least 16 times the warp.
+        Size of the regions that the air displaces together, px; at least 16 times the warp.
     blur
         Sigma of the sharpest and of the most blurred fragments, px.
     photons
-        Photons that a pixel collects where the scene is brightest; fewer make more noise.
+        Number of photons of a pixel where the scene is brightest; fewer make more noise.
     read_noise
         Noise that the camera adds to every pixel, in grey levels of 8 bits, rms.
 

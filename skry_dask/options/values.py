@@ -1,4 +1,4 @@
-"""What options are made of: checks of values, and options as JSON."""
+"""Values of options: how they are checked, and how they become JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ Positions: TypeAlias = tuple[tuple[float, float], ...]
 
 
 class PhaseOptions(Protocol):
-    """What the options of every phase have."""
+    """What the options of every phase have in common.
+
+    Attributes
+    ----------
+    phase
+        Name of the phase.
+    version
+        Version of its algorithm. Raise it when the same options give another result: stored results
+        of older versions are then not reused.
+    """
 
     phase: ClassVar[str]
     version: ClassVar[int]
 
 
 def as_json(options: Any) -> dict[str, Any]:
-    """Options as JSON-compatible values, field by field in their order."""
+    """Convert a dataclass to JSON-compatible values, field by field in their order."""
 
     def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
         return {k: v.value if isinstance(v, StrEnum) else v for k, v in items}
@@ -30,9 +39,23 @@ def as_json(options: Any) -> dict[str, Any]:
 
 
 def check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
-    """Refuse a value outside [low, high], or (low, high] with ``above``.
+    """Refuse a value that is not in a range.
 
-    Between whole numbers only whole numbers are accepted.
+    Parameters
+    ----------
+    name
+        Name of the option, for the message.
+    value
+        Its value; NaN is refused.
+    low, high
+        The range; if both are of type int, the value must be one too.
+    above
+        Whether ``low`` itself is refused.
+
+    Raises
+    ------
+    OptionsError
+        If the value is refused.
     """
     inside = low < value <= high if above else low <= value <= high
     if not inside:
@@ -43,13 +66,25 @@ def check_range(name: str, value: float, low: float, high: float, *, above: bool
 
 
 def check_even(name: str, value: int) -> None:
-    """Refuse an odd number: blocks are matched at half resolution first."""
+    """Refuse an odd number, because blocks are matched at half resolution first.
+
+    Raises
+    ------
+    OptionsError
+        If the value is odd.
+    """
     if value % 2:
         raise OptionsError(f"{name} is {value}: it must be even, such as {value + 1}")
 
 
 def positions(name: str, values: Any) -> Positions:
-    """Positions as a tuple of pairs of numbers."""
+    """Convert positions to a tuple of pairs of numbers.
+
+    Raises
+    ------
+    OptionsError
+        If they are not pairs of finite numbers.
+    """
     try:
         pairs = tuple((float(y), float(x)) for y, x in values)
     except (TypeError, ValueError):
@@ -60,7 +95,13 @@ def positions(name: str, values: Any) -> Positions:
 
 
 def choice(name: str, value: Any, kind: type[StrEnum]) -> Any:
-    """Turn a value into one of an enumeration."""
+    """Convert a value to a member of an enumeration.
+
+    Raises
+    ------
+    OptionsError
+        If it is none.
+    """
     try:
         return kind(value)
     except ValueError:

@@ -49,7 +49,7 @@ def make_master(
     dark
         Master dark to be subtracted from the flat.
     output_format
-        Kind of image, whatever the suffix; by default float32 where the suffix allows it.
+        Kind of image; by default float32 where the suffix allows it.
     read, selection
         See `open_capture`.
     scheduler, workers, progress

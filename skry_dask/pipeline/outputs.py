@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
+from skry_dask.io.images.read import has_image_suffix
 from skry_dask.io.images.write import kind_of, write_image
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
 from skry_dask.store.open import is_group
@@ -32,7 +33,7 @@ class Outputs:
     image
         The stack; None to write nothing.
     kind
-        Kind of the images, whatever the suffix; None for that of the suffix.
+        Kind of the images; None for that of the suffix.
     composite
         Whether to write the best-fragments composite beside the image.
     table
@@ -74,12 +75,13 @@ class Outputs:
         Raises
         ------
         OptionsError
-            If the suffix names no kind of image, or there is no image to name other files after.
+            If the suffix names no kind of image or another one than was asked for, or there is no
+            image to name other files after.
         StoreError
             If a folder is missing or read-only.
         """
-        if self.image is not None and self.kind is None:
-            kind_of(self.image)
+        if self.image is not None:
+            _check_suffix(self.image, self.kind)
         for path in self.paths:
             folder = path.absolute().parent
             if not folder.is_dir():
@@ -154,6 +156,22 @@ class Outputs:
             write_frame_table(others[-2], alignment, quality, result)
             write_point_table(others[-1], points)
         return others
+
+
+def _check_suffix(image: Path, kind: str | None) -> None:
+    """Refuse an image whose suffix names no format, or another one than its kind."""
+    if kind is None:
+        kind_of(image)
+        return
+    try:
+        named: str | None = kind_of(image)
+    except OptionsError:
+        named = "jpeg" if has_image_suffix(image) else None
+    if named and named.rstrip("0123456789") != kind.rstrip("0123456789"):
+        raise OptionsError(
+            f"{image} has the suffix {image.suffix}, but output_format is {kind}: give another "
+            "suffix, or leave output_format out"
+        )
 
 
 def can_write_in(folder: Path) -> bool:

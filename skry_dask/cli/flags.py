@@ -1,0 +1,40 @@
+"""Flags that several commands share: their types, their groups in the help, their defaults there.
+
+The fields of an options dataclass are flags of their own: ``name="*"`` leaves out its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from cyclopts import Group, Parameter
+
+from skry_dask.options import ReadOptions, SelectOptions
+
+ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
+
+READ = Parameter(name="*", group=Group("Input", sort_key=1))
+SELECT = Parameter(name="*", group=Group("Selection", sort_key=2))
+CALIBRATE = Parameter(name="*", group=Group("Calibration", sort_key=3))
+ALIGN_GROUP = Group("Align", sort_key=4)
+ALIGN = Parameter(name="*", group=ALIGN_GROUP)
+QUALITY = Parameter(name="*", group=Group("Quality", sort_key=5))
+TRACK_GROUP = Group("Track", sort_key=6)
+TRACK = Parameter(name="*", group=TRACK_GROUP)
+STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
+SIMULATE = Parameter(name="*")
+
+Reading: TypeAlias = Annotated[ReadOptions, READ]
+Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
+AsJson: TypeAlias = Annotated[bool, Parameter(name="--json")]
+Output: TypeAlias = Annotated[Path, Parameter(alias="-o")]
+
+
+def shown_default(value: Any) -> str | None:
+    """Return how the help shows a default; None for switches, and where the text says it."""
+    if value is None or value is False or value == ():
+        return None
+    if isinstance(value, tuple):
+        return " ".join(f"{number:g}" for number in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -207,16 +207,23 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     alignment, found = results.alignment.data, []
     n_inactive = results.n_frames - results.n_active
     if n_inactive:
-        found.append(f"{n_inactive} frames are left out: {why_inactive(alignment)}")
+        which, _ = _counted(n_inactive)
+        found.append(f"{which} left out: {why_inactive(alignment)}")
     bright = too_bright(alignment)
     if bright:
         listed = ",".join(map(str, bright[:LISTED_FRAMES]))
         listed += ",..." if len(bright) > LISTED_FRAMES else ""
+        which, them = _counted(len(bright))
         found.append(
-            f"{len(bright)} frames are over {BRIGHT:g} times as bright as most: --exclude {listed} "
-            "leaves them out, --normalise evens them out"
+            f"{which} over {BRIGHT:g} times as bright as most: --exclude {listed} "
+            f"leaves {them} out, --normalise evens {them} out"
         )
     return found
+
+
+def _counted(n_frames: int) -> tuple[str, str]:
+    """Begin a sentence about frames, and return their pronoun."""
+    return ("1 frame is", "it") if n_frames == 1 else (f"{n_frames} frames are", "them")
 
 
 def _notes_on_points(results: JobResults) -> list[str]:

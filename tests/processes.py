@@ -1,13 +1,8 @@
-"""What processes of the command line have to say."""
+"""What ``skry`` says on standard error, in a process of its own or in this one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import subprocess
-
-
-def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Lines on standard error, but that which says that kernels are compiled first."""
-    return [line for line in done.stderr.splitlines() if "first run: compiling" not in line]
+def complaints(errors: str) -> list[str]:
+    """Lines on standard error, without those that say that kernels are being compiled."""
+    return [line for line in errors.splitlines() if "compil" not in line]

@@ -53,6 +53,11 @@ class StackJob(NamedTuple):
     source: str | list[str]
     image: Path
 
+    @property
+    def name(self) -> str:
+        """Name of the source; of several images, of the first."""
+        return self.source if isinstance(self.source, str) else self.source[0]
+
 
 def plan_jobs(
     inputs: Sequence[str],

@@ -15,12 +15,12 @@ from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from skry_dask.cli.inputs import StackJob
 
 
-def stack_each(jobs: Iterable[StackJob], *, as_json: bool, **choices: Any) -> int:
+def stack_each(jobs: Sequence[StackJob], *, as_json: bool, **choices: Any) -> int:
     """Run jobs one after the other, and print what became of each; a failure stops no other.
 
     Parameters
@@ -44,7 +44,7 @@ def stack_each(jobs: Iterable[StackJob], *, as_json: bool, **choices: Any) -> in
                 result = run(job.source, output=job.image, progress=report, **choices)
         except SkryError as error:
             status = max(status, 2 if isinstance(error, OptionsError) else 1)
-            print_error(error)
+            print_error(error, job.name if len(jobs) > 1 else None)
             continue
         summary = result.attrs["summary"]
         print(json.dumps(summary) if as_json else describe_job(summary))

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.progress import Progress, Report
 
 
-def print_error(error: SkryError) -> None:
-    """Print why a command failed: one line on standard error."""
-    print(f"skry: {error}", file=sys.stderr)
+def print_error(error: SkryError, job: str | None = None) -> None:
+    """Print why a command failed: one line on standard error.
+
+    Parameters
+    ----------
+    error
+        The reason.
+    job
+        Name of the job that failed, of several; named where the reason does not name it.
+    """
+    where = "" if job is None or job in str(error) else f"{job}: "
+    print(f"skry: {where}{error}", file=sys.stderr)
 
 
 def print_notes(notes: Iterable[str]) -> None:

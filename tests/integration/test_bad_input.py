@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import shutil
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pytest
+import tifffile
 
 import skry_dask as skry
 from skry_dask.io.raw.ser import write_ser
@@ -20,31 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import xarray as xr
 
-def stack(
-    path: Path, folder: Path, *flags: object, output: str = "out.tif", limit: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    def restrict() -> None:
-        if limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    from tests.command_line import CommandLine
 
-    command = [sys.executable, "-m", "skry_dask", "stack", path, "-o", output, *flags]
-    return subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-        preexec_fn=restrict,
-    )
+Outcome: TypeAlias = tuple[int, str, str]
+"""Exit status, standard output, standard error."""
+
+folders_have_permissions = pytest.mark.skipif(os.name == "nt", reason="not on Windows")
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
-    assert done.stdout == ""
-    assert len(complaints(done)) == 1, done.stderr
+def assert_one_line(outcome: Outcome, *words: str) -> None:
+    status, out, err = outcome
+    assert (status, out) == (1, ""), (out, err)
+    assert len(complaints(err)) == 1, err
     for word in words:
-        assert word in done.stderr
+        assert word in err
 
 
 def ser_of(path: Path, frames: np.ndarray) -> Path:
@@ -126,54 +118,70 @@ def black_video(folder: Path) -> Path:
     ],
 )
 def test_what_cannot_be_stacked_is_one_line(
-    tmp_path: Path, make: Callable[[Path], Path], words: list[str]
+    tmp_path: Path, cli: CommandLine, make: Callable[[Path], Path], words: list[str]
 ) -> None:
     path = make(tmp_path)
     before = path.read_bytes() if path.is_file() else None
-    done = stack(path, tmp_path)
-    assert_one_line(done, *words)
+    assert_one_line(cli("stack", path, "-o", "out.tif"), *words)
     assert not (tmp_path / "out.tif").exists()
     if before is not None:
         assert path.read_bytes() == before
 
 
-def test_a_truncated_ser_is_stacked_and_the_loss_is_told(moon_ser: Path, tmp_path: Path) -> None:
+def test_a_truncated_ser_is_stacked_and_the_loss_is_told(moon_ser: Path, cli: CommandLine) -> None:
     moon_ser.write_bytes(moon_ser.read_bytes()[: 178 + 240 * 180 * 30 + 1000])
-    done = stack(moon_ser, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "30 of 30 frames" in done.stdout
-    assert "note:" in done.stdout
+    status, out, err = cli("stack", moon_ser, "-o", "out.tif")
+    assert status == 0, err
+    assert "30 of 30 frames" in out
+    assert "note:" in out
 
 
 def test_a_missing_output_folder_is_told_before_anything_runs(
-    moon_ser: Path, tmp_path: Path
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
-    done = stack(moon_ser, tmp_path, output="nowhere/out.tif")
-    assert_one_line(done, "nowhere", "create it")
+    assert_one_line(cli("stack", moon_ser, "-o", "nowhere/out.tif"), "nowhere", "create it")
     assert not list(tmp_path.glob("*.skry"))
 
 
-def test_the_input_is_never_overwritten(moon_ser: Path, tmp_path: Path) -> None:
+def test_the_input_is_never_overwritten(moon_ser: Path, tmp_path: Path, cli: CommandLine) -> None:
     before = moon_ser.read_bytes()
-    done = stack(moon_ser, tmp_path, "--output-format", "tiff16", output="moon.ser")
-    assert_one_line(done, "is the input")
+    flags = ("-o", "moon.ser", "--output-format", "tiff16")
+    assert_one_line(cli("stack", moon_ser, *flags), "is the input")
     assert moon_ser.read_bytes() == before
 
 
-def test_a_read_only_input_folder_sends_results_beside_the_output(
-    moon_ser: Path, tmp_path: Path
+def test_a_folder_of_frames_can_be_stacked_from_within(
+    moon: xr.Dataset, tmp_path: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked = tmp_path / "locked"
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for number, frame in enumerate(moon["frames"].to_numpy()[:12]):
+        tifffile.imwrite(folder / f"{number}.tif", frame)
+    monkeypatch.chdir(folder)
+    # The image would be one of the frames next time.
+    assert_one_line(cli("stack", "."), "night-stack.tif is the input", "-o")
+    status, out, err = cli("stack", ".", "-o", "../out.tif")
+    assert status == 0, err
+    assert "12 of 12 frames" in out
+    assert (tmp_path / "night.skry").is_dir()
+    status, _, err = cli("dark", ".", "-o", "../dark.tif")
+    assert status == 0, err
+
+
+@folders_have_permissions
+def test_a_read_only_input_folder_sends_results_beside_the_output(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    locked, out = tmp_path / "locked", tmp_path / "out"
     locked.mkdir()
-    path = shutil.copy(moon_ser, locked / "moon.ser")
-    out = tmp_path / "out"
     out.mkdir()
+    path = shutil.copy(moon_ser, locked / "moon.ser")
     locked.chmod(0o555)
     try:
-        done = stack(path, out)
-        assert done.returncode == 0, done.stderr
-        assert "read-only" in done.stdout
-        assert str(out / "moon.skry") in done.stdout
+        status, said, err = cli("stack", path, "-o", out / "out.tif")
+        assert status == 0, err
+        assert "read-only" in said
+        assert str(out / "moon.skry") in said
         assert (out / "moon.skry" / "align").is_dir()
         assert [p.name for p in locked.iterdir()] == ["moon.ser"]
     finally:
@@ -181,11 +189,17 @@ def test_a_read_only_input_folder_sends_results_beside_the_output(
 
 
 def test_a_full_disk_leaves_nothing_half_written(moon_ser: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+
     # A limit on the size of files is met like a full disk: writes fail in the middle of a file.
-    done = stack(moon_ser, tmp_path, limit=3000)
-    assert done.returncode == 1
-    assert len(complaints(done)) == 1, done.stderr
-    assert "moon" in done.stderr
+    def restrict() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    command = [sys.executable, "-m", "skry_dask", "stack", moon_ser, "-o", "out.tif"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, check=False, preexec_fn=restrict
+    )
+    assert_one_line((done.returncode, done.stdout, done.stderr), "moon")
     assert not (tmp_path / "out.tif").exists()
     leftovers = [p for p in tmp_path.rglob("*") if "partial" in p.name or p.suffix == ".part"]
     assert leftovers == []
@@ -204,53 +218,53 @@ def test_a_store_cut_short_is_computed_again(moon_ser: Path, tmp_path: Path) -> 
     assert again["stack"].to_numpy().tobytes() == first["stack"].to_numpy().tobytes()
 
 
-def test_bad_frames_are_left_out_and_told(moon_file: Path, tmp_path: Path) -> None:
-    frames = skry.open_capture(moon_file)["frames"].to_numpy().copy()
+def test_bad_frames_are_left_out_and_told(
+    moon: xr.Dataset, tmp_path: Path, cli: CommandLine
+) -> None:
+    frames = moon["frames"].to_numpy().copy()
     frames[7] = 0
     frames[20] = np.random.default_rng(1).integers(0, 255, frames[20].shape, np.uint8)
     path = ser_of(tmp_path / "cloudy.ser", frames)
-    done = stack(path, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "38 of 40 frames" in done.stdout
-    assert "1 nothing to see, 1 not recognised" in done.stdout
+    status, out, err = cli("stack", path, "-o", "out.tif")
+    assert status == 0, err
+    assert "38 of 40 frames" in out
+    assert "1 nothing to see, 1 not recognised" in out
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (("--store", "taken.txt"), ["taken.txt", "not a store"]),
-        (("--store", "no/such.skry"), ["no", "create it"]),
-    ],
+    ("store", "words"),
+    [("taken.txt", ["taken.txt", "not a store"]), ("no/such.skry", ["no", "create it"])],
 )
 def test_a_store_that_cannot_be_is_told_before_anything_runs(
-    moon_ser: Path, tmp_path: Path, flags: tuple[str, ...], words: list[str]
+    moon_ser: Path, tmp_path: Path, cli: CommandLine, store: str, words: list[str]
 ) -> None:
     (tmp_path / "taken.txt").write_text("dear diary")
-    assert_one_line(stack(moon_ser, tmp_path, *flags), *words)
+    assert_one_line(cli("stack", moon_ser, "-o", "out.tif", "--store", store), *words)
     assert (tmp_path / "taken.txt").read_text() == "dear diary"
 
 
-def test_an_image_is_not_written_into_the_store(moon_ser: Path, tmp_path: Path) -> None:
+def test_an_image_is_not_written_into_the_store(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
     skry.run(moon_ser)
     before = (tmp_path / "moon.skry" / "zarr.json").read_bytes()
-    flags = ("--output-format", "tiff16")
-    done = stack(moon_ser, tmp_path, *flags, output="moon.skry/zarr.json")
-    assert_one_line(done, "lies in the store")
+    flags = ("-o", "moon.skry/zarr.json", "--output-format", "tiff16")
+    assert_one_line(cli("stack", moon_ser, *flags), "lies in the store")
     assert (tmp_path / "moon.skry" / "zarr.json").read_bytes() == before
 
 
+@folders_have_permissions
 def test_a_read_only_store_is_read_and_results_go_beside_the_output(
-    moon_ser: Path, tmp_path: Path
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
-    kept = tmp_path / "kept.skry"
+    kept, out = tmp_path / "kept.skry", tmp_path / "out"
     skry.import_capture(moon_ser, kept)
-    out = tmp_path / "out"
     out.mkdir()
     kept.chmod(0o555)
     try:
-        done = stack(kept, out)
-        assert done.returncode == 0, done.stderr
-        assert "read-only" in done.stdout
+        status, said, err = cli("stack", kept, "-o", out / "out.tif")
+        assert status == 0, err
+        assert "read-only" in said
         assert (out / "kept.skry" / "stack").is_dir()
         assert not (kept / "align").exists()
     finally:

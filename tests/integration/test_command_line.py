@@ -1,11 +1,13 @@
-"""The command line's contract, as a user meets it: in processes of their own."""
+"""The command line's contract, as a user meets it."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,68 +16,77 @@ import tifffile
 from PIL import Image
 
 import skry_dask as skry
+from skry_dask.io.raw.ser import write_ser
 from tests.processes import complaints
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.command_line import CommandLine
 
-SMALL = ("--anchor-size", "32")
+RAN, REUSED = "ran", "reused"
 
 
-def run_skry(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "skry_dask", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+def statuses(summary: dict[str, dict[str, dict[str, str]]]) -> list[str]:
+    """Whether align, quality, track and stack ran."""
+    return [phase["status"] for phase in summary["phases"].values()]
 
 
 def test_one_command_turns_a_capture_into_a_stack(moon_ser: Path, tmp_path: Path) -> None:
     before = moon_ser.read_bytes(), moon_ser.stat().st_mtime_ns
-    done = run_skry("stack", moon_ser, "-o", "moon.tif", "--json", cwd=tmp_path)
+    command = [sys.executable, "-m", "skry_dask", "stack", "moon.ser", "-o", "moon.tif", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    assert complaints(done) == []  # no bars, no warnings where standard error is not a terminal
+    assert complaints(done.stderr) == []  # no bars, no warnings where it is not a terminal
     summary = json.loads(done.stdout)
     assert summary["frames"] == summary["active_frames"] == 40
     assert summary["points"] > 10
     assert summary["region"]["height"] > 150
     assert summary["peak_memory_mib"] > 50
-    assert [p["status"] for p in summary["phases"].values()] == ["ran"] * 4
-    assert all(p["seconds"] > 0 for p in summary["phases"].values())
+    assert statuses(summary) == [RAN] * 4
+    assert all(phase["seconds"] > 0 for phase in summary["phases"].values())
     image = tifffile.imread(tmp_path / "moon.tif")
     assert image.dtype == np.uint16
     assert image.shape == (summary["region"]["height"], summary["region"]["width"])
     assert (moon_ser.read_bytes(), moon_ser.stat().st_mtime_ns) == before
 
 
-def test_only_what_depends_on_a_changed_option_runs_again(moon_ser: Path, tmp_path: Path) -> None:
-    def statuses(*flags: object) -> dict[str, str]:
-        done = run_skry("stack", moon_ser, "-o", "moon.png", "--json", *flags, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        phases = json.loads(done.stdout)["phases"]
-        return {name: phase["status"] for name, phase in phases.items()}
-
-    ran, reused = "ran", "reused"
-    assert set(statuses().values()) == {ran}
-    assert set(statuses().values()) == {reused}
-    assert statuses("--percent", 10) == {
-        "align": reused, "quality": reused, "track": reused, "stack": ran
-    }  # fmt: skip
-    assert set(statuses("--percent", 30).values()) == {reused}  # 30 is the default
-    assert statuses("--spacing", 40) == {
-        "align": reused, "quality": reused, "track": ran, "stack": ran
-    }  # fmt: skip
-    assert statuses("--area-size", 60) == {
-        "align": reused, "quality": ran, "track": ran, "stack": ran
-    }  # fmt: skip
+def test_only_what_depends_on_a_changed_option_runs_again(moon_ser: Path, cli: CommandLine) -> None:
+    for flags, expected in (
+        ((), [RAN, RAN, RAN, RAN]),
+        ((), [REUSED, REUSED, REUSED, REUSED]),
+        (("--percent", 10), [REUSED, REUSED, REUSED, RAN]),
+        (("--percent", 30), [REUSED, REUSED, REUSED, REUSED]),  # 30 is the default
+        (("--spacing", 40), [REUSED, REUSED, RAN, RAN]),
+        (("--area-size", 60), [REUSED, RAN, RAN, RAN]),
+    ):
+        assert statuses(cli.stack(moon_ser, *flags)[0]) == expected, flags
 
 
-def test_a_changed_capture_is_not_taken_for_the_old_one(moon_ser: Path, tmp_path: Path) -> None:
-    first = skry.run(moon_ser)
+def test_a_changed_capture_is_not_taken_for_the_old_one(moon_ser: Path) -> None:
+    first = skry.run(moon_ser).attrs["summary"]
     data = bytearray(moon_ser.read_bytes())
     data[178 + 5000] ^= 255
     moon_ser.write_bytes(data)
     os.utime(moon_ser, ns=(0, 0))
-    again = skry.run(moon_ser)
-    assert {p["status"] for p in again.attrs["summary"]["phases"].values()} == {"ran"}
-    assert first.attrs["summary"]["store"] == again.attrs["summary"]["store"]
+    again = skry.run(moon_ser).attrs["summary"]
+    assert statuses(again) == [RAN] * 4
+    assert first["store"] == again["store"]
+
+
+def test_after_an_interruption_the_same_command_continues(
+    moon_ser: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        # As if the user pressed Ctrl-C when the third phase begins.
+        patched.setattr(
+            "skry_dask.pipeline.run.track", lambda *_: signal.raise_signal(signal.SIGINT)
+        )
+        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+    assert (status, out) == (130, "")
+    assert complaints(err) == [
+        "skry: interrupted: the same command continues from the phases that are complete"
+    ]
+    assert not (moon_ser.parent / "out.tif").exists()
+    assert statuses(cli.stack(moon_ser)[0]) == [REUSED, REUSED, RAN, RAN]
 
 
 @pytest.mark.parametrize(
@@ -87,18 +98,19 @@ def test_a_changed_capture_is_not_taken_for_the_old_one(moon_ser: Path, tmp_path
     ],
 )
 def test_images_say_how_they_were_made(
-    moon_ser: Path, tmp_path: Path, name: str, flags: tuple[str, ...], dtype: type
+    moon_ser: Path, cli: CommandLine, name: str, flags: tuple[str, ...], dtype: type
 ) -> None:
-    done = run_skry("stack", moon_ser, "-o", name, "--percent", "25", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    status, _, err = cli("stack", moon_ser, "-o", name, "--percent", "25", *flags)
+    assert status == 0, err
+    path = moon_ser.parent / name
     if name.endswith(".png"):
-        with Image.open(tmp_path / name) as image:
+        with Image.open(path) as image:
             pixels, text = np.asarray(image), image.text
         about = json.loads(text["Description"])
         assert text["Software"].startswith("skry_dask ")
         pixels = pixels.astype(np.uint16)
     else:
-        with tifffile.TiffFile(tmp_path / name) as file:
+        with tifffile.TiffFile(path) as file:
             pixels, about = file.asarray(), json.loads(file.pages[0].description)
             assert file.pages[0].software.startswith("skry_dask ")
     assert pixels.dtype == dtype
@@ -109,40 +121,45 @@ def test_images_say_how_they_were_made(
 
 
 def test_several_inputs_are_several_jobs_and_one_failure_does_not_stop_the_rest(
-    moon_ser: Path, tmp_path: Path
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
+    frames = skry.open_capture(moon_ser)["frames"][:5].to_numpy()
+    write_ser(tmp_path / "short.ser", frames, n_frames=5, height=180, width=240, bits=8)
     (tmp_path / "bad.ser").write_text("not a video")
-    out = tmp_path / "stacks"
-    out.mkdir()
-    done = run_skry("stack", "bad.ser", moon_ser, "--out-dir", out, "--json", cwd=tmp_path)
-    assert done.returncode == 1
-    assert len(complaints(done)) == 1
-    assert "bad.ser" in done.stderr
-    assert json.loads(done.stdout)["output"] == str(out / "moon-stack.tif")
-    assert [p.name for p in out.iterdir()] == ["moon-stack.tif"]
+    inputs = ("bad.ser", "short.ser", "moon.ser")
+    status, out, err = cli("stack", *inputs, "--out-dir", "a", "--reference", 30, "--json")
+    assert status == 2  # the short one has no frame 30
+    bad, short = complaints(err)
+    assert "bad.ser" in bad
+    assert "short.ser" in short
+    assert "reference is 30" in err
+    assert json.loads(out)["input"] == "moon.ser"
+    assert json.loads(out)["output"] == str(Path("a", "moon-stack.tif"))
+    status, out, err = cli("stack", "bad.ser", "moon.ser", "--out-dir", "b", "--json")
+    assert (status, len(complaints(err))) == (1, 1)
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["moon-stack.tif"]
 
 
-def test_two_inputs_are_not_stacked_into_one_image(moon_ser: Path, tmp_path: Path) -> None:
-    done = run_skry("stack", moon_ser, tmp_path / "other" / "moon.avi", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "moon-stack.tif" in done.stderr
-    assert not list(tmp_path.glob("*.tif"))
-
-
-def test_an_option_that_one_capture_cannot_have_does_not_stop_the_rest(
-    moon_ser: Path, tmp_path: Path
+def test_videos_of_a_pattern_are_stacked_one_after_the_other(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
-    run_skry("simulate", "moon", "-o", "short.ser", "--frames", 5, cwd=tmp_path)
-    done = run_skry("stack", "short.ser", moon_ser, "--reference", 30, "--json", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "reference is 30" in done.stderr
-    assert json.loads(done.stdout)["input"] == str(moon_ser)
+    night = tmp_path / "night"
+    night.mkdir()
+    (night / "1.ser").write_bytes(moon_ser.read_bytes())
+    moon_ser.rename(night / "2.ser")
+    status, out, _ = cli("stack", "night/*.ser", "--out-dir", "stacks", "--json", "--number", 3)
+    assert status == 0
+    assert [json.loads(line)["frames"] for line in out.splitlines()] == [40, 40]
+    first, second = ((tmp_path / "stacks" / f"{i}-stack.tif").read_bytes() for i in (1, 2))
+    assert len(first) == len(second) > 10_000
 
 
-def test_import_makes_a_store_that_stacks_to_the_same_bits(moon_ser: Path, tmp_path: Path) -> None:
-    done = run_skry("import", moon_ser, "kept.skry", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "40 frames of 240 x 180 px, uint8" in done.stdout
+def test_import_makes_a_store_that_stacks_to_the_same_bits(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    status, out, err = cli("import", moon_ser, "kept.skry")
+    assert status == 0, err
+    assert "40 frames of 240 x 180 px, uint8" in out
     from_store = skry.run(tmp_path / "kept.skry", output=tmp_path / "a.tif")
     in_place = skry.run(moon_ser, output=tmp_path / "b.tif")
     assert from_store["stack"].to_numpy().tobytes() == in_place["stack"].to_numpy().tobytes()
@@ -150,30 +167,28 @@ def test_import_makes_a_store_that_stacks_to_the_same_bits(moon_ser: Path, tmp_p
     np.testing.assert_array_equal(a, b)
 
 
-def test_info_tells_what_is_in_a_file(moon_ser: Path, tmp_path: Path) -> None:
-    done = run_skry("info", moon_ser, "--json", cwd=tmp_path)
-    found = json.loads(done.stdout)
+def test_info_tells_what_is_in_a_file(moon_ser: Path, tmp_path: Path, cli: CommandLine) -> None:
+    found = json.loads(cli("info", moon_ser, "--json")[1])
     assert (found["frames"], found["width"], found["height"]) == (40, 240, 180)
     assert found["bits"] == 8
     assert found["problems"] == []
-    words = run_skry("info", moon_ser, cwd=tmp_path).stdout
-    assert "240" in words
+    assert "240" in cli("info", moon_ser)[1]
     assert not list(tmp_path.glob("*.skry"))  # looking changes nothing
 
 
-def test_info_works_on_stores_and_shows_problems(moon_ser: Path, tmp_path: Path) -> None:
+def test_info_works_on_stores_and_shows_problems(moon_ser: Path, cli: CommandLine) -> None:
     moon_ser.write_bytes(moon_ser.read_bytes()[: 178 + 240 * 180 * 10 + 99])
-    assert "problem" in run_skry("info", moon_ser, cwd=tmp_path).stdout
-    run_skry("import", moon_ser, "short.skry", cwd=tmp_path)
-    found = json.loads(run_skry("info", "short.skry", "--json", cwd=tmp_path).stdout)
+    assert "problem" in cli("info", moon_ser)[1]
+    cli("import", moon_ser, "short.skry")
+    found = json.loads(cli("info", "short.skry", "--json")[1])
     assert found["frames"] == 10
     assert len(found["problems"]) == 1
 
 
-def test_a_simulated_capture_comes_with_its_truth(tmp_path: Path) -> None:
+def test_a_simulated_capture_comes_with_its_truth(tmp_path: Path, cli: CommandLine) -> None:
     flags = ("--frames", 12, "--height", 120, "--width", 140, "--bits", 12, "--seed", 4)
-    done = run_skry("simulate", "planet", "-o", "planet.ser", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    status, _, err = cli("simulate", "planet", "-o", "planet.ser", *flags)
+    assert status == 0, err
     capture = skry.open_capture(tmp_path / "planet.ser")
     assert capture["frames"].shape == (12, 120, 140)
     assert capture.attrs["bits"] == 12
@@ -182,32 +197,42 @@ def test_a_simulated_capture_comes_with_its_truth(tmp_path: Path) -> None:
     assert truth["offsets"].shape == (12, 2)
 
 
-def test_the_demo_beats_its_best_frame(tmp_path: Path) -> None:
-    done = run_skry("demo", "--frames", 40, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    words = done.stdout.split()
+def test_the_demo_beats_its_best_frame(tmp_path: Path, cli: CommandLine) -> None:
+    status, out, err = cli("demo", "--frames", 40)
+    assert status == 0, err
+    words = out.split()
     best, stack = (float(words[i - 1]) for i, word in enumerate(words) if word.startswith("dB"))
     assert stack > best + 1
     for name in ("stack.tif", "comparison.png", "capture.ser", "capture.truth.npz"):
         assert (tmp_path / "skry-demo" / name).is_file()
 
 
-def test_wrong_usage_exits_with_2_and_names_the_value(tmp_path: Path) -> None:
-    for arguments, words in (
-        (["stack"], "no input"),
-        (["stack", "a.ser", "--percent", "0"], "percent is 0"),
-        (["stack", "a.ser", "--percent", "x"], "percent"),
-        (["stack", "a.ser", "--percent", "20", "--number", "5"], "contradict"),
-        (["stack", "a.ser", "b.ser", "-o", "c.tif"], "--out-dir"),
-        (["stack", "a.ser", "--workers", "0"], "workers is 0"),
-        (["stack", "a.ser", "--memory-limit", "lots"], "memory_limit is 'lots'"),
-        (["stack", "a.ser", "-o", "c.jpg"], ".jpg"),
-        (["simulate", "moon", "-o", "a.mp4"], ".mp4"),
-        (["frobnicate"], "frobnicate"),
-    ):
-        done = run_skry(*arguments, cwd=tmp_path)
-        output = " ".join((done.stdout + done.stderr).replace("│", " ").split())
-        assert done.returncode == 2, arguments
-        assert words in output
-        assert "Traceback" not in output
+def test_wrong_usage_exits_with_2_and_names_the_value(tmp_path: Path, cli: CommandLine) -> None:
+    for line, words in {
+        "stack": "no input",
+        "stack a.ser --percent 0": "percent is 0",
+        "stack a.ser --percent x": "percent is 'x'",
+        "stack a.ser --percent 20 --number 5": "contradict",
+        "stack a.ser --percent 5 10": "--percent takes one value (5)",
+        "stack a.ser b.ser -o c.tif": "--out-dir",
+        "stack a.ser b/a.avi": "a-stack.tif",
+        "stack a.ser --workers 0": "workers is 0",
+        "stack a.ser --memory-limit lots": "memory_limit is 'lots'",
+        "stack a.ser -o c.jpg": ".jpg",
+        "stack a.ser -o c.png --output-format tiff16": "c.png has the suffix .png, but output_for",
+        "stack a.ser -o c.jpg --output-format tiff16": "c.jpg has the suffix .jpg, but output_for",
+        "dark a.ser -o c.fits --output-format bmp": "c.fits has the suffix .fits, but output_form",
+        "simulate moon -o a.mp4": ".mp4",
+        "frobnicate": "frobnicate",
+    }.items():
+        status, out, err = cli(*line.split())
+        assert (status, out, err.count("\n")) == (2, "", 1), (line, err)
+        assert words in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_may_have_a_space(moon_ser: Path, cli: CommandLine) -> None:
+    status, _, err = cli("stack", moon_ser, "--memory-limit", "3 MiB")
+    assert status == 1
+    assert "3MiB" in err  # and not 3 bytes
+    assert cli.stack(moon_ser, "--memory-limit", "2 GB")[0]["active_frames"] == 40

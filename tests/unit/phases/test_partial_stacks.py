@@ -1,4 +1,6 @@
-"""Images of the best 1, 2, 5... frames."""
+"""Partial stacks: images of the best 1, 2, 5... frames, and how noisy and sharp they are."""
+
+from __future__ import annotations
 
 import dask
 import numpy as np
@@ -8,45 +10,46 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask.errors import OptionsError
 from skry_dask.phases.partial_stacks import noise_and_sharpness, partial_stacks
-from tests.unit.phases.test_stack import DRIFT, known, scenery, views
+from tests.phase_results import known_results
+from tests.small_captures import texture
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with dask.config.set(scheduler="sync"):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def noisy():
+    """Twenty-four frames of a drifting scene with noise of 8 grey levels."""
     rng = np.random.default_rng(2)
-    frames = views(scenery(110, 140, scale=3), DRIFT * 4, (70, 90), 25)
+    scene = 40 + 160 * texture(110, 140, scale=3)
+    shifts = [(0, 0), (6, -9), (-12, 5), (3, 20), (-4, -14), (8, 8)] * 4
+    frames = np.rint([scene[25 - y :, 25 - x :][:70, :90] for y, x in shifts])
     frames = np.clip(frames + rng.normal(size=frames.shape) * 8, 0, 255).astype(np.uint8)
-    return known(frames, DRIFT * 4, value=rng.random((24, 1)))
+    return known_results(frames, shifts, quality=rng.random((24, 1)))
 
 
-CHOICES = [
-    {},
-    {"choose": "frames", "normalise": True},
-    {"drizzle": 2.0, "canvas": "union"},
-    {"interpolation": "bilinear", "canvas": "union"},
-]
-
-
-@pytest.mark.parametrize("choices", CHOICES)
-def test_each_step_is_the_stack_of_that_many_frames(noisy, choices):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"choose": "frames", "normalise": True},
+        {"drizzle": 2.0, "canvas": "union"},
+        {"interpolation": "bilinear", "canvas": "union"},
+    ],
+)
+def test_each_step_is_the_stack_of_that_many_frames(noisy, options):
     numbers = [1, 3, 7, 24]
-    steps = partial_stacks(*noisy, skry.StackOptions(**choices), numbers).compute()
+    steps = partial_stacks(*noisy, skry.StackOptions(**options), numbers).compute()
     np.testing.assert_array_equal(steps["number"], numbers)
     for i, number in enumerate(numbers):
-        alone = skry.stack(*noisy, skry.StackOptions(number=number, **choices)).compute()
+        alone = skry.stack(*noisy, skry.StackOptions(number=number, **options)).compute()
         for name in ("stack", "count"):
             xr.testing.assert_equal(steps[name][i].drop_vars("number"), alone[name])
 
 
-def test_colours_have_steps_too():
+def test_colour_captures_have_colour_steps():
     frames = np.random.default_rng(3).integers(0, 255, (6, 40, 50), np.uint8)
-    case = known(frames, np.zeros((6, 2)), value=np.arange(6)[:, None], cfa="RGGB", bits=8)
+    quality = np.arange(6)[:, None]
+    case = known_results(frames, np.zeros((6, 2)), quality=quality, cfa="RGGB", bits=8)
     steps = partial_stacks(*case, numbers=[1, 4])
     assert steps["stack"].dims == ("step", "y", "x", "channel")
     alone = skry.stack(*case, skry.StackOptions(number=4))
@@ -54,7 +57,7 @@ def test_colours_have_steps_too():
     assert steps["stack"].dtype == np.float32
 
 
-def test_noise_falls_with_the_root_of_the_number(noisy):
+def test_noise_falls_with_the_square_root_of_the_number(noisy):
     steps = partial_stacks(*noisy, numbers=[1, 4, 16]).compute()
     noise = steps["noise"].to_numpy()
     np.testing.assert_allclose(noise[:-1] / noise[1:], 2, rtol=0.2)
@@ -62,27 +65,33 @@ def test_noise_falls_with_the_root_of_the_number(noisy):
     assert (np.diff(steps["sharpness"]) < 0).all()
 
 
-def test_steps_beyond_the_capture_stay_the_same(noisy):
+def test_steps_beyond_the_capture_repeat_the_last_image(noisy):
     steps = partial_stacks(*noisy, numbers=[24, 100]).compute()
     np.testing.assert_array_equal(steps["stack"][0], steps["stack"][1])
     assert int(steps["count"].max()) == 24
 
 
-def test_nothing_is_computed_before_it_is_asked_for(noisy):
+def test_results_are_lazy_with_the_documented_types_and_shapes(noisy):
     steps = partial_stacks(*noisy, numbers=[1, 2])
-    for name in ("stack", "count", "noise", "sharpness"):
+    computed = steps.compute()
+    for name, dtype in (
+        ("stack", np.float32),
+        ("count", np.int32),
+        ("noise", np.float64),
+        ("sharpness", np.float64),
+    ):
         assert dask.is_dask_collection(steps[name].data)
-        assert steps[name].dtype == steps[name].compute().dtype
-        assert steps[name].shape == steps[name].compute().shape
+        assert steps[name].dtype == computed[name].dtype == dtype
+        assert steps[name].shape == computed[name].shape
 
 
 @pytest.mark.parametrize("numbers", [[], [0, 1], [5, 2], [2, 2], [1.5], ["many"], [-1], [1, 2**31]])
-def test_numbers_that_make_no_sense_are_refused(noisy, numbers):
+def test_numbers_that_do_not_increase_from_1_are_refused(noisy, numbers):
     with pytest.raises(OptionsError, match=r"numbers is .*increasing whole numbers of frames"):
         partial_stacks(*noisy, numbers=numbers)
 
 
-def test_figures_are_of_the_inner_part_and_of_known_noise():
+def test_figures_are_those_of_known_noise_inside_the_window():
     rng = np.random.default_rng(4)
     images = np.full((2, 3, 80, 90), np.nan, np.float32)
     images[:, :, 10:70, 10:80] = 0.5

@@ -60,7 +60,7 @@ def frame_gains(
 
     Returns
     -------
-    int64 (frame), lazy, in units of ``2**-UNITY_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`.
+    int64 (frame), lazy, in units of ``2**-FRAME_GAIN_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`.
     """
     grid = AreaGrid.of_region(region, area_size)
     brightness = map_frames(
@@ -124,7 +124,7 @@ def gains_of_brightness(brightness: IntArray, active: BoolArray) -> IntArray:
 
     Returns
     -------
-    int64 (frame), in units of ``2**-UNITY_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for inactive
+    int64 (frame), in units of ``2**-FRAME_GAIN_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for inactive
     frames and frames without light.
     """
     median = np.median(brightness[active], axis=0)

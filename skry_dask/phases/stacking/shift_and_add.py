@@ -89,7 +89,7 @@ def shift_and_add(
     resampling
         How frames get onto the canvas.
     gain
-        int64 (frame), factor of each frame's brightness in units of ``2**-UNITY_BITS``, none of
+        int64 (frame), factor of each frame's brightness in units of ``2**-FRAME_GAIN_BITS``, none of
         them 0; or None to leave all frames as they are.
     """
     n_planes = 1 + resampling.counts_pixels
@@ -162,7 +162,7 @@ def add_chunk(
     motion, mesh, developer, requests, colour_shift, resampling
         See `shift_and_add`; of this chunk, and in memory.
     gain
-        int64 (frame), in units of ``2**-UNITY_BITS``; 0 leaves a frame as it is, without the
+        int64 (frame), in units of ``2**-FRAME_GAIN_BITS``; 0 leaves a frame as it is, without the
         fractional bits that scaling adds.
     sums
         int32 or int64 (image, 1 or 2, y, x), changed in place.

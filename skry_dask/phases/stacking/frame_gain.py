@@ -124,8 +124,8 @@ def gains_of_brightness(brightness: IntArray, active: BoolArray) -> IntArray:
 
     Returns
     -------
-    int64 (frame), in units of ``2**-FRAME_GAIN_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for inactive
-    frames and frames without light.
+    int64 (frame), in units of ``2**-FRAME_GAIN_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for
+    inactive frames and frames without light.
     """
     median = np.median(brightness[active], axis=0)
     bright = (median > 0) & (median >= MIN_BRIGHTNESS * median.max())

@@ -89,8 +89,8 @@ def shift_and_add(
     resampling
         How frames get onto the canvas.
     gain
-        int64 (frame), factor of each frame's brightness in units of ``2**-FRAME_GAIN_BITS``, none of
-        them 0; or None to leave all frames as they are.
+        int64 (frame), factor of each frame's brightness in units of ``2**-FRAME_GAIN_BITS``, never
+        0; or None to leave all frames as they are.
     """
     n_planes = 1 + resampling.counts_pixels
     total = fold_frames(

@@ -64,3 +64,18 @@ def test_each_frame_has_the_mean_of_what_was_found_in_it():
             values[i : i + 1], found[i : i + 1], invert_positive_definite(own), toward
         )
         np.testing.assert_array_equal(means[i], alone)
+
+
+def test_a_field_that_changes_evenly_has_its_mean_although_values_are_uneven_and_missing():
+    # Half of the area has four times as many values; their plain mean would lie at x = 68.
+    dense = np.stack(np.meshgrid(np.arange(10, 200, 10), np.arange(5, 100, 10)), -1).reshape(-1, 2)
+    sparse = np.stack(np.meshgrid(np.arange(10, 200, 20), np.arange(110, 200, 20)), -1)
+    places = np.concatenate([dense, sparse.reshape(-1, 2)]).astype(float)
+    area = np.stack(np.meshgrid(np.arange(0, 201, 10.0), np.arange(0, 201, 10.0)), -1)
+    own = unit_covariance(distances(places, places), 60.0) + 0.1 * np.eye(len(places))
+    toward = unit_covariance(distances(places, area.reshape(-1, 2)), 60.0).mean(axis=1)
+    found = np.ones(len(places), bool)
+    found[::7] = False
+    (mean,) = area_means(places[None], found[None], invert_positive_definite(own), toward)
+    assert mean == pytest.approx((100, 100), abs=4)
+    assert places[found].mean(axis=0)[1] < 72

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import zarr
 
     from skry_dask.capture.decode import Report
-    from skry_dask.capture.source import Input, Source
+    from skry_dask.capture.inputs import Input
+    from skry_dask.capture.source import Source
     from skry_dask.options import ByteOrder, Cfa, SelectOptions
 
 

@@ -8,29 +8,24 @@ value need not ask again which of them it is.
 
 from __future__ import annotations
 
-import fnmatch
-import glob
 import os
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from skry_dask.capture.decode import decode
+from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
 from skry_dask.errors import ReaderError
-from skry_dask.io.files import reading
-from skry_dask.io.images.read import HEAD_BYTES, format_of, has_image_suffix, inspect_image
 from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.options import ReadOptions
 from skry_dask.store.digest import digest_of, fingerprint
 from skry_dask.store.in_place import in_place
 from skry_dask.store.open import (
-    STORE_SUFFIX,
     array_of,
     is_group,
     is_store,
@@ -39,17 +34,13 @@ from skry_dask.store.open import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import xarray as xr
     import zarr
 
     from skry_dask.capture.decode import Report
+    from skry_dask.capture.inputs import Input
     from skry_dask.io.reader import VideoReader
     from skry_dask.types import IntArray
-
-    Input: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-    """A video, a folder of images, a pattern or a list of them, a store or its URL."""
 
 
 class Header(NamedTuple):
@@ -118,7 +109,7 @@ class Source(ABC):
     @property
     def name(self) -> str:
         """The source in words: what the user named, of several images the first."""
-        return _first_name(self.given)
+        return first_name(self.given)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -155,7 +146,7 @@ class Source(ABC):
         path
             A file that may not exist yet.
         """
-        return _includes(self.given, path)
+        return includes(self.given, path)
 
     def open(self, store: Path | None = None, report: Report | None = None) -> OpenedCapture:
         """Open the frames lazily, decoding them first where that is needed.
@@ -372,69 +363,3 @@ def _header_of_reader(reader: RawReader | VideoReader) -> Header:
         **info.attrs,
     }
     return Header(info.n_frames, info.frame_shape, info.dtype, info.time, attrs)
-
-
-# --- names -----------------------------------------------------------------------------------
-
-
-def sidecar(given: Input) -> Path:
-    """Name the store beside an input: ``moon.ser`` and ``moon_*.png`` → ``moon.skry``.
-
-    Parameters
-    ----------
-    given
-        A video, a folder, pattern or list of images; need not exist.
-    """
-    path = Path(_first_name(given))
-    if path.name in ("", ".."):  # ".", ".." or a root
-        path = path.resolve()
-    stem = path.name if path.is_dir() else path.stem
-    stem = re.sub(r"[*?\[\]]+", "", stem).strip("-_. ") or path.absolute().parent.name
-    return path.parent / f"{stem or 'capture'}{STORE_SUFFIX}"
-
-
-def _first_name(given: Input) -> str:
-    """Name an input: its path, or that of the first of several images."""
-    if isinstance(given, str | os.PathLike):
-        return os.fspath(given)
-    return os.fspath(next(iter(given), ""))
-
-
-def _includes(given: Input, path: Path) -> bool:
-    if not isinstance(given, str | os.PathLike):
-        return any(_includes(item, path) for item in given)
-    own = Path(given)
-    if own.is_dir() and not is_group(own):
-        return path.absolute().parent.is_dir() and path.absolute().parent.samefile(own)
-    if own.exists():
-        return path.exists() and path.samefile(own)
-    return fnmatch.fnmatch(str(path.absolute()), str(own.absolute()))
-
-
-def group_images(given: Sequence[str]) -> list[str | list[str]]:
-    """Take several single images for the frames of one capture; leave everything else alone.
-
-    Parameters
-    ----------
-    given
-        Names given by a user, or by the shell in place of a pattern.
-
-    Returns
-    -------
-    list
-        The names; or, if all of them are single images, one list of all of them.
-    """
-    if len(given) > 1 and all(_is_single_image(Path(name)) for name in given):
-        return [list(given)]
-    return list(given)
-
-
-def _is_single_image(path: Path) -> bool:
-    """Return whether a file is one image; for a missing file its suffix decides."""
-    if not path.exists():
-        return has_image_suffix(path) and not glob.has_magic(str(path))
-    if not path.is_file():
-        return False
-    with reading(path) as file:
-        head = file.read(HEAD_BYTES)
-    return format_of(head) is not None and inspect_image(path).n_images == 1

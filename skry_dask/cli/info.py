@@ -9,7 +9,7 @@ from skry_dask.capture.source import resolve
 from skry_dask.options import Cfa
 
 if TYPE_CHECKING:
-    from skry_dask.capture.source import Input
+    from skry_dask.capture.inputs import Input
     from skry_dask.options import ReadOptions
 
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from skry_dask.capture.source import group_images, sidecar
+from skry_dask.capture.inputs import group_images, sidecar
 from skry_dask.errors import OptionsError, ReaderError, StoreError
 from skry_dask.io.containers.riff import is_avi
 from skry_dask.io.files import cannot_read, reading

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from skry_dask.capture.source import Input, Source
+    from skry_dask.capture.inputs import Input
+    from skry_dask.capture.source import Source
     from skry_dask.graph.runner import Runner
     from skry_dask.options import Options
     from skry_dask.pipeline.outputs import Outputs

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from skry_dask.capture.source import Input
+    from skry_dask.capture.inputs import Input
     from skry_dask.options import ReadOptions, SelectOptions
     from skry_dask.pipeline.progress import Report
 

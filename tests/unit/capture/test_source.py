@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +10,7 @@ import pytest
 import tifffile
 
 import skry_dask as skry
-from skry_dask.capture.source import (
-    EncodedSource,
-    RawSource,
-    StoreSource,
-    group_images,
-    resolve,
-    sidecar,
-)
+from skry_dask.capture.source import EncodedSource, RawSource, StoreSource, resolve
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.options import ReadOptions
 
@@ -98,30 +90,3 @@ def test_files_of_the_input_and_files_that_would_be_are_told_from_others(
         source = resolve(given)
         assert all(source.includes(tmp_path / name) for name in inside), given
         assert not any(source.includes(tmp_path / name) for name in outside), given
-
-
-def test_the_store_lies_beside_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "2026.11.22 moon"
-    folder.mkdir()
-    for given, name in (
-        ("night/moon.ser", "night/moon.skry"),
-        ("night/moon_*.png", "night/moon.skry"),
-        (["night/a_01.png", "night/a_02.png"], "night/a_01.skry"),
-        ("night/*.png", "night/night.skry"),
-        (folder, f"{folder}.skry"),
-    ):
-        assert str(sidecar(given).as_posix()) == re.sub(r"\\", "/", name)
-
-
-def test_single_images_are_grouped_and_everything_else_is_not(tmp_path: Path) -> None:
-    names = images(tmp_path)
-    pages = str(tmp_path / "pages.tif")
-    tifffile.imwrite(pages, np.zeros((3, 8, 9), np.uint8), photometric="minisblack")
-    assert group_images(names) == [names]
-    assert group_images(names[:1]) == names[:1]
-    assert group_images([*names, pages]) == [*names, pages]
-    assert group_images(["a.ser", "b.ser"]) == ["a.ser", "b.ser"]
-    # A missing image is told as such, and not taken for another job.
-    with_missing = [*names, str(tmp_path / "none.tif")]
-    assert group_images(with_missing) == [with_missing]

@@ -1,0 +1,92 @@
+"""Inputs as users name them: what belongs to a name, and what is named after it."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from skry_dask.io.files import reading
+from skry_dask.io.images.read import HEAD_BYTES, format_of, has_image_suffix, inspect_image
+from skry_dask.store.open import STORE_SUFFIX, is_group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Input: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    """A video, a folder of images, a pattern or a list of them, a store or its URL."""
+
+
+def sidecar(given: Input) -> Path:
+    """Name the store beside an input: ``moon.ser`` and ``moon_*.png`` → ``moon.skry``.
+
+    Parameters
+    ----------
+    given
+        A video, a folder, pattern or list of images; need not exist.
+    """
+    path = Path(first_name(given))
+    if path.name in ("", ".."):  # ".", ".." or a root
+        path = path.resolve()
+    stem = path.name if path.is_dir() else path.stem
+    stem = re.sub(r"[*?\[\]]+", "", stem).strip("-_. ") or path.absolute().parent.name
+    return path.parent / f"{stem or 'capture'}{STORE_SUFFIX}"
+
+
+def first_name(given: Input) -> str:
+    """Name an input: its path, or that of the first of several images."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    return os.fspath(next(iter(given), ""))
+
+
+def includes(given: Input, path: Path) -> bool:
+    """Return whether a file is one of an input's, or would be if it existed.
+
+    Parameters
+    ----------
+    given
+        A video, a folder, pattern or list of images, a store or its URL.
+    path
+        A file that may not exist yet.
+    """
+    if not isinstance(given, str | os.PathLike):
+        return any(includes(item, path) for item in given)
+    own = Path(given)
+    if own.is_dir() and not is_group(own):
+        return path.absolute().parent.is_dir() and path.absolute().parent.samefile(own)
+    if own.exists():
+        return path.exists() and path.samefile(own)
+    return fnmatch.fnmatch(str(path.absolute()), str(own.absolute()))
+
+
+def group_images(given: Sequence[str]) -> list[str | list[str]]:
+    """Take several single images for the frames of one capture; leave everything else alone.
+
+    Parameters
+    ----------
+    given
+        Names given by a user, or by the shell in place of a pattern.
+
+    Returns
+    -------
+    list
+        The names; or, if all of them are single images, one list of all of them.
+    """
+    if len(given) > 1 and all(_is_single_image(Path(name)) for name in given):
+        return [list(given)]
+    return list(given)
+
+
+def _is_single_image(path: Path) -> bool:
+    """Return whether a file is one image; for a missing file its suffix decides."""
+    if not path.exists():
+        return has_image_suffix(path) and not glob.has_magic(str(path))
+    if not path.is_file():
+        return False
+    with reading(path) as file:
+        head = file.read(HEAD_BYTES)
+    return format_of(head) is not None and inspect_image(path).n_images == 1

@@ -1,4 +1,4 @@
-"""How far a stack is from the truth of a simulated capture."""
+"""Scores of a stack against the truth of a simulated capture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 48
 """Side of the blocks in which the warp is measured, px."""
 
 BORDER = 24
-"""What is left out along the stack's edges, px."""
+"""Width of the rim of the stack that is left out, px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Score:
     Parameters
     ----------
     sigma
-        Gaussian blur that makes the scene most like the image, px: sharpness.
+        Sharpness: Gaussian blur of the scene that comes nearest to the image, px.
     warp
-        Local displacement left between image and scene, its mean removed, px rms.
+        Local displacement between image and scene, its mean removed, px rms.
     floor
-        The same for a perfect stack in the mean geometry of this capture, px rms.
+        Warp of a perfect stack in the mean geometry of this capture, px rms.
     psnr
-        Against the scene blurred by sigma, dB: noise and artefacts.
+        Noise and artefacts: peak signal-to-noise ratio against the scene blurred by sigma, dB.
     """
 
     sigma: float
@@ -41,7 +41,7 @@ class Score:
 
 
 def score(image: np.ndarray, truth: xr.Dataset, corner: np.ndarray) -> Score:
-    """Score an image (y, x) whose first pixel lies at this place of the simulated canvas."""
+    """Score an image (y, x) whose first pixel lies at ``corner`` of the simulated canvas, px."""
     margin = truth.attrs["margin"]
     inner = image[BORDER:-BORDER, BORDER:-BORDER].astype(np.float64)
     y, x = (c + margin + BORDER + np.arange(n) for c, n in zip(corner, inner.shape, strict=True))
@@ -51,7 +51,7 @@ def score(image: np.ndarray, truth: xr.Dataset, corner: np.ndarray) -> Score:
     def blurred(sigma: float, at: list[np.ndarray]) -> np.ndarray:
         return ndimage.map_coordinates(ndimage.gaussian_filter(scene, sigma), at, order=3)
 
-    # A first, common shift: what the mean geometry of the capture leaves over the whole image.
+    # First the shift of the whole image, which the mean geometry of the capture causes.
     shift = displacement(blurred(1.3, places), inner)
     places = [p - s for p, s in zip(places, shift, strict=True)]
     local = local_displacements(blurred(1.3, places), inner)
@@ -71,18 +71,18 @@ def score(image: np.ndarray, truth: xr.Dataset, corner: np.ndarray) -> Score:
 
 
 def rms(vectors: np.ndarray) -> float:
-    """Root of the mean square length of vectors (n, 2)."""
+    """Compute the root mean square length of vectors (n, 2)."""
     return float(np.sqrt((vectors**2).sum(axis=1).mean()))
 
 
 def mismatch(expected: np.ndarray, image: np.ndarray) -> float:
-    """Mean square difference after a linear fit of brightness."""
+    """Compute the mean square difference after a linear fit of brightness."""
     slope, intercept = np.polyfit(image.ravel(), expected.ravel(), 1)
     return float(np.mean((slope * image + intercept - expected) ** 2))
 
 
 def displacement(expected: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Find how far an image is shifted, (y, x) px, by Gauss-Newton steps on the whole of it."""
+    """Find the shift (y, x) of a whole image by Gauss-Newton steps, px."""
     total = np.zeros(2)
     for _ in range(10):
         moved = ndimage.shift(image, -total, order=3, mode="nearest")
@@ -97,12 +97,12 @@ def displacement(expected: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 
 def local_displacements(expected: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Displacements (block, axis) of overlapping blocks that show something."""
+    """Find the displacements (block, axis) of overlapping blocks that are not empty, px."""
     found = []
     for y in range(0, image.shape[0] - BLOCK + 1, BLOCK // 2):
         for x in range(0, image.shape[1] - BLOCK + 1, BLOCK // 2):
-            part = (slice(y, y + BLOCK), slice(x, x + BLOCK))
-            if expected[part].std() > 0.3 * expected.std():
-                found.append(displacement(expected[part], image[part]))
+            block = (slice(y, y + BLOCK), slice(x, x + BLOCK))
+            if expected[block].std() > 0.3 * expected.std():
+                found.append(displacement(expected[block], image[block]))
     vectors = np.array(found)
     return vectors[np.abs(vectors).max(axis=1) < 6]

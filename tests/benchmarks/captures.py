@@ -1,10 +1,10 @@
-"""Captures that are measured, each made in a process of its own.
+"""Make captures to measure, each in a process of its own.
 
     python -m tests.benchmarks.captures repeat moon.ser long.ser 10
     python -m tests.benchmarks.captures large large.ser 200 3000 4096
 
-What measures imports none of this: the peak memory of a process is never less than that of the one
-that started it.
+`measure` does not import this module: on Linux the peak memory of a process is never less than that
+of the process that started it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from skry_dask.types import Float32Array, Frames
 
 ROOM = 32
-"""How far frames of a large capture lie apart at most, px."""
+"""Largest offset between frames of a large capture, px."""
 
 SHARPNESS = (0.8, 1.2, 1.8, 2.6)
-"""Sigma of the blur of one frame after the other of a large capture, px."""
+"""Blur (sigma) of the frames of a large capture, in turn, px."""
 
-SLICE = 512
-"""Rows of noise that are drawn once; every frame takes them from another place."""
+NOISE_ROWS = 512
+"""Number of rows of noise that are drawn once; every frame takes them from another place."""
 
 
 def repeat(source: str, target: str, times: int) -> None:
-    """Write the frames of a SER file again and again."""
+    """Write the frames of a SER file several times into another."""
     reader = SerReader(source)
     n_frames = reader.info.n_frames or 0
     height, width = reader.info.frame_shape
@@ -49,36 +49,36 @@ def repeat(source: str, target: str, times: int) -> None:
 
 
 def large(target: str, n_frames: int, height: int, width: int) -> None:
-    """Write shifted crops of one scene, more or less blurred, under noise; 16 bits."""
+    """Write a SER file of 16 bits, see `crops`."""
     frames = crops(n_frames, height, width)
     write_ser(target, frames, n_frames=n_frames, height=height, width=width, bits=16)
 
 
 def crops(n_frames: int, height: int, width: int) -> Iterator[Frames]:
-    """Make the frames of a large capture: uint16 (y, x)."""
+    """Yield shifted crops of one scene, more or less blurred, with noise: uint16 (y, x)."""
     rng = np.random.default_rng(1)
     scenes = [draw(height + ROOM, width + ROOM, sigma) for sigma in SHARPNESS]
-    noise = rng.normal(0, 300, (SLICE, width + ROOM)).astype(np.float32)
+    noise = rng.normal(0, 300, (NOISE_ROWS, width + ROOM)).astype(np.float32)
     for i in range(n_frames):
         y, x = rng.integers(0, ROOM, 2)
         frame = scenes[i % len(scenes)][y : y + height, x : x + width].copy()
-        for row in range(0, height, SLICE):
-            rows = frame[row : row + SLICE]
+        for row in range(0, height, NOISE_ROWS):
+            rows = frame[row : row + NOISE_ROWS]
             start = int(rng.integers(0, ROOM))
-            rows += np.roll(noise, int(rng.integers(0, SLICE)), axis=0)[
+            rows += np.roll(noise, int(rng.integers(0, NOISE_ROWS)), axis=0)[
                 : len(rows), start : start + width
             ]
         yield np.rint(np.clip(frame, 0, 65535)).astype(np.uint16)
 
 
 def draw(height: int, width: int, sigma: float) -> Float32Array:
-    """Draw detail of all sizes: float32 (y, x), grey levels of 16 bits."""
+    """Draw a random scene with detail of all sizes: float32 (y, x), grey levels of 16 bits."""
     rng = np.random.default_rng(2)
     image = np.zeros((height, width), np.float32)
     for size in (1, 4, 16, 64):
         small = rng.normal(size=(-(-height // size), -(-width // size))).astype(np.float32)
-        part = np.kron(small, np.ones((size, size), np.float32))[:height, :width]
-        image += size**0.25 * part
+        enlarged = np.kron(small, np.ones((size, size), np.float32))[:height, :width]
+        image += size**0.25 * enlarged
     image = ndimage.gaussian_filter(image, sigma)
     return (12000 + 6000 * image).astype(np.float32)
 

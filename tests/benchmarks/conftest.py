@@ -1,4 +1,4 @@
-"""What kernels are timed on: the size of a small camera's frame, or tiny where nothing is timed."""
+"""Data to time kernels on: frames of a small camera, or tiny ones where nothing is timed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 
 MARGIN = 8
-"""So far the mesh keeps from the frame's edge, px."""
+"""Distance of the mesh from the frame's edge, px."""
 
 
 class Mesh(NamedTuple):
-    """Triangles that cover a part of the frame."""
+    """Triangles that cover the frame except its margin."""
 
     shape: tuple[int, int]
     corners: FloatArray
@@ -43,7 +43,7 @@ def shape(benchmark: BenchmarkFixture) -> tuple[int, int]:
 
 @pytest.fixture
 def noise(shape: tuple[int, int]) -> Callable[..., Frames]:
-    """Draw frames of all values that a dtype has."""
+    """Function that draws frames with all values of a dtype."""
     rng = np.random.default_rng(1)
 
     def draw(dtype: type, *more: int, bits: int | None = None) -> Frames:
@@ -55,7 +55,7 @@ def noise(shape: tuple[int, int]) -> Callable[..., Frames]:
 
 @pytest.fixture
 def texture(shape: tuple[int, int]) -> Callable[[type], Frames]:
-    """Draw detail to match, which goes on beyond the frame's borders."""
+    """Function that draws detail to match, which is periodic beyond the frame's borders."""
     rng = np.random.default_rng(2)
     image = ndimage.gaussian_filter(rng.normal(size=shape), 2.5, mode="wrap")
     image = 0.1 + 0.8 * (image - image.min()) / np.ptp(image)
@@ -79,6 +79,6 @@ def mesh(shape: tuple[int, int]) -> Mesh:
 
 @pytest.fixture
 def neighbours(mesh: Mesh) -> tuple[IntArray, IntArray]:
-    """Lists of the mesh's corners that share a triangle, as kernels want them."""
+    """Neighbours of each corner of the mesh, as kernels take them: first index, and entries."""
     first, entries = Delaunay(mesh.corners).vertex_neighbor_vertices
     return first.astype(np.int64), entries.astype(np.int64)

@@ -1,9 +1,9 @@
-"""How fast parts are that cannot be told from whole processes.
+"""Measure what whole processes do not show apart.
 
     python -m tests.benchmarks.inside capture.ser
 
-Prints lines: how fast 16-bit frames are read in place, and what share of stacking raw colour
-demosaicing is.
+Prints two lines: how fast 16-bit frames are read in place, and how much of the time of stacking raw
+colour is demosaicing.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
 
 
 def fastest(call: Callable[[], object], turns: int = 5) -> float:
-    """Seconds of the fastest of a few calls."""
+    """Time a few calls, and return the shortest time, s."""
     return min(timeit.repeat(call, number=1, repeat=turns))
 
 
 def reading(folder: Path, n_frames: int, height: int, width: int) -> str:
-    """Compare reading a 16-bit SER in place with `numpy.fromfile`, eight frames at a time."""
+    """Compare reading a 16-bit SER file with `numpy.fromfile`, eight frames at a time."""
     path = folder / "deep.ser"
     images = (np.full((height, width), i, np.uint16) for i in range(n_frames))
     write_ser(path, images, n_frames=n_frames, height=height, width=width, bits=16)
     reader = SerReader(path)
     starts, size = range(0, n_frames, 8), 8 * height * width
 
-    def ours() -> None:
+    def read_by_reader() -> None:
         for i in starts:
             reader.read(i, i + 8)
 
-    def numpys() -> None:
+    def read_by_numpy() -> None:
         for i in starts:
             np.fromfile(path, np.uint16, size, offset=HEADER_BYTES + 2 * i * height * width)
 
-    ratio = fastest(numpys) / fastest(ours)
+    ratio = fastest(read_by_numpy) / fastest(read_by_reader)
     return f"16-bit SER read in place at {ratio:.2f} x the speed of numpy.fromfile"
 
 
 def demosaicing(path: Path) -> str:
-    """Compare demosaicing with stacking, on one thread."""
+    """Compare the time of demosaicing with that of stacking, on one thread."""
     first = skry.SelectOptions(frames=":64")
     capture = skry.open_capture(path, ReadOptions(cfa="RGGB"), first)
     alignment = skry.align(capture).compute()
@@ -61,15 +61,15 @@ def demosaicing(path: Path) -> str:
     stacked = skry.stack(capture, alignment, quality, points)
     whole = fastest(lambda: stacked.compute(scheduler="synchronous"), 3)
     frames = capture["frames"].to_numpy()
-    part = fastest(lambda: [demosaic(frame, "RGGB") for frame in frames])
+    alone = fastest(lambda: [demosaic(frame, "RGGB") for frame in frames])
     return (
-        f"demosaicing {len(frames)} frames: {part:.2f} s of {whole:.2f} s that stacking them "
+        f"demosaicing {len(frames)} frames: {alone:.2f} s of {whole:.2f} s that stacking them "
         "takes on one thread"
     )
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure reading and demosaicing."""
     path = Path(sys.argv[1])
     height, width = SerReader(path).info.frame_shape
     with tempfile.TemporaryDirectory(dir=path.parent) as name:

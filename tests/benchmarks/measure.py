@@ -1,13 +1,13 @@
-"""Measure what the README states: whole processes in turn with other programs, time and memory.
+"""Measure the README's figures: time and memory of whole processes, in turn with other programs.
 
     python tests/benchmarks/measure.py [--only peers,long,threads,depth,large,inside]
         [--peer 'NAME=COMMAND {avi}'] [--runs 5] [--frames 634] [--size 612x840] [--long 10]
 
-Simulates a lunar capture with known truth (SER and AVI), and prints Markdown. ``--peer`` (as often
-as there are peers) runs another program in turn with ``skry stack``; in its command {avi} and {ser}
-stand for the captures, which lie in its working folder; the newest image that it leaves is scored.
-Every run starts in an empty folder, kernels compiled beforehand; figures are medians, ratios are
-those of pairs of runs. With its defaults it takes about 20 minutes and 10 GB in the folder for
+Simulates a lunar capture with known truth (SER and AVI), and prints Markdown. ``--peer``, once for
+each other program, runs it in turn with ``skry stack``; in its command {avi} and {ser} stand for
+the captures, which lie in its working folder; the newest image that it leaves is scored. Every run
+starts in an empty folder, with kernels compiled beforehand; figures are medians, ratios are those
+of pairs of runs. With the defaults this takes about 20 minutes and 10 GB in the folder for
 temporary files (TMPDIR), mostly for ``large``.
 """
 
@@ -17,7 +17,6 @@ import argparse
 import compileall
 import datetime
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -34,36 +35,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 CAPTURES = ("capture.ser", "capture.avi")
-SPLIT = ("kernels", "reading", "compiling", "other", "outside")
+"""Files with the same frames, for programs that read one or the other."""
+
+USES = ("kernels", "reading", "compiling", "other", "outside")
+"""What the time of a phase is spent on; see `skry_dask.pipeline.summary.profile`."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured, and where.
+    """Where to measure, and how much.
 
     Parameters
     ----------
     folder
         For captures and results.
     options
-        From the command line.
+        Options of this script.
     """
 
     folder: Path
     options: argparse.Namespace
 
     def moon(self, name: str, *more: str) -> Path:
-        """Simulate the Moon as a file of this name, once."""
+        """Simulate the Moon into a file, unless it exists."""
         height, width = self.options.size
         size = ["--height", str(height), "--width", str(width)]
         command = [*SKRY, "simulate", "moon", "-o", name, *size]
-        return self._made(name, [*command, "--frames", str(self.options.frames), *more])
+        return self._make(name, [*command, "--frames", str(self.options.frames), *more])
 
     def other(self, name: str, kind: str, *arguments: str) -> Path:
-        """Make another capture, see `tests.benchmarks.captures`, once."""
-        return self._made(name, [*helper("captures"), kind, *arguments])
+        """Make another capture, see `tests.benchmarks.captures`, unless it exists."""
+        return self._make(name, [*helper("captures"), kind, *arguments])
 
-    def _made(self, name: str, command: Sequence[str]) -> Path:
+    def _make(self, name: str, command: Sequence[str]) -> Path:
         path = self.folder / name
         if not path.exists():
             run(command, self.folder)
@@ -75,7 +79,7 @@ class Bench:
 
 
 def helper(module: str) -> list[str]:
-    """Command that runs a module beside this one, in a process of its own."""
+    """Return the command that runs a module beside this one, in a process of its own."""
     return [sys.executable, "-m", f"tests.benchmarks.{module}"]
 
 
@@ -98,53 +102,57 @@ USAGE = ["wall s", "CPU s", "peak MiB"]
 
 
 def machine() -> str:
-    """Tell machine, versions and date."""
+    """Describe date, machine and versions."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(s.partition(":")[2].strip() for s in lines if s.startswith("model name"))
     except (OSError, StopIteration):  # another operating system, or processor
         pass
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = psutil.virtual_memory().total / 2**30
+    process = psutil.Process()
+    # macOS has no affinity.
+    affinity = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None
+    n_cores = len(affinity or []) or psutil.cpu_count()
     versions = ", ".join(f"{name} {version(name)}" for name in ("skry_dask", "numba", "dask"))
     return (
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}; {model}, "
-        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.machine()}; "
+        f"{n_cores} cores, {memory:.0f} GiB, {platform.machine()}; "
         f"Python {platform.python_version()}, {versions}"
     )
 
 
 def profile(one: Run) -> str:
-    """Split up the time of a run of ``skry stack --json``."""
+    """Lay out what the time of a run of ``skry stack --json`` was spent on."""
     phases = {k: v for k, v in one.summary["phases"].items() if "thread_seconds" in v}
     rows = []
-    sums = dict.fromkeys(SPLIT, 0.0)
+    sums = dict.fromkeys(USES, 0.0)
     for name, phase in phases.items():
         spent = phase["thread_seconds"]
         whole = phase["seconds"] * phase["threads"]
-        sums = {part: sums[part] + spent[part] / phase["threads"] for part in SPLIT}
-        shares = [f"{spent[part] / whole:.0%}" for part in SPLIT]
+        sums = {use: sums[use] + spent[use] / phase["threads"] for use in USES}
+        shares = [f"{spent[use] / whole:.0%}" for use in USES]
         rate = f"{phase['frames_per_second']:.0f}"
         rows.append([name, f"{phase['seconds']:.2f}", rate, *shares])
-    shares = [f"{sums[part] / one.in_phases:.0%}" for part in SPLIT]
+    shares = [f"{sums[use] / one.in_phases:.0%}" for use in USES]
     rows.append(["all phases", f"{one.in_phases:.2f}", f"{one.throughput:.0f}", *shares])
-    shares = [f"{sums[part] / one.wall:.0%}" for part in SPLIT]
+    shares = [f"{sums[use] / one.wall:.0%}" for use in USES]
     rows.append(["whole process", f"{one.wall:.2f}", "", *shares])
     start = (one.wall - one.in_phases) / one.wall
-    dasks = sums["outside"] / one.wall
+    outside = sums["outside"] / one.wall
     return (
-        table(["", "s", "frames/s", *SPLIT], rows)
-        + f"\n\nstarting, and writing the image: {start:.0%} of the wall time; neither these, nor "
-        f"kernels (or loading them), nor reading: {dasks + sums['other'] / one.wall:.0%}, of which "
-        f"outside of tasks, dask's own and threads without work: {dasks:.0%}"
+        table(["", "s", "frames/s", *USES], rows)
+        + f"\n\nstarting, and writing the image: {start:.0%} of the wall time; "
+        f"other work of tasks: {sums['other'] / one.wall:.0%}; "
+        f"dask, small tasks, threads without work: {outside:.0%}"
     )
 
 
-# --- what is measured --------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------
 
 
 def peers(bench: Bench) -> Iterator[str]:
-    """Time, memory and score beside other programs; where the time goes."""
+    """Time, memory and scores, beside other programs; what the time is spent on."""
     options = bench.options
     height, width = options.size
     captures = [bench.moon(name) for name in CAPTURES]
@@ -157,10 +165,10 @@ def peers(bench: Bench) -> Iterator[str]:
     for name, image in images.items():
         figures = ["", "", ""]
         if image is not None:
-            said = run([*helper("score_stack"), str(image), *size], bench.folder).said
-            found = json.loads(said)
-            figures = [f"{found['sigma']:.3f}", f"{found['warp']:.3f}", f"{found['psnr']:.1f}"]
-            floor = f"; the capture's mean geometry leaves a warp of {found['floor']:.3f} px"
+            printed = run([*helper("score_stack"), str(image), *size], bench.folder).output
+            score = json.loads(printed)
+            figures = [f"{score['sigma']:.3f}", f"{score['warp']:.3f}", f"{score['psnr']:.1f}"]
+            floor = f"; the capture's mean geometry leaves a warp of {score['floor']:.3f} px"
         rows.append([name, *usage(runs[name]), *figures])
     yield f"{options.frames} frames of {width} x {height} x 8 bit{floor}"
     yield table(["", *USAGE, "sigma px", "warp px", "psnr dB"], rows)
@@ -173,7 +181,7 @@ def peers(bench: Bench) -> Iterator[str]:
 
 
 def long(bench: Bench) -> Iterator[str]:
-    """Many times the frames."""
+    """Memory and time of a capture with many times the frames."""
     times = bench.options.long
     capture = bench.moon("capture.ser")
     longer = bench.other("long.ser", "repeat", capture.name, "long.ser", str(times))
@@ -214,7 +222,7 @@ def speeds(runs: dict[str, list[Run]]) -> str:
 
 
 def depth(bench: Bench) -> Iterator[str]:
-    """More bits, and raw colour, against 8 bits; all of as many pixels."""
+    """Deeper samples and raw colour against 8 bits, with the same number of pixels."""
     capture, deep = bench.moon("capture.ser"), bench.moon("deep.ser", "--bits", "16")
     runs = bench.in_turn(
         Program.skry("8 bit", capture),
@@ -230,7 +238,7 @@ def depth(bench: Bench) -> Iterator[str]:
 
 
 def large(bench: Bench) -> Iterator[str]:
-    """A large camera's capture."""
+    """The capture of a large camera."""
     n_frames = bench.options.large_frames
     height, width = bench.options.large_size
     shape = map(str, (n_frames, height, width))
@@ -242,41 +250,43 @@ def large(bench: Bench) -> Iterator[str]:
 
 
 def inside(bench: Bench) -> Iterator[str]:
-    """Parts that cannot be told from whole processes."""
-    yield from run(
-        [*helper("inside"), str(bench.moon("capture.ser"))], bench.folder
-    ).said.splitlines()
+    """Reading and demosaicing, which whole processes do not show apart."""
+    command = [*helper("inside"), str(bench.moon("capture.ser"))]
+    yield from run(command, bench.folder).output.splitlines()
 
 
-PARTS: dict[str, Callable[[Bench], Iterator[str]]] = {
-    part.__name__: part for part in (peers, long, threads, depth, large, inside)
+MEASUREMENTS: dict[str, Callable[[Bench], Iterator[str]]] = {
+    one.__name__: one for one in (peers, long, threads, depth, large, inside)
 }
+"""Each by its name for ``--only``; they yield paragraphs of Markdown."""
 
 
 # --- command line ------------------------------------------------------------------------------
 
 
-def parts_of(text: str) -> list[str]:
-    """Read a list of parts."""
+def measurements_of(text: str) -> list[str]:
+    """Parse a list of measurements."""
     names = text.split(",")
     for name in names:
-        if name not in PARTS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+        if name not in MEASUREMENTS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(MEASUREMENTS)}")
     return names
 
 
 def size_of(text: str) -> tuple[int, int]:
-    """Read HEIGHTxWIDTH."""
+    """Parse HEIGHTxWIDTH."""
     height, _, width = text.partition("x")
     return int(height), int(width)
 
 
 def main() -> None:
-    """Measure, and print as it goes."""
+    """Measure, and print each paragraph when it is known."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=parts_of, default=list(PARTS), help="parts, with commas")
+    parser.add_argument(
+        "--only", type=measurements_of, default=list(MEASUREMENTS), help="names, with commas"
+    )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--frames", type=int, default=634)
@@ -295,11 +305,12 @@ def main() -> None:
     # As pip does when it installs a package.
     compileall.compile_dir(ROOT / "skry_dask", quiet=1)
     print(f"{machine()}. Medians of {chosen.runs} runs in turn.", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        bench = Bench(Path(name), chosen)
-        for part in chosen.only:
-            print(f"\n### {PARTS[part].__doc__}", flush=True)
-            for paragraph in PARTS[part](bench):
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), chosen)
+        for name in chosen.only:
+            measure = MEASUREMENTS[name]
+            print(f"\n### {measure.__doc__}", flush=True)
+            for paragraph in measure(bench):
                 print(f"\n{paragraph}", flush=True)
 
 

@@ -1,11 +1,12 @@
-"""Programs run as whole processes, in turn, each from nothing.
+"""Run programs as whole processes, in turn, each in an empty folder.
 
-Imports nothing large: the peak memory of a process is never less than that of the one that
-started it.
+On Linux the peak memory of a process is never less than that of the process that started it, so
+nothing large is imported here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -18,12 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
-SKRY = [str(Path(sys.executable).with_name("skry"))]
+"""The checkout."""
+
+SKRY = [shutil.which("skry", path=str(Path(sys.executable).parent)) or "skry"]
+"""The command line of this checkout, as a user runs it."""
+
 IMAGES = (".tif", ".tiff", ".png", ".fits", ".fit")
+"""Suffixes of stacks."""
+
+SAMPLE_SECONDS = 0.05
+"""Time between two looks at a process, where the system does not sum up what it has used."""
 
 
 class Run(NamedTuple):
@@ -32,31 +43,31 @@ class Run(NamedTuple):
     Parameters
     ----------
     wall, cpu
-        Seconds, of all its threads and processes.
+        Wall time and CPU time of all threads and processes, s.
     peak
-        MiB, as the operating system counts memory.
-    said
-        Its standard output.
+        Peak memory, MiB, as the operating system counts it.
+    output
+        Standard output.
     """
 
     wall: float
     cpu: float
     peak: float
-    said: str = ""
+    output: str = ""
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What ``skry stack --json`` tells."""
-        return json.loads(self.said)
+        """The summary that ``skry stack --json`` has printed."""
+        return json.loads(self.output)
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Of each phase, from its summary."""
+        """Wall time of each phase, s."""
         return {name: phase["seconds"] for name, phase in self.summary["phases"].items()}
 
     @property
     def in_phases(self) -> float:
-        """Seconds of all phases together, without starting and writing the image."""
+        """Wall time of all phases together, without starting and writing the image, s."""
         return sum(self.seconds.values())
 
     @property
@@ -72,13 +83,13 @@ class Program:
     Parameters
     ----------
     name
-        In tables.
+        Name in the tables.
     command
-        What to run; its working folder holds links to the captures.
+        Command and arguments; its working folder has links to the captures.
     captures
         Files to link.
     warm_up
-        What to run once before, where not the command itself: compiles, fills caches.
+        Command to run once before, which compiles and fills caches; None for the command itself.
     """
 
     name: str
@@ -88,18 +99,18 @@ class Program:
 
     @classmethod
     def skry(cls, name: str, capture: Path, *options: str) -> Program:
-        """Make ``skry stack`` of a capture."""
+        """Define ``skry stack`` of a capture."""
         command = [*SKRY, "stack", capture.name, "-o", "stack.tif", "--json", *options]
         return cls(name, command, [capture], [*command, "--frames", ":16"])
 
     @classmethod
     def peer(cls, template: str, captures: Sequence[Path]) -> Program:
-        """Make a program of ``NAME=COMMAND``, in which {avi} and {ser} stand for captures.
+        """Parse ``NAME=COMMAND``, in which {avi} and {ser} stand for the captures.
 
         Raises
         ------
         ValueError
-            If there is no name or no command, or it asks for something else.
+            If the name or the command is missing, or the command asks for another file.
         """
         name, _, command = template.partition("=")
         files = {path.suffix[1:]: path.name for path in captures}
@@ -116,24 +127,39 @@ class Program:
 
 
 def run(command: Sequence[str], folder: Path) -> Run:
-    """Run a command, and exit with what it said where it fails."""
+    """Run a command in a folder; if it fails, exit with what it printed."""
     environment = os.environ | {"PYTHONPATH": search_path()}
     out, log = folder / "out.txt", folder / "log.txt"
     began = time.perf_counter()
-    with out.open("w") as told, log.open("w") as errors:
-        child = subprocess.Popen(command, stdout=told, stderr=errors, cwd=folder, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
+    with out.open("w") as output, log.open("w") as errors:
+        child = subprocess.Popen(command, stdout=output, stderr=errors, cwd=folder, env=environment)
+        cpu, peak = wait(child)
     wall = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        said = log.read_text() or out.read_text()
-        sys.exit(f"{shlex.join(command)} failed with {child.returncode}:\n{said}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss / 1024, out.read_text())
+        printed = log.read_text() or out.read_text()
+        sys.exit(f"{shlex.join(command)} failed with {child.returncode}:\n{printed}")
+    return Run(wall, cpu, peak, out.read_text())
+
+
+def wait(child: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """Wait for a process to end; its CPU time, s, and its peak memory, MiB."""
+    if sys.platform == "win32":
+        process, cpu, peak = psutil.Process(child.pid), 0.0, 0.0
+        while child.returncode is None:
+            with contextlib.suppress(psutil.Error):
+                times, memory = process.cpu_times(), process.memory_info()
+                cpu, peak = times.user + times.system, memory.peak_wset / 2**20
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(SAMPLE_SECONDS)
+        return cpu, peak
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    per_mib = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: bytes, or KiB
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / per_mib
 
 
 def search_path() -> str:
-    """Path on which processes find this checkout first."""
+    """Search path with which processes find this checkout first."""
     return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
@@ -144,7 +170,7 @@ def in_turn(
 
     Returns
     -------
-    Runs of each, and the newest image that each left behind.
+    The runs of each program, and the newest image that each has left.
     """
     runs: dict[str, list[Run]] = {program.name: [] for program in programs}
     homes = {}
@@ -161,26 +187,26 @@ def in_turn(
 
 
 def empty(home: Path, program: Program) -> None:
-    """Leave nothing in a program's folder but links to its captures."""
+    """Empty a program's folder, and link its captures there."""
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
     for capture in program.captures:
-        # Hard links: programs that resolve symbolic ones would write beside the original.
+        # Hard links: programs that follow symbolic ones would write beside the original.
         os.link(capture, home / capture.name)
 
 
 def newest_image(home: Path) -> Path | None:
-    """Find the image that a program has written last."""
+    """Find the image that was written last."""
     images = [path for path in home.rglob("*") if path.suffix in IMAGES]
     return max(images, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def median(runs: Sequence[Run], figure: Callable[[Run], float]) -> float:
-    """Take the median of a figure."""
+    """Compute the median of a figure over runs."""
     return statistics.median(map(figure, runs))
 
 
 def ratio(runs: Sequence[Run], others: Sequence[Run], figure: Callable[[Run], float]) -> str:
-    """Median of the ratio of a figure, pair by pair, with its range."""
+    """Describe the ratio of a figure between pairs of runs: median, and smallest to largest."""
     pairs = [figure(a) / figure(b) for a, b in zip(runs, others, strict=True)]
     return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"

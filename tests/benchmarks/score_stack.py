@@ -1,9 +1,9 @@
-"""How far a program's stack is from the truth, wherever the program has cropped it.
+"""Score the stack of a program against the truth, wherever the program has cropped it.
 
     python -m tests.benchmarks.score_stack stack.tif --frames 634 --height 612 --width 840
 
-The capture is one of ``skry simulate moon`` with these options. Prints JSON: sigma, warp, floor,
-px, and psnr, dB; see `tests.scoring.Score`.
+The capture is that of ``skry simulate moon`` with the same options. Prints JSON: sigma, warp and
+floor, px, and psnr, dB; see `tests.scoring.Score`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def load(path: str) -> AnyArray:
-    """Read an image (y, x); of colour the mean."""
+    """Read an image as (y, x); colour as the mean of its channels."""
     if path.endswith((".tif", ".tiff")):
         import tifffile
 
         try:
             image = tifffile.imread(path)
-        except ValueError:  # compressed by what tifffile has no decoder for
+        except ValueError:  # a compression for which tifffile needs another package
             image = np.asarray(Image.open(path))
     elif path.endswith((".fit", ".fits")):
         from astropy.io import fits
@@ -44,10 +44,10 @@ def load(path: str) -> AnyArray:
 
 
 def place_in(scene: FloatArray, image: FloatArray) -> FloatArray:
-    """Find where an image lies in the scene: the highest correlation of their detail, px."""
+    """Find the place (y, x) of an image in the scene, where their detail correlates most, px."""
 
-    def detail(part: FloatArray) -> FloatArray:
-        return ndimage.gaussian_filter(part, 1.5) - ndimage.gaussian_filter(part, 12)
+    def detail(picture: FloatArray) -> FloatArray:
+        return ndimage.gaussian_filter(picture, 1.5) - ndimage.gaussian_filter(picture, 12)
 
     inner = detail(image)[BORDER:-BORDER, BORDER:-BORDER]
     size = [a + b for a, b in zip(scene.shape, inner.shape, strict=True)]

@@ -1,7 +1,7 @@
-"""How fast the phases are on one thread; without timing, that each gives what is timed.
+"""Speed of the phases on one thread; without timing, each is only shown to give a result.
 
-What a phase is given has been computed by those before it. Frames are in memory, so that no file is
-read: see `measure.py` for whole processes.
+The results of earlier phases are computed beforehand, and frames are in memory, so that no file is
+read; `measure.py` measures whole processes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def points(capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset) -> x
 
 
 def timed(benchmark: BenchmarkFixture, phase, *arguments):
-    """Build and compute a phase, with its graph, three times."""
+    """Build and compute the graph of a phase, three times."""
 
     def whole() -> xr.Dataset:
         return phase(*arguments).compute(scheduler="synchronous")

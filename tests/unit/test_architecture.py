@@ -1,6 +1,6 @@
-"""The house: where kernels are, what starting costs, and the public names.
+"""Where kernels are, what is imported when, and the public names.
 
-Which module may import which is told by the contracts in ``pyproject.toml``.
+Which module may import which is checked by the contracts in ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_help_imports_neither_numpy_nor_dask(arguments: list[str]) -> None:
     code = f"from skry_dask.cli.main import main\nassert main({arguments!r}) == 0"
     assert not HEAVY & loaded_by(code)
+
+
+def test_stacking_imports_nothing_at_start_that_few_jobs_need() -> None:
+    # 25 ms, 7 ms, 16 ms ... of every start; those that need them import them when they do.
+    seldom = {"scipy.ndimage", "tifffile", "rich", "av", "PIL", "distributed", "astropy"}
+    assert not seldom & loaded_by("import skry_dask.cli.main, skry_dask.pipeline.run")
 
 
 def test_every_public_name_is_there() -> None:

@@ -30,7 +30,7 @@ MAX_BLOCK_SIZE = 128
 
 SIGNIFICANCE = 6.0
 """A block is found where its correlation exceeds this many times 1 / block side, the standard
-deviation of the correlation of unrelated blocks."""
+deviation of its correlation with white noise."""
 
 CLEAR_RATIO = 1.5
 """A block is clear where noise leaves a correlation this many times the one that finds it."""

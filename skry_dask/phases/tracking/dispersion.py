@@ -43,7 +43,7 @@ SMOOTHINGS = 2
 
 SIGNIFICANCE = 6.0
 """A block is found where its correlation exceeds this many times 1 / block side, the standard
-deviation of the correlation of unrelated blocks."""
+deviation of its correlation with white noise."""
 
 
 def channel_shift(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 4.0
 """A block is found where its correlation exceeds this many times 1 / block side, the standard
-deviation of the correlation of unrelated blocks."""
+deviation of its correlation with white noise."""
 
 TOLERANCE_PX = 1.5
 """How far a vector may differ from those of its neighbours where these agree, px."""

@@ -82,3 +82,10 @@ def test_nothing_gives_nothing():
         3,
         0,
     )
+
+
+def test_covariance_falls_like_a_gaussian():
+    distance = np.linspace(0, 300, 61)
+    found = unit_covariance(distance, 60.0)
+    np.testing.assert_allclose(found, np.exp(-0.5 * (distance / 60) ** 2), atol=0.05)
+    assert (np.diff(found) <= 0).all()

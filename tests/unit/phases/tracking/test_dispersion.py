@@ -1,10 +1,9 @@
-"""How much red and blue lie off green."""
+"""Dispersion: how far red and blue are displaced from green."""
 
 import dask
 import dask.array as da
 import numpy as np
 import pytest
-import xarray as xr
 from scipy import ndimage
 
 import skry_dask as skry
@@ -16,16 +15,17 @@ from skry_dask.phases.tracking.dispersion import (
     measure_frame,
     median_shift,
 )
+from tests.small_captures import capture_of
 
 TRUE = np.array([[0.8, -0.3], [0.0, 0.0], [-0.7, 0.4]])
 LEVEL = {"R": 0.8, "G": 1.0, "B": 0.6}
 CENTRES = np.array([[y, x] for y in range(40, 130, 20) for x in range(40, 150, 20)])
 
 
-def colour_scene(seed=4, height=170, width=190):
-    """One scene in three colours, red and blue displaced and darker: float (3, y, x)."""
-    rng = np.random.default_rng(seed)
-    scene = ndimage.gaussian_filter(rng.standard_normal((height, width)), 2.0, mode="wrap")
+def colour_scene():
+    """Draw a scene in three colours, red and blue displaced and darker: float (3, y, x)."""
+    rng = np.random.default_rng(4)
+    scene = ndimage.gaussian_filter(rng.standard_normal((170, 190)), 2.0, mode="wrap")
     scene = 120 + 60 * scene / np.abs(scene).max()
     return np.stack(
         [
@@ -36,6 +36,7 @@ def colour_scene(seed=4, height=170, width=190):
 
 
 def mosaic_of(planes, pattern):
+    """Take one colour of each pixel: uint16 (y, x)."""
     frame = np.empty(planes.shape[1:])
     for i, colour in enumerate(pattern):
         y, x = divmod(i, 2)
@@ -67,7 +68,7 @@ def test_the_shift_of_colours_is_found_to_a_tenth_of_a_pixel(pattern):
     np.testing.assert_array_equal(lazy.compute(), found)
 
 
-def test_samples_of_each_colour_know_where_they_are():
+def test_samples_of_each_colour_are_separated_and_placed():
     frame = np.arange(30, dtype=np.uint8).reshape(5, 6)
     samples, places, step = colour_samples(frame, "GRBG")
     assert step == 2
@@ -77,7 +78,7 @@ def test_samples_of_each_colour_know_where_they_are():
     np.testing.assert_array_equal(places, [[0, 1], [0.5, 0.5], [1, 0]])
 
 
-def test_frames_in_which_a_colour_is_not_found_do_not_count():
+def test_frames_in_which_a_colour_was_not_found_do_not_count():
     nan = np.nan
     measured = [
         np.array([[1.0, 2.0], [0, 0], [nan, nan]]),
@@ -88,7 +89,7 @@ def test_frames_in_which_a_colour_is_not_found_do_not_count():
     np.testing.assert_array_equal(median_shift([]), np.zeros((3, 2)))
 
 
-def test_aligned_channels_lie_on_each_other_in_the_stack():
+def test_aligned_colours_coincide_in_the_stack():
     base = colour_scene()
     rng = np.random.default_rng(1)
     frames = [
@@ -96,18 +97,17 @@ def test_aligned_channels_lie_on_each_other_in_the_stack():
         for s in rng.uniform(-2, 2, (6, 2))
     ]
     frames = np.rint(np.array(frames)).clip(0, 255).astype(np.uint8)
-    capture = xr.Dataset(
-        {"frames": (("frame", "y", "x", "channel"), frames)}, {"frame": np.arange(6)}, {"bits": 8}
-    ).chunk({"frame": 2})
+    capture = capture_of(frames, chunks=2, bits=8)
     alignment = skry.align(capture)
     quality = skry.estimate_quality(capture, alignment)
-    apart = {}
-    for on in (False, True):
-        points = skry.track(capture, alignment, quality, skry.TrackOptions(align_channels=on))
-        assert ("channel_shift" in points) is on
-        chosen = skry.StackOptions(percent=100)
-        image = skry.stack(capture, alignment, quality, points, chosen)["stack"]
+    difference = {}
+    for aligned in (False, True):
+        options = skry.TrackOptions(align_channels=aligned)
+        points = skry.track(capture, alignment, quality, options)
+        assert ("channel_shift" in points) is aligned
+        everything = skry.StackOptions(percent=100)
+        image = skry.stack(capture, alignment, quality, points, everything)["stack"]
         inner = image.to_numpy()[8:-8, 8:-8]
         red, green, blue = (inner[..., i] / LEVEL[c] for i, c in enumerate("RGB"))
-        apart[on] = max(np.abs(red - green).mean(), np.abs(blue - green).mean())
-    assert apart[True] < apart[False] / 4
+        difference[aligned] = max(np.abs(red - green).mean(), np.abs(blue - green).mean())
+    assert difference[True] < difference[False] / 4

@@ -1,8 +1,7 @@
-"""The displacement field of all frames: what is kept of it, and what follows."""
+"""The displacement field of all frames: encoded vectors, their mean and their gaps."""
 
 import dask.array as da
 import numpy as np
-import pytest
 
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import neighbours_in_mesh
@@ -16,52 +15,50 @@ from skry_dask.phases.tracking.displacement_field import (
 REGION = Region(0, 0, 100, 120)
 
 
-def scattered(most=21):
+def points_on_a_grid(max_px=21):
     y, x = np.meshgrid(np.arange(10, 100, 16), np.arange(10, 120, 16), indexing="ij")
     position = np.stack([y.ravel(), x.ravel()], axis=1)
-    places = np.zeros((2, len(position), 2))
-    return MeasuredPoints.of(position, neighbours_in_mesh(position, REGION), places, most)
+    textures = np.zeros((2, len(position), 2))
+    return MeasuredPoints.of(position, neighbours_in_mesh(position, REGION), textures, max_px)
 
 
 def measurements(points, n_frames=50, seed=2):
-    """Vectors (frame, point, axis) with gaps, and a frame that is not used."""
+    """Draw vectors (frame, point, axis) with gaps, and encode them with an inactive frame."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(0, 2, (n_frames, len(points.position), 2)) + np.array([3.0, -1.0])
     vectors[rng.random(vectors.shape[:2]) < 0.1] = np.nan
     vectors[:, 4] = np.nan
     active = np.ones(n_frames, bool)
     active[7] = False
-    kept = points.encode(vectors)
-    kept[7] = INACTIVE
-    return vectors, kept, active
+    codes = points.encode(vectors)
+    codes[7] = INACTIVE
+    return vectors, codes, active
 
 
-@pytest.mark.parametrize("most", [3, 21, 32, 700, 30_000])
-def test_vectors_are_kept_to_a_2_15th_of_the_greatest(most):
-    vectors = np.random.default_rng(1).uniform(-most + 0.5, most - 0.5, (5, 7, 2))
-    vectors[2, 3] = np.nan
-    points = scattered(most)
-    kept = points.encode(vectors)
-    assert kept.dtype == np.int16
-    np.testing.assert_array_equal(kept == MISSING, np.isnan(vectors))
-    missing = kept == MISSING
-    np.testing.assert_allclose(
-        (kept * points.step)[~missing], vectors[~missing], atol=points.step / 2
-    )
-    assert points.step <= most / 2**14
+def test_vectors_are_encoded_to_a_2_15th_of_the_largest():
+    for max_px in (3, 21, 32, 700, 30_000):
+        vectors = np.random.default_rng(1).uniform(-max_px + 0.5, max_px - 0.5, (5, 7, 2))
+        vectors[2, 3] = np.nan
+        points = points_on_a_grid(max_px)
+        codes = points.encode(vectors)
+        assert codes.dtype == np.int16
+        missing = codes == MISSING
+        np.testing.assert_array_equal(missing, np.isnan(vectors))
+        decoded = (codes * points.step)[~missing]
+        np.testing.assert_allclose(decoded, vectors[~missing], atol=points.step / 2)
+        assert points.step <= max_px / 2**14
 
 
-def test_no_vector_passes_for_one_that_is_missing():
-    points = scattered(21)
-    kept = points.encode(np.array([[[-1e6, 1e6]]]))
-    assert kept.min() > INACTIVE
-    assert kept.min() < 0 < kept.max()
+def test_no_vector_has_the_code_of_a_missing_one():
+    codes = points_on_a_grid().encode(np.array([[[-1e6, 1e6]]]))
+    assert codes.min() > INACTIVE
+    assert codes.min() < 0 < codes.max()
 
 
-def test_means_are_taken_out_and_counts_told():
-    points = scattered()
-    vectors, kept, active = measurements(points)
-    field = displacement_field(da.from_array(kept, (8, -1, -1)), active, points)
+def test_means_are_subtracted_and_measurements_counted():
+    points = points_on_a_grid()
+    vectors, codes, active = measurements(points)
+    field = displacement_field(da.from_array(codes, (8, -1, -1)), active, points)
     displacement, mean, n_valid = da.compute(*field)
     known = vectors.copy()
     known[~active] = np.nan
@@ -76,13 +73,13 @@ def test_means_are_taken_out_and_counts_told():
     np.testing.assert_allclose(displacement[active].mean(axis=0), 0, atol=1e-4)
 
 
-@pytest.mark.parametrize("n_chunk", [1, 3, 17, 50])
-def test_chunks_do_not_change_a_bit(n_chunk):
-    points = scattered()
-    _, kept, active = measurements(points)
-    whole, parts = (
-        da.compute(*displacement_field(da.from_array(kept, (n, -1, -1)), active, points))
-        for n in (50, n_chunk)
+def test_chunks_do_not_change_a_bit():
+    points = points_on_a_grid()
+    _, codes, active = measurements(points)
+    whole, *others = (
+        da.compute(*displacement_field(da.from_array(codes, (n, -1, -1)), active, points))
+        for n in (50, 1, 3, 17)
     )
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for other in others:
+        for expected, found in zip(whole, other, strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -1,4 +1,4 @@
-"""Where reference points are placed."""
+"""Placement of reference points on the reference image."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import Region
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.point_placement import given_points, place_points
+from tests.small_captures import texture
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=25)
 SHAPE = (160, 200)
@@ -19,10 +20,9 @@ def region(shape=SHAPE, *, y=-9, x=14):
     return Region(y, x, *shape)
 
 
-def texture(shape=SHAPE, seed=1, scale=1.5):
+def detail(shape=SHAPE, seed=1):
     """Draw detail everywhere, 0.2 to 0.8."""
-    image = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), scale)
-    return (0.2 + 0.6 * (image - image.min()) / np.ptp(image)).astype(np.float32)
+    return (0.2 + 0.6 * texture(*shape, seed)).astype(np.float32)
 
 
 def place(image, **options):
@@ -45,7 +45,7 @@ def test_blocks_lie_inside_the_region_and_cells_have_one_point_each(
 ):
     where = region((height, width))
     options = TrackOptions(block_size=block_size, spacing=spacing)
-    points = place_points(texture(where.shape, seed), where, options)
+    points = place_points(detail(where.shape, seed), where, options)
     assert points.dtype == np.int64
     corners = points - [where.y, where.x] - block_size // 2
     assert (corners >= 0).all()
@@ -54,7 +54,7 @@ def test_blocks_lie_inside_the_region_and_cells_have_one_point_each(
 
 
 def test_detail_everywhere_fills_every_cell_row_by_row():
-    points = place(texture(), block_size=32, spacing=24)
+    points = place(detail(), block_size=32, spacing=24)
     # 6 by 8 cells have their first corner where a block still fits.
     assert len(points) == 6 * 8
     cells = (points - [-9 + 16, 14 + 16]) // 24
@@ -63,35 +63,35 @@ def test_detail_everywhere_fills_every_cell_row_by_row():
 
 def test_points_lie_on_detail():
     image = np.full(SHAPE, 0.5, np.float32)
-    image[:, 100:] = texture()[:, 100:]
+    image[:, 100:] = detail()[:, 100:]
     points = place(image)
     assert len(points) > 10
-    # Every block, shifted by twice the structure scale, holds a part of the detail.
+    # Every block, shifted by twice the structure scale, contains some of the detail.
     assert (points[:, 1] - 14 + 16 + 2 > 99).all()
 
 
-@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
-def test_a_flat_image_has_no_points(level):
-    assert place(np.full(SHAPE, level, np.float32)).shape == (0, 2)
+def test_a_flat_image_has_no_points():
+    for level in (0.0, 0.3, 1.0):
+        assert place(np.full(SHAPE, level, np.float32)).shape == (0, 2)
 
 
-@pytest.mark.parametrize("sigma", [0.002, 0.02])
-def test_noise_alone_has_no_points(sigma):
-    noise = np.random.default_rng(2).normal(size=SHAPE) * sigma
-    assert len(place((0.5 + noise).astype(np.float32))) == 0
+def test_noise_alone_has_no_points():
+    noise = np.random.default_rng(2).normal(size=SHAPE)
+    for sigma in (0.002, 0.02):
+        assert len(place((0.5 + sigma * noise).astype(np.float32))) == 0
 
 
-@pytest.mark.parametrize("levels", [(0.0, 1.0), (0.1, 0.9), (0.05, 0.7)])
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 45.3, 60.0, 90.0, 135.3])
-def test_a_lone_straight_edge_has_no_points(degrees, levels):
+def test_a_lone_straight_edge_has_no_points(degrees):
     # A limb: overexposed on one side, sky on the other, and as sharp as a telescope shows it.
     # (Drawn larger and cut out: a blur that mirrors the image at its border would bend the edge.)
     y, x = np.indices((SHAPE[0] + 20, SHAPE[1] + 20)) - 10
     angle = np.deg2rad(degrees)
     distance = (y - 80) * np.sin(angle) + (x - 100) * np.cos(angle)
-    step = np.clip(distance / 3 + 0.5, 0, 1)
-    image = ndimage.gaussian_filter(levels[0] + (levels[1] - levels[0]) * step, 1.5)[10:-10, 10:-10]
-    assert len(place(image.astype(np.float32))) == 0
+    edge = ndimage.gaussian_filter(np.clip(distance / 3 + 0.5, 0, 1), 1.5)[10:-10, 10:-10]
+    for dark, bright in ((0.0, 1.0), (0.1, 0.9), (0.05, 0.7)):
+        image = dark + (bright - dark) * edge
+        assert len(place(image.astype(np.float32))) == 0
 
 
 @pytest.mark.parametrize("radius", [40, 90, 150])
@@ -108,49 +108,50 @@ def test_the_limb_of_a_planet_has_points_all_around(radius):
     assert (gaps * radius).max() < 3 * 24
 
 
-def test_a_straight_edge_will_do_when_told_so():
+def test_a_straight_edge_gets_points_on_demand():
     edge = ndimage.gaussian_filter(np.where(np.arange(200) < 90, 0.2, 0.8), 1.5)
-    image = (np.tile(edge, (160, 1)) + 1e-3 * texture()).astype(np.float32)
+    image = (np.tile(edge, (160, 1)) + 1e-3 * detail()).astype(np.float32)
     assert len(place(image, gradient_spread=0.0)) > 0
     assert len(place(image[:, 60:120])) == 0
 
 
 def test_dark_areas_have_no_points():
-    image = texture()
+    image = detail()
     image[:, :100] *= 0.05
     assert (place(image)[:, 1] - 14 >= 100).all()
     assert (place(image, brightness=0.0)[:, 1] - 14 < 90).any()
 
 
 def test_a_higher_structure_threshold_leaves_fewer_points():
-    image = texture() + np.random.default_rng(3).normal(size=SHAPE).astype(np.float32) * 0.03
+    image = detail() + np.random.default_rng(3).normal(size=SHAPE).astype(np.float32) * 0.03
     numbers = [len(place(image, structure=s)) for s in (1.0, 1.5, 2.0, 3.0, 4.0)]
     assert numbers == sorted(numbers, reverse=True)
     assert numbers[0] > numbers[-1] == 0
 
 
-@pytest.mark.parametrize("factor", [0.1, 1.0, 3.0])
-def test_points_do_not_depend_on_the_exposure(factor):
-    np.testing.assert_array_equal(place(texture() * np.float32(factor)), place(texture()))
+def test_points_do_not_depend_on_the_exposure():
+    expected = place(detail())
+    for factor in (0.1, 3.0):
+        np.testing.assert_array_equal(place(detail() * np.float32(factor)), expected)
 
 
 def test_a_region_smaller_than_a_block_has_no_points():
-    assert place(texture((20, 90)), block_size=32).shape == (0, 2)
+    assert place(detail((20, 90)), block_size=32).shape == (0, 2)
 
 
 # --- given by the user ---------------------------------------------------------------------------
 
 
-def test_given_points_are_taken_in_their_order_rounded_to_whole_pixels():
+def test_given_points_are_rounded_to_whole_pixels_in_their_order():
     options = TrackOptions(points=((40.4, 90.6), (10, 31), (40.4, 90.6)), block_size=32)
     points = given_points(region(), options)
     np.testing.assert_array_equal(points, [(40, 91), (10, 31), (40, 91)])
     assert points.dtype == np.int64
 
 
-@pytest.mark.parametrize("point", [(7, 30), (135, 198), (7, 198)])
-def test_points_whose_blocks_just_fit_are_taken(point):
-    np.testing.assert_array_equal(given_points(region(), TrackOptions(points=(point,))), [point])
+def test_points_whose_blocks_just_fit_are_accepted():
+    points = ((7, 30), (135, 198), (7, 198))
+    np.testing.assert_array_equal(given_points(region(), TrackOptions(points=points)), points)
 
 
 @pytest.mark.parametrize("point", [(6, 100), (136, 100), (50, 29), (50, 199), (0, 0), (1e9, -1e9)])

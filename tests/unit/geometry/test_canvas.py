@@ -1,12 +1,10 @@
-"""Places on the canvas."""
+"""Regions of the canvas that frames show."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.geometry.areas import AreaGrid
-from skry_dask.geometry.canvas import Region, overlap_region
+from skry_dask.geometry.canvas import Region, overlap_region, union_region
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -18,9 +16,8 @@ def test_a_region_knows_its_canvas_coordinates():
     np.testing.assert_array_equal(region.x_coords, [5, 6])
 
 
-@pytest.mark.parametrize(
-    ("offsets", "expected"),
-    [
+def test_the_overlap_is_what_every_frame_shows():
+    for offsets, expected in (
         ([(0, 0)], Region(0, 0, 30, 40)),
         ([(5, -3)], Region(-5, 3, 30, 40)),
         ([(0, 0), (4, -6)], Region(0, 6, 26, 34)),
@@ -28,14 +25,12 @@ def test_a_region_knows_its_canvas_coordinates():
         ([(-0.5, 2.5)], Region(1, -2, 29, 39)),
         ([(0, 0), (30, 0)], Region(0, 0, 0, 40)),
         ([(-20, 0), (20, 100)], Region(20, 0, 0, 0)),
-    ],
-)
-def test_the_region_is_what_every_frame_sees(offsets, expected):
-    active = np.ones(len(offsets), bool)
-    assert overlap_region(np.array(offsets, float), active, 30, 40) == expected
+    ):
+        active = np.ones(len(offsets), bool)
+        assert overlap_region(np.array(offsets, float), active, 30, 40) == expected
 
 
-def test_inactive_frames_do_not_shrink_the_region():
+def test_inactive_frames_do_not_shrink_the_overlap():
     offsets = np.array([(0.0, 0.0), (25.0, 1e6), (np.nan, np.nan), (2.0, 1.0)])
     active = np.array([True, False, False, True])
     assert overlap_region(offsets, active, 30, 40) == overlap_region(
@@ -43,7 +38,7 @@ def test_inactive_frames_do_not_shrink_the_region():
     )
 
 
-def test_without_active_frames_there_is_no_region():
+def test_without_active_frames_the_overlap_is_empty():
     assert overlap_region(np.zeros((3, 2)), np.zeros(3, bool), 30, 40).shape == (0, 0)
     assert overlap_region(np.zeros((0, 2)), np.zeros(0, bool), 30, 40).shape == (0, 0)
 
@@ -72,16 +67,20 @@ def test_every_frame_shows_the_whole_region_and_one_pixel_more_would_be_too_many
         assert np.rint(offsets[:, axis]).max() + start + length <= size
 
 
-@pytest.mark.parametrize(
-    ("length", "area_size", "edges"),
-    [
-        (80, 40, [0, 40, 80]),
-        (81, 40, [0, 40, 80, 81]),
-        (30, 40, [0, 30]),
-        (1, 8, [0, 1]),
-    ],
-)
-def test_what_is_left_over_is_the_last_area(length, area_size, edges):
-    np.testing.assert_array_equal(
-        AreaGrid.of_region(Region(0, 0, length, 9), area_size).y_edges, edges
-    )
+def test_the_union_contains_every_active_frame_and_no_more():
+    offset = np.array([[0.0, 0.0], [5.5, -7.25], [-3.0, 4.0], [900.0, 900.0]])
+    active = np.array([True, True, True, False])
+    region = union_region(offset, active, 40, 60)
+    assert region == Region(-5, -4, 48, 71)
+    # Corners of the canvas lie in the frames that show them.
+    assert region.y + 5.5 >= 0
+    assert region.x + region.width - 1 - 7.25 <= 59
+
+
+def test_the_window_of_a_frame_begins_at_the_regions_place_in_it():
+    frame = np.arange(30 * 40).reshape(30, 40)
+    region = Region(3, 5, 10, 12)
+    window = region.window(frame, np.array([1.4, -2.6]))
+    assert window.shape == (10, 12)
+    assert window[0, 0] == frame[3 + 1, 5 - 3]
+    np.testing.assert_array_equal(region.origin(np.array([[1.4, -2.6], [0, 0]])), [[4, 2], [3, 5]])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skry_dask.geometry.areas import AreaGrid
-from skry_dask.geometry.canvas import Region, union_region
+from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import (
     AreaMesh,
     Spans,
@@ -74,18 +74,6 @@ def test_no_points_one_point_and_twice_the_same_point_work(points):
     first, neighbours = neighbours_in_mesh(np.array(points).reshape(-1, 2), mesh.region)
     assert len(first) == len(points) + 1
     assert len(neighbours) == first[-1]
-
-
-def test_areas_are_named_row_by_row_with_what_is_left_over_last():
-    region = Region(5, 6, 12, 21)
-    labels = AreaGrid.of_region(region, 10).labels()
-    assert labels.shape == (12, 21)
-    np.testing.assert_array_equal(labels[0, [0, 9, 10, 19, 20]], [0, 0, 1, 1, 2])
-    np.testing.assert_array_equal(labels[[0, 9, 10, 11], 0], [0, 0, 3, 3])
-    some = np.array([0, 0, 11]), np.array([20, 3])
-    np.testing.assert_array_equal(
-        AreaGrid.of_region(region, 10).labels_at(*some), labels[np.ix_(*some)]
-    )
 
 
 @REPEATABLE
@@ -190,16 +178,6 @@ def test_a_canvas_around_the_region_is_cut_into_small_triangles(
     far = (outside < [above - 40, 0]).any(axis=1) | (outside[:, 1] > 5 + inner.width + 40)
     for place in outside[far][::97]:
         assert np.hypot(*(corners - place).T).min() < 32
-
-
-def test_everything_seen_holds_all_active_frames_and_no_more():
-    offset = np.array([[0.0, 0.0], [5.5, -7.25], [-3.0, 4.0], [900.0, 900.0]])
-    active = np.array([True, True, True, False])
-    region = union_region(offset, active, 40, 60)
-    assert region == Region(-5, -4, 48, 71)
-    # Corners of the canvas lie in the frames that show them.
-    assert region.y + 5.5 >= 0
-    assert region.x + region.width - 1 - 7.25 <= 59
 
 
 # --- areas under triangles ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Corners move with the points; displacements are read for the frames that are asked for."""
+"""Motion of corners: reference points move by offset and displacement, fixed points follow them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ N_FRAMES = 7
 
 @pytest.fixture
 def mesh() -> TriangleMesh:
-    """Of four points in a region."""
+    """Triangulate four points in a region."""
     points = np.array([(15.0, 20.0), (30.0, 50.0), (22.0, 35.0), (12.0, 50.0)])
     return TriangleMesh.of_points(points, Region(3, 5, 40, 60))
 
 
 @pytest.fixture
 def offset() -> np.ndarray:
-    """Of seven frames."""
+    """Draw the offsets of seven frames."""
     return np.random.default_rng(0).normal(size=(N_FRAMES, 2))
 
 
@@ -32,7 +32,7 @@ def displacements(n_points: int) -> xr.DataArray:
     return xr.DataArray(values, dims=("frame", "point", "axis"))
 
 
-def test_points_move_by_offset_and_displacement_fixed_points_between_their_neighbours(
+def test_points_move_by_offset_and_displacement_and_fixed_points_as_their_neighbours(
     mesh: TriangleMesh, offset: np.ndarray
 ) -> None:
     moved = displacements(4)
@@ -46,7 +46,7 @@ def test_points_move_by_offset_and_displacement_fixed_points_between_their_neigh
 
 
 @pytest.mark.parametrize("n_points", [4, 0])
-def test_displacements_in_memory_and_those_to_be_computed_move_corners_alike(
+def test_stored_and_lazy_displacements_move_corners_alike(
     mesh: TriangleMesh, offset: np.ndarray, n_points: int
 ) -> None:
     if n_points == 0:

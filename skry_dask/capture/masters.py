@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from skry_dask.capture.bad_pixels import unlit_fraction
+from skry_dask.capture.develop import full_scale
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.io.images.read import read_image
 from skry_dask.io.registry import open_reader
@@ -22,7 +23,7 @@ from skry_dask.io.registry import open_reader
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.types import AnyArray, Float32Array, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
 
 MasterImage: TypeAlias = "str | os.PathLike[str] | AnyArray"
 """A file, or an array (y, x[, channel]) whose 1 is full scale."""
@@ -215,6 +216,35 @@ def _check_colours(
             f"{name} has the colour filter array {own}, frames have {cfa} there: give a master "
             "made with the same camera settings"
         )
+
+
+def dark_levels(dark: Master, mean: FloatArray, capture: xr.Dataset) -> Float32Array:
+    """Return a dark at the capture's pixels, grey levels.
+
+    Parameters
+    ----------
+    dark
+        The dark.
+    mean
+        float64 (y, x[, channel]), mean of a few frames of the capture, grey levels.
+    capture
+        The capture.
+
+    Returns
+    -------
+    float32 (y, x[, channel])
+
+    Raises
+    ------
+    OptionsError
+        If it cannot be the dark of these frames; see `check_dark`.
+    """
+    white = full_scale(capture)
+    levels: Float32Array = dark.of_capture(dark.image) * np.float32(white)
+    dark_mean = float(levels.mean(dtype=np.float64))
+    source = str(capture.attrs.get("source", "the capture"))
+    check_dark(dark.name, dark_mean, float(mean.mean()), white, source)
+    return levels
 
 
 def check_dark(name: str, dark: float, frames: float, white: int, source: str) -> None:

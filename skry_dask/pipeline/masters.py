@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skry_dask.capture.calibrate import master_dark, master_flat
+from skry_dask.capture.frame_means import master_dark, master_flat
 from skry_dask.capture.open import open_source
 from skry_dask.capture.source import resolve
 from skry_dask.graph.runner import resources

@@ -1,4 +1,4 @@
-"""What becomes of raw frames before a phase works on them."""
+"""Raw frames become grey for measuring and planes for stacking, calibrated on the way."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def raw(dtype=np.uint8, shape=(3, 12, 14), top=None):
     return RNG.integers(0, top or np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
-def test_mono_frames_are_handed_on_without_a_copy():
+def test_mono_frames_are_passed_on_without_a_copy():
     frames = raw()
     developer = Developer.of(capture(frames, bits=8))
     assert developer.grey(frames) is frames
@@ -72,20 +72,17 @@ def test_colour_can_be_stacked_as_grey(kind):
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1), (3, 4), (4, 3)])
-def test_a_crop_at_odd_offsets_keeps_the_right_pattern(pattern, corner):
-    y, x = corner
+def test_a_crop_at_odd_offsets_keeps_the_right_pattern(pattern):
     whole = capture(raw(), bits=8, cfa=pattern)
-    crop = whole.isel(y=slice(y, None), x=slice(x, 12))
-    found = cfa_at_first_pixel(crop)
-    colours = np.array(list(pattern)).reshape(2, 2)
-    everywhere = np.tile(colours, (8, 8))
-    assert found == "".join(everywhere[y : y + 2, x : x + 2].ravel())
-    # What is well inside of both is the same colour in both.
     frame = whole["frames"].to_numpy()[0]
-    expected = demosaic(frame, pattern)[:, y + 2 : -2, x + 2 : 10]
-    got = demosaic(np.ascontiguousarray(frame[y:, x:12]), found)[:, 2:-2, 2:-2]
-    np.testing.assert_array_equal(got, expected)
+    filters = np.tile(np.array(list(pattern)).reshape(2, 2), (8, 8))
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 4), (4, 3)):
+        found = cfa_at_first_pixel(whole.isel(y=slice(y, None), x=slice(x, 12)))
+        assert found == "".join(filters[y : y + 2, x : x + 2].ravel())
+        # Two pixels inside the crop, cropping and demosaicing may be exchanged.
+        expected = demosaic(frame, pattern)[:, y + 2 : -2, x + 2 : 10]
+        cropped = demosaic(np.ascontiguousarray(frame[y:, x:12]), found)[:, 2:-2, 2:-2]
+        np.testing.assert_array_equal(cropped, expected)
 
 
 def test_frames_without_pattern_have_none():
@@ -93,12 +90,12 @@ def test_frames_without_pattern_have_none():
     assert cfa_at_first_pixel(capture(raw(), cfa="none")) is None
 
 
-def test_every_second_pixel_of_raw_colour_is_refused():
+def test_raw_colour_with_every_second_pixel_is_refused():
     with pytest.raises(ReaderError, match="takes every 2th pixel along x of raw colour"):
         Developer.of(capture(raw(), cfa="RGGB").isel(x=slice(None, None, 2)))
 
 
-def test_a_dark_is_subtracted_and_its_mean_put_back_as_black():
+def test_a_dark_is_subtracted_and_its_mean_added_as_black():
     frames = raw(top=200)
     dark = np.full((12, 14), 10.0, np.float32)
     dark[3, 5] = 60.5
@@ -112,7 +109,7 @@ def test_a_dark_is_subtracted_and_its_mean_put_back_as_black():
     assert developer.grey(frames).dtype == np.uint16
 
 
-def test_a_gain_scales_what_is_above_the_dark():
+def test_a_gain_multiplies_what_the_dark_has_left():
     frames = np.full((1, 4, 4), 100, np.uint8)
     gain = np.ones((4, 4), np.float32)
     gain[1, 2] = 1.5
@@ -123,7 +120,7 @@ def test_a_gain_scales_what_is_above_the_dark():
     assert (np.delete(got.ravel(), 6) == 100 << 7).all()
 
 
-def test_bad_pixels_take_neighbours_of_their_colour_and_the_frames_stay_as_they_are():
+def test_bad_pixels_get_the_values_of_neighbours_of_their_colour_in_a_copy():
     frame = np.tile(np.array([[10, 20], [30, 40]], np.uint8), (5, 5))
     frame[4, 4] = 255
     before = frame.copy()

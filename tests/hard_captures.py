@@ -1,4 +1,4 @@
-"""Captures that defeat alignment: simulated frames, shifted, dimmed, cut and spoilt by numpy."""
+"""Captures that are hard to align: simulated frames, shifted, dimmed, cut and damaged."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ SHAPE = (200, 240)
 """Height and width of the frames, px."""
 
 RADIUS = 50
-"""About that of the planet, px."""
+"""Radius of the planet, px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HardCapture:
-    """Frames and what is true of them.
+    """Frames and their truth.
 
     Parameters
     ----------
     frames
         uint8 (frame, y, x).
     offset
-        float64 (frame, axis), where the scene lies, with the mean seeing of what is seen, px.
+        float64 (frame, axis), true offset of the scene, mean seeing of the visible region included,
+        px.
     usable
-        bool (frame), which can be stacked.
+        bool (frame), whether a frame can be stacked.
     """
 
     frames: np.ndarray
@@ -40,7 +41,7 @@ class HardCapture:
     usable: np.ndarray
 
     def error(self, offset: np.ndarray, active: np.ndarray) -> float:
-        """How far offsets are off in active frames, their median removed, px rms."""
+        """Error of offsets in active frames, its median removed, px rms."""
         off = (offset - self.offset)[active]
         off -= np.median(off, axis=0)
         return float(np.sqrt((off**2).sum(axis=1).mean()))
@@ -58,7 +59,7 @@ def simulated(
 
 
 def windows(truth: xr.Dataset, corners: np.ndarray | None = None) -> HardCapture:
-    """Look through a window whose top left corner moves: whole px (frame, axis)."""
+    """Cut a window out of each frame, at ``corners`` (frame, axis), whole px."""
     height, width = SHAPE
     corners = np.zeros((truth.sizes["frame"], 2), int) if corners is None else corners
     frames, offset = [], truth["offset"].to_numpy().copy()
@@ -75,7 +76,7 @@ def windows(truth: xr.Dataset, corners: np.ndarray | None = None) -> HardCapture
 
 
 def drifting() -> HardCapture:
-    """Drift by two and a half frames."""
+    """A drift of two and a half widths of the frame."""
     x = np.linspace(0, 600, 48).round().astype(int)
     return windows(simulated("moon", 48, 210, 860), np.stack([np.full(48, 5), x], axis=1))
 
@@ -87,18 +88,18 @@ def jumping(distance: int) -> HardCapture:
 
 
 def gusts() -> HardCapture:
-    """The telescope shaken by gusts of 15 px; in some frames the air shifts a part of the view."""
+    """Gusts move the telescope by 15 px; in some frames the air shifts a band of the view."""
     shake = np.random.default_rng(5).normal(size=(40, 2)) * 15
     corners = 40 + shake.round().clip(-40, 39).astype(int)
     moved = windows(simulated("moon", 40, 280, 320), corners)
     for i in range(4, 40, 9):
-        part = moved.frames[i, 70:130]
-        part[:, 15:] = part[:, :-15].copy()
+        band = moved.frames[i, 70:130]
+        band[:, 15:] = band[:, :-15].copy()
     return moved
 
 
 def pause() -> HardCapture:
-    """Fourteen frames that are the same."""
+    """Fourteen identical frames."""
     moon = windows(simulated("moon"))
     which = np.r_[:13, [13] * 14, 27:40]
     return replace(moon, frames=moon.frames[which], offset=moon.offset[which])
@@ -111,10 +112,11 @@ def interrupted() -> HardCapture:
 
 
 CLOUDED = (3, 4, 10, 11, 20, 25, 32, 33)
+"""Numbers of the frames of `clouds` that show nothing."""
 
 
 def clouds() -> HardCapture:
-    """Frames lost in cloud: black, white, grey with noise; and frames that are only dim."""
+    """Frames lost in clouds: black, white, grey with noise; and frames that are only dim."""
     moon = windows(simulated("moon"))
     frames, usable = moon.frames.copy(), moon.usable.copy()
     noise = np.random.default_rng(6).normal(size=(40, *SHAPE)) * 1.2
@@ -127,10 +129,11 @@ def clouds() -> HardCapture:
 
 
 OVEREXPOSED = (5, 16, 30)
+"""Numbers of the frames of `overexposed` that are too bright."""
 
 
 def overexposed() -> HardCapture:
-    """A planet whose exposure was tried out in some frames, until it is white throughout."""
+    """A planet, in some frames exposed too long, up to white all over."""
     planet = windows(simulated("planet"))
     frames = planet.frames.astype(float)
     for i, factor in zip(OVEREXPOSED, (2.5, 4, 8), strict=True):
@@ -163,7 +166,7 @@ def moon_beside_planet() -> HardCapture:
 
 
 def faint_disc() -> HardCapture:
-    """A disc without any marking, out of focus and hardly brighter than the sky, that drifts."""
+    """A drifting disc without markings, out of focus and hardly brighter than the sky."""
     rng = np.random.default_rng(7)
     offset = np.linspace((-20, 30), (25, -35), 30) + rng.normal(size=(30, 2))
     y, x = np.indices(SHAPE)
@@ -176,7 +179,7 @@ def faint_disc() -> HardCapture:
 
 
 def bright_limb(radius: float) -> HardCapture:
-    """An overexposed limb and nothing else, of this radius, px."""
+    """Nothing but an overexposed limb; its radius in px."""
     rng = np.random.default_rng(8)
     offset = rng.normal(size=(30, 2)) * 3
     y, x = np.indices(SHAPE)
@@ -189,7 +192,7 @@ def bright_limb(radius: float) -> HardCapture:
 
 
 def uneven_light() -> HardCapture:
-    """Drift under vignetting to a third and a gradient of sky glow, both fixed to the camera."""
+    """A drift under vignetting to a third and a gradient of sky glow, both fixed to the camera."""
     x = np.linspace(20, 110, 48).round().astype(int)
     moon = windows(simulated("moon", 48, 210, 860), np.stack([np.full(48, 5), x], axis=1))
     v, u = np.indices(SHAPE) / np.array(SHAPE)[:, None, None] - 0.5
@@ -199,5 +202,5 @@ def uneven_light() -> HardCapture:
 
 
 def noisy(scene: str, read_noise: float) -> HardCapture:
-    """Few photons, and a camera as noisy as this, grey levels."""
+    """Few photons and a noisy camera; its noise in grey levels."""
     return windows(simulated(scene, 60, photons=100, read_noise=read_noise))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def stacked(truth: xr.Dataset, method: str) -> tuple[Score, Score, dict[str, xr.Dataset]]:
-    """Scores of the stack and of the best frame, and what each phase found."""
+    """Score of the stack, score of the best frame, and the results of the phases."""
     capture = truth.chunk({"frame": 16})
     alignment = skry.align(capture, skry.AlignOptions(method=method, anchor_size=48)).compute()
     quality = skry.estimate_quality(capture, alignment).compute()

@@ -1,4 +1,4 @@
-"""What the user decides, from the command line to the image."""
+"""Choices of the user, from the command line to the image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def statuses(summary: dict[str, dict[str, dict[str, str]]]) -> list[str]:
 
 
 def fragments(folder: Path) -> IntArray:
-    """How many fragments of each frame were taken, by the table beside the image."""
+    """Number of fragments taken from each frame, from the table beside the image."""
     lines = (folder / "out_frame_quality.csv").read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("Frame;"))
     return np.array([int(line.split(";")[-1]) for line in lines[start + 1 :]])
@@ -89,11 +89,11 @@ def test_anchors_come_from_flags_files_and_python_alike(
     options = skry.AlignOptions(anchors=skry.read_positions(tmp_path / "anchors.csv"))
     offset = skry.align(skry.open_capture(moon_ser), options)["offset"].to_numpy()
     off = offset - moon["offset"].to_numpy() - moon["shift"].to_numpy().mean(axis=(1, 2))
-    # Nine anchors: less than what the seeing of 2.2 px rms moves one of them.
+    # Mean of nine anchors; the seeing moves each by 2.2 px rms.
     assert np.sqrt(((off - np.median(off, axis=0)) ** 2).sum(axis=1).mean()) < 1.5
 
 
-# --- what is averaged ----------------------------------------------------------------------------
+# --- which fragments are averaged ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_frames_under_cloud_are_evened_out_on_demand(
     assert statuses(summary) == [REUSED, REUSED, REUSED, RAN]
 
     def patches(image: AnyArray) -> float:
-        """How much the light differs from place to place from that of a clear night."""
+        """Relative deviation of the local brightness from that of a clear night."""
         wide, clear = (ndimage.gaussian_filter(i, 6) for i in (image, images["clear"]))
         light = (wide / clear)[clear > 0.2]
         return float(light.std() / light.mean())
@@ -146,7 +146,7 @@ def test_frames_under_cloud_are_evened_out_on_demand(
     assert patches(images["even"]) < 0.6 * patches(images["as it is"])
 
 
-# --- what cannot be asked for --------------------------------------------------------------------
+# --- options that are refused --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_frames_under_cloud_are_evened_out_on_demand(
         (("--points-file", "bad.csv"), r"bad\.csv, line 3 is '60 x': it must be y, x in px"),
     ],
 )
-def test_what_cannot_be_is_one_line_with_value_and_range(
+def test_refused_options_are_one_line_with_value_and_range(
     moon_ser: Path, tmp_path: Path, cli: CommandLine, flags: tuple[object, ...], words: str
 ) -> None:
     (tmp_path / "far.csv").write_text("60,80\n60,-900\n")

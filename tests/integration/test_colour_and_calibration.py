@@ -1,4 +1,4 @@
-"""Colour, calibration and selection through the command line, as a user meets them."""
+"""Colour, calibration and selection on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SMALL = ("--anchor-size", "32")
 TINT = np.array([0.7, 1.0, 0.5])
-"""Of the coloured Moon: how bright it is in red, green and blue."""
+"""Brightness of the coloured Moon in red, green and blue."""
 
 RNG = np.random.default_rng(8)
 
@@ -34,7 +34,7 @@ def write(path: Path, frames: AnyArray, colour: str = "mono", bits: int = 8) -> 
 
 
 def tinted(frames: AnyArray) -> AnyArray:
-    """RGB frames of the Moon seen in one hue."""
+    """RGB frames of the Moon, all in one hue."""
     return np.rint(frames[..., None] * TINT).astype(np.uint8)
 
 
@@ -149,7 +149,7 @@ def test_dark_flat_and_hot_pixels_are_taken_out(
 
 
 def _fitted(image: AnyArray, like: AnyArray) -> AnyArray:
-    """Fit brightness: the mean of a flat decides its scale."""
+    """Fit brightness, whose scale depends on the mean of the flat."""
     slope, offset = np.polyfit(image.ravel(), like.ravel(), 1)
     return slope * image + offset
 
@@ -296,7 +296,7 @@ def test_the_depth_that_the_user_states_is_white(
 def test_all_bits_go_through_every_phase(
     frames: AnyArray, tmp_path: Path, cli: CommandLine
 ) -> None:
-    """Sixteen bits: what is below the eighth bit is still there in the stack."""
+    """Of 16 bits, the lower eight still show in the stack."""
     ramp = np.linspace(0, 200, frames.shape[2]).astype(np.uint16)
     deep = frames[:8].astype(np.uint16) * 256 + ramp
     path = write(tmp_path / "deep.ser", deep, bits=16)

@@ -1,4 +1,4 @@
-"""Captures that defeat alignment end in a good stack or in a clear statement."""
+"""Captures that are hard to align end in a good stack or in a clear message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What the job made of a capture."""
+    """Results of a job."""
 
     stack: xr.Dataset
     alignment: xr.Dataset
@@ -57,7 +57,7 @@ def detail(image: np.ndarray) -> float:
 
 
 def sharper_than_a_mean(capture: hard.HardCapture, outcome: Outcome) -> bool:
-    """Whether the stack shows more than the mean of the active frames in their true places."""
+    """Whether the stack has more detail than the mean of the active frames, truly aligned."""
     y, x = outcome.stack["y"].to_numpy(), outcome.stack["x"].to_numpy()
     offset = outcome.alignment["offset"].to_numpy()
     cuts = []
@@ -75,7 +75,7 @@ def sharper_than_a_mean(capture: hard.HardCapture, outcome: Outcome) -> bool:
 def test_a_drift_of_several_frames_is_followed_and_what_overlaps_is_stacked(tmp_path: Path) -> None:
     capture = hard.drifting()
     outcome = run(capture, tmp_path)
-    # Every frame has its place, through a chain of key frames.
+    # Key frames, each aligned with the one before it, lead to every frame.
     everywhere = np.ones(48, bool)
     assert set(outcome.reasons) == {Reason.ACTIVE, Reason.TOO_LITTLE_OVERLAP}
     assert capture.error(outcome.alignment["offset"].to_numpy(), everywhere) < 4
@@ -126,13 +126,13 @@ def test_gusts_are_followed(tmp_path: Path) -> None:
     assert outcome.active.all()
     assert error(capture, outcome) < 0.7
     assert sharper_than_a_mean(capture, outcome)
-    # Where a part of the view was torn off, the rest agrees, and confidence says how much.
+    # Where a band of the view was shifted, the rest agrees, and confidence says how much.
     torn = np.arange(4, 40, 9)
     confidence = outcome.alignment["confidence"].to_numpy()
     assert confidence[torn].max() < np.delete(confidence, torn).min()
 
 
-# --- what hides it -------------------------------------------------------------------------------
+# --- what hides the scene ------------------------------------------------------------------------
 
 
 def test_frames_lost_in_cloud_are_left_out_and_dim_ones_aligned(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_vignetting_and_gradients_do_not_hold_the_scene(tmp_path: Path) -> None:
     capture = hard.uneven_light()
     outcome = run(capture, tmp_path)
     assert outcome.active.all()
-    # What the drift of 90 px leaves to be seen differs by that much; 1.6 px with light as it is.
+    # The seeing of the region that stays visible; without levelling the light it was 1.6 px.
     assert error(capture, outcome) < 0.6
 
 
@@ -211,8 +211,8 @@ def test_strong_noise_is_averaged_away(tmp_path: Path, read_noise: float, limit:
     image = outcome.stack["stack"].to_numpy()
     reference = int(outcome.alignment["reference"])
     frame = capture.frames[reference, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-    likeness = [np.corrcoef(scene.ravel(), i.ravel())[0, 1] for i in (image, frame)]
-    assert likeness[0] > 1.2 * likeness[1]
+    correlation = [np.corrcoef(scene.ravel(), i.ravel())[0, 1] for i in (image, frame)]
+    assert correlation[0] > 1.2 * correlation[1]
 
 
 # --- objects on a dark sky -----------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_a_noisy_planet_is_followed_by_its_centre(tmp_path: Path) -> None:
 
 
 def test_a_bright_limb_and_nothing_else_is_refused_in_words(tmp_path: Path) -> None:
-    # It could lie anywhere along itself.
+    # Along itself, it could lie anywhere.
     with pytest.raises(AlignmentError, match=r"hard\.ser: no frame .*30 no anchors.*--method"):
         run(hard.bright_limb(2000), tmp_path)
 
@@ -271,7 +271,7 @@ def test_a_strongly_bent_limb_is_aligned(tmp_path: Path) -> None:
     assert error(capture, outcome) < 1.0
 
 
-# --- what cannot be asked for --------------------------------------------------------------------
+# --- options that are refused --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

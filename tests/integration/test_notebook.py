@@ -1,4 +1,4 @@
-"""The notebooks run from beginning to end, and are committed as they were written: unrun."""
+"""The notebooks run from beginning to end, and are committed without outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 CELL_SECONDS = 300
-"""A cell that takes longer hangs; the first one to use a kernel may have to compile it."""
+"""Time limit of a cell, s; the first one that uses a kernel may have to compile it."""
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -76,15 +76,15 @@ def test_it_runs_without_errors_and_warnings(path: Path, tmp_path: Path) -> None
     folder = tmp_path / "work"
     folder.mkdir()
     notebook = execute(nbformat.read(path, as_version=4), folder)
-    complaints = {
+    warned = {
         cell.id: output.text
         for cell in code_cells(notebook)
         for output in cell.outputs
         if output.output_type == "stream" and output.name == "stderr"
     }
-    assert not complaints
-    pictures = sum(
+    assert not warned
+    n_pictures = sum(
         "image/png" in output.get("data", {}) for c in code_cells(notebook) for output in c.outputs
     )
-    assert pictures, "no cell draws anything"
+    assert n_pictures, "no cell draws anything"
     assert not list(folder.iterdir()), "a notebook cleans up after itself"

@@ -1,7 +1,8 @@
-"""What a user can choose, and how wrong choices are refused."""
+"""Options: their defaults, and how wrong values are refused."""
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -19,6 +20,7 @@ from skry_dask.options import (
     StackOptions,
     TrackOptions,
     as_json,
+    frame_ranges,
 )
 
 NAN = float("nan")
@@ -44,33 +46,30 @@ RANGES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "low", "high", "words"), RANGES)
-def test_values_outside_their_range_are_refused_with_name_value_and_range(
-    kind, name, low, high, words
-):
-    for value in (low, high):
-        assert getattr(kind(**{name: value}), name) == value
-    step = 2 if isinstance(low, int) else 1e-6
-    for value in (low - step, high + step, NAN, float("inf"), float("-inf")):
-        with pytest.raises(OptionsError) as caught:
-            kind(**{name: value})
-        assert f"{name} is {value!r}: it must be {words}" in str(caught.value)
+def test_values_outside_their_range_are_refused_with_name_value_and_range():
+    for kind, name, low, high, words in RANGES:
+        for value in (low, high):
+            assert getattr(kind(**{name: value}), name) == value
+        step = 2 if isinstance(low, int) else 1e-6
+        for value in (low - step, high + step, NAN, float("inf"), float("-inf")):
+            message = re.escape(f"{name} is {value!r}: it must be {words}")
+            with pytest.raises(OptionsError, match=message):
+                kind(**{name: value})
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, 100.1, NAN])
-def test_percent_is_above_0_and_at_most_100(value):
-    with pytest.raises(OptionsError, match=f"percent is {value}: it must be above 0 and at most"):
-        StackOptions(percent=value)
+def test_percent_is_above_0_and_at_most_100():
+    for value in (0.0, -1.0, 100.1, NAN):
+        message = f"percent is {value}: it must be above 0 and at most"
+        with pytest.raises(OptionsError, match=message):
+            StackOptions(percent=value)
     assert StackOptions(percent=100.0).percent == 100.0
     assert StackOptions(percent=1e-9).percent == 1e-9
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(AlignOptions, "anchor_size"), (TrackOptions, "block_size")]
-)
-def test_blocks_have_even_sides(kind, name):
-    with pytest.raises(OptionsError, match=f"{name} is 33: it must be even, such as 34"):
-        kind(**{name: 33})
+def test_blocks_have_even_sides():
+    for kind, name in ((AlignOptions, "anchor_size"), (TrackOptions, "block_size")):
+        with pytest.raises(OptionsError, match=f"{name} is 33: it must be even, such as 34"):
+            kind(**{name: 33})
 
 
 def test_every_option_with_a_range_is_tested_here():
@@ -90,17 +89,14 @@ def test_an_unknown_method_is_refused_with_the_choices():
     assert AlignOptions(method="centroid").method is AlignMethod.CENTROID
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "value", "choices"),
-    [
+def test_another_choice_is_refused_with_the_choices():
+    for kind, name, value, choices in (
         (ReadOptions, "byte_order", "middle", "little, big"),
         (ReadOptions, "cfa", "RGBG", "RGGB, GRBG, GBRG, BGGR, none"),
         (CalibrationOptions, "hot_pixels", "some", "none, dark, capture"),
-    ],
-)
-def test_another_choice_is_refused_with_the_choices(kind, name, value, choices):
-    with pytest.raises(OptionsError, match=f"{name} is '{value}': choose one of {choices}"):
-        kind(**{name: value})
+    ):
+        with pytest.raises(OptionsError, match=f"{name} is '{value}': choose one of {choices}"):
+            kind(**{name: value})
 
 
 def test_hot_pixels_are_those_of_the_dark_if_there_is_one():
@@ -127,12 +123,31 @@ def test_a_region_is_kept_as_text_and_known_as_numbers():
     assert SelectOptions().roi_px is None
 
 
-@pytest.mark.parametrize(("kind", "name"), [(AlignOptions, "anchors"), (TrackOptions, "points")])
-def test_positions_are_pairs_of_finite_numbers(kind, name):
-    assert getattr(kind(**{name: [[1, 2], (3.5, 4)]}), name) == ((1.0, 2.0), (3.5, 4.0))
-    for wrong in ([1, 2], [(1, 2, 3)], [("a", "b")], 5, None, [(NAN, 1.0)], [(1.0, float("inf"))]):
-        with pytest.raises(OptionsError, match=rf"{name} is .*pairs of"):
-            kind(**{name: wrong})
+def test_frames_are_numbers_and_ranges():
+    assert frame_ranges("frames", "5,-3:,:7:2, 8 : 9") == (
+        (5, None, 0), (-3, None, 1), (None, 7, 2), (8, 9, 1)
+    )  # fmt: skip
+    for wrong in ("", ",", "1,,2", "five", "1:2:3:4", "1:2:0", "1:2:-1", "1.5", "1;2"):
+        with pytest.raises(OptionsError, match="it must be frame numbers and ranges, such as 17,"):
+            SelectOptions(frames=wrong)
+
+
+def test_a_range_with_a_dash_is_answered_with_the_right_one():
+    for wrong, right in (("10-50", "10:51"), ("3, 10 - 50,60-60", "3,10:51,60:61")):
+        message = f"exclude is '{wrong}': ranges are start:stop without the stop, such as {right}"
+        with pytest.raises(OptionsError) as refused:
+            SelectOptions(exclude=wrong)
+        assert str(refused.value) == message
+        SelectOptions(exclude=right)
+
+
+def test_positions_are_pairs_of_finite_numbers():
+    for kind, name in ((AlignOptions, "anchors"), (TrackOptions, "points")):
+        assert getattr(kind(**{name: [[1, 2], (3.5, 4)]}), name) == ((1.0, 2.0), (3.5, 4.0))
+        infinite, nowhere = [(1.0, float("inf"))], [(NAN, 1.0)]
+        for wrong in ([1, 2], [(1, 2, 3)], [("a", "b")], 5, None, nowhere, infinite):
+            with pytest.raises(OptionsError, match=rf"{name} is .*pairs of"):
+                kind(**{name: wrong})
 
 
 # --- the stacking criterion ----------------------------------------------------------------------
@@ -144,17 +159,14 @@ def test_the_best_30_percent_are_stacked_unless_told_otherwise():
     assert StackOptions(min_quality=0.0).percent is None
 
 
-@pytest.mark.parametrize(
-    ("criteria", "named"),
-    [
+def test_two_criteria_contradict_each_other():
+    for criteria, named in (
         ({"percent": 20.0, "number": 5}, "percent 20.0 and number 5"),
         ({"percent": 20.0, "min_quality": 0.0}, "percent 20.0 and min_quality 0.0"),
         ({"percent": 1.0, "number": 5, "min_quality": 0.5}, "percent 1.0 and number 5 and min_qu"),
-    ],
-)
-def test_two_criteria_contradict_each_other(criteria, named):
-    with pytest.raises(OptionsError, match=f"{named}.*contradict each other: give one"):
-        StackOptions(**criteria)
+    ):
+        with pytest.raises(OptionsError, match=f"{named}.*contradict each other: give one"):
+            StackOptions(**criteria)
 
 
 # --- all phases ----------------------------------------------------------------------------------
@@ -197,31 +209,26 @@ def test_wrong_options_are_errors_of_this_package_and_value_errors():
     assert issubclass(OptionsError, ValueError)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
+def test_options_survive_a_round_trip_through_json():
+    for options in (
         AlignOptions(method="centroid", reference=3, anchors=((1, 2), (3.25, 4)), min_overlap=0.3),
         QualityOptions(area_size=33, reference_percent=12.5),
         TrackOptions(points=((5, 6.5),), block_size=48),
         StackOptions(),
         StackOptions(min_quality=0.25),
-    ],
-)
-def test_options_survive_a_round_trip_through_json(options):
-    text = json.dumps(as_json(options))
-    assert type(options)(**json.loads(text)) == options
-    assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]
+    ):
+        text = json.dumps(as_json(options))
+        assert type(options)(**json.loads(text)) == options
+        assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]
 
 
-@pytest.mark.parametrize(
-    "kind", [AlignOptions, QualityOptions, TrackOptions, StackOptions, Options]
-)
-def test_options_cannot_be_changed_afterwards(kind):
-    name = dataclasses.fields(kind)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(kind(), name, None)
-    with pytest.raises(TypeError):
-        kind(0)
+def test_options_cannot_be_changed_afterwards():
+    for kind in (AlignOptions, QualityOptions, TrackOptions, StackOptions, Options):
+        name = dataclasses.fields(kind)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(kind(), name, None)
+        with pytest.raises(TypeError):
+            kind(0)
 
 
 def test_each_phase_names_itself():
@@ -230,10 +237,9 @@ def test_each_phase_names_itself():
         assert phase.default.version >= 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [(AlignOptions, "anchor_size"), (QualityOptions, "area_size"), (TrackOptions, "spacing")],
-)
-def test_where_a_whole_number_is_meant_a_fraction_is_refused(kind, name):
-    with pytest.raises(OptionsError, match=rf"{name} is 40\.5: it must be a whole number"):
-        kind(**{name: 40.5})
+def test_where_a_whole_number_is_meant_a_fraction_is_refused():
+    for kind, name in (
+        (AlignOptions, "anchor_size"), (QualityOptions, "area_size"), (TrackOptions, "spacing")
+    ):  # fmt: skip
+        with pytest.raises(OptionsError, match=rf"{name} is 40\.5: it must be a whole number"):
+            kind(**{name: 40.5})

@@ -10,3 +10,6 @@ The public names are listed in ``__init__.pyi``. Each is imported when it is fir
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+__docformat__ = "numpy"
+"""Format of all docstrings, for pdoc."""

@@ -1,4 +1,4 @@
-"""Captures that many tests share: simulated once, small, with known truth."""
+"""Captures that many tests share: small, simulated once, with known truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def planet() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def moon_file(moon: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same frames as a SER file; copy it before running a job on it."""
+    """The same frames in a SER file, shared by all tests: copy it before running a job on it."""
     path = tmp_path_factory.mktemp("captures") / "moon.ser"
     write_capture(path, moon.chunk({"frame": 16}))
     return path
@@ -41,7 +41,7 @@ def moon_file(moon: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def moon_ser(moon_file: Path, tmp_path: Path) -> Path:
-    """A SER file of the Moon in a folder of its own."""
+    """A copy of the SER file in a folder of its own."""
     path = tmp_path / "moon.ser"
     path.write_bytes(moon_file.read_bytes())
     return path

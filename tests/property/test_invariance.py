@@ -1,4 +1,4 @@
-"""The same bits, whatever the chunks, the scheduler and the number of workers."""
+"""The bits of all results do not depend on chunks, scheduler and number of workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def whole_job(capture: xr.Dataset, method: str = "anchors") -> dict[str, xr.Dataset]:
-    """All four phases, lazily one upon the other, then computed."""
+    """Build all four phases from lazy results of each other, then compute them."""
     alignment = skry.align(capture, skry.AlignOptions(method=method))
     quality = skry.estimate_quality(capture, alignment)
     points = skry.track(capture, alignment, quality)
@@ -39,7 +39,7 @@ def assert_same_bits(one: dict[str, xr.Dataset], other: dict[str, xr.Dataset]) -
 
 @pytest.fixture(scope="module")
 def expected(moon: xr.Dataset) -> dict[str, xr.Dataset]:
-    """The job on one thread, one chunk."""
+    """The results of one thread and one chunk."""
     with dask.config.set(scheduler="synchronous"):
         return whole_job(moon.chunk({"frame": -1}))
 
@@ -95,7 +95,7 @@ def test_a_cluster_gives_the_same_bits(
     assert_same_bits(expected, whole_job(moon.chunk({"frame": n_frames})))
 
 
-def test_16_bit_frames_stack_like_8_bit_frames(moon: xr.Dataset) -> None:
+def test_frames_of_16_bits_stack_like_frames_of_8_bits(moon: xr.Dataset) -> None:
     bright = moon.assign(frames=(moon["frames"].dims, moon["frames"].to_numpy().astype("u2") * 257))
     bright.attrs["bits"] = 16
     one, other = whole_job(moon.chunk({"frame": 16})), whole_job(bright.chunk({"frame": 16}))

@@ -21,7 +21,9 @@ seeds = st.integers(0, 2**63 - 1)
     bits=st.integers(8, 16),
     scheduler=st.sampled_from(["synchronous", "threads"]),
 )
-def test_chunking_changes_no_bit(scene, seed, frames, frames_per_chunk, bits, scheduler):
+def test_chunks_and_schedulers_do_not_change_a_bit(
+    scene, seed, frames, frames_per_chunk, bits, scheduler
+):
     options = SimulateOptions(frames=frames, height=32, width=40, seed=seed, bits=bits)
     whole = simulate(scene, options, frames_per_chunk=frames)
     chunked = simulate(scene, options, frames_per_chunk=frames_per_chunk)

@@ -1,4 +1,4 @@
-"""Meshes: the canvas cut into fragments."""
+"""Meshes: an image divided into fragments."""
 
 from itertools import pairwise
 
@@ -22,17 +22,17 @@ REGION = Region(y=-7, x=12, height=50, width=70)
 
 
 @st.composite
-def scattered(draw, most=25):
+def scattered(draw, max_points=25):
     """Draw a region and reference points (y, x) in it; some may coincide."""
     y, x = (draw(st.integers(-30, 30)) for _ in range(2))
     height, width = (draw(st.integers(16, 70)) for _ in range(2))
     places = st.tuples(st.integers(0, height - 1), st.integers(0, width - 1))
-    points = draw(st.lists(places, max_size=most))
+    points = draw(st.lists(places, max_size=max_points))
     return Region(y, x, height, width), np.array(points, float).reshape(-1, 2) + np.array([y, x])
 
 
 def times_covered(spans):
-    """Count in how many fragments each pixel lies."""
+    """Count the fragments that contain each pixel."""
     covered = np.zeros(spans.shape, int)
     for row, begin, end in spans.spans:
         covered[row, begin:end] += 1
@@ -40,6 +40,7 @@ def times_covered(spans):
 
 
 def triangles_of(points, region=REGION):
+    """Triangulate points (y, x)."""
     return TriangleMesh.of_points(np.array(points, float).reshape(-1, 2), region)
 
 
@@ -66,19 +67,19 @@ def test_areas_cover_each_pixel_exactly_once(height, width, area_size):
     assert len(mesh.spans.first) == n_areas + 1
 
 
-@pytest.mark.parametrize("points", [[], [(10, 30)], [(-7, 12)], [(0, 20), (0, 20)]])
-def test_no_points_one_point_and_twice_the_same_point_work(points):
-    mesh = triangles_of(points)
-    assert mesh.n_points == len(points)
-    assert (times_covered(mesh.spans) == 1).all()
-    first, neighbours = neighbours_in_mesh(np.array(points).reshape(-1, 2), mesh.region)
-    assert len(first) == len(points) + 1
-    assert len(neighbours) == first[-1]
+def test_no_point_one_point_and_twice_the_same_point_work():
+    for points in ([], [(10, 30)], [(-7, 12)], [(0, 20), (0, 20)]):
+        mesh = triangles_of(points)
+        assert mesh.n_points == len(points)
+        assert (times_covered(mesh.spans) == 1).all()
+        first, neighbours = neighbours_in_mesh(np.array(points).reshape(-1, 2), mesh.region)
+        assert len(first) == len(points) + 1
+        assert len(neighbours) == first[-1]
 
 
 @REPEATABLE
 @given(scattered())
-def test_every_pixel_belongs_to_the_triangle_it_is_named_after(region_and_points):
+def test_spans_of_a_triangle_hold_the_pixels_labelled_with_it(region_and_points):
     region, points = region_and_points
     mesh = TriangleMesh.of_points(points, region)
     labels = reference.fragment_of_each_pixel(mesh)
@@ -87,7 +88,7 @@ def test_every_pixel_belongs_to_the_triangle_it_is_named_after(region_and_points
             assert (labels[row, begin:end] == triangle).all()
 
 
-def test_spans_of_labels_name_their_shape():
+def test_spans_of_labels_know_the_shape_of_the_image():
     spans = Spans.of_labels(np.array([[0, 0, 1]]), 2)
     assert spans.shape == (1, 3)
     np.testing.assert_array_equal(spans.spans, [(0, 0, 2), (0, 2, 3)])
@@ -110,7 +111,7 @@ def test_without_motion_every_fragment_lies_where_it_is_on_the_canvas(region_and
 
 @REPEATABLE
 @given(scattered(), st.integers(0, 2**32 - 1))
-def test_triangles_take_their_corners_along(region_and_points, seed):
+def test_triangles_follow_their_corners(region_and_points, seed):
     region, points = region_and_points
     mesh = TriangleMesh.of_points(points, region)
     motion = np.random.default_rng(seed).normal(size=(len(mesh.corners), 2)) * 5
@@ -138,7 +139,7 @@ SCALES = st.sampled_from([1.0, 1.5, 2.0, 3.0])
 
 
 @REPEATABLE
-@given(scattered(most=8), SCALES)
+@given(scattered(max_points=8), SCALES)
 def test_finer_pixels_are_covered_once_and_move_with_their_triangle(region_and_points, scale):
     region, points = region_and_points
     coarse = TriangleMesh.of_points(points, region)
@@ -163,8 +164,8 @@ def test_finer_pixels_begin_and_end_where_those_of_the_region_do():
 
 
 @REPEATABLE
-@given(scattered(most=8), SCALES, st.integers(0, 90), st.integers(0, 90))
-def test_a_canvas_around_the_region_is_cut_into_small_triangles(
+@given(scattered(max_points=8), SCALES, st.integers(0, 90), st.integers(0, 90))
+def test_a_canvas_around_the_region_is_divided_into_small_triangles(
     region_and_points, scale, above, beside
 ):
     inner, points = region_and_points
@@ -185,24 +186,24 @@ def test_a_canvas_around_the_region_is_cut_into_small_triangles(
 
 @REPEATABLE
 @given(scattered(), st.integers(8, 40))
-def test_weights_of_areas_are_the_shares_of_a_triangles_pixels(region_and_points, area_size):
+def test_shares_of_areas_are_those_of_a_triangles_pixels(region_and_points, area_size):
     region, points = region_and_points
     mesh = TriangleMesh.of_points(points, region)
     areas = AreaGrid.of_region(region, area_size).labels()
-    weights = mesh.area_shares(areas)
-    assert weights.shape == (len(mesh.triangles), areas.max() + 1)
+    shares = mesh.area_shares(areas)
+    assert shares.shape == (len(mesh.triangles), areas.max() + 1)
     pixels = np.bincount(
         reference.fragment_of_each_pixel(mesh).ravel(), minlength=len(mesh.triangles)
     )
-    sums = weights.sum(axis=1)
+    sums = shares.sum(axis=1)
     np.testing.assert_allclose(sums[pixels > 0], 1.0, rtol=1e-12)
     assert (sums[pixels == 0] == 0).all()
-    shares = weights.toarray()
+    dense = shares.toarray()
     triangle = int(pixels.argmax())
     expected = np.bincount(
         areas[reference.fragment_of_each_pixel(mesh) == triangle], minlength=areas.max() + 1
     )
-    np.testing.assert_allclose(shares[triangle] * pixels[triangle], expected, atol=1e-9)
+    np.testing.assert_allclose(dense[triangle] * pixels[triangle], expected, atol=1e-9)
 
 
 # --- neighbours --------------------------------------------------------------------------------

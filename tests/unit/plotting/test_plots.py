@@ -1,4 +1,4 @@
-"""Pictures show what they say, in the axes they are given."""
+"""Pictures show what their titles say, in the axes that are given."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 N_FRAMES = 6
 INACTIVE = 2
-"""The frame that no phase uses, by its place; its number is 12, as frames count from 10."""
+"""Position of the inactive frame; its number is 12, as frames count from 10."""
 
 NUMBERS = np.arange(10, 10 + N_FRAMES)
 
@@ -92,7 +92,7 @@ def test_drift_is_the_offset_of_active_frames_along_both_axes(alignment: xr.Data
     assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("Drift", "frame", "offset, px")
 
 
-def test_quality_is_drawn_in_time_and_from_the_best_active_frame_on(quality: xr.Dataset) -> None:
+def test_quality_is_drawn_over_time_and_from_best_to_worst(quality: xr.Dataset) -> None:
     ax = plots.plot_quality(quality)
     (time, in_time), (rank, best_first) = lines_of(ax)
     assert time == list(NUMBERS)
@@ -102,7 +102,7 @@ def test_quality_is_drawn_in_time_and_from_the_best_active_frame_on(quality: xr.
     assert legend_of(ax) == ["in time", "best first"]
 
 
-def test_points_are_drawn_at_their_places_coloured_by_how_often_they_were_valid(
+def test_points_are_drawn_at_their_positions_coloured_by_how_often_they_were_measured(
     quality: xr.Dataset, points: xr.Dataset
 ) -> None:
     ax = plots.plot_points(quality, points)
@@ -133,7 +133,7 @@ def test_warp_of_an_inactive_frame_has_no_arrows(quality: xr.Dataset, points: xr
     ax.figure.draw_without_rendering()
 
 
-def test_an_image_lies_on_its_canvas_coordinates_with_y_downwards(quality: xr.Dataset) -> None:
+def test_an_image_is_drawn_at_its_canvas_coordinates_with_y_downwards(quality: xr.Dataset) -> None:
     ax = plots.plot_image(quality["reference"], "a title")
     (image,) = ax.images
     assert tuple(image.get_extent()) == (6.5, 46.5, 34.5, 4.5)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from skry_dask.capture.calibrate import calibrate
 from skry_dask.capture.open import in_chunks
@@ -71,9 +71,13 @@ class Job:
     notes: tuple[str, ...] = ()
 
 
-class JobRequest(NamedTuple):
-    """What the user asked for, besides options and outputs; see `run`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job as the user asks for it, not checked yet; see `run`."""
 
+    source: Input
+    options: Options
+    outputs: Outputs
     anchors_file: str | os.PathLike[str] | None = None
     points_file: str | os.PathLike[str] | None = None
     store: str | os.PathLike[str] | None = None
@@ -84,38 +88,26 @@ class JobRequest(NamedTuple):
 
 
 @contextlib.contextmanager
-def start_job(
-    source: Input, options: Options, outputs: Outputs, request: JobRequest
-) -> Iterator[Job]:
-    """Check what was asked for, and provide what the job runs on while the context lasts.
-
-    Parameters
-    ----------
-    source
-        The capture, as the user named it.
-    options
-        Options of all phases.
-    outputs
-        The files to write.
-    request
-        The other wishes.
+def start_job(request: JobRequest) -> Iterator[Job]:
+    """Check a request, and provide what its job runs on while the context lasts.
 
     Raises
     ------
     SkryError
         If something cannot be done; nothing has been written then.
     """
+    outputs = request.outputs
     outputs.check()
-    options = _with_positions(options, request.anchors_file, request.points_file)
+    options = _with_positions(request.options, request.anchors_file, request.points_file)
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
     with resources(request.scheduler, request.workers) as runner:
         if limit is None and runner.client is None:
             limit = machine_limit()
-        resolved = resolve(source, options.read)
+        source = resolve(request.source, options.read)
         outputs.check_inputs(
-            resolved,
+            source,
             options.calibrate.dark,
             options.calibrate.flat,
             options.select.active_flags,
@@ -123,9 +115,9 @@ def start_job(
             request.points_file,
         )
         chosen = None if request.store is None else Path(request.store)
-        place = place_of_results(resolved, outputs, chosen)
+        place = place_of_results(source, outputs, chosen)
         yield Job(
-            source=resolved,
+            source=source,
             options=options,
             outputs=outputs,
             store=ResultStore(place.store),

@@ -98,23 +98,30 @@ def run(
     >>> result = skry.run("moon.ser", percent=20, output="moon.tif")  # doctest: +SKIP
     """
     began = time.perf_counter()
-    chosen = options or Options.of(**choices)
     image = None if output is None else Path(output)
     outputs = Outputs(image=image, kind=output_format, composite=composite, table=table)
     request = JobRequest(
-        anchors_file, points_file, store, scheduler, workers, memory_limit, progress
+        source=source,
+        options=options or Options.of(**choices),
+        outputs=outputs,
+        anchors_file=anchors_file,
+        points_file=points_file,
+        store=store,
+        scheduler=scheduler,
+        workers=workers,
+        memory_limit=memory_limit,
+        progress=progress,
     )
-    with PeakMemory() as peak, start_job(source, chosen, outputs, request) as job:
-        of = job.options
+    with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report) as phases:
             frames, shapes = open_frames(job)
-            alignment = phases.run(align, of.align, frames)
+            alignment = phases.run(align, job.options.align, frames)
             check_canvas(job, shapes, frames, alignment)
-            quality = phases.run(estimate_quality, of.quality, frames, alignment)
-            points = phases.run(track, of.track, frames, alignment, quality)
-            result = phases.run(stack, of.stack, frames, alignment, quality, points)
+            quality = phases.run(estimate_quality, job.options.quality, frames, alignment)
+            points = phases.run(track, job.options.track, frames, alignment, quality)
+            result = phases.run(stack, job.options.stack, frames, alignment, quality, points)
             results = JobResults(frames, alignment, quality, points, result)
-            # While the last result is being stored.
+            # Images are written while the last result is stored.
             files = outputs.write(provenance(job, results), *(r.data for r in results[1:]))
         seconds = time.perf_counter() - began
         summary = summarise(job, results, files, seconds, peak.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -80,11 +81,15 @@ def test_files_of_the_input_and_files_that_would_be_are_told_from_others(
 ) -> None:
     shots = tmp_path / "shots"
     names = images(shots)
-    (tmp_path / "link").symlink_to(shots, target_is_directory=True)
+    if os.name == "posix":  # on Windows, links take a permission
+        (tmp_path / "link").symlink_to(shots, target_is_directory=True)
+        links = ["link/new.tif", "link/moon_2.tif"]
+        assert all(resolve(shots).includes(tmp_path / name) for name in links)
+        assert resolve(names).includes(tmp_path / "link/moon_2.tif")
     for given, inside, outside in (
         (moon_ser, ["moon.ser"], ["moon.tif", "shots/moon_0.tif"]),
-        (shots, ["shots/moon_0.tif", "shots/new.tif", "link/new.tif"], ["new.tif", "no/new.tif"]),
-        (names, ["shots/moon_2.tif", "link/moon_2.tif"], ["shots/new.tif"]),
+        (shots, ["shots/moon_0.tif", "shots/new.tif"], ["new.tif", "no/new.tif"]),
+        (names, ["shots/moon_2.tif"], ["shots/new.tif"]),
         (f"{shots}/*.tif", ["shots/moon_2.tif", "shots/new.tif"], ["shots/new.png", "moon_2.tif"]),
     ):
         source = resolve(given)

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 
 def test_a_job_knows_its_source_options_store_and_limit(moon_ser: Path, tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text("60,80\n90.5,120\n")
-    request = JobRequest(points_file=tmp_path / "points.csv", memory_limit="2 GB", workers=1)
-    with start_job(moon_ser, Options.of(percent=20.0), Outputs(), request) as job:
+    request = JobRequest(
+        source=moon_ser,
+        options=Options.of(percent=20.0),
+        outputs=Outputs(),
+        points_file=tmp_path / "points.csv",
+        memory_limit="2 GB",
+        workers=1,
+    )
+    with start_job(request) as job:
         assert job.source.name == str(moon_ser)
         assert job.options.track.points == ((60, 80), (90.5, 120))
         assert job.options.stack.percent == 20
@@ -77,7 +84,8 @@ def test_a_union_canvas_is_checked_once_its_size_is_known(moon_ser: Path, tmp_pa
 
 
 def test_an_alignment_without_a_common_region_is_refused(moon_ser: Path) -> None:
-    with start_job(moon_ser, Options(), Outputs(), JobRequest()) as job:
+    request = JobRequest(source=moon_ser, options=Options(), outputs=Outputs())
+    with start_job(request) as job:
         frames, shapes = open_frames(job)
         alignment = skry.align(frames.data).compute()
         offset = alignment["offset"] * 20

@@ -8,7 +8,7 @@ import numpy as np
 
 from skry_dask.capture.develop import Developer
 from skry_dask.capture.open import open_capture
-from skry_dask.errors import StoreError
+from skry_dask.cli.inputs import create_folder
 from skry_dask.io.images.write import write_image
 from skry_dask.options.simulation import Scene, SimulateOptions
 from skry_dask.pipeline.progress import Progress
@@ -44,17 +44,12 @@ def run_demo(folder: Path, n_frames: int, report: Report) -> list[str]:
     Raises
     ------
     StoreError
-        If the folder cannot be made.
+        If the folder cannot be created.
     OptionsError
         If the number of frames is out of range.
     """
     options = SimulateOptions(frames=n_frames)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be made ({error.strerror}): give another --out-dir"
-        ) from error
+    create_folder(folder)
     capture_path = folder / "capture.ser"
     truth = simulate(Scene.MOON, options)
     write_capture(
@@ -93,7 +88,7 @@ def _compare(folder: Path, truth: xr.Dataset, result: xr.Dataset) -> list[str]:
     )
     best = int(np.nanargmax(quality["frame_quality"].to_numpy()))
     found, true = alignment["offset"].to_numpy(), truth["offset"].to_numpy()
-    # The mean over all frames is what the canvas of the results has been fixed by.
+    # Found offsets are relative to the reference frame, true ones to the simulated canvas.
     drift = (found - true).mean(axis=0)
     corner = np.array([summary["region"]["y"], summary["region"]["x"]])
     stack = result["stack"].to_numpy()

@@ -1,4 +1,4 @@
-"""What is in a file, for people: ``skry info``."""
+"""``skry info``: what is in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str, Any]:
-    """Tell what is in a file without decoding all of it.
+    """Describe a capture without decoding all of it.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     dict, JSON-compatible
         ``source``, ``format``, ``frames`` (for compressed video what its header claims, or None),
         ``width``, ``height``, ``colour`` ("mono", "RGB" or "raw RGGB"), ``dtype``, ``bits``; for
-        16-bit samples that can be read at once ``used_bits``, ``trailing_zero_bits`` and
-        ``samples`` (both in words), from a few frames; ``first_time`` and ``last_time`` where
-        known, what else the file says, and ``problems``.
+        16-bit samples that are read in place what `describe_depth` returns, from a few frames;
+        ``first_time`` and ``last_time`` where they are known; other attributes of the file; and
+        ``problems``.
 
     Raises
     ------
@@ -38,8 +38,9 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         If the file cannot be read as a capture.
     """
     resolved = resolve(source, read)
-    n_frames, shape, dtype, ns, _ = resolved.header
-    time = None if ns is None else ns.astype("datetime64[ns]")
+    header = resolved.header
+    n_frames, shape, dtype = header.n_frames, header.frame_shape, header.dtype
+    time = None if header.time is None else header.time.astype("datetime64[ns]")
     attrs, used = resolved.attrs, 0
     if resolved.random_access:
         capture = resolved.open().capture
@@ -49,30 +50,31 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     found |= {"frames": n_frames, "width": shape[1], "height": shape[0]}
     attrs.pop("digest")
     cfa = attrs.pop("cfa", Cfa.NONE.value)
-    raw = "mono" if cfa == Cfa.NONE else f"raw {cfa}"
-    found |= {"colour": "RGB" if len(shape) > 2 else raw, "dtype": dtype}
+    colour = "mono" if cfa == Cfa.NONE else f"raw {cfa}"
+    found |= {"colour": "RGB" if len(shape) > 2 else colour, "dtype": dtype}
     found |= {"bits": attrs.pop("bits")}
     if used:
-        found |= depth_in_words(used, found["bits"])
+        found |= describe_depth(used, found["bits"])
     if time is not None and len(time):
         found |= {"first_time": str(time[0]), "last_time": str(time[-1])}
-    return found | {k: v for k, v in attrs.items() if k not in found}
+    return found | {name: value for name, value in attrs.items() if name not in found}
 
 
-def depth_in_words(used: int, bits: int) -> dict[str, int | str]:
-    """Say which bits samples use: 12 bits in the lower or in the upper part of 16, say.
+def describe_depth(used: int, bits: int) -> dict[str, int | str]:
+    """Describe which bits samples use, such as the lower or the upper 12 of 16.
 
     Parameters
     ----------
     used
-        All bits that are set in any sample, above 0.
+        Bitwise or of all samples, above 0.
     bits
         Depth that is taken for full scale.
 
     Returns
     -------
-    ``used_bits``, the highest bit that is set; ``trailing_zero_bits``, how many low ones never are;
-    and ``samples``, both in words.
+    dict
+        ``used_bits``, number of the highest bit that is set, from 1; ``trailing_zero_bits``, number
+        of low bits that are never set; ``samples``, both in words.
     """
     highest, zeros = used.bit_length(), (used & -used).bit_length() - 1
     if highest < bits:

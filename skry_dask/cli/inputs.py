@@ -83,7 +83,7 @@ def plan_jobs(
     ReaderError
         If an input cannot be read.
     StoreError
-        If the folder for the images cannot be made.
+        If the folder for the images cannot be created.
     """
     if not inputs:
         raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
@@ -101,7 +101,7 @@ def plan_jobs(
     ]
     _check_names(jobs)
     if out_dir is not None:
-        _make_folder(out_dir)
+        create_folder(out_dir)
     return jobs
 
 
@@ -215,10 +215,17 @@ def _check_names(jobs: Iterable[StackJob]) -> None:
         )
 
 
-def _make_folder(folder: Path) -> None:
+def create_folder(folder: Path) -> None:
+    """Create the folder given as --out-dir, and those above it, unless they exist.
+
+    Raises
+    ------
+    StoreError
+        If that is impossible.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot be made ({error.strerror}): give another --out-dir"
+            f"{folder} cannot be created ({error.strerror}): give another --out-dir"
         ) from error

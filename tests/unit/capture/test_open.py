@@ -12,7 +12,7 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.source import resolve
-from skry_dask.cli.info import depth_in_words, inspect_capture
+from skry_dask.cli.info import describe_depth, inspect_capture
 from skry_dask.errors import OptionsError
 from skry_dask.io.raw.ser import SerReader, write_ser
 from skry_dask.options import ReadOptions, SelectOptions
@@ -196,4 +196,4 @@ def test_info_says_which_bits_are_in_use(mosaic: AnyArray, tmp_path: Path) -> No
         (0xFFF0, "12 of 16 bits, left-aligned"),
         (0xFFFF, "all of 16 bits"),
     ):
-        assert depth_in_words(used, 16)["samples"] == words
+        assert describe_depth(used, 16)["samples"] == words

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from skry_dask.types import Float32Array, FloatArray, Frames, IntArray
 
 MIN_BLOCK_SIZE = 32
-"""Side of an anchor's block where noise does not hide the structure, px."""
+"""Side of a block where noise does not hide the structure, px."""
 
 MAX_BLOCK_SIZE = 128
-"""Largest side to which it is doubled in noise, px."""
+"""Largest side to which blocks are doubled in noise, px."""
 
 SIGNIFICANCE = 6.0
 """A block is found where its correlation exceeds this many times 1 / block side, the standard
@@ -42,7 +42,7 @@ NOISY_SHARE = 0.5
 """Noise hides structure where it is at least this share of the frame's variance."""
 
 MIN_NOISY_BLOCKS = 8
-"""In such noise blocks are laid all over the frame where fewer than this were placed."""
+"""Where noise hides structure, blocks are laid all over the frame if fewer than this were placed."""
 
 SMOOTHINGS = 4
 """Number of times a frame is smoothed before gradients are taken; see `make_reference_blocks`."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from skry_dask.types import Float32Array, Frames
 
 SKY_BRIGHTNESS = 0.15
-"""On a dark sky, nine tenths of the pixels around the object are darker than this fraction of it.
-"""
+"""On a dark sky, nine tenths of the pixels around an object are darker than this fraction of its
+brightness above the sky."""
 
 LIGHT_SHARE = 0.7
 """Least share of all light above the sky that the object must have to stand alone."""
@@ -32,10 +32,11 @@ HALO_PX = 3
 """Width of the border around an object that its blur may light up, px of a thumbnail."""
 
 MIN_CUT_PX = 4.0
-"""An object that touches the border along no more than this length is not cut by it, px."""
+"""Least length of the border along which an object must be bright to count as cut, px."""
 
 MIN_CUT_SHARE = 0.15
-"""Nor is one that touches it along no more than this fraction of its diameter."""
+"""Least length of the border along which an object must be bright to count as cut, as a fraction of
+its diameter."""
 
 
 class BrightObject(NamedTuple):

@@ -27,8 +27,8 @@ MAX_DIAMETER_RATIO = 1.4
 """Objects whose diameters differ by more than this factor are not the same object."""
 
 MIN_COVERED_SHARE = 0.75
-"""Share of a disc that blocks must cover; otherwise its centre of brightness is the better guide.
-"""
+"""Least share of a disc that blocks must cover; below it the centre of brightness is the better
+guide."""
 
 MIN_CONFIDENCE = 0.5
 """Confidence from which the blocks on a disc replace its centre of brightness."""

@@ -42,7 +42,7 @@ NOISY_SHARE = 0.5
 """Noise hides structure where it is at least this share of the frame's variance."""
 
 MIN_NOISY_BLOCKS = 8
-"""Where noise hides structure, blocks are laid all over the frame if fewer than this were placed."""
+"""Where noise hides structure, blocks cover the whole frame if fewer than this were placed."""
 
 SMOOTHINGS = 4
 """Number of times a frame is smoothed before gradients are taken; see `make_reference_blocks`."""

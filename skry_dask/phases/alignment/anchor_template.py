@@ -89,7 +89,7 @@ class Anchors:
         int64 (anchor, axis), top left pixels of the blocks, px.
     blocks
         The blocks, cut from the frame.
-    earlier
+    preceding
         Anchors that predict where each block is found; see `preceding_neighbours`.
     min_correlation
         float64 (anchor), correlation from which a block counts as found.
@@ -102,7 +102,7 @@ class Anchors:
 
     corners: IntArray
     blocks: ReferenceBlocks
-    earlier: IntArray
+    preceding: IntArray
     min_correlation: FloatArray
     inverse_covariance: FloatArray
     target_covariance: FloatArray
@@ -160,7 +160,7 @@ class Anchors:
             return [FrameAlignment((0.0, 0.0), 0.0, Reason.NO_ANCHORS)] * len(frames)
         expected = self.corners + shifts[:, None]
         frames = np.ascontiguousarray(frames)
-        matches = match_blocks(frames, expected, self.blocks, reach, self.earlier)
+        matches = match_blocks(frames, expected, self.blocks, reach, self.preceding)
         shape = frames.shape[1:]
         inside = ((expected >= 0) & (expected + self.size <= shape)).all(axis=2)
         vectors = np.ascontiguousarray(matches[:, :, :2])

@@ -51,7 +51,7 @@ class ReferencePoints:
         Side of the blocks, px.
     blocks
         Cut from the reference image; see `make_reference_blocks`.
-    earlier
+    preceding
         Points that predict where each point is found; see `preceding_neighbours`.
     search_radius
         Largest distance from the aligned position, px.
@@ -61,7 +61,7 @@ class ReferencePoints:
 
     block_size: int
     blocks: ReferenceBlocks
-    earlier: IntArray
+    preceding: IntArray
     search_radius: int
     measured: MeasuredPoints
 
@@ -144,7 +144,7 @@ def match_points(
         expected,
         points.blocks,
         points.search_radius,
-        points.earlier,
+        points.preceding,
     )
     found = matches[:, :, 2:] > SIGNIFICANCE / points.block_size
     vectors = np.where(found, matches[:, :, :2], np.nan)

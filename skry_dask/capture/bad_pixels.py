@@ -1,10 +1,10 @@
 """What a sensor does to an image: uneven response, and pixels that it has lost.
 
 A *hot* pixel is brighter than the light explains, a *dead* one darker. In a dark, hot pixels stand
-out of their surroundings. In a capture they are told from detail by their shape: a telescope
-spreads even a star over several pixels, and only the sensor has spikes of a single one. So a pixel
-is bad if it differs from its neighbours of the same colour by much more than the noise there, while
-the pixels beside it, of any colour, hardly differ. One of the neighbours may be bad as well.
+out of their surroundings. In a capture they differ from detail by their shape: a telescope spreads
+even a star over several pixels, so only the sensor makes spikes of a single pixel. A pixel is bad
+if it differs from its neighbours of the same colour by much more than the noise there, while the
+pixels beside it, of any colour, hardly differ. One of the neighbours may be bad as well.
 
 Cost: 0.5 us a pixel for `hot_in_dark`, 0.6 to 1.5 us for `bad_in_capture`. Memory: about ten times
 a frame in float32.

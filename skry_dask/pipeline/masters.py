@@ -64,7 +64,7 @@ def make_master(
     Raises
     ------
     SkryError
-        Of the kind that fits: what is wrong, where, and the remedy.
+        If anything fails; the message says what, where, and what to do about it.
 
     Examples
     --------

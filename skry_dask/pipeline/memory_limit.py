@@ -1,4 +1,4 @@
-"""How much memory this process may use, and how much it has used at most.
+"""The memory limit of this process, and its peak memory.
 
 Figures come from `psutil`, which knows Linux, macOS and Windows. A container has less than its
 machine: on Linux the control groups (cgroups) say how much, in version 1 and 2. Groups are nested,
@@ -103,8 +103,7 @@ def _cgroup_limits() -> Iterator[int]:
             continue
         # A container may see the path that its group has on the host, where only the last of these
         # folders exists; a path that leaves the container's own groups begins with "..".
-        parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
-        own = PurePosixPath(*parts)
+        own = PurePosixPath(*(folder for folder in path.split("/") if folder not in ("", "..")))
         for mount in mounts:
             for group in (own, *own.parents):
                 try:
@@ -114,10 +113,10 @@ def _cgroup_limits() -> Iterator[int]:
 
 
 class PeakMemory:
-    """The most memory that this process has had at a time: physical memory in use (resident set).
+    """Peak memory of this process: the largest resident set, physical memory in use at a time.
 
-    Linux and Windows record it since the process started, without missing anything. Elsewhere
-    (macOS) it is the largest of samples taken every 20 ms while this context lasts.
+    Linux and Windows record it from the start of the process. Elsewhere (macOS) it is the largest
+    of samples taken every 20 ms while this context lasts.
 
     Examples
     --------

@@ -175,10 +175,10 @@ def _check_suffix(image: Path, kind: str | None) -> None:
 
 
 def can_write_in(folder: Path) -> bool:
-    """Return whether a folder takes new files, as far as its permissions tell.
+    """Return whether a folder takes new files, as far as its permissions show.
 
     A folder without any permission to write is left alone, even where the user is root. On Windows,
-    permissions of folders tell nothing: there writing fails with its own message.
+    permissions of folders show nothing: there, writing fails with its own message.
     """
     try:
         return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)

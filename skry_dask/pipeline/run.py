@@ -90,7 +90,7 @@ def run(
     Raises
     ------
     SkryError
-        Of the kind that fits: what is wrong, where, and the remedy.
+        If anything fails; the message says what, where, and what to do about it.
 
     Examples
     --------

@@ -96,7 +96,7 @@ def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:
 
 
 def _storage(location: Location) -> Store:
-    """Open what a store is kept in, read-only."""
+    """Open the storage of a store, a folder or a URL, read-only."""
     if isinstance(location, Path):
         return LocalStore(location, read_only=True)
     try:

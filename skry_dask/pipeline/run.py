@@ -85,7 +85,7 @@ def run(
     -------
     xarray.Dataset
         Result of the stack phase, computed; see `stack`. ``attrs["summary"]`` is a `Summary` as a
-        dict.
+        dict. `open_results` opens the results of all phases.
 
     Raises
     ------

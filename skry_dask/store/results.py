@@ -6,6 +6,7 @@ all of its files: zarr takes a missing file for zeros.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -104,9 +105,11 @@ class Results(Mapping[str, xr.Dataset]):
         for metadata in self.path.glob("*/*/zarr.json"):
             folder = metadata.parent
             attrs = attributes_of(folder)
-            if attrs.get(COMPLETE) and WRITTEN in attrs and PARTIAL not in folder.name:
+            if not attrs.get(COMPLETE) or PARTIAL in folder.name:
+                continue
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged, or an old layout
                 written = datetime.fromisoformat(attrs[WRITTEN])
-                options = attrs.get("options", {})
+                options = dict(attrs.get("options", {}))
                 found.append(StoredResult(folder.parent.name, folder.name, written, options))
         return sorted(found, key=lambda entry: (entry.written, entry.key))
 

@@ -65,8 +65,10 @@ def test_what_is_not_there_is_told_with_what_is(results: skry.Results, tmp_path:
     ):
         with pytest.raises(StoreError, match=re.escape(words)):
             results[key]
-    (tmp_path / "moon.skry" / "align" / "abc1" / "zarr.json").write_text("{")
-    assert [entry.key for entry in results.entries] == ["quality/abd2", "align/abe3"]
+    metadata = tmp_path / "moon.skry" / "align" / "abc1" / "zarr.json"
+    for damaged in ("{", metadata.read_text().replace('"written": "', '"written": "x')):
+        metadata.write_text(damaged)
+        assert [entry.key for entry in results.entries] == ["quality/abd2", "align/abe3"]
 
 
 def test_the_time_of_writing_is_recorded_and_not_that_of_files(

@@ -15,7 +15,8 @@ from skry_dask.capture.develop import cfa_at_first_pixel, full_scale
 from skry_dask.capture.masters import Master, check_exposure, check_flat, dark_levels
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import variable, whole_frames
-from skry_dask.graph.frame_passes import fold_frames, single_frames
+from skry_dask.graph.frame_folds import fold_frames
+from skry_dask.graph.frame_passes import FrameSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,8 +145,9 @@ def _sampled_frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")
     numbers = np.unique(np.linspace(0, len(frames) - 1, number).round().astype(np.int64))
-    for chunk in single_frames(frames, numbers):
-        yield chunk.read()[0]
+    source = FrameSource(frames)
+    for index in numbers.tolist():
+        yield source[index : index + 1][0]
 
 
 def _mean_of_all(capture: xr.Dataset, dark: Float32Array | None, long_name: str) -> xr.Dataset:
@@ -154,7 +156,7 @@ def _mean_of_all(capture: xr.Dataset, dark: Float32Array | None, long_name: str)
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")
     white = int(np.iinfo(frames.dtype).max)
-    total = fold_frames(add_up, frames, shape=frames.shape[1:], most=white)
+    total = fold_frames(add_up, frames, shape=frames.shape[1:], max_increment=white)
     mean = total / (len(frames) * float(full_scale(capture)))
     mean = (mean if dark is None else mean - dark).astype(np.float32)
     dims = tuple(str(dim) for dim in capture["frames"].dims[1:])

@@ -9,6 +9,7 @@ import xarray as xr
 
 from skry_dask.errors import OptionsError
 from skry_dask.options import Cfa, as_json
+from skry_dask.profiling import reading
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames import chunk_frames
 from skry_dask.store.lazy_array import lazy_array
@@ -74,7 +75,7 @@ class LazyFrames(NamedTuple):
         _, *shape = self.array.shape
         frames = xr.Variable(
             dims,
-            lazy_array(self.array),
+            lazy_array(_TimedReads(self.array)),
             {"units": "grey level", "long_name": "raw frames"},
             {"preferred_chunks": dict(zip(dims, (self.n_chunk, *shape), strict=True))},
         )
@@ -87,6 +88,21 @@ class LazyFrames(NamedTuple):
         if self.time is not None:
             coords["time"] = ("frame", self.time.astype("datetime64[ns]"))
         return xr.Dataset({"frames": frames}, coords, attrs)
+
+
+class _TimedReads:
+    """Frames whose reading is counted in the profile."""
+
+    def __init__(self, array: ArrayOnDisk) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> AnyArray:
+        with reading() as sizes:
+            frames: AnyArray = self.array[key]
+            sizes.append(frames.nbytes)
+        return frames
 
 
 class _RawFrames:

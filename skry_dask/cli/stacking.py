@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.cli.process import release_freed_memory
 from skry_dask.cli.terminal import (
     describe_job,
     print_error,
@@ -41,7 +42,13 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, **choices: Any) -> in
     for job in jobs:
         try:
             with reporting_compilation(), progress_bars() as report:
-                result = run(job.source, output=job.image, progress=report, **choices)
+                result = run(
+                    job.source,
+                    output=job.image,
+                    progress=report,
+                    after_compute=release_freed_memory,
+                    **choices,
+                )
         except SkryError as error:
             status = max(status, 2 if isinstance(error, OptionsError) else 1)
             print_error(error, job.name if len(jobs) > 1 else None)

@@ -1,232 +1,399 @@
-"""What is known of all frames: small tables, worked on in parts, lazily, without reading a frame.
+"""Small tables with a row per frame, processed lazily in blocks of rows; no frame is read.
 
-Tables are chunked along frames as the capture is, for passes make them. What is made of them needs
-other parts, larger ones most often.
+Passes make tables in the chunks of the frames, most often a few KiB each. What follows is computed
+in larger *table blocks*, since a task takes 0.2 ms of Python whatever it does.
 """
 
 from __future__ import annotations
 
-import operator
+import itertools
 import uuid
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import dask
 import dask.array as da
 import numpy as np
-from dask.core import quote
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import DTypeLike
 
     from skry_dask.types import AnyArray, IntArray
 
+BLOCK_BYTES = 2**18
+"""Approximate size of a table block, bytes."""
+
+SPLIT_EVERY = 16
+"""Number of arrays that one task adds up."""
+
 Shared: TypeAlias = Delayed | da.Array
-
-GATHERED = 2**18
-"""Small tables of values per frame are gone through in parts of about so many bytes."""
-
-ADDED = 16
-"""So many parts are added up in one task, and their sums likewise, so that adding does not keep
-many workers of a cluster waiting."""
+"""A lazy value, or an array of one chunk, that every call gets whole."""
 
 
-def map_parts(
-    function: Callable[..., AnyArray],
-    sizes: Sequence[int],
-    *along: Any,
-    shared: Sequence[Shared] = (),
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    per_frame: bool = False,
-) -> da.Array:
-    """Call a function with what is known of each so many frames, lazily: no frame is read.
+class Rows(Protocol):
+    """Anything whose slices are rows: an array, or an object that reads when its slices are."""
 
-    Parameters
-    ----------
-    function
-        Called as ``function(*along, *shared)``.
-    sizes
-        How many frames each call gets; see `gathered`.
-    along
-        As for `map_frames`.
-    shared
-        Lazy values, or arrays of one chunk, that every call gets whole.
-    shape, dtype
-        Of what is returned, but for the first dim.
-    per_frame
-        Whether a call returns an entry for each of its frames: else it returns one.
-
-    Returns
-    -------
-    dask.array.Array (frame, *shape) or (call, *shape)
-    """
-    name = f"{function.__name__}-{uuid.uuid4().hex}"
-    columns, dependencies = parts_along(tuple(sizes), along)
-    keys = [_key_of(value) for value in shared]
-    tasks = {
-        (name, i, *(0,) * len(shape)): (function, *parts, *keys)
-        for i, parts in enumerate(zip(*columns, strict=True))
-    }
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*dependencies, *shared])
-    rows = tuple(sizes) if per_frame else (1,) * len(sizes)
-    return da.Array(graph, name, (rows, *((n,) for n in shape)), dtype=dtype)
+    def __getitem__(self, rows: slice, /) -> Any: ...
 
 
-def gathered(values: da.Array) -> list[int]:
-    """Choose how many frames of a table each call of `map_parts` gets: several chunks if small.
-
-    A task takes 0.2 ms of Python whatever it does, and memory for as long as its graph exists.
+def table_blocks(values: da.Array) -> tuple[int, ...]:
+    """Choose table blocks: whole chunks of about `BLOCK_BYTES`.
 
     Parameters
     ----------
     values
         (frame, ...), chunked along frames only.
+
+    Returns
+    -------
+    Numbers of rows. The number of blocks is even, or that of the chunks: most often there are two,
+    four or eight cores, and none of them has to wait for another.
     """
     n_chunks = values.numblocks[0]
-    n_tasks = -(-values.nbytes // GATHERED)
-    borders = np.linspace(0, n_chunks, min(even(max(n_tasks, 1)), n_chunks) + 1).astype(np.int64)
-    frames = np.concatenate([[0], np.cumsum(values.chunks[0])])
-    return np.diff(frames[borders]).tolist()
+    n_blocks = max(1, -(-values.nbytes // BLOCK_BYTES))
+    n_blocks = min(n_blocks + n_blocks % 2, n_chunks)
+    borders = np.linspace(0, n_chunks, n_blocks + 1).astype(np.int64)
+    first_rows = np.concatenate([[0], np.cumsum(values.chunks[0])])
+    return tuple(np.diff(first_rows[borders]).tolist())
 
 
-def even(n_tasks: int) -> int:
-    """Round up: most often there are two, four or eight cores, and none shall wait for another."""
-    return n_tasks + n_tasks % 2
+def map_table(
+    function: Callable[..., AnyArray],
+    sizes: Sequence[int],
+    *along: Rows | da.Array,
+    shared: Sequence[Shared] = (),
+    shape: tuple[int, ...] = (),
+    dtype: DTypeLike,
+    reduces: bool = False,
+) -> da.Array:
+    """Call a function with each block of rows of some tables, lazily.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(*along, *shared)``. Tasks are named after it.
+    sizes
+        Number of rows of each block; see `table_blocks`.
+    along
+        Tables (frame, ...): dask arrays in any chunks, or other `Rows`.
+    shared
+        Lazy values that every call gets whole.
+    shape
+        Dims of the returned arrays after the first.
+    dtype
+        Data type of the returned arrays.
+    reduces
+        Whether a call returns one row for its whole block, rather than one for each of its rows.
+
+    Returns
+    -------
+    dask.array.Array (frame, *shape) or, if it reduces, (block, *shape)
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> def double(rows):
+    ...     return 2 * rows
+    >>> table = da.arange(6, chunks=2)
+    >>> map_table(double, table_blocks(table), table, dtype=int).compute()
+    array([ 0,  2,  4,  6,  8, 10])
+    """
+    blocks, n_dropped = row_tasks(
+        _call,
+        sizes,
+        along,
+        shared,
+        name=f"{function.__name__}-{uuid.uuid4().hex}",
+        shape=shape,
+        dtype=dtype,
+        rows=1 if reduces else None,
+        function=function,
+    )
+    return blocks[(slice(None), *(0,) * n_dropped)]
 
 
-def from_chunks(
+def _call(
+    rows: AnyArray, *arguments: Any, function: Callable[..., AnyArray], n_lazy: int, n_dropped: int
+) -> AnyArray:
+    return keep_dims(function(*in_order(rows, arguments, n_lazy)), n_dropped)
+
+
+def row_tasks(
+    call: Callable[..., Any],
+    sizes: Sequence[int],
+    along: Sequence[Rows | da.Array],
+    shared: Sequence[Shared],
+    *,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    rows: int | None,
+    **fixed: Any,
+) -> tuple[da.Array, int]:
+    """Build one task for each block of rows.
+
+    Parameters
+    ----------
+    call
+        Called as ``call(rows, *arguments, n_lazy=..., n_dropped=..., **fixed)``; gets the arrays
+        along and the shared values from `in_order`, and returns an array (row, 1, ..., 1, *shape),
+        see `keep_dims`.
+    sizes
+        Number of rows of each block.
+    along, shared, shape, dtype
+        As for `map_table`.
+    name
+        Name of the tasks, unique.
+    rows
+        Number of rows of each returned array; None = as many as the block has.
+    fixed
+        Further arguments of all calls, which may be lazy.
+
+    Returns
+    -------
+    blocks
+        dask.array.Array (row, 1, ..., 1, *shape)
+    n_dropped
+        Number of dims of length 1. All dims of the arrays along are kept, because dask fuses a
+        task with those that it depends on only if it drops none of their dims.
+    """
+    lazy = [_in_blocks(values, tuple(sizes)) for values in along if isinstance(values, da.Array)]
+    dims = itertools.count(1)
+    arrays = [_rows_of_blocks(sizes, along), *lazy]
+    indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
+    dropped = [dim for index in indices for dim in index[1:]]
+    new = dict(zip(dims, shape, strict=False))
+    literals = [_as_delayed(value) for value in shared]
+    blocks = da.blockwise(
+        call,
+        (0, *dropped, *new),
+        *_pairs(arrays, indices),
+        *_pairs(literals, itertools.repeat(None)),
+        name=name,
+        adjust_chunks=dict.fromkeys(dropped, 1)
+        | {0: tuple(sizes) if rows is None else (rows,) * len(sizes)},
+        new_axes=new,
+        align_arrays=False,
+        dtype=dtype,
+        meta=np.empty((0,) * (1 + len(dropped) + len(shape)), dtype),
+        n_lazy=len(lazy),
+        n_dropped=len(dropped),
+        **fixed,
+    )
+    return blocks, len(dropped)
+
+
+def _as_delayed(value: Shared) -> Delayed:
+    return only_chunk(value) if isinstance(value, da.Array) else value
+
+
+def only_chunk(array: da.Array) -> Delayed:
+    """Turn an array of one chunk into a lazy value.
+
+    Not by `dask.delayed`, which copies the graph that leads to the array, so that all of it would
+    be computed again. And in a task of its own: dask would take the one that makes the chunk for a
+    blockwise argument of those that use it, and fail when it fuses them.
+    """
+    return dask.delayed(_as_it_is)(array.to_delayed(optimize_graph=False).item())
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _pairs(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
+    """Alternate values and their indices, as `dask.array.blockwise` takes them."""
+    return itertools.chain.from_iterable(zip(values, indices, strict=False))
+
+
+def _in_blocks(values: da.Array, sizes: tuple[int, ...]) -> da.Array:
+    """Rechunk a table to blocks of whole rows."""
+    return values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)}, method="tasks")
+
+
+def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> da.Array:
+    """Slice what is not a dask array, and leave gaps for what is: one list for each block.
+
+    One list in place of a dask array of each: a graph has as many entries as it has blocks, rather
+    than several times as many.
+    """
+    lists = np.empty(len(sizes), object)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    for i, (start, stop) in enumerate(pairwise(starts)):
+        lists[i] = [None if isinstance(v, da.Array) else v[start:stop] for v in along]
+    return da.from_array(lists, chunks=1, name=f"rows-{uuid.uuid4().hex}", meta=lists[:0])
+
+
+def in_order(rows: AnyArray, arguments: tuple[Any, ...], n_lazy: int) -> list[Any]:
+    """Put the arrays along into their order again, and the shared values after them.
+
+    Parameters
+    ----------
+    rows
+        object (1): a list with the rows of arrays, and None for those that are dask arrays.
+    arguments
+        The rows of dask arrays, then the shared values.
+    n_lazy
+        Number of dask arrays.
+    """
+    lazy = iter(arguments[:n_lazy])
+    along = [next(lazy) if values is None else values for values in rows.item()]
+    return [*along, *arguments[n_lazy:]]
+
+
+def keep_dims(values: AnyArray, n_dropped: int) -> AnyArray:
+    """Insert dims of length 1 after the first."""
+    return values.reshape(len(values), *(1,) * n_dropped, *values.shape[1:])
+
+
+def call_each(
+    function: Callable[..., Any], shared: Sequence[Shared], items: Sequence[tuple[Any, ...]]
+) -> Delayed:
+    """Call a function once for each item, lazily, in the time that `dask.delayed` takes for four.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(*shared, *item)``. Tasks are named after it.
+    shared
+        Lazy values that every call gets.
+    items
+        Further arguments of each call, none of them lazy; at least one item.
+
+    Returns
+    -------
+    dask.delayed.Delayed
+        A list of what the calls return.
+
+    Examples
+    --------
+    >>> call_each(pow, [dask.delayed(10)], [(2,), (3,)]).compute()
+    [100, 1000]
+    """
+    calls = map_table(_OneItem(function), (1,) * len(items), items, shared=shared, dtype=object)
+    return only_chunk(from_all_chunks(_collect, calls, shape=(1,), dtype=object))
+
+
+class _OneItem:
+    """Calls a function with the only item of a list; returns an array of what that returns.
+
+    Parameters
+    ----------
+    function
+        See `call_each`.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__name__ = function.__name__
+
+    def __call__(self, items: Sequence[tuple[Any, ...]], *shared: Any) -> AnyArray:
+        out = np.empty(1, object)
+        out[0] = self.function(*shared, *items[0])
+        return out
+
+
+def _collect(found: list[AnyArray]) -> Any:
+    return [one.item() for one in found]
+
+
+def from_all_chunks(
     function: Callable[..., AnyArray],
     values: da.Array,
     *arguments: Any,
     shape: tuple[int, ...],
     dtype: DTypeLike,
 ) -> da.Array:
-    """Call a function once with all chunks of frames, lazily: ``function(chunks, *arguments)``.
-
-    What is known of all frames is large, so chunks come as a list, and are not copied into one
-    array beforehand.
+    """Call a function once with the chunks of a table, lazily.
 
     Parameters
     ----------
     function
-        Returns an array of this shape and dtype.
+        Called as ``function(chunks, *arguments)`` with a list of arrays, which are not copied into
+        one beforehand: tables are large. Returns an array of this shape and dtype.
     values
         (frame, ...), chunked along frames only.
     arguments
-        What else it gets.
+        Further arguments.
     shape, dtype
-        Of what is returned, in one chunk.
-    """
-    name = f"{function.__name__}-{uuid.uuid4().hex}"
-    keys = [(values.name, i, *(0,) * (values.ndim - 1)) for i in range(values.numblocks[0])]
-    tasks = {(name, *(0,) * len(shape)): (function, keys, *map(quote, arguments))}
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
-    return da.Array(graph, name, tuple((n,) for n in shape), dtype=dtype)
-
-
-def some_frames(values: da.Array, indices: IntArray) -> da.Array:
-    """Take some frames of an array (frame, ...), into one chunk; indices ascend."""
-    name = f"some-{uuid.uuid4().hex}"
-    rest = (0,) * (values.ndim - 1)
-    rows = []
-    start = 0
-    for i, size in enumerate(values.chunks[0]):
-        own = indices[np.searchsorted(indices, start) : np.searchsorted(indices, start + size)]
-        if len(own):
-            rows.append((operator.getitem, (values.name, i, *rest), own - start))
-        start += size
-    tasks = {(name, 0, *rest): (np.concatenate, rows)}
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values])
-    chunks = ((len(indices),), *((n,) for n in values.shape[1:]))
-    return da.Array(graph, name, chunks, dtype=values.dtype)
-
-
-def total_of(parts: da.Array) -> da.Array:
-    """Add up int64 (part, ...) over its first dim, lazily: so many at a time, as they come."""
-    name = f"total-{uuid.uuid4().hex}"
-    rest = (0,) * (parts.ndim - 1)
-    tasks: dict[Any, Any] = {}
-    level = [(parts.name, i, *rest) for i in range(parts.numblocks[0])]
-    level = in_groups(tasks, f"part-{name}", level, _total)
-    tasks[(name, *rest)] = (operator.itemgetter(0), (_total, level))
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[parts])
-    return da.Array(graph, name, tuple((n,) for n in parts.shape[1:]), dtype=np.int64)
-
-
-def _total(parts: list[IntArray]) -> IntArray:
-    total = np.zeros((1, *parts[0].shape[1:]), np.int64)
-    for part in parts:
-        total += part.sum(axis=0)
-    return total
-
-
-def in_groups(
-    tasks: dict[Any, Any], name: str, level: list[Any], function: Callable[[list[Any]], Any]
-) -> list[Any]:
-    """Add tasks that join a few results each, and theirs, until only a few are left.
-
-    Parameters
-    ----------
-    tasks
-        Receives them.
-    name
-        Of these tasks.
-    level
-        Keys of what is to be joined.
-    function
-        Called with a list of results.
+        Of the returned array.
 
     Returns
     -------
-    Keys of what is left.
+    dask.array.Array, in one chunk
     """
-    while len(level) > ADDED:
-        groups = [level[i : i + ADDED] for i in range(0, len(level), ADDED)]
-        level = [(name, len(tasks) + i) for i in range(len(groups))]
-        tasks |= {key: (function, group) for key, group in zip(level, groups, strict=True)}
-    return level
+    table_dims = range(values.ndim)
+    new_dims = range(values.ndim, values.ndim + len(shape))
+    return da.blockwise(
+        _call_with_chunks,
+        tuple(new_dims),
+        values,
+        tuple(table_dims),
+        *_pairs(arguments, itertools.repeat(None)),
+        name=f"{function.__name__}-{uuid.uuid4().hex}",
+        new_axes=dict(zip(new_dims, shape, strict=True)),
+        concatenate=False,
+        dtype=dtype,
+        meta=np.empty((0,) * len(shape), dtype),
+        function=function,
+    )
 
 
-def _key_of(value: Shared) -> Any:
-    """Name what a task gets whole: a lazy value, or an array's only chunk."""
-    return (value.name, *(0,) * value.ndim) if isinstance(value, da.Array) else value.key
+def _call_with_chunks(
+    nested: list[Any], *arguments: Any, function: Callable[..., AnyArray]
+) -> AnyArray:
+    return function([_innermost(chunk) for chunk in nested], *arguments)
 
 
-def parts_along(
-    sizes: tuple[int, ...], along: Sequence[Any]
-) -> tuple[list[list[Any]], list[da.Array | Delayed]]:
-    """Cut arrays into the parts that belong to each chunk: values, or keys of lazy ones."""
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    columns: list[list[Any]] = []
-    dependencies: list[da.Array | Delayed] = []
-    for values in along:
-        if isinstance(values, da.Array):
-            rest = (0,) * (values.ndim - 1)
-            if values.npartitions == 1:
-                key = (values.name, 0, *rest)
-                columns.append([(operator.getitem, key, slice(a, b)) for a, b in pairwise(starts)])
-                dependencies.append(values)
-                continue
-            own = np.concatenate([[0], np.cumsum(values.chunks[0])])
-            whole = np.isin(starts, own).all() and 0 not in (*sizes, *values.chunks[0])
-            if whole and values.numblocks[1:] == (1,) * len(rest):
-                borders = np.searchsorted(own, starts)
-                dependencies.append(values)
-                columns.append([_joined(values.name, *pair, rest) for pair in pairwise(borders)])
-                continue
-            lazy = values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)})
-            dependencies.append(lazy)
-            columns.append([(lazy.name, i, *rest) for i in range(len(sizes))])
-        else:
-            columns.append([values[a:b] for a, b in pairwise(starts)])
-    return columns, dependencies
+def _innermost(nested: Any) -> AnyArray:
+    """Unwrap a chunk, which lies in a list for each dim that is not cut."""
+    while isinstance(nested, list):
+        (nested,) = nested
+    return nested
 
 
-def _joined(name: str, first: int, end: int, rest: tuple[int, ...]) -> Any:
-    """Join chunks along frames, as part of a task."""
-    keys = [(name, i, *rest) for i in range(first, end)]
-    return keys[0] if len(keys) == 1 else (np.concatenate, keys)
+def rows_at(values: da.Array, indices: IntArray) -> da.Array:
+    """Take some rows of a table, lazily.
+
+    Parameters
+    ----------
+    values
+        (frame, ...), chunked along frames only.
+    indices
+        int64 (row), ascending.
+
+    Returns
+    -------
+    dask.array.Array (row, ...), in one chunk
+    """
+    shape = (len(indices), *values.shape[1:])
+    return from_all_chunks(take_rows, values, indices, shape=shape, dtype=values.dtype)
+
+
+def take_rows(chunks: list[AnyArray], indices: IntArray) -> AnyArray:
+    """Take rows of a table from its chunks.
+
+    Parameters
+    ----------
+    chunks
+        Arrays (frame, ...).
+    indices
+        int64 (row), ascending.
+    """
+    first_rows = np.cumsum([0, *map(len, chunks)])
+    borders = np.searchsorted(indices, first_rows)
+    return np.concatenate(
+        [
+            chunk[indices[a:b] - first]
+            for chunk, first, (a, b) in zip(chunks, first_rows, pairwise(borders), strict=False)
+        ]
+    )
+
+
+def total_of(parts: da.Array) -> da.Array:
+    """Add up int64 (block, ...) over its first dim, lazily, a few blocks at a time."""
+    return parts.sum(axis=0, split_every=SPLIT_EVERY)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
-import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.threaded
-from dask.callbacks import Callback
+from dask.system import CPU_COUNT
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.frame_passes import PASS
-from skry_dask.heap import trim
+from skry_dask.graph.frame_passes import count_tasks
+from skry_dask.graph.frame_progress import count_here, count_on_cluster
+from skry_dask.graph.shared_accumulators import shared_by_threads
 from skry_dask.profiling import Spent, spent_here
 
 if TYPE_CHECKING:
@@ -31,15 +29,13 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 """How long to wait for a scheduler to answer."""
 
-MANY_TASKS = 100
-"""What larger graphs leave behind, which refers to itself, is collected before the next phase."""
-
-POLL_SECONDS = 0.3
-"""How often a cluster is asked how far it is."""
-
 
 @contextlib.contextmanager
-def resources(scheduler: str | None = None, workers: int | None = None) -> Iterator[Runner]:
+def resources(
+    scheduler: str | None = None,
+    workers: int | None = None,
+    after_compute: Callable[[], None] | None = None,
+) -> Iterator[Runner]:
     """Provide what graphs run on, for as long as the context lasts.
 
     Parameters
@@ -48,6 +44,8 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
         Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``.
     workers
         Number of threads where there is no cluster; by default one per core.
+    after_compute
+        See `Runner`.
 
     Raises
     ------
@@ -61,17 +59,17 @@ def resources(scheduler: str | None = None, workers: int | None = None) -> Itera
             f"workers {workers} and scheduler {scheduler} contradict each other: a cluster has its "
             "own workers"
         )
-    # To choose between ways to rechunk, dask would import all of distributed (0.2 s); arrays that
+    # Asked which way of rechunking is best, dask imports all of distributed (0.2 s). Arrays that
     # are rechunked here are small.
     with dask.config.set({"array.rechunk.method": "tasks"}):
         if scheduler is None:
-            runner = Runner(_active_client(), workers)
+            runner = Runner(_active_client(), workers, after_compute)
             with dask.config.set(num_workers=runner.workers):
                 yield runner
             return
         client = _connect(scheduler)
         with client:
-            yield Runner(client, workers)
+            yield Runner(client, workers, after_compute)
 
 
 class Runner:
@@ -80,25 +78,34 @@ class Runner:
     Parameters
     ----------
     client
-        Of a cluster, or None.
+        Client of a cluster, or None.
     workers
-        Number of threads where there is no cluster.
+        Number of threads where there is no cluster; None = one per core.
+    after_compute
+        Called without arguments after each computation, for a program that wants to return freed
+        memory to the system before the next one.
     """
 
-    def __init__(self, client: Any | None, workers: int | None) -> None:
+    def __init__(
+        self,
+        client: Any | None = None,
+        workers: int | None = None,
+        after_compute: Callable[[], None] | None = None,
+    ) -> None:
         self.client = client
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or CPU_COUNT
+        self.after_compute = after_compute
 
     @property
     def n_threads(self) -> int:
-        """How many threads run tasks."""
+        """Number of threads that run tasks."""
         if self.client is None:
             return self.workers
         return sum(self.client.nthreads().values())
 
     @property
     def threads_together(self) -> int:
-        """How many threads share the memory of one process."""
+        """Number of threads that share the memory of one process."""
         if self.client is None:
             return self.workers
         return max(self.client.nthreads().values(), default=1)
@@ -106,7 +113,7 @@ class Runner:
     def measure(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
     ) -> tuple[xr.Dataset, Spent | None]:
-        """Compute a phase's Dataset, and tell what that took.
+        """Compute a phase's Dataset, and measure what that takes.
 
         Parameters
         ----------
@@ -116,13 +123,13 @@ class Runner:
         Returns
         -------
         The Dataset, and what tasks have spent; None where some ran in processes that cannot be
-        asked: workers that are gone, or those of dask's own process scheduler.
+        asked: workers that were lost, or those of dask's own process scheduler.
         """
-        n_tasks = count_passes(result)
+        n_tasks = n_frame_tasks(result)
         before = self._spent()
         computed = self.compute(result, progress)
         after = self._spent()
-        # A worker that came later has spent all that it has on this.
+        # A worker that joined later has spent all that it has on this.
         differences = [now.since(before.get(process, Spent())) for process, now in after.items()]
         total = functools.reduce(Spent.plus, differences, Spent())
         return computed, total if total.tasks == n_tasks else None
@@ -131,99 +138,53 @@ class Runner:
         """Ask all processes that run tasks what they have spent so far."""
         if self.client is None:
             return dict([spent_here()])
-        # Workers may share a process, and then all tell the same.
+        # Workers may share a process, and then all of them report the same.
         return dict(self.client.run(spent_here, on_error="ignore").values())
 
     def compute(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
     ) -> xr.Dataset:
-        """Compute a phase's Dataset.
+        """Compute a phase's Dataset, with dask's usual optimisation.
 
         Parameters
         ----------
         result
-            Lazy.
+            Lazy Dataset.
         progress
-            Called with the number of chunks of frames done and their total, from any thread.
+            Called with the number of finished tasks that work on a chunk of frames, and their
+            total, from any thread.
         """
-        n_tasks = count_passes(result)
-        # Tasks are as large as they should be: fusing would only hide them from the count.
-        options: dict[str, Any] = {"optimize_graph": False}
-        if self.client is not None:
-            with _polling(self.client, n_tasks, progress):
-                return result.compute(**options)
-        if dask.config.get("scheduler", None) is None:
-            # By its name, dask would first look for a client, importing all of distributed (0.1 s).
-            options |= {"scheduler": dask.threaded.get, "num_workers": self.workers}
-        with _counting(n_tasks, progress):
+        with contextlib.ExitStack() as during:
+            options = during.enter_context(self._scheduler())
+            n_tasks = _frame_tasks(result)
+            if progress is not None and self.client is not None:
+                during.enter_context(count_on_cluster(self.client, n_tasks, progress))
+            elif progress is not None:
+                during.enter_context(count_here(sum(n_tasks.values()), progress))
             computed = result.compute(**options)
-        if n_tasks > MANY_TASKS:
-            gc.collect()
-        trim()
+        if self.after_compute is not None:
+            self.after_compute()
         return computed
 
+    @contextlib.contextmanager
+    def _scheduler(self) -> Iterator[dict[str, Any]]:
+        """Options for dask's `compute`: by default, threads that share accumulators."""
+        if self.client is not None or dask.config.get("scheduler", None) is not None:
+            yield {}
+            return
+        with shared_by_threads(self.workers) as pool:
+            # Given the name of a scheduler, dask looks for a client: it imports distributed, 0.1 s.
+            yield {"scheduler": dask.threaded.get, "pool": pool}
 
-def count_passes(result: xr.Dataset) -> int:
-    """Count the tasks that read a chunk of frames."""
+
+def n_frame_tasks(result: xr.Dataset) -> int:
+    """Count the tasks that work on a chunk of frames, in the graph of a lazy Dataset."""
+    return sum(_frame_tasks(result).values())
+
+
+def _frame_tasks(result: xr.Dataset) -> dict[str, int]:
     graph: Any = result.__dask_graph__()  # type: ignore[no-untyped-call]
-    return sum(_is_pass(key) for key in graph or ())
-
-
-def _is_pass(key: Any) -> bool:
-    # Not `key_split`, which remembers the keys of all graphs.
-    return str(key[0] if isinstance(key, tuple) else key).startswith(PASS)
-
-
-@contextlib.contextmanager
-def _counting(total: int, progress: Callable[[int, int], None] | None) -> Iterator[None]:
-    """Report tasks of this process as they finish."""
-    if progress is None:
-        yield
-        return
-    done = 0
-
-    def count(key: Any, *_: Any) -> None:
-        nonlocal done
-        if _is_pass(key):
-            done += 1
-            progress(done, total)
-
-    with Callback(posttask=count):
-        yield
-
-
-@contextlib.contextmanager
-def _polling(
-    client: Any, total: int, progress: Callable[[int, int], None] | None
-) -> Iterator[None]:
-    """Ask a cluster from time to time how many tasks have finished."""
-    if progress is None:
-        yield
-        return
-    stop = threading.Event()
-
-    def finished() -> int:
-        states = client.sync(client.scheduler.get_task_prefix_states)
-        return sum(
-            counts.get(state, 0)
-            for prefix, counts in states.items()
-            if prefix.startswith(PASS)
-            for state in ("memory", "released", "forgotten")
-        )
-
-    def watch() -> None:
-        before = finished()
-        while not stop.wait(POLL_SECONDS):
-            progress(min(finished() - before, total), total)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()
-    progress(total, total)
+    return {} if graph is None else count_tasks(graph)
 
 
 def _active_client() -> Any | None:

@@ -25,7 +25,8 @@ import numpy as np
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import result, variable, whole_frames
-from skry_dask.graph.frame_passes import call_each, map_frames, single_frames
+from skry_dask.graph.frame_passes import FrameSource, map_frames
+from skry_dask.graph.frame_tables import call_each
 from skry_dask.options import AlignMethod, AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.anchor_blocks import MIN_BLOCK_SIZE
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from dask.delayed import Delayed
 
-    from skry_dask.graph.frame_passes import FrameChunk
     from skry_dask.types import IntArray
 
 BLOCK_MARGIN_PX = 8
@@ -89,9 +89,9 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     _check(capture, options)
     frame_shape = frames.shape[1:3]
     developer = Developer.of(capture)
-    aligner = dask.delayed(Aligner(options, developer, frame_shape), traverse=False)
+    aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
     indices, given = _key_frames(capture, options)
-    keys = single_frames(frames, indices)
+    keys = indices.tolist()
     aligner, reference = _choose_reference(aligner, keys, given)
     template = dask.delayed(Aligner.template)(aligner, reference, keys)
     far_templates = _align_key_frames(aligner, reference, template, keys)
@@ -129,7 +129,7 @@ def _key_frames(capture: xr.Dataset, options: AlignOptions) -> tuple[IntArray, i
 
 
 def _choose_reference(
-    aligner: Delayed, keys: list[FrameChunk], given: int | None
+    aligner: Delayed, keys: list[int], given: int | None
 ) -> tuple[Delayed, Delayed]:
     """Settle the method by what key frames show, and choose the reference unless it is given.
 
@@ -146,7 +146,7 @@ def _choose_reference(
 
 
 def _align_key_frames(
-    aligner: Delayed, reference: Delayed, template: Delayed, keys: list[FrameChunk]
+    aligner: Delayed, reference: Delayed, template: Delayed, keys: list[int]
 ) -> Delayed:
     """Align key frames against the reference, and make templates of those far from it.
 
@@ -154,10 +154,10 @@ def _align_key_frames(
     -------
     Lazy list, see `Aligner.far_template`.
     """
-    with_neighbours = zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True)
+    with_neighbours = list(zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True))
     alignments = call_each(Aligner.align_key, [aligner, template], with_neighbours)
     chained = dask.delayed(Aligner.chain)(aligner, reference, alignments)
-    return call_each(Aligner.far_template, [aligner, chained], enumerate(keys))
+    return call_each(Aligner.far_template, [aligner, chained], list(enumerate(keys)))
 
 
 def _check(capture: xr.Dataset, options: AlignOptions) -> None:

@@ -28,7 +28,7 @@ from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import image_variable, region_of, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.frame_tables import from_chunks, gathered, map_parts
+from skry_dask.graph.frame_tables import from_all_chunks, map_table, table_blocks
 from skry_dask.options import QualityOptions
 from skry_dask.phases.rating.area_detail import measure_area_detail
 from skry_dask.phases.rating.area_statistics import (
@@ -118,7 +118,7 @@ def estimate_quality(
     weights = blending_weights(grid.centres, options.blending * options.area_size)
     blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
     n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
-    selected = from_chunks(
+    selected = from_all_chunks(
         select_best_frames,
         blended,
         (1, n_reference),
@@ -140,14 +140,13 @@ def _map_table(
     shape: tuple[int, ...] = (),
 ) -> da.Array:
     """Call ``function(area_quality, *arguments)`` for blocks of frames, lazily."""
-    return map_parts(
+    return map_table(
         function,
-        gathered(area_quality),
+        table_blocks(area_quality),
         area_quality,
         shared=[_shared(argument) for argument in arguments],
         shape=shape,
         dtype=np.float32,
-        per_frame=True,
     )
 
 
@@ -160,17 +159,18 @@ def _quality_variables(
     area_quality: da.Array, blended: da.Array, grid: AreaGrid, frame_numbers: IntArray
 ) -> dict[str, Any]:
     """Label the quality of areas and frames and its statistics over frames."""
-    best = from_chunks(
+    best = from_all_chunks(
         best_frame_numbers, blended, frame_numbers, shape=(grid.n_areas,), dtype=np.int64
     )
-    partial = map_parts(
+    partial = map_table(
         partial_statistics,
-        gathered(area_quality),
+        table_blocks(area_quality),
         area_quality,
         shape=(1 + len(STATISTICS), grid.n_areas),
         dtype=float,
+        reduces=True,
     )
-    statistics = from_chunks(
+    statistics = from_all_chunks(
         combine_statistics, partial, shape=(len(STATISTICS), grid.n_areas), dtype=np.float32
     )
     per_frame = _map_table(frame_quality, area_quality, grid.n_pixels)

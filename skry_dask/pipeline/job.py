@@ -27,7 +27,7 @@ from skry_dask.store.result_store import ResultStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
@@ -85,6 +85,7 @@ class JobRequest:
     workers: int | None = None
     memory_limit: str | int | None = None
     progress: Report | None = None
+    after_compute: Callable[[], None] | None = None
 
 
 @contextlib.contextmanager
@@ -102,7 +103,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
-    with resources(request.scheduler, request.workers) as runner:
+    with resources(request.scheduler, request.workers, request.after_compute) as runner:
         if limit is None and runner.client is None:
             limit = machine_limit()
         source = resolve(request.source, options.read)

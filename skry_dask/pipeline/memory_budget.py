@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import BudgetError
-from skry_dask.graph.frame_passes import accumulators_alive, dtype_of_sums
+from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
 from skry_dask.options import Canvas, HotPixels
 from skry_dask.pipeline.memory_limit import MIB, in_mib

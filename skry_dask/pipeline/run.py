@@ -19,6 +19,7 @@ from skry_dask.pipeline.summary import JobResults, provenance, summarise
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import xarray as xr
 
@@ -40,6 +41,7 @@ def run(
     workers: int | None = None,
     memory_limit: str | int | None = None,
     progress: Report | None = None,
+    after_compute: Callable[[], None] | None = None,
     options: Options | None = None,
     **choices: Any,
 ) -> xr.Dataset:
@@ -75,6 +77,9 @@ def run(
         where that makes the job fit; the result is the same.
     progress
         Called as work goes on, from any thread, with a `Progress`.
+    after_compute
+        Called without arguments when a phase has been computed: a program can return freed memory
+        to the system there.
     options
         Options of the whole job; or give single options by name:
     **choices
@@ -111,6 +116,7 @@ def run(
         workers=workers,
         memory_limit=memory_limit,
         progress=progress,
+        after_compute=after_compute,
     )
     with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report) as phases:

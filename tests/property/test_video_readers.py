@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from skry_dask.cli.process import release_freed_memory
 from skry_dask.errors import ReaderError
-from skry_dask.heap import trim
 from skry_dask.io.video.ffmpeg import PyAvReader
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def within(n_bytes: int) -> Iterator[None]:
 def reset_peak() -> int | None:
     """Let the kernel count the greatest memory anew; return how much there is now."""
     gc.collect()
-    trim()  # else what is taken next may come from what earlier tests have freed
+    release_freed_memory()  # else what is taken next may come from what earlier tests have freed
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return resident("VmRSS")

@@ -25,7 +25,7 @@ from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails
 
 if TYPE_CHECKING:
     from skry_dask.capture.develop import Developer
-    from skry_dask.graph.frame_passes import FrameChunk
+    from skry_dask.graph.frame_passes import FrameSource
     from skry_dask.options import AlignOptions
     from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Template
     from skry_dask.types import Frames, IntArray
@@ -46,7 +46,7 @@ TEMPLATES: dict[AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTempla
 
 @dataclass(frozen=True, slots=True)
 class Aligner:
-    """Aligns frames; it travels to workers as options and levels.
+    """Aligns frames; it travels to workers as options, levels and the graph that leads to frames.
 
     Parameters
     ----------
@@ -54,19 +54,19 @@ class Aligner:
         Of the align phase.
     developer
         Of the frames.
-    frame_shape
-        Height and width of a frame, px.
+    source
+        The frames, raw, from which single ones are read.
     """
 
     options: AlignOptions
     developer: Developer
-    frame_shape: tuple[int, int]
+    source: FrameSource
 
-    def read(self, key: FrameChunk) -> Frames:
-        """Read a key frame as grey: uint8 or uint16 (y, x)."""
-        return self.developer.grey(key.read())[0]
+    def read(self, key: int) -> Frames:
+        """Read a key frame as grey, by its index in the capture: uint8 or uint16 (y, x)."""
+        return self.developer.grey(self.source[key : key + 1])[0]
 
-    def survey(self, key: FrameChunk) -> Survey:
+    def survey(self, key: int) -> Survey:
         """Find out what a key frame shows, and rate it as a reference."""
         frame = self.read(key)
         thumbnail = make_thumbnails(frame)
@@ -101,7 +101,7 @@ class Aligner:
             surveys = [s._replace(detail=0.0) if s.cut_by_border else s for s in surveys]
         return choose_reference(surveys, candidates)
 
-    def template(self, index: int, keys: list[FrameChunk]) -> Template:
+    def template(self, index: int, keys: list[int]) -> Template:
         """Make a template of the key frame at a position among the key frames."""
         kind = TEMPLATES[self.options.method]
         return kind.of_frame(self.read(keys[index]), self.developer.white, self.options)
@@ -109,9 +109,9 @@ class Aligner:
     def align_key(
         self,
         template: Template,
-        key: FrameChunk,
-        previous: FrameChunk | None,
-        following: FrameChunk | None,
+        key: int,
+        previous: int | None,
+        following: int | None,
     ) -> KeyAlignment:
         """Align a key frame against the reference or, without confidence, its neighbours."""
         direct = template.align(self.read(key))
@@ -132,7 +132,7 @@ class Aligner:
         return chain_key_frames(reference, keys, self.options.min_confidence)
 
     def far_template(
-        self, aligned: list[FrameAlignment], index: int, key: FrameChunk
+        self, aligned: list[FrameAlignment], index: int, key: int
     ) -> tuple[FrameAlignment, Template] | None:
         """Make a template of a key frame far from the reference, which its neighbours may need.
 
@@ -154,5 +154,5 @@ class Aligner:
         unsure = alignment.confidence < self.options.min_confidence
         if unsure or self.options.method is not AlignMethod.ANCHORS:
             return None
-        shares = (abs(v) / n for v, n in zip(alignment.offset, self.frame_shape, strict=True))
+        shares = (abs(v) / n for v, n in zip(alignment.offset, self.source.shape[1:3], strict=True))
         return (alignment, self.template(0, [key])) if max(shares) >= FAR_SHARE else None

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import dask
 import numpy as np
 
-from skry_dask.graph.frame_tables import map_parts, total_of
+from skry_dask.graph.frame_tables import map_table, total_of
 from skry_dask.kernels.stacking.mean_image import amplify_differences
 from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
@@ -68,7 +68,7 @@ def interpolation_blur(
     pixels.
     """
     n_frames, n_selections = selected.shape[:2]
-    sums = map_parts(
+    sums = map_table(
         add_blur,
         [min(BLOCK_FRAMES, n_frames - i) for i in range(0, n_frames, BLOCK_FRAMES)],
         motion,
@@ -76,6 +76,7 @@ def interpolation_blur(
         shared=[dask.delayed(mesh, traverse=False)],
         shape=(n_selections, 2, 2),
         dtype=np.int64,
+        reduces=True,
     )
     return total_of(sums)
 

@@ -19,7 +19,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.graph.frame_passes import fold_frames
+from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.kernels.frame.brightness import scale_brightness
 from skry_dask.kernels.stacking.rasterise import fill_fragments
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
@@ -107,7 +107,7 @@ def shift_and_add(
             dask.delayed(resampling, traverse=False),
         ],
         shape=(len(requests), n_planes, *mesh.spans.shape),
-        most=UNBOUNDED_INCREMENT if gain is not None else resampling.max_increment(peak),
+        max_increment=(UNBOUNDED_INCREMENT if gain is not None else resampling.max_increment(peak)),
     )
     if resampling.counts_pixels:
         return ImageSums(total[:, 0], total[:, 1])

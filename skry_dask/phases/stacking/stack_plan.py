@@ -13,6 +13,7 @@ from skry_dask.capture.develop import Developer
 from skry_dask.geometry.canvas import union_region
 from skry_dask.geometry.mesh import TriangleMesh
 from skry_dask.graph.datasets import region_of, whole_frames
+from skry_dask.graph.frame_tables import only_chunk
 from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
@@ -220,4 +221,4 @@ def _colour_shift(points: xr.Dataset, developer: Developer) -> Delayed | None:
     if "channel_shift" not in points or len(developer.planes) < len(CHANNEL):
         return None
     shift = points["channel_shift"].data
-    return shift.to_delayed()[0, 0] if isinstance(shift, da.Array) else dask.delayed(shift)
+    return only_chunk(shift) if isinstance(shift, da.Array) else dask.delayed(shift)

@@ -21,7 +21,8 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.develop import COLOURS
-from skry_dask.graph.frame_passes import single_frames
+from skry_dask.graph.frame_passes import FrameSource
+from skry_dask.graph.frame_tables import call_each
 from skry_dask.kernels.matching.block_match import match_blocks
 from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
 
     from skry_dask.capture.develop import Developer
-    from skry_dask.graph.frame_passes import FrameChunk
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
 N_FRAMES = 32
@@ -77,23 +77,28 @@ def channel_shift(
     """
     ranked = np.argsort(-np.nan_to_num(frame_quality, nan=-1.0), kind="stable")
     best = np.sort([i for i in ranked[:N_FRAMES] if not np.isnan(frame_quality[i])])
-    measured = [
-        dask.delayed(measure_frame)(chunk, position + np.rint(offset[i]), block_size, developer)
-        for i, chunk in zip(best, single_frames(frames, best), strict=True)
-    ]
+    items = [(int(i), position + np.rint(offset[i]), block_size) for i in best]
+    source = dask.delayed(FrameSource(frames), traverse=False)
+    measured = call_each(_measure_one, [source, developer], items)
     shape = (len(COLOURS), 2)
     return da.from_delayed(dask.delayed(median_shift)(measured), shape, np.float64)
 
 
+def _measure_one(
+    source: FrameSource, developer: Developer, index: int, centres: FloatArray, block_size: int
+) -> FloatArray:
+    return measure_frame(source[index : index + 1][0], centres, block_size, developer)
+
+
 def measure_frame(
-    chunk: FrameChunk, centres: FloatArray, block_size: int, developer: Developer
+    frame: Frames, centres: FloatArray, block_size: int, developer: Developer
 ) -> FloatArray:
     """Measure the shift of each colour against green in one frame.
 
     Parameters
     ----------
-    chunk
-        A single frame, to be read.
+    frame
+        uint8 or uint16 (y, x[, channel]), raw.
     centres
         float64 (point, axis), centres of blocks in the frame, px.
     block_size
@@ -105,8 +110,7 @@ def measure_frame(
     -------
     float64 (channel, axis), px; NaN for a colour in which no block was found.
     """
-    frame = developer.calibrated(chunk.read()[0])
-    samples, places, step = colour_samples(frame, developer.cfa)
+    samples, places, step = colour_samples(developer.calibrated(frame), developer.cfa)
     if step > 1:
         samples = [_smooth(plane) for plane in samples]
     green = samples[1]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import dask
 import numpy as np
 
-from skry_dask.graph.frame_tables import gathered, map_parts, some_frames, total_of
+from skry_dask.graph.frame_tables import map_table, rows_at, table_blocks, total_of
 from skry_dask.kernels.field.neighbours import fill_gaps
 from skry_dask.phases.tracking.kriging import denoise, denoising_weights, nearest_textures
 
@@ -157,30 +157,43 @@ def displacement_field(
     points
         At which the vectors were measured.
     """
-    sizes, shape = gathered(measured), measured.shape[1:]
+    sizes, shape = table_blocks(measured), measured.shape[1:]
     shared = [dask.delayed(points, traverse=False)]
-    partial = map_parts(sum_and_count, sizes, measured, shape=(2, *shape), dtype=np.int64)
+    partial = map_table(
+        sum_and_count, sizes, measured, shape=(2, *shape), dtype=np.int64, reduces=True
+    )
     total = total_of(partial)
     mean = total.map_blocks(_mean_of_sums, points.step, dtype=np.float64, drop_axis=0)
     shared += [mean]
-    deviations = map_parts(
-        sum_deviations, sizes, measured, shared=shared, shape=shape, dtype=np.int64
+    deviations = map_table(
+        sum_deviations,
+        sizes,
+        measured,
+        shared=shared,
+        shape=shape,
+        dtype=np.int64,
+        reduces=True,
     )
     residual_mean = total_of(deviations) * (DEVIATION_STEP / max(int(active.sum()), 1))
     numbers = np.flatnonzero(active)
     evenly = np.unique(np.linspace(0, len(numbers) - 1, N_LEARNING_FRAMES).astype(int))
-    sample = some_frames(measured, numbers[evenly])
-    weights = map_parts(
-        learn_weights, [len(evenly)], sample, shared=shared, shape=points.nearest.shape, dtype=float
+    sample = rows_at(measured, numbers[evenly])
+    weights = map_table(
+        learn_weights,
+        [len(evenly)],
+        sample,
+        shared=shared,
+        shape=points.nearest.shape,
+        dtype=float,
+        reduces=True,
     )
-    displacement = map_parts(
+    displacement = map_table(
         denoise_frames,
         sizes,
         measured,
         shared=[*shared, residual_mean, weights],
         shape=shape,
         dtype=np.float32,
-        per_frame=True,
     )
     return DisplacementField(displacement, mean, total[1, :, 0])
 

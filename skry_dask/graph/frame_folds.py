@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dask.array as da
 import numpy as np
 
-from skry_dask.graph.frame_passes import frame_tasks
+from skry_dask.graph.frame_passes import annotate_pass, frame_tasks
 from skry_dask.graph.frame_progress import frame_task
 from skry_dask.graph.frame_tables import in_order, keep_dims
 from skry_dask.graph.shared_accumulators import Fold, SharedSum, shared_sum
@@ -89,18 +89,19 @@ def fold_frames(
         function=function,
         fold=fold,
     )
-    return da.reduction(
-        accumulators,
-        chunk=_as_it_is,
-        combine=_add_up,
-        aggregate=_add_up,
-        axis=tuple(range(1 + n_dropped)),
-        split_every={0: SPLIT_EVERY},
-        concatenate=False,
-        name=f"sum of {function.__name__}",
-        dtype=np.int64,
-        meta=np.empty((0,) * len(shape), np.int64),
-    )
+    with annotate_pass(fold.name):  # So that no task of its own passes accumulators on.
+        return da.reduction(
+            accumulators,
+            chunk=_as_it_is,
+            combine=_add_up,
+            aggregate=_add_up,
+            axis=tuple(range(1 + n_dropped)),
+            split_every={0: SPLIT_EVERY},
+            concatenate=False,
+            name=function.__name__,
+            dtype=np.int64,
+            meta=np.empty((0,) * len(shape), np.int64),
+        )
 
 
 Accumulated: TypeAlias = "AnyArray | SharedSum"

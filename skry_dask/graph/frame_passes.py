@@ -25,6 +25,7 @@ from skry_dask.graph.frame_tables import in_order, keep_dims, row_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from dask.delayed import Delayed
     from dask.highlevelgraph import HighLevelGraph
@@ -206,16 +207,27 @@ def frame_tasks(
     about
         Further arguments of `row_tasks`.
     """
-    # The runner counts tasks by the annotation. Copied frames need the same one as the tasks that
-    # work on them: dask does not fuse what is annotated differently.
-    with dask.annotate(**{ANNOTATION: name}):
+    with annotate_pass(name):
         whole = (own_copy(frames), *along)
         sizes = frames.chunks[0]
         return row_tasks(call, sizes, whole, shared, name=name, frame_pass=name, **about)
 
 
+def annotate_pass(name: str) -> AbstractContextManager[None]:
+    """Annotate the layers of a pass that are made in this context; see `count_tasks`.
+
+    All layers of a pass are annotated, because dask does not fuse layers of different annotations.
+    """
+    return dask.annotate(**{ANNOTATION: name})
+
+
 def count_tasks(graph: HighLevelGraph) -> dict[str, int]:
-    """Count the tasks of each pass over frames in a graph that is not optimised yet.
+    """Count the tasks that work on a chunk of frames, in a graph that is not optimised yet.
+
+    Parameters
+    ----------
+    graph
+        The graph of a lazy result.
 
     Returns
     -------

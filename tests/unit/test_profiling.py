@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 
 import skry_dask as skry
 from skry_dask import profiling
@@ -21,8 +22,6 @@ from skry_dask.profiling import Spent
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import xarray as xr
 
 
 def busy(values):
@@ -70,8 +69,8 @@ def test_a_task_is_split_into_reading_kernels_and_the_rest() -> None:
     assert spent.reading + spent.kernels + spent.compiling + spent.other <= wall
 
 
-def test_a_phase_tells_how_many_bytes_it_read(moon: xr.Dataset) -> None:
-    capture = moon.chunk({"frame": 8})
+def test_a_phase_tells_how_many_bytes_it_read(moon: xr.Dataset, moon_ser: Path) -> None:
+    capture = xr.open_dataset(moon_ser, engine="skry").chunk({"frame": 8})
     alignment = skry.align(capture).compute()
     with resources(workers=2) as runner:
         quality, spent = runner.measure(skry.estimate_quality(capture, alignment))

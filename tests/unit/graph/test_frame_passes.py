@@ -1,51 +1,27 @@
-"""Passes over the frames."""
+"""Passes over the frames: what they give, what they read, and how much is in memory."""
 
-import threading
-import weakref
+from __future__ import annotations
+
+from collections import Counter
 
 import dask
 import dask.array as da
-import dask.threaded
 import numpy as np
 import pytest
-from dask.core import get_dependencies
+import xarray as xr
+from dask.utils import key_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skry_dask.graph import frame_passes
-from skry_dask.graph.frame_passes import (
-    PASS,
-    accumulators_alive,
-    call_each,
-    dtype_of_sums,
-    fold_frames,
-    frame_chunks,
-    map_frames,
-    single_frames,
-)
+from skry_dask.graph.frame_folds import fold_frames
+from skry_dask.graph.frame_passes import FrameSource, count_tasks, map_frames, own_copy
+from skry_dask.graph.frame_tables import from_all_chunks
+from tests.watched_frames import WatchedFrames
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
-FRAMES = np.random.default_rng(1).integers(0, 255, (17, 4, 5), np.uint8)
-WEIGHT = np.arange(17)[:, None] + np.arange(3)
-MOST = 4 * 5 * 255 * int(WEIGHT.max()) + 7
-
-
-class Film:
-    """Frames that count how often each of them is read."""
-
-    shape, dtype, ndim = FRAMES.shape, FRAMES.dtype, FRAMES.ndim
-
-    def __init__(self):
-        self.reads = np.zeros(len(FRAMES), int)
-
-    def __getitem__(self, key):
-        self.reads[key[0]] += 1
-        return FRAMES[key]
-
-    def lazy(self, sizes=(5, 5, 7)):
-        meta = np.empty((0, 0, 0), self.dtype)
-        chunks = (tuple(sizes), -1, -1)
-        return da.from_array(self, chunks=chunks, asarray=False, lock=True, meta=meta)
+N_FRAMES = 17
+FRAMES = np.asarray(WatchedFrames(N_FRAMES))
+WEIGHT = np.arange(N_FRAMES)[:, None] + np.arange(3)
 
 
 def weigh(frames, weight, offset):
@@ -53,20 +29,52 @@ def weigh(frames, weight, offset):
     return frames.sum(axis=(1, 2), dtype=np.int64)[:, None] * weight + offset
 
 
-def add_up(frames, weight, offset, total):
-    total += weigh(frames, weight, offset).sum(axis=0)
+def brightest(frames):
+    return frames.max(axis=(1, 2))
 
 
-chunks_of_frames = st.lists(st.integers(1, 9), min_size=1, max_size=17).map(
+def add_up(frames, total):
+    total += frames.sum(axis=0, dtype=total.dtype)
+
+
+chunk_sizes = st.lists(st.integers(1, 9), min_size=1, max_size=N_FRAMES).map(
     lambda sizes: np.diff(np.unique([0, *np.minimum(np.cumsum(sizes), 17), 17])).tolist()
 )
 
 
-# --- each frame --------------------------------------------------------------------------------
+def ways_to_frames():
+    """Frames after what users do to them, and the same frames in memory."""
+    lazy = WatchedFrames(N_FRAMES).lazy(4)
+    opened = xr.Dataset({"frames": (("frame", "y", "x"), FRAMES)}).chunk({"frame": 4})
+    return {
+        "as opened": (lazy, FRAMES),
+        "in memory": (opened["frames"].data, FRAMES),
+        "inverted": (255 - lazy, 255 - FRAMES),
+        "sliced": (lazy[2:15], FRAMES[2:15]),
+        "every second": (lazy[::2], FRAMES[::2]),
+        "chosen": (lazy[[1, 3, 4, 16]], FRAMES[[1, 3, 4, 16]]),
+        "cropped": (lazy[:, 1:, :3], FRAMES[:, 1:, :3]),
+        "rechunked": (da.from_array(FRAMES, (4, 2, 3)).rechunk((5, -1, -1)), FRAMES),
+        "random": (da.random.default_rng(1).integers(0, 255, (9, 4, 5), "u1", chunks=(2, 4, 5)),)
+        * 2,
+    }
+
+
+@pytest.mark.parametrize("way", ways_to_frames())
+def test_passes_lead_through_whatever_was_done_to_the_frames(way):
+    lazy, expected = ways_to_frames()[way]
+    found = map_frames(brightest, lazy, dtype=np.uint8)
+    total = fold_frames(add_up, lazy, shape=lazy.shape[1:], max_increment=255)
+    copied = own_copy(lazy)
+    assert copied.chunks == lazy.chunks
+    found, total, copied, expected = dask.compute(found, total, copied, expected, scheduler="sync")
+    np.testing.assert_array_equal(copied, expected)
+    np.testing.assert_array_equal(found, expected.max(axis=(1, 2)))
+    np.testing.assert_array_equal(total, expected.sum(axis=0))
 
 
 @REPEATABLE
-@given(chunks_of_frames, st.booleans())
+@given(chunk_sizes, st.booleans())
 def test_a_mapped_function_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
     expected = np.concatenate([weigh(FRAMES[i : i + 1], WEIGHT[i : i + 1], 7) for i in range(17)])
     weight = da.from_array(WEIGHT, chunks=(4, 2)) if lazily else WEIGHT
@@ -83,38 +91,18 @@ def test_a_mapped_function_gives_what_a_plain_loop_gives_for_any_chunks(sizes, l
     np.testing.assert_array_equal(mapped.compute(scheduler="sync"), expected)
 
 
-@pytest.mark.parametrize("scheduler", ["sync", "threads"])
-def test_each_frame_is_read_exactly_once_and_only_when_computed(scheduler):
-    film = Film()
-    mapped = map_frames(
-        weigh, film.lazy(), WEIGHT, shared=[dask.delayed(0)], shape=(3,), dtype=np.int64
+def test_what_is_shared_may_be_made_by_other_tasks_or_passes():
+    lazy = WatchedFrames(N_FRAMES).lazy()
+    darkest = map_frames(lambda f: f.min(axis=(1, 2)), lazy, dtype=np.uint8).min()
+    offset = map_frames(brightest, lazy, dtype=np.uint8).max()
+    found = map_frames(
+        lambda f, low, high: f.max(axis=(1, 2)) - low + high,
+        lazy,
+        shared=[darkest, offset],
+        dtype=np.uint8,
     )
-    np.testing.assert_array_equal(film.reads, 0)
-    mapped.compute(scheduler=scheduler)
-    np.testing.assert_array_equal(film.reads, 1)
-
-
-def test_the_results_of_a_pass_can_be_used_twice_for_one_reading():
-    film = Film()
-    mapped = map_frames(lambda f: f.max(axis=(1, 2)), film.lazy(), dtype=np.uint8)
-    low, high = dask.compute(mapped.min(), mapped.max(), scheduler="sync")
-    assert (low, high) == (FRAMES.max(axis=(1, 2)).min(), FRAMES.max())
-    np.testing.assert_array_equal(film.reads, 1)
-
-
-def test_a_slice_of_the_results_reads_the_chunks_it_needs():
-    film = Film()
-    mapped = map_frames(lambda f: f.max(axis=(1, 2)), film.lazy(), dtype=np.uint8)
-    np.testing.assert_array_equal(mapped[6:9].compute(scheduler="sync"), FRAMES[6:9].max((1, 2)))
-    np.testing.assert_array_equal(np.flatnonzero(film.reads), np.arange(5, 10))
-
-
-def test_frames_are_hidden_from_the_graph_so_that_no_two_tasks_share_them():
-    lazy = da.from_array(FRAMES, chunks=(5, -1, -1))
-    both = [map_frames(lambda f: f.max(axis=(1, 2)), lazy, dtype=np.uint8) for _ in range(2)]
-    keys = set().union(*(optimized.__dask_graph__() for optimized in dask.optimize(*both)))
-    assert not any(lazy.name in str(key) for key in keys)
-    assert sum(key[0].startswith(PASS) for key in keys) == 2 * 4
+    expected = FRAMES.max(axis=(1, 2)) - FRAMES.min() + FRAMES.max()
+    np.testing.assert_array_equal(found.compute(scheduler="sync"), expected)
 
 
 def test_functions_may_return_arrays_without_further_dims_and_empty_ones():
@@ -126,176 +114,105 @@ def test_functions_may_return_arrays_without_further_dims_and_empty_ones():
     assert found["reason"].compute(scheduler="sync").dtype == np.uint8
 
 
-# --- all frames --------------------------------------------------------------------------------
+# --- what is read ------------------------------------------------------------------------------
 
 
-@REPEATABLE
-@given(chunks_of_frames, st.booleans())
-def test_a_fold_gives_what_a_plain_loop_gives_for_any_chunks(sizes, lazily):
-    expected = weigh(FRAMES, WEIGHT, 7).sum(axis=0)
-    weight = da.from_array(WEIGHT, chunks=(4, 2)) if lazily else WEIGHT
-    total = fold_frames(
-        add_up,
-        da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1)),
-        weight,
-        shared=[dask.delayed(7)],
-        shape=(3,),
-        most=MOST,
-    )
-    assert total.shape == (3,)
-    np.testing.assert_array_equal(total.compute(scheduler="sync"), expected)
+def test_each_frame_is_read_once_per_pass_and_only_when_computed(two_threads):
+    frames = WatchedFrames(N_FRAMES)
+    lazy = frames.lazy((3, 1, 6, 7))
+    mapped = map_frames(brightest, lazy, dtype=np.uint8)
+    total = fold_frames(add_up, lazy, shape=(4, 5), max_increment=255)
+    np.testing.assert_array_equal(frames.watch.reads, 0)
+    # Results that are used several times, and results of both passes at once.
+    low, high, total = dask.compute(mapped.min(), mapped.max(), total)
+    assert (low, high) == (FRAMES.max(axis=(1, 2)).min(), FRAMES.max())
+    np.testing.assert_array_equal(total, FRAMES.sum(axis=0))
+    np.testing.assert_array_equal(frames.watch.reads, 2)
 
 
-@pytest.mark.parametrize("scheduler", ["sync", "threads"])
-def test_a_fold_reads_each_frame_exactly_once_and_only_when_computed(scheduler):
-    film = Film()
-    total = fold_frames(
-        add_up,
-        film.lazy((1,) * 17),
-        WEIGHT,
-        shared=[dask.delayed(0)],
-        shape=(3,),
-        most=MOST,
-    )
-    np.testing.assert_array_equal(film.reads, 0)
-    total.compute(scheduler=scheduler)
-    np.testing.assert_array_equal(film.reads, 1)
-
-
-@REPEATABLE
-@given(chunks_of_frames, st.integers(1, 34), st.integers(-2, 2), st.sampled_from([-1, 1]))
-def test_sums_are_exact_where_they_just_fit_half_the_memory_and_where_they_do_not(
-    sizes, n_frames, more, sign
-):
-    most = 2**31 // n_frames + more
-    dtypes = set()
-
-    def add_most(frames, total):
-        dtypes.add(total.dtype)
-        for _ in frames:
-            total += sign * most
-
-    lazy = da.from_array(FRAMES, chunks=(tuple(sizes), -1, -1))
-    total = fold_frames(add_most, lazy, shape=(2,), most=most)
-    assert total.dtype == np.int64
-    np.testing.assert_array_equal(total.compute(scheduler="sync"), 17 * sign * most)
-    assert dtypes == {dtype_of_sums(sizes, most)}
-
-
-@pytest.mark.parametrize(("n_frames", "n_task"), [(8, 1), (9, 2), (160, 20), (6400, 32)])
-def test_a_task_takes_half_the_memory_exactly_where_its_frames_fit(n_frames, n_task):
-    sizes = [1] * n_frames
-    assert dtype_of_sums(sizes, (2**31 - 1) // n_task) == np.int32
-    assert dtype_of_sums(sizes, -(-(2**31) // n_task)) == np.int64
-    assert dtype_of_sums([], 2**40) == np.int32  # nothing is added
-
-
-def test_a_fold_can_be_computed_twice():
-    total = fold_frames(
-        lambda frames, total: np.add(total, frames.sum(dtype=np.int64), out=total),
-        da.from_array(FRAMES, chunks=(3, -1, -1)),
-        shape=(2, 2),
-        most=20 * 255,
-    )
-    for _ in range(2):
-        np.testing.assert_array_equal(total.compute(scheduler="sync"), FRAMES.sum())
-
-
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("n_frames", [1, 40, 2000])
-def test_each_thread_has_one_accumulator(workers, n_frames, monkeypatch):
-    made = []
-
-    class Watched(np.ndarray):
-        """An array that can be asked whether it still exists."""
-
-    def watched(shape, dtype):
-        array = np.ndarray(shape, dtype).view(Watched)
-        array[...] = 0
-        made.append(weakref.ref(array))
-        return array
-
-    def fold(frames, total):
-        add_pixels(frames, total)
-        with lock:
-            most.append(sum(one() is not None for one in made))
-
-    lock, most = threading.Lock(), []
-    frames = da.zeros((n_frames, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
-    with dask.config.set(num_workers=workers):
-        total = fold_frames(fold, frames, shape=(3,), most=MOST)
-        monkeypatch.setattr(frame_passes.np, "zeros", watched)
-        total.compute(scheduler=dask.threaded.get, num_workers=workers)
-    assert max(most) <= accumulators_alive(workers)
-    assert len(made) == 1 + min(n_frames, max(8, n_frames // 32))
-
-
-@pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
-def test_a_fold_does_not_depend_on_where_its_tasks_run(scheduler):
-    frames = da.from_array(FRAMES, chunks=(3, -1, -1))
-    total = fold_frames(add_pixels, frames, shape=(2, 2), most=20 * 255)
-    np.testing.assert_array_equal(total.compute(scheduler=scheduler), FRAMES.sum())
-
-
-def add_pixels(frames, total):
-    total += frames.sum(dtype=np.int64)
-
-
-def test_a_cluster_does_not_wait_for_one_running_sum():
-    frames = da.zeros((6400, 2, 2), chunks=(1, -1, -1), dtype=np.uint8)
-    with dask.config.set(scheduler="dask.distributed"):
-        graph = dict(fold_frames(add_up, frames, shape=(3,), most=MOST).__dask_graph__())
-    needs = {key: get_dependencies(graph, key) for key in graph}
-    assert not any(needs[key] for key in graph if key[0].startswith(PASS))
-    depth = {}
-
-    def depth_of(key):
-        depth[key] = 1 + max((depth.get(k) or depth_of(k) for k in needs[key]), default=0)
-        return depth[key]
-
-    assert max(map(depth_of, graph)) <= 32  # 200 sums, one after the other, would be 201
-
-
-@pytest.mark.parametrize("n", [0, 1, 5])
-def test_calls_get_what_is_shared_and_what_is_theirs(n):
-    def joined(one, other, *own):
-        return one, other, own
-
-    shared = [dask.delayed(["a"], traverse=False), dask.delayed("b")]
-    # Tuples and names are values here, not tasks and keys.
-    items = [((len, i), "b") for i in range(n)]
-    found = call_each(joined, shared, items)
-    assert dask.delayed(tuple)(found).compute() == tuple((["a"], "b", item) for item in items)
-
-
-# --- recipes -----------------------------------------------------------------------------------
-
-
-@REPEATABLE
-@given(chunks_of_frames)
-def test_recipes_read_one_chunk_each(sizes):
-    film = Film()
-    chunks = frame_chunks(film.lazy(sizes))
-    np.testing.assert_array_equal(film.reads, 0)
-    edges = np.cumsum([0, *sizes])
-    assert len(chunks) == len(sizes)
-    for chunk, start, stop in zip(chunks, edges[:-1], edges[1:], strict=True):
-        film.reads[:] = 0
-        np.testing.assert_array_equal(chunk.read(), FRAMES[start:stop])
-        np.testing.assert_array_equal(np.flatnonzero(film.reads), np.arange(start, stop))
+def test_a_slice_of_the_results_reads_the_chunks_it_needs():
+    frames = WatchedFrames(N_FRAMES)
+    mapped = map_frames(brightest, frames.lazy(5), dtype=np.uint8)
+    np.testing.assert_array_equal(mapped[6:9].compute(scheduler="sync"), FRAMES[6:9].max((1, 2)))
+    np.testing.assert_array_equal(np.flatnonzero(frames.watch.reads), np.arange(5, 10))
 
 
 def test_single_frames_are_read_alone():
-    film = Film()
-    numbers = np.array([0, 6, 16])
-    recipes = single_frames(film.lazy(), numbers)
-    np.testing.assert_array_equal(film.reads, 0)
-    for number, recipe in zip(numbers, recipes, strict=True):
-        np.testing.assert_array_equal(recipe.read(), FRAMES[number : number + 1])
-    np.testing.assert_array_equal(np.flatnonzero(film.reads), numbers)
+    frames = WatchedFrames(N_FRAMES)
+    source = FrameSource(frames.lazy())
+    assert (source.shape, source.dtype, len(source)) == ((17, 4, 5), np.uint8, 17)
+    np.testing.assert_array_equal(frames.watch.reads, 0)
+    for index in (0, 6, 16):
+        np.testing.assert_array_equal(source[index : index + 1], FRAMES[index : index + 1])
+        np.testing.assert_array_equal(source[index], FRAMES[index])
+    np.testing.assert_array_equal(np.flatnonzero(frames.watch.reads), [0, 6, 16])
 
 
-def test_recipes_lead_through_whatever_was_done_to_the_frames():
-    lazy = 255 - da.from_array(FRAMES, chunks=(4, 2, 3))[2:15].rechunk((5, -1, -1))
-    read = np.concatenate([chunk.read() for chunk in frame_chunks(lazy)])
-    np.testing.assert_array_equal(read, 255 - FRAMES[2:15])
+def test_single_frames_are_those_of_what_was_done_to_the_frames():
+    for way, (lazy, expected) in ways_to_frames().items():
+        source, expected = FrameSource(lazy), np.asarray(expected)
+        for index in range(len(lazy)):
+            np.testing.assert_array_equal(source[index], expected[index], way)
+
+
+# --- what is in memory -------------------------------------------------------------------------
+
+
+def two_passes(lazy):
+    """A pass that needs all results of another one, over 100 chunks."""
+    first = map_frames(brightest, lazy, dtype=np.uint8)
+    highest = from_all_chunks(lambda chunks: max(map(np.max, chunks)), first, shape=(), dtype="u1")
+    return map_frames(lambda f, high: high - brightest(f), lazy, shared=[highest], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("way", ["as opened", "sliced"])
+def test_two_passes_over_100_chunks_hold_a_few_of_them_at_a_time(two_threads, way):
+    frames = WatchedFrames(800)
+    lazy = frames.lazy(8)
+    found = two_passes(lazy if way == "as opened" else lazy[4:-4])
+    expected = np.asarray(frames)[slice(None) if way == "as opened" else slice(4, -4)]
+    brightness = expected.max(axis=(1, 2))
+    np.testing.assert_array_equal(found.compute(), brightness.max() - brightness)
+    assert frames.watch.most_alive <= 4
+    assert frames.watch.reads.max() == 2
+
+
+# --- the graph ---------------------------------------------------------------------------------
+
+
+def test_reading_and_working_are_one_task_after_dasks_own_optimisation():
+    lazy = WatchedFrames(800).lazy(8)
+    first = map_frames(
+        weigh, lazy, np.ones((800, 3)), shared=[dask.delayed(0)], shape=(3,), dtype=int
+    )
+    total = fold_frames(add_up, lazy, shape=(4, 5), max_increment=255)
+    optimised = dask.optimize(first, total)
+    for result, name in zip(optimised, ("weigh", "add_up"), strict=True):
+        names = Counter(key_split(key) for key in result.__dask_graph__())
+        readers = [n for n in names if n.startswith(("watched", "frames", "getter"))]
+        assert readers == []
+        assert names[name] + names[f"{name}-getitem"] == 100
+
+
+def test_a_pass_has_a_few_tasks_per_chunk():
+    lazy = WatchedFrames(800).lazy(8)
+    mapped = map_frames(weigh, lazy, WEIGHT.repeat(48, 0)[:800], shape=(3,), dtype=int)
+    total = fold_frames(add_up, lazy, shape=(4, 5), max_increment=255)
+    for result in (mapped, total):
+        (optimised,) = dask.optimize(result)
+        assert len(dict(optimised.__dask_graph__())) <= 300 + 1
+
+
+def test_tasks_that_work_on_a_chunk_are_counted_by_pass():
+    lazy = WatchedFrames(N_FRAMES).lazy(5)
+    mapped = map_frames(brightest, lazy[1:], dtype=np.uint8)
+    assert list(count_tasks(mapped.__dask_graph__()).values()) == [4]
+    total = fold_frames(
+        lambda f, high, total: None, lazy, shared=[mapped.max()], shape=(4, 5), max_increment=255
+    )
+    counts = count_tasks(total.__dask_graph__())
+    assert sorted((key_split(name), n) for name, n in counts.items()) == [
+        ("brightest", 4),
+        ("lambda", 4),
+    ]
+    assert count_tasks((lazy + 1).__dask_graph__()) == {}

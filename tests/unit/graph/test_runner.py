@@ -11,7 +11,7 @@ import pytest
 import skry_dask as skry
 from skry_dask.errors import OptionsError
 from skry_dask.graph import runner
-from skry_dask.graph.runner import count_passes, resources
+from skry_dask.graph.runner import n_frame_tasks, resources
 from skry_dask.pipeline.run import run
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def test_progress_counts_every_chunk_of_frames(moon: xr.Dataset) -> None:
     events: list[tuple[int, int]] = []
     alignment = skry.align(moon.chunk({"frame": 8}))
-    assert count_passes(alignment) == 5
+    assert n_frame_tasks(alignment) == 5
     with resources(workers=2) as runner:
         runner.compute(alignment, lambda done, total: events.append((done, total)))
     assert events == [(i, 5) for i in range(1, 6)]

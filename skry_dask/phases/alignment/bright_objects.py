@@ -12,6 +12,7 @@ import numpy as np
 
 from skry_dask.kernels.frame.box_means import box_means
 from skry_dask.kernels.frame.centroid import brightness_moments
+from skry_dask.kernels.frame.connected_pixels import label_pixels
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.thumbnails import BLANK_RANGE, make_thumbnails, shrink_factor
 
@@ -97,16 +98,14 @@ def find_brightest_object(thumbnail: Float32Array, full_scale: int) -> BrightObj
     -------
     The object; None where the thumbnail has no contrast.
     """
-    from scipy import ndimage
-
     sky, peak = float(np.percentile(thumbnail, 10)), float(thumbnail.max())
     if peak - sky < BLANK_RANGE * full_scale:
         return None
     above = thumbnail - (sky + (peak - sky) / 4)
-    labels, _ = ndimage.label(above > 0)
+    labels = label_pixels(above > 0)
     light = np.bincount(labels.ravel(), above.ravel())
-    brightest = int(np.argmax(light[1:]))
-    return BrightObject(sky, peak, *ndimage.find_objects(labels)[brightest])
+    y, x = np.nonzero(labels == 1 + np.argmax(light[1:]))
+    return BrightObject(sky, peak, slice(y.min(), y.max() + 1), slice(x.min(), x.max() + 1))
 
 
 def is_on_dark_sky(thumbnail: Float32Array, found: BrightObject) -> bool:

@@ -1,11 +1,10 @@
-"""Tally: what this process's threads have spent their time on, and how much they have read.
+"""Profile of this process: what its threads spend their time on, and how much they read.
 
-Kernels (`kernels.compile`) and tasks that read frames (`passes`) add to it; whoever wants to know
-what a job cost takes the difference of two sums. Each thread counts for itself, so that nobody
-waits for a lock.
+Kernels, tasks that work on frames, and whatever reads frames add to it. The cost of a computation
+is the difference between the profile after it and before it. Each thread counts for itself, so that
+none waits for a lock.
 
-Cost: 0.45 us a call of a kernel. Stacking calls kernels 16 times a frame in all, which makes 0.07 %
-of the time.
+Cost: 0.45 us for each call of a kernel. A job calls 16 kernels per frame: 0.07 % of its time.
 """
 
 from __future__ import annotations
@@ -17,29 +16,29 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROCESS = uuid.uuid4().hex
-"""Names this process among those of a cluster."""
+"""Identifies this process among those of a cluster."""
 
 
 class Spent(NamedTuple):
-    """What was spent, all threads together.
+    """What all threads together have spent.
 
     Parameters
     ----------
     tasks
-        How many tasks that read frames have finished.
+        Number of finished tasks that worked on a chunk of frames.
     read_bytes
-        Size of the frames that were read, decoded.
+        Size of the frames that were read, decoded, bytes.
     kernels
-        Seconds in compiled kernels.
+        Time in compiled kernels, s.
     reading
-        Seconds in which frames were read and decoded.
+        Time in which frames were read and decoded, s.
     compiling
-        Seconds in which kernels were compiled, or loaded if they were compiled already.
+        Time in which kernels were compiled, or loaded where they had been compiled before, s.
     other
-        Seconds of tasks that read frames that are none of these: numpy, scipy, Python.
+        Other time of tasks that work on frames: numpy, scipy, Python, s.
     """
 
     tasks: int = 0
@@ -54,73 +53,87 @@ class Spent(NamedTuple):
         return Spent._make(a + b for a, b in zip(self, more, strict=True))
 
     def since(self, before: Spent) -> Spent:
-        """Take the difference to an earlier sum."""
+        """Subtract what had been spent before."""
         return Spent._make(a - b for a, b in zip(self, before, strict=True))
 
 
-class _Thread(threading.local):
-    """What one thread has spent."""
+class _Counters(threading.local):
+    """The counters of one thread."""
 
     def __init__(self) -> None:
         self.tasks = self.read_bytes = 0
         self.kernels = self.reading = self.compiling = self.other = 0.0
-        self.depth = 0
-        _THREADS.append(self.__dict__)
+        self.n_compiling = 0
+        with _LOCK:
+            _THREADS.append((threading.current_thread(), self.__dict__))
 
 
-_THREADS: list[dict[str, float]] = []
-_OWN = _Thread()
+_LOCK = threading.Lock()
+_THREADS: list[tuple[threading.Thread, dict[str, float]]] = []
+_ENDED = dict.fromkeys(Spent._fields, 0.0)
+_OWN = _Counters()
 
 
 def spent() -> Spent:
-    """Sum up what this process has spent so far."""
-    threads = list(_THREADS)
-    return Spent._make(sum(thread[name] for thread in threads) for name in Spent._fields)
+    """Add up what all threads of this process have spent so far, ended ones too."""
+    with _LOCK:
+        running = []
+        for thread, counters in _THREADS:
+            if thread.is_alive():
+                running.append((thread, counters))
+            else:
+                for name in _ENDED:
+                    _ENDED[name] += counters[name]
+        _THREADS[:] = running
+        totals = {name: _ENDED[name] + sum(own[name] for _, own in running) for name in _ENDED}
+    return Spent(int(totals.pop("tasks")), int(totals.pop("read_bytes")), **totals)
 
 
 def spent_here() -> tuple[str, Spent]:
-    """Sum up what this process has spent, with its name: for clusters."""
+    """Return what this process has spent so far, after its identity: for workers of a cluster."""
     return PROCESS, spent()
 
 
 def add_kernel(seconds: float) -> None:
-    """Count a call of a kernel."""
+    """Count the time of a call of a kernel, s."""
     _OWN.kernels += seconds
 
 
 @contextlib.contextmanager
 def compiling() -> Iterator[None]:
-    """Count the time in which a call gets its kernel ready, and the kernels that this one calls."""
+    """Count the time in which a call prepares its kernel, and the kernels which that calls."""
     began = time.perf_counter()
-    _OWN.depth += 1
+    _OWN.n_compiling += 1
     try:
         yield
     finally:
-        _OWN.depth -= 1
-        if _OWN.depth == 0:
+        _OWN.n_compiling -= 1
+        if _OWN.n_compiling == 0:
             seconds = time.perf_counter() - began
             _OWN.compiling += seconds
-            _OWN.kernels -= seconds  # it is part of the call
+            _OWN.kernels -= seconds  # The call counts its whole time as that of the kernel.
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[list[int]]:
-    """Count what is read meanwhile; the list gets the sizes, bytes."""
-    sizes: list[int] = []
+def reading() -> Iterator[Callable[[int], None]]:
+    """Count the time in which frames are read; call what this returns with their size in bytes."""
     began = time.perf_counter()
     before = _OWN.kernels + _OWN.compiling
-    yield sizes
-    _OWN.read_bytes += sum(sizes)
-    own = _OWN.kernels + _OWN.compiling - before
-    _OWN.reading += time.perf_counter() - began - own
+    yield _add_bytes
+    in_kernels = _OWN.kernels + _OWN.compiling - before
+    _OWN.reading += time.perf_counter() - began - in_kernels
+
+
+def _add_bytes(n_bytes: int) -> None:
+    _OWN.read_bytes += n_bytes
 
 
 @contextlib.contextmanager
 def task() -> Iterator[None]:
-    """Count a task that reads frames."""
+    """Count a task that works on a chunk of frames."""
     began = time.perf_counter()
     before = _OWN.kernels + _OWN.reading + _OWN.compiling
     yield
-    own = _OWN.kernels + _OWN.reading + _OWN.compiling - before
-    _OWN.other += time.perf_counter() - began - own
+    elsewhere = _OWN.kernels + _OWN.reading + _OWN.compiling - before
+    _OWN.other += time.perf_counter() - began - elsewhere
     _OWN.tasks += 1

@@ -1,4 +1,4 @@
-"""Array aliases used in signatures."""
+"""Types of arrays, for signatures; the docstring of a function says which dims they have."""
 
 from typing import Any, TypeAlias
 
@@ -17,7 +17,16 @@ CHANNEL: NDArray[np.str_] = np.array(["red", "green", "blue"])
 """Labels of the dim ``channel``."""
 
 AnyArray: TypeAlias = NDArray[Any]
+"""Any dtype: structured, or one of several that the docstring names."""
+
 BoolArray: TypeAlias = NDArray[np.bool_]
+"""bool."""
+
 IntArray: TypeAlias = NDArray[np.int64]
+"""int64."""
+
 Float32Array: TypeAlias = NDArray[np.float32]
+"""float32."""
+
 FloatArray: TypeAlias = NDArray[np.float64]
+"""float64."""

@@ -99,9 +99,9 @@ class _TimedReads:
         self.dtype = array.dtype
 
     def __getitem__(self, key: tuple[Any, ...]) -> AnyArray:
-        with reading() as sizes:
+        with reading() as add_bytes:
             frames: AnyArray = self.array[key]
-            sizes.append(frames.nbytes)
+            add_bytes(frames.nbytes)
         return frames
 
 

@@ -1,4 +1,4 @@
-"""What the results of all phases have in common: labelled, lazy, with units and provenance."""
+"""Labelled Datasets: what the results of all phases have in common, and what is read from them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,47 @@ from skry_dask.types import AXIS, CHANNEL
 if TYPE_CHECKING:
     from skry_dask.options import PhaseOptions
 
+CHUNK_FRAMES = 16
+"""Frames per chunk of a capture that has no chunks."""
+
+MIN_REGION_PX = 16
+"""Smallest side of a region that is of use, px."""
+
+SUSPECT_BRIGHTNESS = 2.0
+"""Frames are suspect that are brighter than the median of all by more than this factor."""
+
 
 def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **attrs: Any) -> Any:
-    """Build a variable with its units and what it is, in words."""
+    """Make a variable of a Dataset.
+
+    Parameters
+    ----------
+    dims, data
+        As for `xarray.Variable`.
+    units
+        For example "px"; "1" for fractions and counts.
+    long_name
+        What the values are, in words.
+    **attrs
+        Further attributes.
+    """
     return xr.Variable(dims, data, {"units": units, "long_name": long_name, **attrs})
 
 
 def image_variable(planes: da.Array, long_name: str) -> Any:
-    """Build the variable of an image from its planes (channel, y, x): one, or three of colour."""
+    """Make the variable of an image, 1 = full scale.
+
+    Parameters
+    ----------
+    planes
+        (plane, y, x): one plane, or three of red, green and blue.
+    long_name
+        What the image is, in words.
+
+    Returns
+    -------
+    xarray.Variable (y, x) or (y, x, channel)
+    """
     if len(planes) == 1:
         return variable(("y", "x"), planes[0], "1", long_name)
     return variable(("y", "x", "channel"), da.moveaxis(planes, 0, -1), "1", long_name)
@@ -35,10 +68,18 @@ def result(
     variables: dict[str, xr.Variable],
     coords: dict[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Assemble the Dataset of a phase.
+    """Make the Dataset of a phase, which names its options.
 
-    Coordinates ``frame`` (as the capture numbers its frames), ``axis`` and ``channel`` are added
-    where a variable has these dims.
+    Parameters
+    ----------
+    capture
+        Numbers the frames.
+    options
+        Options of the phase.
+    variables
+        By name. Dims ``frame``, ``axis`` and ``channel`` get their coordinates.
+    coords
+        Further coordinates.
     """
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
@@ -53,12 +94,22 @@ def result(
 
 
 def whole_frames(capture: xr.Dataset) -> da.Array:
-    """Frames as a dask array with chunks along ``frame`` only.
+    """Take the frames of a capture as a dask array.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x[, channel]).
+
+    Returns
+    -------
+    dask.array.Array
+        uint8 or uint16 (frame, y, x[, channel]), chunked along ``frame`` only.
 
     Raises
     ------
     ReaderError
-        If the capture has no variable ``frames`` (frame, y, x[, channel]) of uint8 or uint16.
+        If the capture has no frames of these dims and dtypes.
     """
     frames = capture.get("frames")
     dims = ("frame", "y", "x", "channel")
@@ -76,12 +127,23 @@ def whole_frames(capture: xr.Dataset) -> da.Array:
     if frames.dtype not in (np.uint8, np.uint16):
         raise ReaderError(f"frames are {frames.dtype}: they must be uint8 or uint16")
     if frames.chunks is None:
-        frames = frames.chunk({"frame": 16})
+        frames = frames.chunk({"frame": CHUNK_FRAMES})
     return frames.data.rechunk(dict.fromkeys(range(1, frames.ndim), -1))
 
 
+# --- what an alignment says ------------------------------------------------------------------
+
+
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
-    """Find the region; loads the alignment, which is small and whose values fix array shapes.
+    """Find the region that all active frames show.
+
+    Parameters
+    ----------
+    alignment
+        From `align`. It is loaded, if it is lazy: it is small, and the region fixes the shapes of
+        what follows.
+    capture
+        The capture that was aligned.
 
     Raises
     ------
@@ -91,44 +153,37 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
     alignment.load()
     height, width = capture["frames"].shape[1:3]
     active = alignment["active"].to_numpy()
-    where = capture.attrs.get("source", "the capture")
+    source = capture.attrs.get("source", "the capture")
     if not active.any():
         raise AlignmentError(
-            f"{where}: no frame could be aligned ({why_inactive(alignment)}): "
+            f"{source}: no frame could be aligned ({count_reasons(alignment)}): "
             "try another --method or a smaller --min-confidence"
         )
     region = overlap_region(alignment["offset"].to_numpy(), active, height, width)
-    if min(region.shape) < MIN_REGION:
+    if min(region.shape) < MIN_REGION_PX:
         raise AlignmentError(
-            f"{where}: the active frames have only {region.width} x {region.height} px in common: "
+            f"{source}: the active frames have only {region.width} x {region.height} px in common: "
             "give a larger --min-overlap, so that the farthest frames are left out"
         )
     return region
 
 
-MIN_REGION = 16
-"""A region narrower than this is no use, px."""
-
-
-BRIGHT = 2.0
-"""Frames brighter than most by this factor are suspect."""
-
-
-def too_bright(alignment: xr.Dataset) -> list[int]:
-    """Find active frames in which light was added: their contrast passes for sharpness.
+def bright_frames(alignment: xr.Dataset) -> list[int]:
+    """Find the active frames to which light was added, which raises their contrast.
 
     Returns
     -------
-    Numbers of the active frames that are over `BRIGHT` times as bright as their median.
+    Numbers of the active frames that are over `SUSPECT_BRIGHTNESS` times as bright as the median.
     """
     active = alignment["active"].to_numpy()
-    light = alignment["brightness"].to_numpy()
-    bright = active & (light > BRIGHT * max(float(np.median(light[active])), 0.0))
-    return [int(number) for number in alignment["frame"].to_numpy()[bright]]
+    brightness = alignment["brightness"].to_numpy()
+    usual = max(float(np.median(brightness[active])), 0.0)
+    suspect = active & (brightness > SUSPECT_BRIGHTNESS * usual)
+    return [int(number) for number in alignment["frame"].to_numpy()[suspect]]
 
 
-def why_inactive(alignment: xr.Dataset) -> str:
-    """Count inactive frames by reason, in words."""
+def count_reasons(alignment: xr.Dataset) -> str:
+    """Count inactive frames by reason, in words: "2 nothing to see, 1 not recognised"."""
     reason = alignment["reason"]
     names = str(reason.attrs["flag_meanings"]).split()
     counts = np.bincount(reason.to_numpy(), minlength=len(names))

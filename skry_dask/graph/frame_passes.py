@@ -21,7 +21,7 @@ from dask.blockwise import Blockwise
 from dask.graph_manipulation import clone
 
 from skry_dask.graph.frame_progress import frame_task
-from skry_dask.graph.frame_tables import in_order, keep_dims, row_tasks
+from skry_dask.graph.frame_tables import in_blocks, in_order, keep_dims, row_tasks, table_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,7 +141,7 @@ def map_frames(
 
     Returns
     -------
-    dask.array.Array (frame, *shape), in the chunks of the frames
+    dask.array.Array (frame, *shape), in table blocks: see `frame_tables`
 
     Examples
     --------
@@ -165,7 +165,7 @@ def map_frames(
         function=function,
         developer=developer,
     )
-    return blocks[(slice(None), *(0,) * n_dropped)]
+    return in_blocks(blocks, table_blocks(blocks))[(slice(None), *(0,) * n_dropped)]
 
 
 def _map_chunk(

@@ -62,8 +62,8 @@ def table_blocks(values: da.Array) -> tuple[int, ...]:
 
 def map_table(
     function: Callable[..., AnyArray],
-    sizes: Sequence[int],
     *along: Rows | da.Array,
+    sizes: Sequence[int] | None = None,
     shared: Sequence[Shared] = (),
     shape: tuple[int, ...] = (),
     dtype: DTypeLike,
@@ -75,10 +75,10 @@ def map_table(
     ----------
     function
         Called as ``function(*along, *shared)``. Tasks are named after it.
-    sizes
-        Number of rows of each block; see `table_blocks`.
     along
         Tables (frame, ...): dask arrays in any chunks, or other `Rows`.
+    sizes
+        Number of rows of each block; None = those of the first dask array.
     shared
         Lazy values that every call gets whole.
     shape
@@ -99,9 +99,11 @@ def map_table(
     >>> def double(rows):
     ...     return 2 * rows
     >>> table = da.arange(6, chunks=2)
-    >>> map_table(double, table_blocks(table), table, dtype=int).compute()
+    >>> map_table(double, table, dtype=int).compute()
     array([ 0,  2,  4,  6,  8, 10])
     """
+    if sizes is None:
+        sizes = next(table.chunks[0] for table in along if isinstance(table, da.Array))
     blocks, n_dropped = row_tasks(
         _call,
         sizes,
@@ -161,7 +163,7 @@ def row_tasks(
         Number of dims of length 1. All dims of the arrays along are kept, because dask fuses a
         task with those that it depends on only if it drops none of their dims.
     """
-    lazy = [_in_blocks(values, tuple(sizes)) for values in along if isinstance(values, da.Array)]
+    lazy = [in_blocks(values, tuple(sizes)) for values in along if isinstance(values, da.Array)]
     dims = itertools.count(1)
     arrays = [_rows_of_blocks(sizes, along), *lazy]
     indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
@@ -210,7 +212,7 @@ def _pairs(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
     return itertools.chain.from_iterable(zip(values, indices, strict=False))
 
 
-def _in_blocks(values: da.Array, sizes: tuple[int, ...]) -> da.Array:
+def in_blocks(values: da.Array, sizes: tuple[int, ...]) -> da.Array:
     """Rechunk a table to blocks of whole rows."""
     return values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)}, method="tasks")
 
@@ -274,7 +276,9 @@ def call_each(
     >>> call_each(pow, [dask.delayed(10)], [(2,), (3,)]).compute()
     [100, 1000]
     """
-    calls = map_table(_OneItem(function), (1,) * len(items), items, shared=shared, dtype=object)
+    calls = map_table(
+        _OneItem(function), items, sizes=(1,) * len(items), shared=shared, dtype=object
+    )
     return only_chunk(from_all_chunks(_collect, calls, shape=(1,), dtype=object))
 
 

@@ -1,8 +1,8 @@
-"""Work on an image that is in memory, shared out among threads.
+"""Work on an image in memory, divided among threads.
 
-What is done between two passes over the frames, on one image, would leave all cores but one idle.
-How an image is cut into bands or parts follows from its size alone: the result does not depend on
-the number of threads.
+For what is done with one image between two passes over the frames, where no tasks use the other
+cores. How an image is divided depends on its size alone, so the result does not depend on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -22,53 +22,55 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-BAND = 300
-"""Bands have about so many rows, px."""
+BAND_ROWS = 300
+"""Approximate height of a band, px."""
 
 
 def n_threads() -> int:
-    """Tell how many threads dask has been given, or else how many there are cores."""
+    """Return the number of threads that dask is configured for, by default one per core."""
     return int(dask.config.get("num_workers", None) or CPU_COUNT)
 
 
 def on_threads(function: Callable[[Item], None], items: Sequence[Item]) -> None:
-    """Call a function with each item, on as many threads as dask has.
+    """Call a function with each item, on as many threads as dask is configured for.
 
     Parameters
     ----------
     function
-        Called with one item; calls must not depend on each other.
+        Called with one item. Calls must not depend on each other. What one of them raises is
+        raised here.
     items
         What it is called with.
     """
     with ThreadPoolExecutor(n_threads(), "skry-band") as pool:
-        for _ in pool.map(function, items):  # raises what a call has raised
+        for _ in pool.map(function, items):
             pass
 
 
 def map_bands(
-    function: Callable[[AnyArray], AnyArray], image: AnyArray, around: int, out: AnyArray
+    function: Callable[[AnyArray], AnyArray], image: AnyArray, margin: int, out: AnyArray
 ) -> None:
-    """Call a function of an image band by band.
+    """Call a function with each band of an image, on threads.
 
     Parameters
     ----------
     function
-        Called with bands (y, x) of the image and what is around them, returns as many pixels.
+        Called with the rows (y, x) of a band and up to ``margin`` rows on either side; returns an
+        array of the same shape.
     image
         (y, x)
-    around
-        How far pixels depend on rows above and below, px.
+    margin
+        Number of rows above and below on which the result of a row can depend.
     out
-        (y, x), receives what the function returns.
+        (y, x), receives the results.
     """
     height = len(image)
-    borders = np.linspace(0, height, max(1, round(height / BAND)) + 1).astype(int).tolist()
+    borders = np.linspace(0, height, max(1, round(height / BAND_ROWS)) + 1).astype(int).tolist()
 
-    def one(band: tuple[int, int]) -> None:
+    def call(band: tuple[int, int]) -> None:
         first, end = band
-        top = max(first - around, 0)
-        made = function(image[top : min(end + around, height)])
-        out[first:end] = made[first - top : end - top]
+        top = max(first - margin, 0)
+        result = function(image[top : min(end + margin, height)])
+        out[first:end] = result[first - top : end - top]
 
-    on_threads(one, list(pairwise(borders)))
+    on_threads(call, list(pairwise(borders)))

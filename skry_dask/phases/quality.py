@@ -28,7 +28,7 @@ from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import image_variable, region_of, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.frame_tables import from_all_chunks, map_table, table_blocks
+from skry_dask.graph.frame_tables import from_all_chunks, map_table
 from skry_dask.options import QualityOptions
 from skry_dask.phases.rating.area_detail import measure_area_detail
 from skry_dask.phases.rating.area_statistics import (
@@ -142,7 +142,6 @@ def _map_table(
     """Call ``function(area_quality, *arguments)`` for blocks of frames, lazily."""
     return map_table(
         function,
-        table_blocks(area_quality),
         area_quality,
         shared=[_shared(argument) for argument in arguments],
         shape=shape,
@@ -164,7 +163,6 @@ def _quality_variables(
     )
     partial = map_table(
         partial_statistics,
-        table_blocks(area_quality),
         area_quality,
         shape=(1 + len(STATISTICS), grid.n_areas),
         dtype=float,

@@ -25,7 +25,7 @@ from skry_dask.capture.develop import GREY, Developer
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import region_of, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.frame_tables import map_table, table_blocks
+from skry_dask.graph.frame_tables import map_table
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.dispersion import channel_shift
 from skry_dask.phases.tracking.displacement_field import displacement_field
@@ -142,9 +142,7 @@ def _variables(
     position: IntArray, measured: da.Array, field: DisplacementField, n_active: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
-    valid = map_table(
-        is_measured, table_blocks(measured), measured, shape=(len(position),), dtype=bool
-    )
+    valid = map_table(is_measured, measured, shape=(len(position),), dtype=bool)
     fraction = field.n_valid / max(n_active, 1)
     return {
         "position": variable(

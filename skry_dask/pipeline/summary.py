@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skry_dask.graph.datasets import BRIGHT, region_of, too_bright, why_inactive
+from skry_dask.graph.datasets import SUSPECT_BRIGHTNESS, bright_frames, count_reasons, region_of
 from skry_dask.options import as_json
 from skry_dask.pipeline.outputs import brightness_scale, software
 
@@ -208,14 +208,14 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     n_inactive = results.n_frames - results.n_active
     if n_inactive:
         which, _ = _counted(n_inactive)
-        found.append(f"{which} left out: {why_inactive(alignment)}")
-    bright = too_bright(alignment)
+        found.append(f"{which} left out: {count_reasons(alignment)}")
+    bright = bright_frames(alignment)
     if bright:
         listed = ",".join(map(str, bright[:LISTED_FRAMES]))
         listed += ",..." if len(bright) > LISTED_FRAMES else ""
         which, them = _counted(len(bright))
         found.append(
-            f"{which} over {BRIGHT:g} times as bright as most: --exclude {listed} "
+            f"{which} over {SUSPECT_BRIGHTNESS:g} times as bright as most: --exclude {listed} "
             f"leaves {them} out, --normalise evens {them} out"
         )
     return found

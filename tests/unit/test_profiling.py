@@ -58,8 +58,8 @@ def test_a_task_is_split_into_reading_kernels_and_the_rest() -> None:
     before = profiling.spent()
     began = time.perf_counter()
     with profiling.task():
-        with profiling.reading() as sizes:
-            sizes.append(np.zeros(1000, np.uint8).nbytes)
+        with profiling.reading() as add_bytes:
+            add_bytes(np.zeros(1000, np.uint8).nbytes)
         counted(np.arange(1000))
         sum(range(100000))
     wall = time.perf_counter() - began

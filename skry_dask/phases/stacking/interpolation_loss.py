@@ -70,9 +70,9 @@ def interpolation_blur(
     n_frames, n_selections = selected.shape[:2]
     sums = map_table(
         add_blur,
-        [min(BLOCK_FRAMES, n_frames - i) for i in range(0, n_frames, BLOCK_FRAMES)],
         motion,
         pack_selection(selected),
+        sizes=[min(BLOCK_FRAMES, n_frames - i) for i in range(0, n_frames, BLOCK_FRAMES)],
         shared=[dask.delayed(mesh, traverse=False)],
         shape=(n_selections, 2, 2),
         dtype=np.int64,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import dask
 import numpy as np
 
-from skry_dask.graph.frame_tables import map_table, rows_at, table_blocks, total_of
+from skry_dask.graph.frame_tables import map_table, rows_at, total_of
 from skry_dask.kernels.field.neighbours import fill_gaps
 from skry_dask.phases.tracking.kriging import denoise, denoising_weights, nearest_textures
 
@@ -157,17 +157,14 @@ def displacement_field(
     points
         At which the vectors were measured.
     """
-    sizes, shape = table_blocks(measured), measured.shape[1:]
+    shape = measured.shape[1:]
     shared = [dask.delayed(points, traverse=False)]
-    partial = map_table(
-        sum_and_count, sizes, measured, shape=(2, *shape), dtype=np.int64, reduces=True
-    )
+    partial = map_table(sum_and_count, measured, shape=(2, *shape), dtype=np.int64, reduces=True)
     total = total_of(partial)
     mean = total.map_blocks(_mean_of_sums, points.step, dtype=np.float64, drop_axis=0)
     shared += [mean]
     deviations = map_table(
         sum_deviations,
-        sizes,
         measured,
         shared=shared,
         shape=shape,
@@ -180,7 +177,6 @@ def displacement_field(
     sample = rows_at(measured, numbers[evenly])
     weights = map_table(
         learn_weights,
-        [len(evenly)],
         sample,
         shared=shared,
         shape=points.nearest.shape,
@@ -189,7 +185,6 @@ def displacement_field(
     )
     displacement = map_table(
         denoise_frames,
-        sizes,
         measured,
         shared=[*shared, residual_mean, weights],
         shape=shape,

@@ -43,7 +43,7 @@ def scale_and_sum(values, factors):
 def sixfold(values, blocks):
     """Multiply a table by 0 + 1 + 2 + 3, block by block."""
     factors = da.from_array(np.arange(4), 4)
-    return map_table(scale, blocks, values, shared=[factors], shape=(3,), dtype=np.int64)
+    return map_table(scale, values, sizes=blocks, shared=[factors], shape=(3,), dtype=np.int64)
 
 
 @REPEATABLE
@@ -53,7 +53,7 @@ def test_blocks_get_their_rows_and_all_that_is_shared(sizes):
     np.testing.assert_array_equal(sixfold(values, sizes).compute(), 6 * TABLE)
     factors = da.from_array(np.arange(4), 4)
     sums = map_table(
-        scale_and_sum, sizes, values, shared=[factors], shape=(3,), dtype=np.int64, reduces=True
+        scale_and_sum, values, shared=[factors], shape=(3,), dtype=np.int64, reduces=True
     )
     assert sums.shape == (len(sizes), 3)
     np.testing.assert_array_equal(total_of(sums).compute(), 6 * TABLE.sum(axis=0))
@@ -67,7 +67,13 @@ def test_tables_in_any_chunks_and_in_memory_are_taken_together(sizes, blocks):
 
     lazy = da.from_array(2 * TABLE, (tuple(sizes), 2))
     found = map_table(
-        difference, blocks, lazy, TABLE, range(17), shared=[dask.delayed(10)], dtype=np.int64
+        difference,
+        lazy,
+        TABLE,
+        range(17),
+        sizes=blocks,
+        shared=[dask.delayed(10)],
+        dtype=np.int64,
     )
     assert found.chunks == (tuple(blocks),)
     np.testing.assert_array_equal(found.compute(), TABLE.sum(axis=1) + 10 * np.arange(17))
@@ -174,7 +180,11 @@ def test_the_only_chunk_of_an_array_is_computed_once_for_all_that_use_it():
 
     array = da.from_array(np.arange(3)).map_blocks(make, dtype=int, meta=np.empty(0, int))
     table = map_table(
-        lambda rows, values: rows + values.sum(), (1, 1), np.arange(2), shared=[array], dtype=int
+        lambda rows, values: rows + values.sum(),
+        np.arange(2),
+        sizes=(1, 1),
+        shared=[array],
+        dtype=int,
     )
     again = da.from_delayed(dask.delayed(np.sum)(only_chunk(array)), (), int)
     found, total, values = dask.compute(table, again, array, scheduler="sync")

@@ -1,4 +1,4 @@
-"""Work on an image is shared out among threads, and comes out as if it were not."""
+"""Work on an image is divided among threads, and gives what one thread gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from skry_dask.geometry.canvas import Region
-from skry_dask.graph.threads import BAND, map_bands, n_threads, on_threads
+from skry_dask.graph.threads import BAND_ROWS, map_bands, n_threads, on_threads
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.point_placement import place_points
 
@@ -39,13 +39,13 @@ def test_what_a_call_raises_is_raised():
     on_threads(lambda n: 1 // n, [])
 
 
-@pytest.mark.parametrize("height", [0, 1, 7, BAND, 3 * BAND + 11])
+@pytest.mark.parametrize("height", [0, 1, 7, BAND_ROWS, 3 * BAND_ROWS + 11])
 def test_bands_give_what_the_whole_image_gives(height):
     image = np.random.default_rng(0).integers(0, 9, (height, 13))
     out = np.full(image.shape, -1)
 
     def highest(part):
-        assert len(part) <= 2 * BAND
+        assert len(part) <= 2 * BAND_ROWS
         return ndimage.maximum_filter(part, 5) if len(part) else part
 
     map_bands(highest, image, 2, out)
@@ -57,7 +57,7 @@ def highest_of_whole(image):
 
 
 def test_points_do_not_depend_on_the_number_of_threads():
-    image = np.random.default_rng(1).normal(size=(2 * BAND + 100, 160))
+    image = np.random.default_rng(1).normal(size=(2 * BAND_ROWS + 100, 160))
     image = ndimage.gaussian_filter(image, 3).astype(np.float32)
     region = Region(0, 0, *image.shape)
     found = []

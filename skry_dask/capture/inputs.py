@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from skry_dask.io.files import reading
-from skry_dask.io.images.read import HEAD_BYTES, format_of, has_image_suffix, inspect_image
+from skry_dask.io.files import open_for_reading
+from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
 from skry_dask.store.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _is_single_image(path: Path) -> bool:
         return has_image_suffix(path) and not glob.has_magic(str(path))
     if not path.is_file():
         return False
-    with reading(path) as file:
+    with open_for_reading(path) as file:
         head = file.read(HEAD_BYTES)
-    return format_of(head) is not None and inspect_image(path).n_images == 1
+    found = find_image_format(head)
+    return found is not None and found.read_header(path).n_images == 1

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from skry_dask.capture.inputs import group_images, sidecar
 from skry_dask.errors import OptionsError, ReaderError, StoreError
-from skry_dask.io.containers.riff import is_avi
-from skry_dask.io.files import cannot_read, reading
-from skry_dask.io.images.read import format_of, has_image_suffix
-from skry_dask.io.images.sequence import is_pattern
+from skry_dask.io.containers.avi import is_avi
+from skry_dask.io.files import cannot_read, open_for_reading
+from skry_dask.io.images.formats import find_image_format, has_image_suffix
+from skry_dask.io.images.image_files import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
 from skry_dask.store.open import is_group, is_url
 
@@ -168,7 +168,8 @@ def _videos_of(given: str) -> list[str]:
 
 def _is_image(path: Path) -> bool:
     return _is_visible_file(path) and (
-        has_image_suffix(path) or (not _has_video_suffix(path) and bool(format_of(_head(path))))
+        has_image_suffix(path)
+        or (not _has_video_suffix(path) and find_image_format(_head(path)) is not None)
     )
 
 
@@ -191,7 +192,7 @@ def _is_visible_file(path: Path) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
-        with reading(path) as file:
+        with open_for_reading(path) as file:
             return file.read(HEADER_BYTES)
     except ReaderError:  # what is wrong with it is said when it is opened
         return b""

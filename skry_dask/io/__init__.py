@@ -1,1 +1,1 @@
-"""Captures in and images out: one file per format."""
+"""Readers of captures, readers and writers of images: one file per format."""

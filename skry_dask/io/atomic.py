@@ -1,7 +1,8 @@
-"""Writing a file completely or not at all.
+"""Files that are written completely or not at all.
 
-The bytes go to a temporary file beside the target, reach the disk (fsync), and only then take the
-target's name: a crash or a full disk leaves the old file, never half of the new one.
+The bytes go to a temporary file in the same folder, are flushed to the disk (fsync), and only then
+take the name of the target. After a crash or on a full disk, the old file is still there, never
+half of the new one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _FULL = "free some space, or write to another disk"
 _DENIED = "choose a folder that you can write to"
-_REMEDY = {
+if os.name == "nt":
+    # Windows gives the same error for a file that is open in another program.
+    _DENIED += ", or close the program in which the file is open"
+_REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
@@ -40,48 +44,50 @@ _REMEDY = {
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name only when it is complete.
+    """Open a file that gets its name only when it is complete.
 
     Parameters
     ----------
     path
-        The target; a file that is there already is replaced.
+        The file to write; replaced if it exists.
 
     Yields
     ------
-    binary file, seekable. When the block ends it takes the target's name; when the block raises,
-    it is removed and the target stays as it was.
+    binary file
+        Seekable. At the end of the block it is closed and renamed to `path`; if the block raises,
+        it is closed and deleted, and `path` stays as it was.
 
     Raises
     ------
     StoreError
-        The folder is missing or may not be written, the disk is full...
+        If the folder is missing or not writable, the disk is full...
     """
     target = Path(path)
-    # Short, because the target's own name may already have the greatest length allowed. Made by
-    # open() and not by tempfile, so that the user's umask decides who may read the result.
+    # A short name, because that of the target may be as long as the file system allows. Not made by
+    # tempfile, whose files only their owner may read: here the user's umask decides.
     temporary = target.parent / f".skry-{secrets.token_hex(6)}.part"
-    with writing(target):
+    with explain_write_errors(target):
+        if target.is_dir():  # Windows reports it as a lack of permission
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
             with temporary.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except BaseException:
-            # An interrupt (Ctrl-C) has to clean up as well.
+        except BaseException:  # KeyboardInterrupt as well
             temporary.unlink(missing_ok=True)
             raise
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Say in one line why something cannot be written.
+def explain_write_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the operating system into one line that names the target and a remedy.
 
     Parameters
     ----------
     target
-        What is being written: a file or a store.
+        The file or store that is written within the block.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = _REMEDY.get(error.errno or 0, "check the disk")
+        remedy = _REMEDIES.get(error.errno or 0, "check the disk")
         raise StoreError(f"cannot write {target}: {error.strerror or error}; {remedy}") from error
 
 
@@ -103,29 +109,29 @@ def checked_frames(
     shape: tuple[int, ...],
     dtype: str,
 ) -> Iterator[AnyArray]:
-    """Pass frames on, and refuse the first that does not fit what the header says.
+    """Yield frames, and refuse the first that does not fit the header of the file.
 
     Parameters
     ----------
     path
-        The file they go to, for the message.
+        The file that the frames are written to, for messages.
     frames
         Arrays (y, x) or (y, x, channel).
     n_frames
-        How many there must be.
+        Number of frames in the header.
     shape
-        Of each: height and width, px, and channels if it has several.
+        Shape of a frame in the header.
     dtype
         ``"uint8"`` or ``"uint16"``.
 
     Yields
     ------
-    C-contiguous array of this shape and `dtype`.
+    C-contiguous array of this shape and dtype.
 
     Raises
     ------
     StoreError
-        A frame has another shape or dtype, or there are fewer or more frames.
+        If a frame has another shape or dtype, or there are fewer or more frames.
     """
     count = 0
     for count, frame in enumerate(frames, start=1):

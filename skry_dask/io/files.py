@@ -1,7 +1,7 @@
-"""Reading bytes of a capture, with errors that a person can act on.
+"""Reading the bytes of a capture, with errors that name the file and a remedy.
 
-Readers keep no open handle: each read opens the file, reads and closes. That costs about 10 µs and
-buys readers that pickle, that any number of threads can share, and inputs that are never locked.
+Readers keep no open file: each read opens, reads and closes it. That costs about 10 µs. In return
+readers can be pickled and shared by threads, and inputs are never locked.
 """
 
 from __future__ import annotations
@@ -21,43 +21,63 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray
 
-_REMEDY = {
+_REMEDIES = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EACCES: "ask for permission to read it, or copy it",
     errno.EPERM: "ask for permission to read it, or copy it",
     errno.ENAMETOOLONG: "check the path",
+    errno.EINVAL: "check the path",  # a name that is too long or not allowed, on Windows
     errno.EIO: "check the disk, or copy the file to another one",
 }
 
 
 def cannot_read(path: Path, error: OSError) -> ReaderError:
-    """Say in one line what the operating system refused and what to do about it.
+    """Turn an error of the operating system into one that names the file and a remedy.
 
     Parameters
     ----------
     path
-        The file.
+        The file or folder.
     error
-        What the operating system said.
+        Error of the operating system.
     """
-    remedy = _REMEDY.get(error.errno or 0, "check the disk or the network it is on")
+    remedy = _REMEDIES.get(error.errno or 0, "check the disk or the network it is on")
     return ReaderError(f"cannot read {path}: {error.strerror or error}; {remedy}")
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder.
+
+    Parameters
+    ----------
+    path
+        Any path; one whose name is too long, for which `Path.is_dir` raises an error, is no folder.
+    """
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[FileIO]:
+def open_for_reading(path: Path) -> Iterator[FileIO]:
     """Open a file for unbuffered reading.
 
     Parameters
     ----------
     path
-        An existing file.
+        The file.
+
+    Yields
+    ------
+    io.FileIO
+        Closed at the end of the block.
 
     Raises
     ------
     ReaderError
-        The operating system refuses to open or to read the file.
+        If the operating system refuses to open the file, or to read it within the block.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -66,36 +86,36 @@ def reading(path: Path) -> Iterator[FileIO]:
         raise cannot_read(path, error) from error
 
 
-def fill(file: FileIO, offset: int, target: AnyArray) -> None:
-    """Read from `offset` on until an array is full.
+def read_into(file: FileIO, offset: int, target: AnyArray) -> None:
+    """Fill an array with the bytes of a file from an offset on.
 
     Parameters
     ----------
     file
         An unbuffered file.
     offset
-        Where to begin, bytes.
+        First byte to read.
     target
-        C-contiguous array of any type, filled as the bytes are in the file.
+        C-contiguous array of any type; its bytes become those of the file.
 
     Raises
     ------
     ReaderError
-        The file ends before the array is full.
+        If the file ends before the array is full.
     """
-    rest = target.reshape(-1).view(np.uint8).data
+    remaining = target.reshape(-1).view(np.uint8).data
     file.seek(offset)
-    while rest:
-        n_read = file.readinto(rest)  # Linux moves at most 2 GiB per call
+    while remaining:
+        n_read = file.readinto(remaining)  # one call reads at most 2 GiB
         if not n_read:
             raise ReaderError(
-                f"cannot read {file.name}: it ends {len(rest)} bytes too early; it has become "
+                f"cannot read {file.name}: it ends {len(remaining)} bytes too early; it has become "
                 f"shorter since it was opened, wait until it is complete and open it again"
             )
-        rest = rest[n_read:]
+        remaining = remaining[n_read:]
 
 
-def check_range(path: Path, start: int, stop: int, n_frames: int) -> None:
+def check_frame_range(path: Path, start: int, stop: int, n_frames: int) -> None:
     """Refuse frame numbers that a file does not have.
 
     Parameters
@@ -103,14 +123,14 @@ def check_range(path: Path, start: int, stop: int, n_frames: int) -> None:
     path
         The file, for the message.
     start, stop
-        Frames `start` to ``stop - 1`` are wanted.
+        Frames `start` to ``stop - 1`` are to be read.
     n_frames
         Number of frames in the file.
 
     Raises
     ------
     ReaderError
-        Not ``0 <= start <= stop <= n_frames``.
+        Unless ``0 <= start <= stop <= n_frames``.
     """
     if not 0 <= start <= stop <= n_frames:
         raise ReaderError(

@@ -1,4 +1,4 @@
-"""Samples replaced by their values in a table: palettes, and the expansion of limited ranges."""
+"""Replacing samples by their values in a table: palettes, and the expansion of limited ranges."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ def look_up(table: Frames, samples: AnyArray) -> Frames:
     Parameters
     ----------
     table
-        uint8 or uint16 (value); a sample beyond its end gets its last value.
+        uint8 or uint16 (value). A sample beyond the end of the table gets its last value.
     samples
         Integers (y, x), at least 0.
 
     Returns
     -------
-    (y, x) of the table's dtype, newly allocated.
+    (y, x)
+        Of the dtype of the table, newly allocated.
     """
     if samples.dtype == table.dtype == np.uint8 and len(table) == 256:
-        # numpy widens indices to 64 bits first: 1.5 ms for 960 x 1280 px against 0.5 ms.
-        found = bytearray(np.ascontiguousarray(samples).data).translate(table.tobytes())
-        return np.frombuffer(found, np.uint8).reshape(samples.shape)
+        # 0.5 ms for 960 x 1280 px; `np.take` first widens indices to 64 bits, 1.5 ms.
+        values = bytearray(np.ascontiguousarray(samples).data).translate(table.tobytes())
+        return np.frombuffer(values, np.uint8).reshape(samples.shape)
     return np.take(table, samples, mode="clip")

@@ -1,7 +1,10 @@
-"""Positions in text files: one per line, y before x, in px, as a table or as plain numbers.
+"""Positions in text files: y and x on each line, in px, as a table or plain numbers.
 
-What a job writes of its reference points is read back, whatever other columns it has, so that
-points can be placed automatically, edited and given back.
+A job writes its reference points as such a table, which can be edited and given to the next job,
+whatever other columns it has.
+
+`pandas.read_csv` is not used: it guesses the separator from the first lines, and an error does not
+name the line of a wrong value.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
 
     from skry_dask.options import Positions
 
-HEADING = r"[\"']?([^\W\d_]\w*)"
-"""What words of a header begin with, such as ``Y (px)``: a number that is mistyped does not."""
+COLUMN_NAME = r"[\"']?([^\W\d_]\w*)"
+"""What a column heading such as ``Y (px)`` starts with: a word, which no mistyped number does."""
 
-LARGEST = 10_000_000
-"""Longer files are something else, such as the video, bytes."""
+MAX_FILE_BYTES = 10_000_000
+"""Longer files are refused: they are something else, such as the video."""
 
-LONGEST = 40
-"""So much of a wrong line is shown, characters."""
+MAX_SHOWN_CHARACTERS = 40
+"""Messages show no more than that of a wrong line."""
 
 
 def read_positions(path: Path) -> Positions:
@@ -37,44 +40,47 @@ def read_positions(path: Path) -> Positions:
     Parameters
     ----------
     path
-        On each line y and x, px, with commas, semicolons, tabs or spaces between them; empty lines,
-        and what follows ``#``, are skipped. The first line may be a header: with columns ``y`` and
-        ``x`` in it, these are taken, in any order and among others.
+        On each line y and x, px, separated by commas, semicolons, tabs or spaces; empty lines and
+        what follows ``#`` are skipped. The first line may name the columns: those called ``y`` and
+        ``x`` are taken, in any order and among others. Otherwise there are two columns, y and x.
 
     Returns
     -------
-    Positions (y, x), px, in the order of the file; at least one.
+    Positions
+        (y, x), px, in the order of the file; at least one.
 
     Raises
     ------
     ReaderError
         If the file cannot be read.
     OptionsError
-        If a line is anything else, or there is none.
+        If a line holds anything else, or no line a position.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise OptionsError(f"{path} is no table of positions: it is over {LARGEST} bytes")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise OptionsError(
+                f"{path} is no table of positions: it is over {MAX_FILE_BYTES} bytes"
+            )
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise cannot_read(path, error) from error
     columns, n_columns = (0, 1), 2
-    found: list[tuple[float, float]] = []
-    first = True
+    positions: list[tuple[float, float]] = []
+    is_first = True
     for number, line in enumerate(text.splitlines(), 1):
-        words = _words(line)
-        if not words:
+        cells = _split(line)
+        if not cells:
             continue
-        if first and all(re.match(HEADING, word) for word in words):
-            names = [re.findall(HEADING, word)[0].lower() for word in words]
+        if is_first and all(re.match(COLUMN_NAME, cell) for cell in cells):
+            names = [re.findall(COLUMN_NAME, cell)[0].lower() for cell in cells]
             if {"y", "x"} <= set(names):
                 columns, n_columns = (names.index("y"), names.index("x")), len(names)
         else:
-            found.append(_position(words, columns, n_columns, f"{path}, line {number}"))
-        first = False
-    if not found:
+            positions.append(_parse(cells, columns, n_columns, f"{path}, line {number}"))
+        is_first = False
+    if not positions:
         raise OptionsError(f"{path} has no positions: give y and x in px on each line")
-    return tuple(found)
+    return tuple(positions)
 
 
 def write_positions(
@@ -85,11 +91,11 @@ def write_positions(
     Parameters
     ----------
     path
-        The file to write; replaced if it is there.
+        The file to write; replaced if it exists.
     positions
         (y, x), px.
     columns
-        Further columns: a value for each position.
+        Name and values of further columns, one value for each position.
 
     Raises
     ------
@@ -103,28 +109,29 @@ def write_positions(
         file.write(("\n".join(lines) + "\n").encode())
 
 
-def _words(line: str) -> list[str]:
-    """Take a line apart, at spaces only where nothing else divides it."""
+def _split(line: str) -> list[str]:
+    """Split a line into cells; at spaces only if there is no other separator."""
     text = line.partition("#")[0].strip()
-    divided = re.search("[,;\t]", text)
-    return [word.strip() for word in re.split("[,;\t]", text)] if divided else text.split()
+    has_separator = re.search("[,;\t]", text)
+    return [cell.strip() for cell in re.split("[,;\t]", text)] if has_separator else text.split()
 
 
-def _position(
-    words: Sequence[str], columns: tuple[int, int], n_columns: int, where: str
+def _parse(
+    cells: Sequence[str], columns: tuple[int, int], n_columns: int, place: str
 ) -> tuple[float, float]:
-    """Read y and x from the words of a line; ``where`` is for the message."""
+    """Return y and x from the cells of a line; `place` names the line in messages."""
     try:
-        if len(words) != n_columns:
+        if len(cells) != n_columns:
             raise ValueError
-        y, x = (float(words[column]) for column in columns)
+        y, x = (float(cells[column]) for column in columns)
         if not math.isfinite(y + x):
             raise ValueError
     except ValueError:
-        shown = repr(" ".join(words))
-        shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
-        others = f" ({n_columns} columns, as the first line names them)" if n_columns > 2 else ""
+        shown = repr(" ".join(cells))
+        if len(shown) > MAX_SHOWN_CHARACTERS:
+            shown = f"{shown[:MAX_SHOWN_CHARACTERS]}..."
+        header = f" ({n_columns} columns, as the first line names them)" if n_columns > 2 else ""
         raise OptionsError(
-            f"{where} is {shown}: it must be y, x in px, such as 120.5, 200{others}"
+            f"{place} is {shown}: it must be y, x in px, such as 120.5, 200{header}"
         ) from None
     return y, x

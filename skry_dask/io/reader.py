@@ -1,9 +1,9 @@
-"""What a file format has to provide.
+"""What a reader of captures provides.
 
-A reader is made from a path, looks at the header once and keeps no open handle, so it pickles and
-travels to dask workers as its configuration. There are two kinds: frames at fixed offsets in the
-file can be read *in place* and in any order (`RawReader`); everything else has to be decoded once
-from its beginning (`VideoReader`).
+A reader is made from a path, reads the header once and keeps no open file, so that it can be
+pickled and sent to dask workers. There are two kinds. If frames have fixed places in the file, they
+are read *in place*, in any order (`RawReader`). All others are decoded once from the beginning
+(`VideoReader`).
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureInfo:
-    """What a file says of itself.
+    """Description of a capture, from its header.
 
     Parameters
     ----------
     format
         Name of the format, for people: ``"SER"``, ``"AVI Y800"``, ``"mpeg4 video"``.
     n_frames
-        Number of complete frames; for a video that must be decoded to be counted, what its header
-        claims, or None.
+        Number of complete frames. For a video that has to be decoded to count them, the number that
+        its header states, or None.
     height, width
         Size of a frame, px.
     dtype
         ``"uint8"`` or ``"uint16"``.
     bits
-        Depth stated by the file: the full scale of a sample is ``2**bits - 1``.
+        Depth that the file states: the full scale of a sample is ``2**bits - 1``.
     channels
         1, or 3: red, green, blue.
     cfa
         Colour filter array of raw colour: the colours of the first two pixels of the first row,
-        then of the second (``"RGGB"``, ``"GRBG"``, ``"GBRG"``, ``"BGGR"``); None for everything
-        else. Such frames have one channel.
+        then of the second row (``"RGGB"``, ``"GRBG"``, ``"GBRG"`` or ``"BGGR"``); else None. Frames
+        of raw colour have one channel.
     number
-        int64 (frame), increasing: number of each frame in the file, counted from 0, where some
-        were dropped; None where they are 0 to ``n_frames - 1``.
+        int64 (frame), increasing: number of each frame in the file, counted from 0, if some were
+        dropped; None if the numbers are 0 to ``n_frames - 1``.
     time
-        int64 (frame), ns since 1970-01-01 UTC, or None where the file has no usable times.
+        int64 (frame), ns since 1970-01-01 UTC; None if the file has no usable times.
     attrs
-        What else is known (observer, instrument, frames per second, codec...), JSON-compatible.
+        Observer, instrument, frames per second, codec and the like; JSON-compatible.
     problems
-        What is wrong with the file though it can be read, one sentence each.
+        What is wrong with the file although it can be read, one sentence each.
     """
 
     format: str
@@ -73,9 +73,9 @@ class CaptureInfo:
 
 @runtime_checkable
 class RawReader(Protocol):
-    """Frames at fixed places in a file, read in any order without copying the file.
+    """Reader of frames at fixed places in a file: in any order, without a copy of the file.
 
-    `path` names the capture, `files` are what it consists of.
+    `path` names the capture, `files` are the files that it consists of.
     """
 
     path: Path
@@ -83,21 +83,21 @@ class RawReader(Protocol):
     info: CaptureInfo
 
     def read(self, start: int, stop: int) -> Frames:
-        """Read frames ``start`` to ``stop - 1``, counted without those that were dropped.
+        """Read frames `start` to ``stop - 1``, counted without dropped frames.
 
         Returns
         -------
-        uint8 or uint16 (frame, y, x) or (frame, y, x, channel), native byte order, C-contiguous,
-        newly allocated.
+        uint8 or uint16 (frame, y, x) or (frame, y, x, channel)
+            Native byte order, C-contiguous, newly allocated.
         """
         ...
 
 
 @runtime_checkable
 class VideoReader(Protocol):
-    """Frames that must be decoded in sequence.
+    """Reader of frames that have to be decoded in sequence.
 
-    `path` names the capture, `files` are what it consists of.
+    `path` names the capture, `files` are the files that it consists of.
     """
 
     path: Path
@@ -105,25 +105,24 @@ class VideoReader(Protocol):
     info: CaptureInfo
 
     def decode(self) -> Iterator[DecodedFrame]:
-        """Decode from the beginning to the end, leaving out what cannot be decoded."""
+        """Decode all frames from the beginning to the end."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """One entry of a decoded video.
+    """A frame of a decoded video, or the report of its loss.
 
     Parameters
     ----------
     number
-        Frame number in the file, counted from 0; frames that cannot be decoded use up a number.
+        Number of the frame in the file, counted from 0; frames that cannot be decoded count too.
     image
-        uint8 or uint16 (y, x) or (y, x, channel), or None when this frame could not be decoded.
+        uint8 or uint16 (y, x) or (y, x, channel); None if the frame cannot be decoded.
     time
-        ns since the beginning of the video, or since 1970-01-01 UTC where the file has dates, or
-        None.
+        ns since the beginning of the video, or since 1970-01-01 UTC if the file has dates; or None.
     problem
-        Why ``image`` is None, or what is wrong with it; one sentence.
+        Why there is no image, or what is wrong with it; one sentence.
     """
 
     number: int

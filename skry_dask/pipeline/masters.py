@@ -9,7 +9,7 @@ from skry_dask.capture.frame_means import master_dark, master_flat
 from skry_dask.capture.open import open_source
 from skry_dask.capture.source import resolve
 from skry_dask.graph.runner import resources
-from skry_dask.io.images.write import kind_of, write_image
+from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
 from skry_dask.pipeline.progress import Progress, report_nothing
 
@@ -72,7 +72,9 @@ def make_master(
     >>> dark = skry.make_master("covered.ser", "dark.tif")  # doctest: +SKIP
     """
     output = Path(output)
-    kind = output_format or ("tiff32" if kind_of(output) == "tiff16" else kind_of(output))
+    kind = output_format or (
+        "tiff32" if image_kind_for(output) == "tiff16" else image_kind_for(output)
+    )
     outputs = Outputs(image=output, kind=kind)
     outputs.check()
     name = "flat" if flat else "dark"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
-from skry_dask.io.images.read import has_image_suffix
-from skry_dask.io.images.write import kind_of, write_image
+from skry_dask.io.images.formats import has_image_suffix
+from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
 from skry_dask.store.open import is_group
 
@@ -147,7 +147,7 @@ class Outputs:
         if self.image is None:
             return []
         image, *others = self.paths
-        kind = self.kind or kind_of(image)
+        kind = self.kind or image_kind_for(image)
         write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)
         if self.composite:
             about = {**metadata, "image": "best-fragments composite"}
@@ -161,10 +161,10 @@ class Outputs:
 def _check_suffix(image: Path, kind: str | None) -> None:
     """Refuse an image whose suffix names no format, or another one than its kind."""
     if kind is None:
-        kind_of(image)
+        image_kind_for(image)
         return
     try:
-        named: str | None = kind_of(image)
+        named: str | None = image_kind_for(image)
     except OptionsError:
         named = "jpeg" if has_image_suffix(image) else None
     if named and named.rstrip("0123456789") != kind.rstrip("0123456789"):

@@ -11,7 +11,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
 from skry_dask.errors import ReaderError
-from skry_dask.io.atomic import writing
+from skry_dask.io.atomic import explain_write_errors
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import attributes_of, flush, replace, sweep, temporary_name
 
@@ -104,7 +104,7 @@ def write_frames(
     ReaderError
         If no frame has an image.
     """
-    with writing(path):
+    with explain_write_errors(path):
         path.mkdir(parents=False, exist_ok=True)
         sweep(path)
         group = zarr.open_group(LocalStore(path), mode="a")

@@ -20,7 +20,7 @@ from zarr.api.asynchronous import create_array, create_group
 from zarr.errors import ContainsGroupError
 from zarr.storage import LocalStore, MemoryStore
 
-from skry_dask.io.atomic import writing
+from skry_dask.io.atomic import explain_write_errors
 from skry_dask.store.folder import (
     COMPLETE,
     flush,
@@ -100,7 +100,7 @@ class ResultStore(Results):
         """
         place = self.path / phase / digest
         temporary = temporary_name(place)
-        with writing(self.path):
+        with explain_write_errors(self.path):
             self.path.mkdir(exist_ok=True)
             sweep(self.path / phase)
             if not (self.path / phase / "zarr.json").exists():
@@ -109,7 +109,7 @@ class ResultStore(Results):
             new = NewResult(self.path, temporary)
         try:
             yield new
-            with writing(self.path):
+            with explain_write_errors(self.path):
                 flush(temporary)
                 with contextlib.suppress(FileExistsError):
                     rename_new(temporary, place)
@@ -179,7 +179,7 @@ class NewResult:
         """
         stored = result.drop_vars(self._tables)
         arrays = {str(name): _storable(values) for name, values in stored.variables.items()}
-        with writing(self.store):
+        with explain_write_errors(self.store):
             self._write(asyncio.run(_files_of_small_arrays(arrays)))
             for name, values in arrays.items():
                 if values.nbytes > WHOLE_BYTES:

@@ -13,7 +13,7 @@ import zarr
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
-from skry_dask.io.atomic import writing
+from skry_dask.io.atomic import explain_write_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +133,7 @@ def _write_block(
     rows: AnyArray, array: zarr.Array[Any], store: Path, block_id: tuple[int, ...]
 ) -> AnyArray:
     start = block_id[0] * array.chunks[0]
-    with writing(store):
+    with explain_write_errors(store):
         array[start : start + len(rows)] = rows
     return np.ones(1, bool)
 

@@ -1,1 +1,1 @@
-"""The structure of container files: RIFF and MP4."""
+"""Structure of container files: RIFF, AVI, MP4 and Matroska."""

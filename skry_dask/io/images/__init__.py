@@ -1,1 +1,1 @@
-"""Still images, one file per format, and sequences of them."""
+"""Images, one file per format, and sequences of them."""

@@ -1,17 +1,17 @@
 """FITS (standard 4.0) through astropy, which the extra ``fits`` installs.
 
-astropy reads and writes headers; pixels are read from their place in the file, since its own
-scaling would make several copies. The first image of a file counts: two axes are one image, three
-planes are red, green and blue, and any other third axis counts frames.
+astropy parses and writes headers. Pixels are read from their place in the file, because the scaling
+of astropy makes several copies. The first image of a file is taken: with two axes it is one image,
+with three planes red, green and blue; any other third axis counts frames.
 
-*Rows.* FITS stores the bottom row first unless the keyword ROWORDER says TOP-DOWN. Images are
-returned with their top row first either way: without TOP-DOWN, rows are turned round.
+*Rows.* FITS stores the bottom row first unless the keyword ROWORDER is TOP-DOWN. Images are
+returned with their top row first in both cases.
 
-*Raw colour.* BAYERPAT names the pattern as the maker of the sensor does, from its top left; so it
-holds for the images as they are returned, whatever ROWORDER says. Where ROWORDER is missing, Siril
-and most programs mean the row that is stored first; that becomes the last one, so the pattern is
-turned round too if the height is even. Odd XBAYROFF and YBAYROFF shift it by a column and a row.
-(Siril's documentation, "Orientation of FITS images", and its default settings.)
+*Raw colour.* BAYERPAT is the pattern at the top left of the sensor, as its maker states it. So it
+holds for images as they are returned, whatever ROWORDER is. Without ROWORDER, Siril and most other
+programs mean the first row that is stored, which becomes the last one: if the height is even, the
+two rows of the pattern are exchanged. An odd XBAYROFF or YBAYROFF shifts the pattern by a column or
+a row (documentation of Siril, "Orientation of FITS images").
 """
 
 from __future__ import annotations
@@ -19,16 +19,23 @@ from __future__ import annotations
 import math
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
-from skry_dask.io.files import fill, reading
-from skry_dask.io.images.image_format import Still, check_size, damaged, decoding, rows_per_block
+from skry_dask.io.files import open_for_reading, read_into
+from skry_dask.io.images.guards import check_image_size, damaged, row_bands, translate_errors
+from skry_dask.io.images.image_format import (
+    ImageFormat,
+    ImageHeader,
+    ImageKind,
+    describe,
+    software_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from io import FileIO
     from pathlib import Path
 
@@ -36,207 +43,228 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray
 
-_BLOCK = 2880
+_BLOCK_BYTES = 2880
 _MAX_HEADER_BLOCKS = 1000
 _MAX_AXES = 999  # FITS standard 4.0, 4.4.1.1
-_MAX_PARTS = 100
+_MAX_UNITS = 100
 _REMEDY = "pip install 'skry_dask[fits]'"
-_RAW = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_PEOPLE_AND_THINGS = ("instrument", "telescope", "observer")
+_DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}  # by BITPIX
+_TEXT_KEYWORDS = {"instrument": "INSTRUME", "telescope": "TELESCOP", "observer": "OBSERVER"}
 _PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
-_HISTORY = "skry_dask metadata, JSON of {} characters:"
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+_HISTORY_TITLE = "skry_dask metadata, JSON of {} characters:"
 _HISTORY_CHARACTERS = 72
 
 
+class FitsFormat(ImageFormat):
+    """FITS; metadata are stored in HISTORY and, where there is one, in the usual keyword."""
+
+    name = "FITS"
+    suffixes = (".fits", ".fit", ".fts")
+    kinds: ClassVar[Mapping[ImageKind, str]] = {ImageKind.FITS: "float32"}
+
+    def recognises(self, head: bytes) -> bool:
+        """Return whether a file starts with the first keyword of FITS."""
+        return head.startswith(b"SIMPLE  =")
+
+    def read_header(self, path: Path) -> ImageHeader:
+        """Read the header of the first image."""
+        with open_for_reading(path) as file, translate_errors(path, self.name):
+            layout = _Layout(path, file)
+            layout.check_size()
+            dtype = layout.dtype
+            attributes: dict[str, str | int | float] = {
+                name: text
+                for name, keyword in _TEXT_KEYWORDS.items()
+                if (text := str(layout.header.get(keyword, "")).strip())
+            }
+            return ImageHeader(
+                format=self.name,
+                n_images=layout.n_images,
+                height=layout.height,
+                width=layout.width,
+                channels=layout.channels,
+                dtype=dtype.name,
+                bits=8 if dtype == np.uint8 else 16,
+                cfa=layout.cfa,
+                time=layout.time,
+                attrs=attributes,
+                description=_read_history(layout.header),
+                problems=layout.problems,
+            )
+
+    def decode(self, path: Path) -> Generator[AnyArray | ReaderError]:
+        """Read the images; values have the type that holds them exactly."""
+        with open_for_reading(path) as file, translate_errors(path, self.name):
+            layout = _Layout(path, file)
+            layout.check_size()
+        for number in range(layout.n_images):
+            image: AnyArray | ReaderError
+            try:
+                with open_for_reading(path) as file, translate_errors(path, self.name):
+                    image = _read_pixels(layout, file, number)
+            except ReaderError as error:
+                image = error
+            yield image
+
+    def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
+        """Make a FITS file, top row first.
+
+        ``"active_frames"`` of the metadata becomes STACKCNT; instrument, telescope and observer in
+        ``"source_attributes"`` become INSTRUME, TELESCOP and OBSERVER.
+        """
+        fits = _import_fits("write FITS", StoreError)
+        header = fits.Header()
+        header["ROWORDER"] = ("TOP-DOWN", "the first row stored is the top")
+        header["SWCREATE"] = header["CREATOR"] = software_name()
+        source = metadata.get("source_attributes")
+        for name, keyword in _TEXT_KEYWORDS.items():
+            if isinstance(source, dict) and (text := str(source.get(name, "")).strip()):
+                ascii_text = text.encode("ascii", "replace").decode()
+                header[keyword] = re.sub(r"[^ -~]", "?", ascii_text)[:68]
+        if isinstance(n_frames := metadata.get("active_frames"), int):
+            header["STACKCNT"] = (n_frames, "frames stacked")
+        _write_history(header, describe(metadata))
+        planes = np.moveaxis(samples, -1, 0) if samples.ndim == 3 else samples
+        target = BytesIO()
+        fits.PrimaryHDU(np.ascontiguousarray(planes), header).writeto(target)
+        return target.getvalue()
+
+
 class _Layout:
-    """Where the first image of a file is, and what its numbers mean."""
+    """Place of the first image of a file, and the meaning of its numbers."""
 
     def __init__(self, path: Path, file: FileIO) -> None:
         self.path, self.size = path, file.seek(0, 2)
-        self.header, self.place = _first_image(path, file, self.size)
-        get = self._integer
-        axes = [get(f"NAXIS{k + 1}") for k in range(get("NAXIS"))]
+        self.header, self.start = _find_first_image(path, file, self.size)
+        axes = [self._integer(f"NAXIS{k + 1}") for k in range(self._integer("NAXIS"))]
         while len(axes) > 2 and axes[-1] == 1:
             axes.pop()
         if len(axes) not in (2, 3) or min(axes) < 1:
             raise damaged(path, "FITS", f"its axes are {axes}, not those of an image or a cube")
         self.width, self.height = axes[:2]
         self.channels = 3 if axes[2:] == [3] else 1
-        self.raw = np.dtype(_RAW[get("BITPIX")])
+        self.stored_dtype = np.dtype(_DTYPES[self._integer("BITPIX")])
         self.scale, self.zero = self._number("BSCALE", 1.0), self._number("BZERO", 0.0)
-        self.image_bytes = self.height * self.width * self.channels * self.raw.itemsize
-        self.claimed = 1 if len(axes) == 2 or self.channels == 3 else axes[2]
-        order = str(self.header.get("ROWORDER", "")).strip().upper()
-        self.bottom_up, self.ordered = order != "TOP-DOWN", order in ("TOP-DOWN", "BOTTOM-UP")
-        # Of images that are cut off, one is kept, so that its loss is reported.
-        found = max(self.size - self.place, 0)
-        self.n_images = min(self.claimed, max(1, -(-found // self.image_bytes)))
+        self.image_bytes = self.height * self.width * self.channels * self.stored_dtype.itemsize
+        self.n_stated = 1 if len(axes) == 2 or self.channels == 3 else axes[2]
+        row_order = str(self.header.get("ROWORDER", "")).strip().upper()
+        self.is_bottom_up = row_order != "TOP-DOWN"
+        self.states_row_order = row_order in ("TOP-DOWN", "BOTTOM-UP")
+        # An image that is cut off counts, so that its loss is reported.
+        n_bytes = max(self.size - self.start, 0)
+        self.n_images = min(self.n_stated, max(1, -(-n_bytes // self.image_bytes)))
 
-    def _integer(self, key: str) -> int:
-        value = self.header.get(key)
+    def _integer(self, keyword: str) -> int:
+        value = self.header.get(keyword)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise damaged(self.path, "FITS", f"its {key} is {value!r}")
-        if (key == "BITPIX" and value not in _RAW) or (key == "NAXIS" and not 0 <= value <= 999):
-            raise damaged(self.path, "FITS", f"its {key} is {value}")
+            raise damaged(self.path, "FITS", f"its {keyword} is {value!r}")
+        if (keyword == "BITPIX" and value not in _DTYPES) or (
+            keyword == "NAXIS" and not 0 <= value <= _MAX_AXES
+        ):
+            raise damaged(self.path, "FITS", f"its {keyword} is {value}")
         return value
 
-    def _number(self, key: str, default: float) -> float:
-        value = self.header.get(key, default)
+    def _number(self, keyword: str, default: float) -> float:
+        value = self.header.get(keyword, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise damaged(self.path, "FITS", f"its {key} is {value!r}")
+            raise damaged(self.path, "FITS", f"its {keyword} is {value!r}")
         return float(value)
 
     @property
-    def unsigned(self) -> bool:
-        """Whether these are unsigned integers, stored as signed ones."""
-        bits = 8 * self.raw.itemsize
-        return self.raw.kind == "i" and bits < 64 and self.zero == 2.0 ** (bits - 1)
+    def is_unsigned(self) -> bool:
+        """Whether values are unsigned integers, which FITS stores less half of their range."""
+        bits = 8 * self.stored_dtype.itemsize
+        return self.stored_dtype.kind == "i" and bits < 64 and self.zero == 2.0 ** (bits - 1)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type that holds the values exactly."""
-        if self.scale == 1 and self.unsigned:
-            return np.dtype(f"u{self.raw.itemsize}")
+        if self.scale == 1 and self.is_unsigned:
+            return np.dtype(f"u{self.stored_dtype.itemsize}")
         if self.scale == 1 and self.zero == 0:
-            return self.raw.newbyteorder("=")
-        return np.dtype("f4" if self.raw.itemsize <= 2 else "f8")
+            return self.stored_dtype.newbyteorder("=")
+        return np.dtype("f4" if self.stored_dtype.itemsize <= 2 else "f8")
 
     @property
     def cfa(self) -> str | None:
+        """Colour filter array at the first pixel of the images as they are returned."""
         pattern = str(self.header.get("BAYERPAT", "")).strip().upper()
         if pattern not in _PATTERNS or self.channels == 3:
             return None
-        swaps = self.header.get("YBAYROFF", 0), self.header.get("XBAYROFF", 0)
-        rows, columns = (isinstance(n, int | float) and n % 2 == 1 for n in swaps)
-        rows ^= not self.ordered and self.height % 2 == 0
-        pattern = pattern[2:] + pattern[:2] if rows else pattern
-        return pattern[1] + pattern[0] + pattern[3] + pattern[2] if columns else pattern
+        offsets = self.header.get("YBAYROFF", 0), self.header.get("XBAYROFF", 0)
+        swap_rows, swap_columns = (isinstance(n, int | float) and n % 2 == 1 for n in offsets)
+        swap_rows ^= not self.states_row_order and self.height % 2 == 0
+        if swap_rows:
+            pattern = pattern[2:] + pattern[:2]
+        if swap_columns:
+            pattern = pattern[1] + pattern[0] + pattern[3] + pattern[2]
+        return pattern
 
     @property
     def time(self) -> int | None:
+        """DATE-OBS of a single image, ns since 1970-01-01 UTC."""
         text = str(self.header.get("DATE-OBS", "")).strip()
-        if self.claimed != 1 or not _TIME.fullmatch(text) or not "1678" <= text[:4] <= "2261":
+        if self.n_stated != 1 or not _DATE.fullmatch(text) or not "1678" <= text[:4] <= "2261":
             return None
         try:
             return int(np.datetime64(text.rstrip("Z"), "ns").astype(np.int64))
         except ValueError:
             return None
 
-    def check(self) -> None:
-        """Refuse what would take too much memory."""
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Images that the header states and the file does not have."""
+        problems = []
+        if self.n_images < self.n_stated:
+            problems.append(
+                f"The header of {self.path.name} claims {self.n_stated} frames; {self.n_images} "
+                f"are there."
+            )
+        stop = self.start + self.n_images * self.image_bytes
+        if stop > self.size:
+            problems.append(
+                f"{self.path.name} is cut off: its last image needs the bytes up to {stop}, it has "
+                f"{self.size}."
+            )
+        return tuple(problems)
+
+    def check_size(self) -> None:
+        """Refuse images that would take too much memory."""
         n_values = self.height * self.width * self.channels
-        # Data in the file vouch for themselves; the copy may have wider numbers.
-        grown = n_values * (self.dtype.itemsize - self.raw.itemsize)
-        check_size(self.path, self.size, self.height, self.width, grown)
+        # The stored values are in the file; converted ones may be wider.
+        n_bytes = n_values * (self.dtype.itemsize - self.stored_dtype.itemsize)
+        check_image_size(self.path, self.size, self.height, self.width, n_bytes)
 
 
-def inspect(path: Path) -> Still:
-    """Read the header of the first image of a FITS file.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Raises
-    ------
-    ReaderError
-        astropy is missing, or it is not a FITS file with an image, or damaged.
-    """
-    with reading(path) as file, decoding(path, "FITS"):
-        layout = _Layout(path, file)
-        layout.check()
-        header, dtype = layout.header, layout.dtype
-        attrs: dict[str, str | int | float] = {}
-        for name in _PEOPLE_AND_THINGS:
-            if text := str(header.get(name.upper()[:8], "")).strip():
-                attrs[name] = text
-        problems: list[str] = []
-        if layout.n_images < layout.claimed:
-            problems.append(
-                f"The header of {path.name} claims {layout.claimed} frames; {layout.n_images} are "
-                f"there."
-            )
-        needed = layout.place + layout.n_images * layout.image_bytes
-        if needed > layout.size:
-            problems.append(
-                f"{path.name} is cut off: its last image needs the bytes up to {needed}, it has "
-                f"{layout.size}."
-            )
-        return Still(
-            format="FITS",
-            n_images=layout.n_images,
-            height=layout.height,
-            width=layout.width,
-            channels=layout.channels,
-            dtype=dtype.name,
-            bits=8 if dtype == np.uint8 else 16,
-            cfa=layout.cfa,
-            time=layout.time,
-            attrs=attrs,
-            text=_stored_json(header),
-            problems=tuple(problems),
-        )
-
-
-def images(path: Path) -> Iterator[AnyArray | ReaderError]:
-    """Read the images of a FITS file.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Yields
-    ------
-    (y, x) or (y, x, 3), top row first, native byte order, the type that holds the values exactly;
-    for an image that is cut off the error.
-
-    Raises
-    ------
-    ReaderError
-        The header cannot be read.
-    """
-    with reading(path) as file, decoding(path, "FITS"):
-        layout = _Layout(path, file)
-        layout.check()
-    for number in range(layout.n_images):
-        found: AnyArray | ReaderError
-        try:
-            with reading(path) as file, decoding(path, "FITS"):
-                found = _pixels(layout, file, number)
-        except ReaderError as error:
-            found = error
-        yield found
-
-
-def _pixels(layout: _Layout, file: FileIO, number: int) -> AnyArray:
+def _read_pixels(layout: _Layout, file: FileIO, number: int) -> AnyArray:
+    """Read an image, in bands of rows."""
     height, width, channels = layout.height, layout.width, layout.channels
-    start = layout.place + number * layout.image_bytes
-    if start + layout.image_bytes > layout.size:
+    start = layout.start + number * layout.image_bytes
+    stop = start + layout.image_bytes
+    if stop > layout.size:
         raise damaged(
             layout.path,
             "FITS",
-            f"image {number} needs the bytes up to {start + layout.image_bytes}, the file has "
-            f"{layout.size}",
+            f"image {number} needs the bytes up to {stop}, the file has {layout.size}",
         )
     image: AnyArray = np.empty((height, width, channels), layout.dtype)
-    top_first = image[::-1] if layout.bottom_up else image
+    as_stored = image[::-1] if layout.is_bottom_up else image
     for channel in range(channels):
-        for rows in rows_per_block(height, width * image.itemsize):
-            raw = np.empty((rows.stop - rows.start, width), layout.raw)
-            fill(file, start, raw)
-            start += raw.nbytes
-            top_first[rows, :, channel] = _values(layout, raw)
+        for rows in row_bands(height, width * image.itemsize):
+            band = np.empty((rows.stop - rows.start, width), layout.stored_dtype)
+            read_into(file, start, band)
+            start += band.nbytes
+            as_stored[rows, :, channel] = _to_values(layout, band)
     return image if channels == 3 else image[..., 0]
 
 
-def _values(layout: _Layout, raw: AnyArray) -> AnyArray:
+def _to_values(layout: _Layout, stored: AnyArray) -> AnyArray:
+    """Convert stored numbers to values: value = stored number * BSCALE + BZERO."""
     dtype = layout.dtype
-    native: AnyArray = raw.astype(raw.dtype.newbyteorder("="))
-    if dtype.kind == "u" and raw.dtype.kind == "i":
-        # Adding half the range is the same as turning the sign bit.
+    native: AnyArray = stored.astype(stored.dtype.newbyteorder("="))
+    if dtype.kind == "u" and stored.dtype.kind == "i":
+        # Adding half of the range inverts the sign bit.
         return native.view(dtype) ^ dtype.type(1 << (8 * dtype.itemsize - 1))
     if dtype.kind == "f" and (layout.scale != 1 or layout.zero != 0):
         with np.errstate(all="ignore"):
@@ -245,102 +273,63 @@ def _values(layout: _Layout, raw: AnyArray) -> AnyArray:
     return native
 
 
-def _first_image(path: Path, file: FileIO, size: int) -> tuple[Header, int]:
-    """Find the first part of a file that is an image: its header, and where its data begin."""
-    place = 0
-    for _ in range(_MAX_PARTS):
-        header, place = _header(path, file, place)
+def _find_first_image(path: Path, file: FileIO, size: int) -> tuple[Header, int]:
+    """Return the header of the first unit of a file that is an image, and where its data start."""
+    position = 0
+    for _ in range(_MAX_UNITS):
+        header, position = _read_cards(path, file, position)
         n_axes = header.get("NAXIS")
         if not isinstance(n_axes, int) or not 0 <= n_axes <= _MAX_AXES:
             raise damaged(path, "FITS", f"NAXIS is {n_axes!r}")
-        kind = str(header.get("XTENSION", "IMAGE")).strip()
         if header.get("ZIMAGE") is True:
             raise ReaderError(f"{path} is compressed FITS; unpack it with funpack first")
-        if kind == "IMAGE" and n_axes != 0:
-            return header, place
-        sizes = [header.get(f"NAXIS{k + 1}", 0) for k in range(n_axes)] if n_axes else [0]
-        n_bytes = abs(header["BITPIX"]) // 8 * (math.prod(sizes) + header.get("PCOUNT", 0))
-        place += -(-n_bytes // _BLOCK) * _BLOCK
-        if not 0 <= place < size:
+        if str(header.get("XTENSION", "IMAGE")).strip() == "IMAGE" and n_axes != 0:
+            return header, position
+        axes = [header.get(f"NAXIS{k + 1}", 0) for k in range(n_axes)] if n_axes else [0]
+        n_bytes = abs(header["BITPIX"]) // 8 * (math.prod(axes) + header.get("PCOUNT", 0))
+        position += -(-n_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
+        if not 0 <= position < size:
             break
     raise damaged(path, "FITS", "no image is in it")
 
 
-def _header(path: Path, file: FileIO, place: int) -> tuple[Header, int]:
-    """Read one header; returns it and where it ends."""
-    fits = _astropy(f"read {path}")
+def _read_cards(path: Path, file: FileIO, position: int) -> tuple[Header, int]:
+    """Read a header; return it and where it ends."""
+    fits = _import_fits(f"read {path}", ReaderError)
     content = bytearray()
-    file.seek(place)
+    file.seek(position)
     for _ in range(_MAX_HEADER_BLOCKS):
-        block = file.read(_BLOCK)
-        if len(block) < _BLOCK:
+        block = file.read(_BLOCK_BYTES)
+        if len(block) < _BLOCK_BYTES:
             break
         content += block
-        if any(block[k : k + 8] == b"END     " for k in range(0, _BLOCK, 80)):
-            return fits.Header.fromstring(bytes(content)), place + len(content)
-    raise damaged(path, "FITS", f"the header at byte {place} has no end")
+        if any(block[k : k + 8] == b"END     " for k in range(0, _BLOCK_BYTES, 80)):
+            return fits.Header.fromstring(bytes(content)), position + len(content)
+    raise damaged(path, "FITS", f"the header at byte {position} has no end")
 
 
-def _astropy(doing: str, error: type[Exception] = ReaderError) -> Any:
+def _import_fits(purpose: str, error: type[Exception]) -> Any:
+    """Import astropy, or say how to install it."""
     try:
         from astropy.io import fits
     except ImportError as missing:
-        raise error(f"cannot {doing}: FITS takes the package astropy; {_REMEDY}") from missing
+        raise error(f"cannot {purpose}: FITS takes the package astropy; {_REMEDY}") from missing
     return fits
 
 
-def _stored_json(header: Header) -> str:
-    """Put together what `encode` parted into HISTORY cards."""
-    cards = [str(text) for text in header.get("HISTORY", ())]
-    for number, text in enumerate(cards):
-        if found := re.fullmatch(_HISTORY.format(r"(\d{1,9})"), text):
-            # Blanks at the end of a card are not kept.
-            joined = "".join(card.ljust(_HISTORY_CHARACTERS) for card in cards[number + 1 :])
-            return joined[: int(found[1])]
-    return ""
-
-
-def encode(
-    samples: AnyArray, software: str, description: str, metadata: Mapping[str, Any]
-) -> bytes:
-    """Make a FITS file of an image.
-
-    Parameters
-    ----------
-    samples
-        float32 (y, x) or (y, x, 3), top row first.
-    software
-        Name and version of the program.
-    description
-        ASCII, without line breaks; stored in HISTORY.
-    metadata
-        From which come STACKCNT (``"active_frames"``) and INSTRUME, TELESCOP and OBSERVER
-        (``"source_attributes"``).
-
-    Returns
-    -------
-    The bytes of the file.
-
-    Raises
-    ------
-    StoreError
-        astropy is missing.
-    """
-    fits = _astropy("write FITS", StoreError)
-    header = fits.Header()
-    header["ROWORDER"] = ("TOP-DOWN", "the first row stored is the top")
-    header["SWCREATE"] = header["CREATOR"] = software
-    source = metadata.get("source_attributes")
-    for key in _PEOPLE_AND_THINGS:
-        if isinstance(source, dict) and (text := str(source.get(key, "")).strip()):
-            plain = text.encode("ascii", "replace").decode()
-            header[key.upper()[:8]] = re.sub(r"[^ -~]", "?", plain)[:68]
-    if isinstance(count := metadata.get("active_frames"), int):
-        header["STACKCNT"] = (count, "frames stacked")
-    header.add_history(_HISTORY.format(len(description)))
+def _write_history(header: Header, description: str) -> None:
+    """Store a description in HISTORY cards, after a title that states its length."""
+    header.add_history(_HISTORY_TITLE.format(len(description)))
     for start in range(0, len(description), _HISTORY_CHARACTERS):
         header.add_history(description[start : start + _HISTORY_CHARACTERS])
-    planes = np.moveaxis(samples, -1, 0) if samples.ndim == 3 else samples
-    target = BytesIO()
-    fits.PrimaryHDU(np.ascontiguousarray(planes), header).writeto(target)
-    return target.getvalue()
+
+
+def _read_history(header: Header) -> str:
+    """Return the description that `_write_history` stored, or an empty text."""
+    cards = [str(text) for text in header.get("HISTORY", ())]
+    for number, text in enumerate(cards):
+        if title := re.fullmatch(_HISTORY_TITLE.format(r"(\d{1,9})"), text):
+            # Blanks at the end of a card are not stored.
+            joined = "".join(card.ljust(_HISTORY_CHARACTERS) for card in cards[number + 1 :])
+            return joined[: int(title[1])]
+    return ""

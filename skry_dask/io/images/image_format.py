@@ -1,71 +1,76 @@
-"""What an image format has to provide: a module with two functions.
+"""What a format of image files provides.
 
-``inspect(path)`` reads the header and tells what is in the file, as a `Still`. ``images(path)``
-yields its images one after the other, as they are stored: top row first, channels last, red, green,
-blue, without transparency. An image that cannot be decoded comes as the `ReaderError` that says
-why, so that one bad page does not end a capture.
+To add a format:
 
-A header can claim any size, and a few bytes can unpack to gigabytes. So every module calls
-`check_size` with the memory that its decoder is going to take, before it decodes.
+1. Write a module in this folder with a class that implements `ImageFormat`. Import the library that
+   the format needs inside the functions that use it.
+2. Add an instance of the class to `FORMATS` in `skry_dask.io.images.formats`. 3. If the format can
+be written, add its kinds to `ImageKind`. 4. In the tests, add files of the format to the tables of
+`tests/unit/io/images`, and to ``FILES`` of
+   `tests/property/test_image_readers.py`, which cuts and damages them.
+
+Folders, patterns and lists of images, masters and the suffixes of the command line follow from
+that.
+
+A header can claim any size, and a few bytes can unpack to gigabytes. So every format calls
+`guards.check_image_size` before it decodes, with the memory that its decoder is going to take.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from skry_dask.errors import ReaderError
-from skry_dask.io.files import cannot_read
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
-MAX_PIXELS = 2**28
-"""Larger images are refused: no camera has as many pixels."""
+    from skry_dask.errors import ReaderError
+    from skry_dask.types import AnyArray
 
-DEFLATE_RATIO = 1032
-"""No data unpack to more than so many times their length (zlib's documentation)."""
 
-SPARE_BYTES = 180_000_000
-"""Memory that an image may take beyond the size of its file."""
+class ImageKind(StrEnum):
+    """Format and number type of an image that is written."""
 
-BLOCK_BYTES = 2**21
-"""Work on parts of an image goes in blocks of rows of about this size, so that it costs no memory
-that grows with the image."""
+    TIFF16 = "tiff16"
+    TIFF32 = "tiff32"
+    PNG8 = "png8"
+    PNG16 = "png16"
+    BMP = "bmp"
+    FITS = "fits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Still:
-    """What the header of an image file says.
+class ImageHeader:
+    """Description of an image file, from its header.
 
     Parameters
     ----------
     format
-        ``"PNG"``, ``"TIFF"``...
+        Name of the format: ``"PNG"``, ``"TIFF"``...
     n_images
         Number of images in the file.
     height, width
-        Of each, px.
+        Size of each image, px.
     channels
         1, or 3: red, green, blue.
     dtype
-        Of the values as they are stored: ``"uint8"``, ``"uint16"``, ``"int16"``, ``"float32"``...
+        Type of the stored values: ``"uint8"``, ``"uint16"``, ``"int16"``, ``"float32"``...
     bits
-        Depth of unsigned integers: the value of white is ``2**bits - 1``.
+        Depth of unsigned integers: white is ``2**bits - 1``.
     cfa
         Colour filter array, see `CaptureInfo`.
     time
-        When it was taken, ns since 1970-01-01 UTC, or None.
+        When the image was taken, ns since 1970-01-01 UTC, or None.
     attrs
-        What else is known, JSON-compatible.
-    text
-        What a program wrote into it as its description.
+        Instrument, telescope, observer and the like; JSON-compatible.
+    description
+        Text that a program stored as the description of the image.
     problems
-        What is wrong with the file though it can be read, one sentence each.
+        What is wrong with the file although it can be read, one sentence each.
     """
 
     format: str
@@ -78,7 +83,7 @@ class Still:
     cfa: str | None = None
     time: int | None = None
     attrs: dict[str, str | int | float] = field(default_factory=dict)
-    text: str = ""
+    description: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -87,124 +92,136 @@ class Still:
         return (self.height, self.width, *((3,) if self.channels == 3 else ()))
 
 
-def check_size(path: Path, size: int, height: int, width: int, n_bytes: int) -> None:
-    """Refuse an image that would take more memory than its file justifies.
+class ImageFormat(Protocol):
+    """A format of image files: how its files are recognised, read and written.
+
+    A format has no state: files are opened, read and closed in each call.
+    """
+
+    name: ClassVar[str]
+    """Name in messages, such as ``"PNG"``."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """Lower-case suffixes of its files, the usual one first. Used to name files, and to recognise a
+    file whose beginning is damaged as an image; otherwise the content decides."""
+
+    kinds: ClassVar[Mapping[ImageKind, str]] = {}
+    """Kinds that can be written, and the dtype of the samples of each: ``"uint8"``, ``"uint16"`` or
+    ``"float32"``. The first is the one for a file of which only the suffix is known."""
+
+    def recognises(self, head: bytes) -> bool:
+        """Return whether a file is of this format.
+
+        Parameters
+        ----------
+        head
+            The first 32 bytes of the file, or all if there are fewer.
+        """
+        ...
+
+    def read_header(self, path: Path) -> ImageHeader:
+        """Read the header of a file.
+
+        Parameters
+        ----------
+        path
+            A file that is recognised.
+
+        Raises
+        ------
+        ReaderError
+            If the file is damaged, of a kind that is not supported, or its images differ in size or
+            type. If only its end is missing, that is a problem in the header and no error.
+        """
+        ...
+
+    def decode(self, path: Path) -> Generator[AnyArray | ReaderError]:
+        """Decode the images of a file one after the other.
+
+        Parameters
+        ----------
+        path
+            A file that is recognised.
+
+        Yields
+        ------
+        array or ReaderError
+            (y, x) or (y, x, 3): the stored values, native byte order, top row first; red, green,
+            blue, without transparency. An image that cannot be decoded comes as the error that says
+            why, so that one damaged page does not end a capture.
+
+        Raises
+        ------
+        ReaderError
+            If the header cannot be read, or no further image.
+        """
+        ...
+
+    def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
+        """Make a file of an image; the same image and metadata give the same bytes.
+
+        Parameters
+        ----------
+        samples
+            (y, x) or (y, x, 3), of a dtype among `kinds`.
+        metadata
+            How the image was made; JSON-compatible. Stored as the description of the image if the
+            format has a place for it (`describe`).
+
+        Returns
+        -------
+        bytes
+            Content of the file.
+
+        Raises
+        ------
+        StoreError
+            If a library is missing.
+        NotImplementedError
+            If files of the format are only read: `kinds` is empty.
+        """
+        ...
+
+
+def describe(metadata: Mapping[str, Any]) -> str:
+    """Make the description that is stored in an image.
 
     Parameters
     ----------
-    path
-        The file, for the message.
-    size
-        Of the file, bytes.
-    height, width
-        What its header claims, px.
-    n_bytes
-        Memory that decoding takes, with the image that is returned.
+    metadata
+        What JSON does not know is stored as its text.
 
-    Raises
-    ------
-    ReaderError
-        No pixels, more than ``2**28``, or more than `SPARE_BYTES` beyond the file's size.
+    Returns
+    -------
+    str
+        JSON; ASCII, without line breaks.
     """
-    if height < 1 or width < 1:
-        raise ReaderError(
-            f"{path} has a damaged header: width {width}, height {height}; record or copy it again"
-        )
-    if height * width > MAX_PIXELS:
-        raise ReaderError(
-            f"{path} claims to have {width} x {height} px; at most {MAX_PIXELS} px can be read, "
-            f"check the file or cut it"
-        )
-    if n_bytes > size + SPARE_BYTES:
-        raise ReaderError(
-            f"{path} claims to have {width} x {height} px, which take {n_bytes} bytes of memory "
-            f"though the file has only {size}; if it is sound, save it uncompressed (TIFF or FITS)"
-        )
+    return json.dumps(dict(metadata), default=str)
 
 
-@contextmanager
-def decoding(path: Path, name: str) -> Iterator[None]:
-    """Turn whatever a library says of a damaged file into one error of ours.
-
-    Libraries raise dozens of kinds of exceptions for bytes that do not fit, and warn of some.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        Of its format.
-
-    Raises
-    ------
-    ReaderError
-        In place of any other exception.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except ReaderError:
-            raise
-        except MemoryError as error:
-            raise ReaderError(f"no memory to read {path} ({name}); close other programs") from error
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno and error.filename:
-                raise cannot_read(path, error) from error
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise damaged(path, name, reason) from error
-
-
-def damaged(path: Path, name: str, reason: str) -> ReaderError:
-    """Say that a file is not what it should be.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        Of its format.
-    reason
-        What is wrong with it.
-    """
-    return ReaderError(
-        f"{path} cannot be read as {name}: {reason}; check that it is complete, or copy it again"
-    )
-
-
-def metadata_of(text: str) -> dict[str, Any]:
-    """Read what `write_image` stored as a description.
+def parse_description(text: str) -> dict[str, Any]:
+    """Return the metadata that `describe` stored.
 
     Parameters
     ----------
     text
-        A description of any origin.
+        Description of an image, made by any program.
 
     Returns
     -------
-    dict, empty for the description of another program.
+    dict
+        Empty for the description of another program.
     """
     try:
-        found = json.loads(text)
+        metadata = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def rows_per_block(height: int, bytes_per_row: int) -> Iterator[slice]:
-    """Part the rows of an image into blocks.
-
-    Parameters
-    ----------
-    height
-        Number of rows.
-    bytes_per_row
-        Of what is worked on.
-
-    Yields
-    ------
-    slice of rows, from the top.
-    """
-    step = max(1, BLOCK_BYTES // max(bytes_per_row, 1))
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
+def software_name() -> str:
+    """Return name and version of this program, to be stored in images."""
+    try:
+        return f"skry_dask {version('skry_dask')}"
+    except PackageNotFoundError:  # a source tree that is not installed
+        return "skry_dask"

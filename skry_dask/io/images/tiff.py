@@ -1,8 +1,8 @@
 """TIFF through tifffile; the pages of a file are its images.
 
-Grey and RGB, 8 to 16 bits, integers of 32 bits and floating point, planes one after the other or
-interleaved, either byte order, in strips or tiles, uncompressed or compressed as tifffile can:
-Deflate and PackBits by itself, LZW and others with the package ``imagecodecs``.
+Read are grey and RGB of 8 to 16 bits, integers of 32 bits and floating point, in planes or
+interleaved, in strips or tiles, in either byte order, uncompressed or compressed: tifffile itself
+unpacks Deflate and PackBits, and with the package ``imagecodecs`` LZW and others.
 """
 
 from __future__ import annotations
@@ -12,145 +12,156 @@ import zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
-from skry_dask.io.files import reading
-from skry_dask.io.images.image_format import DEFLATE_RATIO, Still, check_size, damaged, decoding
+from skry_dask.io.files import open_for_reading
+from skry_dask.io.images.guards import (
+    DEFLATE_RATIO,
+    check_image_size,
+    damaged,
+    translate_errors,
+)
+from skry_dask.io.images.image_format import (
+    ImageFormat,
+    ImageHeader,
+    ImageKind,
+    describe,
+    software_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from tifffile import TiffFile, TiffPage
 
     from skry_dask.types import AnyArray
 
-_GREY, _INVERTED, _RGB, _PALETTE = 1, 0, 2, 3  # PhotometricInterpretation
-_PLAIN, _DEFLATE, _PACKBITS = 1, (8, 32946), 32773  # Compression
-_DTYPES = ("bool", "uint8", "uint16", "uint32", "int8", "int16", "int32")
+# Classic TIFF and BigTIFF, either byte order.
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_INVERTED, _GREY, _RGB, _PALETTE = 0, 1, 2, 3  # PhotometricInterpretation
+_UNCOMPRESSED, _DEFLATE, _PACKBITS = 1, (8, 32946), 32773  # Compression
+_INTEGERS = ("bool", "uint8", "uint16", "uint32", "int8", "int16", "int32")
 _FLOATS = ("float16", "float32", "float64")
+_MAX_LOG_MESSAGES = 3
 
 
-def inspect(path: Path) -> Still:
-    """Read the headers of all pages.
+class TiffFormat(ImageFormat):
+    """TIFF; metadata are stored in ImageDescription of the first page."""
 
-    Parameters
-    ----------
-    path
-        The file.
+    name = "TIFF"
+    suffixes = (".tif", ".tiff")
+    kinds: ClassVar[Mapping[ImageKind, str]] = {
+        ImageKind.TIFF16: "uint16",
+        ImageKind.TIFF32: "float32",
+    }
 
-    Raises
-    ------
-    ReaderError
-        Not a TIFF, a damaged one, of a kind that is not supported, or its pages differ.
-    """
-    still, n_images, n_cut = None, 0, 0
-    size = path.stat().st_size
-    complaints: list[str] = []
-    with _opened(path, complaints) as file:
-        for number, page in enumerate(_pages(file)):
-            found = _describe(path, page, number)
-            still = still or found
-            if (found.shape, found.dtype, found.bits) != (still.shape, still.dtype, still.bits):
-                raise ReaderError(
-                    f"page {number} of {path} has {found.width} x {found.height} px "
-                    f"({_colour(found)}, {found.dtype}), the first {still.width} x "
-                    f"{still.height} px ({_colour(still)}, {still.dtype}); split the file"
-                )
-            n_images += 1
-            n_cut += _end(page) > size
-        claimed = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
-    if still is None:
-        raise damaged(path, "TIFF", "no image is in it")
-    problems = [f"{path.name}: {text}." for text in complaints[:3]]
-    if n_cut:
-        problems.append(
-            f"{path.name} is cut off: the data of {n_cut} of its {n_images} images are not all in "
-            f"the file."
+    def recognises(self, head: bytes) -> bool:
+        """Return whether a file starts with a signature of TIFF."""
+        return head.startswith(_SIGNATURES)
+
+    def read_header(self, path: Path) -> ImageHeader:
+        """Read the headers of all pages."""
+        first, n_images, n_truncated = None, 0, 0
+        size = path.stat().st_size
+        logged: list[str] = []
+        with _open_tiff(path, logged) as file:
+            for number, page in enumerate(_walk_pages(file)):
+                header = _page_header(path, page, number)
+                first = first or header
+                _check_same_kind(path, number, header, first)
+                n_images += 1
+                n_truncated += _data_stop(page) > size
+            n_stated = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
+        if first is None:
+            raise damaged(path, self.name, "no image is in it")
+        problems = [f"{path.name}: {message}." for message in logged[:_MAX_LOG_MESSAGES]]
+        if n_truncated:
+            problems.append(
+                f"{path.name} is cut off: the data of {n_truncated} of its {n_images} images are "
+                f"not all in the file."
+            )
+        if isinstance(n_stated, int) and n_stated > n_images:
+            problems.append(
+                f"{path.name} claims to have {n_stated} images in a way that only ImageJ uses; "
+                f"only its {n_images} TIFF pages are read."
+            )
+        return ImageHeader(
+            format=self.name,
+            n_images=n_images,
+            height=first.height,
+            width=first.width,
+            channels=first.channels,
+            dtype=first.dtype,
+            bits=first.bits,
+            description=first.description,
+            problems=tuple(problems),
         )
-    if isinstance(claimed, int) and claimed > n_images:
-        problems.append(
-            f"{path.name} claims to have {claimed} images in ImageJ's own way; only its "
-            f"{n_images} TIFF pages are read."
-        )
-    return Still(
-        format="TIFF",
-        n_images=n_images,
-        height=still.height,
-        width=still.width,
-        channels=still.channels,
-        dtype=still.dtype,
-        bits=still.bits,
-        text=still.text,
-        problems=tuple(problems),
-    )
 
+    def decode(self, path: Path) -> Generator[AnyArray | ReaderError]:
+        """Decode the pages."""
+        with open_for_reading(path) as handle:
+            size = handle.seek(0, 2)
+        with _open_tiff(path, []) as file:
+            pages = _walk_pages(file)
+            number = 0
+            while True:
+                image: AnyArray | ReaderError | None
+                try:
+                    # Does not include the yield: an exception of the caller is not about this file.
+                    with translate_errors(path, self.name):
+                        page = next(pages, None)
+                        image = None if page is None else _decode_page(path, page, number, size)
+                except ReaderError as error:
+                    image = error
+                if image is None:
+                    return
+                yield image
+                number += 1
 
-def images(path: Path) -> Iterator[AnyArray | ReaderError]:
-    """Decode the pages of a TIFF.
+    def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
+        """Make a TIFF, uncompressed."""
+        import tifffile
 
-    Parameters
-    ----------
-    path
-        The file.
-
-    Yields
-    ------
-    (y, x) or (y, x, 3) of the type that is stored, native byte order; for a page that cannot be
-    decoded the error.
-
-    Raises
-    ------
-    ReaderError
-        The file cannot be read any further.
-    """
-    with reading(path) as handle:
-        size = handle.seek(0, 2)
-    with _opened(path, []) as file:
-        pages = _pages(file)
-        number = 0
-        while True:
-            found: AnyArray | ReaderError | None
-            try:
-                # Not around the yield: what the caller raises is not about this file.
-                with decoding(path, "TIFF"):
-                    page = next(pages, None)
-                    found = None if page is None else _pixels(path, page, number, size)
-            except ReaderError as error:
-                found = error
-            if found is None:
-                return
-            yield found
-            number += 1
+        target = BytesIO()
+        options: dict[str, Any] = {
+            "byteorder": "<",
+            "software": software_name(),
+            "metadata": None,
+            "description": describe(metadata),
+        }
+        photometric: Any = "rgb" if samples.ndim == 3 else "minisblack"
+        tifffile.imwrite(target, samples, photometric=photometric, **options)
+        return target.getvalue()
 
 
 @contextmanager
-def _opened(path: Path, complaints: list[str]) -> Iterator[TiffFile]:
-    """Open a file; what tifffile logs about it is collected, and nothing is printed."""
+def _open_tiff(path: Path, logged: list[str]) -> Iterator[TiffFile]:
+    """Open a file, and append what tifffile logs to a list instead of printing it."""
     import tifffile
 
-    class Collect(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(" ".join(record.getMessage().split())[:160])
+            logged.append(" ".join(record.getMessage().split())[:160])
 
-    logger, handler = logging.getLogger("tifffile"), Collect(logging.WARNING)
-    with reading(path):
-        pass  # says in our words what the operating system refuses
+    logger, handler = logging.getLogger("tifffile"), Collector(logging.WARNING)
+    with open_for_reading(path):
+        pass  # raises our own error if the operating system refuses the file
     logger.addHandler(handler)
-    propagates, logger.propagate = logger.propagate, False
+    propagate, logger.propagate = logger.propagate, False
     try:
-        with decoding(path, "TIFF"), tifffile.TiffFile(path) as file:
+        with translate_errors(path, "TIFF"), tifffile.TiffFile(path) as file:
             yield file
     finally:
         logger.removeHandler(handler)
-        logger.propagate = propagates
+        logger.propagate = propagate
 
 
-def _pages(file: TiffFile) -> Iterator[TiffPage]:
-    """Yield pages without the small copies that some programs add for previews."""
+def _walk_pages(file: TiffFile) -> Iterator[TiffPage]:
+    """Yield all pages but the small copies that some programs add as previews."""
     from tifffile import TiffPage
 
     for page in file.pages:
@@ -158,155 +169,140 @@ def _pages(file: TiffFile) -> Iterator[TiffPage]:
             yield page
 
 
-def _describe(path: Path, page: TiffPage, number: int) -> Still:
-    """Tell what a page holds, or refuse it."""
-    samples, kind = int(page.samplesperpixel), int(page.photometric)
+def _page_header(path: Path, page: TiffPage, number: int) -> ImageHeader:
+    """Describe a page, or refuse it if its kind is not supported."""
+    n_samples, photometric = int(page.samplesperpixel), int(page.photometric)
     if "PhotometricInterpretation" not in page.tags:
-        kind = _RGB if samples >= 3 else _GREY
+        photometric = _RGB if n_samples >= 3 else _GREY
     dtype = "none" if page.dtype is None else page.dtype.name
     bits = int(page.bitspersample)
-    known_kind = kind in (_GREY, _INVERTED) and samples <= 2
-    known_kind |= kind == _RGB and samples >= 3
-    known_kind |= kind == _PALETTE and samples == 1 and dtype in ("uint8", "uint16")
-    packed = dtype.startswith("uint") and not (8 <= bits <= 16 or bits == 32)
-    if not known_kind or packed or dtype not in (*_DTYPES, *_FLOATS) or page.imagedepth != 1:
+    is_known = photometric in (_GREY, _INVERTED) and n_samples <= 2
+    is_known |= photometric == _RGB and n_samples >= 3
+    is_known |= photometric == _PALETTE and n_samples == 1 and dtype in ("uint8", "uint16")
+    is_packed = dtype.startswith("uint") and not (8 <= bits <= 16 or bits == 32)
+    if not is_known or is_packed or dtype not in (*_INTEGERS, *_FLOATS) or page.imagedepth != 1:
         raise damaged(
             path,
             "TIFF",
-            f"page {number} has {samples} samples of {bits} bits ({dtype}, photometric "
-            f"interpretation {kind}), which is not supported",
+            f"page {number} has {n_samples} samples of {bits} bits ({dtype}, photometric "
+            f"interpretation {photometric}), which is not supported",
         )
-    colours = _colours(page) if kind == _PALETTE else None
-    channels = 3 if kind == _RGB else 1
-    if colours is not None:
-        channels = 1 if (colours[:, 0] == colours.T).all() else 3
-    byte_like = colours is not None or dtype == "bool"
-    return Still(
+    palette = _read_palette(page) if photometric == _PALETTE else None
+    channels = 3 if photometric == _RGB else 1
+    if palette is not None:
+        channels = 1 if (palette[:, 0] == palette.T).all() else 3
+    becomes_uint8 = palette is not None or dtype == "bool"
+    return ImageHeader(
         format="TIFF",
         height=int(page.imagelength),
         width=int(page.imagewidth),
         channels=channels,
-        dtype="uint8" if byte_like else dtype,
-        bits=8 if byte_like else min(bits, 16),
-        text=page.description if number == 0 else "",
+        dtype="uint8" if becomes_uint8 else dtype,
+        bits=8 if becomes_uint8 else min(bits, 16),
+        description=page.description if number == 0 else "",
     )
 
 
-def _colour(still: Still) -> str:
-    return "colour" if still.channels == 3 else "grey"
+def _check_same_kind(path: Path, number: int, header: ImageHeader, first: ImageHeader) -> None:
+    """Refuse a page that differs from the first in size, colour or type."""
+    if (header.shape, header.dtype, header.bits) == (first.shape, first.dtype, first.bits):
+        return
+
+    def described(page: ImageHeader) -> str:
+        colour = "colour" if page.channels == 3 else "grey"
+        return f"{page.width} x {page.height} px ({colour}, {page.dtype})"
+
+    raise ReaderError(
+        f"page {number} of {path} has {described(header)}, the first {described(first)}; split the "
+        f"file"
+    )
 
 
-def _end(page: TiffPage) -> int:
+def _data_stop(page: TiffPage) -> int:
     """Return where the data of a page end in the file, bytes."""
-    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
-    return max((start + length for start, length in parts), default=0)
+    segments = zip(page.dataoffsets, page.databytecounts, strict=False)
+    return max((start + length for start, length in segments), default=0)
 
 
-def _colours(page: TiffPage) -> AnyArray:
-    """Return the colours uint8 (entry, 3) of a palette, which has 16 bits per colour."""
+def _read_palette(page: TiffPage) -> AnyArray:
+    """Return the colours uint8 (entry, 3) of a palette, which are stored in 16 bits."""
     colours: AnyArray = np.asarray(page.colormap).reshape(3, -1).T >> 8
     return colours.astype(np.uint8)
 
 
-def _pixels(path: Path, page: TiffPage, number: int, size: int) -> AnyArray:
-    still = _describe(path, page, number)
-    samples = int(page.samplesperpixel)
-    n_bytes = still.height * still.width * samples * np.dtype(page.dtype).itemsize
+def _decode_page(path: Path, page: TiffPage, number: int, size: int) -> AnyArray:
+    header = _page_header(path, page, number)
+    n_samples = int(page.samplesperpixel)
+    n_bytes = header.height * header.width * n_samples * np.dtype(page.dtype).itemsize
     _check_segments(path, page, number, size, n_bytes)
-    # (plane, depth, y, x, sample), whatever of them the page has.
-    stored = page.asarray(squeeze=False, maxworkers=1)
+    stored = page.asarray(squeeze=False, maxworkers=1)  # (plane, depth, y, x, sample)
     image: AnyArray
     if stored.shape[0] == 1:
-        image = stored[0, 0, :, :, : still.channels]
+        image = stored[0, 0, :, :, : header.channels]
     else:
-        image = np.moveaxis(stored[: still.channels, 0, :, :, 0], 0, -1)
+        image = np.moveaxis(stored[: header.channels, 0, :, :, 0], 0, -1)
     if int(page.photometric) == _PALETTE:
-        colours = _colours(page)
-        found = colours[np.minimum(image[..., 0], len(colours) - 1)]
-        return np.ascontiguousarray(found[..., : still.channels]).reshape(still.shape)
+        palette = _read_palette(page)
+        colours = palette[np.minimum(image[..., 0], len(palette) - 1)]
+        return np.ascontiguousarray(colours[..., : header.channels]).reshape(header.shape)
     if image.dtype == bool:
         image = image.astype(np.uint8) * np.uint8(255)
     if int(page.photometric) == _INVERTED and "PhotometricInterpretation" in page.tags:
         if image.dtype.kind != "u":
             raise damaged(path, "TIFF", f"page {number} is inverted {image.dtype} grey")
-        image = np.subtract(2**still.bits - 1, image, dtype=image.dtype)
+        image = np.subtract(2**header.bits - 1, image, dtype=image.dtype)
     native = image.dtype.newbyteorder("=")
-    return np.ascontiguousarray(image, native).reshape(still.shape)
+    return np.ascontiguousarray(image, native).reshape(header.shape)
 
 
 def _check_segments(path: Path, page: TiffPage, number: int, size: int, n_bytes: int) -> None:
-    """Refuse a page whose strips or tiles are not in the file, or unpack to more than it claims."""
+    """Refuse a page whose strips or tiles are not in the file, or unpack to more than stated."""
     height, width = int(page.imagelength), int(page.imagewidth)
     starts, lengths = page.dataoffsets, page.databytecounts
     bits, itemsize = int(page.bitspersample), np.dtype(page.dtype).itemsize
     compression = int(page.compression)
-    plain = compression == _PLAIN
-    # Uncompressed data vouch for themselves, as far as they are in the file.
-    check_size(path, size, height, width, n_bytes if plain and bits >= 8 else 2 * n_bytes)
+    is_plain = compression == _UNCOMPRESSED
+    # Uncompressed data are checked below to be in the file.
+    memory = n_bytes if is_plain and bits >= 8 else 2 * n_bytes
+    check_image_size(path, size, height, width, memory)
     n_segments = int(np.prod(page.chunked, dtype=object))
-    if _end(page) > size or len(starts) != len(lengths) or len(starts) < n_segments:
+    if _data_stop(page) > size or len(starts) != len(lengths) or len(starts) < n_segments:
         raise damaged(path, "TIFF", f"the data of page {number} end too early")
     needed = n_bytes // itemsize * bits // 8
-    known = compression in (*_DEFLATE, _PACKBITS)
-    if sum(lengths) * (1 if plain else DEFLATE_RATIO) < needed and (plain or known):
+    is_unpacked_by_tifffile = compression in (*_DEFLATE, _PACKBITS)
+    ratio = 1 if is_plain else DEFLATE_RATIO
+    if sum(lengths) * ratio < needed and (is_plain or is_unpacked_by_tifffile):
         raise damaged(
             path, "TIFF", f"{needed} bytes of page {number} cannot be in {sum(lengths)} bytes"
         )
-    if plain or find_spec("imagecodecs"):
+    if is_plain or find_spec("imagecodecs"):
         return  # imagecodecs unpacks into memory of the right size
-    if not known:
+    if not is_unpacked_by_tifffile:
         name = getattr(page.compression, "name", f"method {compression}")
         raise ReaderError(
             f"{path} is compressed with {name}; install the package imagecodecs, "
             f"or save it uncompressed"
         )
-    # tifffile's own decoders unpack without a limit.
-    segment = int(np.prod(page.chunks)) * itemsize
+    # tifffile itself unpacks without a limit.
+    max_bytes = int(np.prod(page.chunks)) * itemsize
     for start, length in zip(starts, lengths, strict=True):
         page.parent.filehandle.seek(start)
         packed = page.parent.filehandle.read(length)
-        if _unpacks_beyond(packed, compression, segment):
+        if _unpacks_to_more(packed, compression, max_bytes):
             raise damaged(
-                path, "TIFF", f"a part of page {number} unpacks to more than {segment} bytes"
+                path, "TIFF", f"a part of page {number} unpacks to more than {max_bytes} bytes"
             )
 
 
-def _unpacks_beyond(packed: bytes, compression: int, limit: int) -> bool:
+def _unpacks_to_more(packed: bytes, compression: int, max_bytes: int) -> bool:
+    """Return whether a strip or tile unpacks to more than a number of bytes."""
     if compression in _DEFLATE:
-        return len(zlib.decompressobj().decompress(packed, limit + 1)) > limit
-    found, place = 0, 0
-    while place < len(packed) and found <= limit:
-        code = packed[place]
-        found += code + 1 if code < 128 else (257 - code if code > 128 else 0)
-        place += code + 2 if code < 128 else (2 if code > 128 else 1)
-    return found > limit
-
-
-def encode(samples: AnyArray, software: str, description: str) -> bytes:
-    """Make a TIFF of an image.
-
-    Parameters
-    ----------
-    samples
-        uint16 or float32 (y, x) or (y, x, 3).
-    software
-        Name and version of the program.
-    description
-        ASCII.
-
-    Returns
-    -------
-    The bytes of the file.
-    """
-    import tifffile
-
-    target = BytesIO()
-    options: dict[str, Any] = {"byteorder": "<", "software": software, "metadata": None}
-    tifffile.imwrite(
-        target,
-        samples,
-        photometric="rgb" if samples.ndim == 3 else "minisblack",
-        description=description,
-        **options,
-    )
-    return target.getvalue()
+        return len(zlib.decompressobj().decompress(packed, max_bytes + 1)) > max_bytes
+    # PackBits: a byte below 128 is followed by one more literal byte than it says, one above 128 by
+    # a byte that is repeated 257 times less what it says, and 128 by nothing.
+    n_bytes, position = 0, 0
+    while position < len(packed) and n_bytes <= max_bytes:
+        code = packed[position]
+        n_bytes += code + 1 if code < 128 else (257 - code if code > 128 else 0)
+        position += code + 2 if code < 128 else (2 if code > 128 else 1)
+    return n_bytes > max_bytes

@@ -1,16 +1,12 @@
-"""Writing results: TIFF and FITS of floating point, TIFF, PNG and BMP of integers.
+"""Writing an image, on the same scale for every image.
 
-The scale is the same for every image: 1.0 is the camera's full scale. Nothing is stretched, so that
-the stacks of one evening can be compared. How an image was made is stored in it as JSON, in every
-format but BMP, which has no place for it. No date is stored: the same image makes the same bytes.
-Reading is in `skry_dask.io.images.read`.
+1.0 is full scale of the camera. Nothing is stretched, so that the stacks of one evening can be
+compared. Metadata are stored as JSON in every format but BMP, which has no place for them. No date
+is stored: the same image makes the same bytes.
 """
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +14,8 @@ import numpy as np
 
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.atomic import atomic_write
+from skry_dask.io.images.formats import FORMATS
+from skry_dask.io.images.image_format import ImageKind
 
 if TYPE_CHECKING:
     import os
@@ -26,51 +24,30 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray
 
 
-class ImageKind(StrEnum):
-    """How an image is stored."""
-
-    TIFF16 = "tiff16"
-    TIFF32 = "tiff32"
-    PNG8 = "png8"
-    PNG16 = "png16"
-    BMP = "bmp"
-    FITS = "fits"
-
-
-_FLOATS = (ImageKind.TIFF32, ImageKind.FITS)
-_8_BITS = (ImageKind.PNG8, ImageKind.BMP)
-_KIND_OF_SUFFIX = {
-    ".tif": ImageKind.TIFF16,
-    ".tiff": ImageKind.TIFF16,
-    ".png": ImageKind.PNG16,
-    ".bmp": ImageKind.BMP,
-    ".fits": ImageKind.FITS,
-    ".fit": ImageKind.FITS,
-}
-
-
-def kind_of(path: str | os.PathLike[str]) -> ImageKind:
-    """Choose how an image is stored from its name.
+def image_kind_for(path: str | os.PathLike[str]) -> ImageKind:
+    """Choose the kind of an image by the suffix of its file.
 
     Parameters
     ----------
     path
-        ``.tif`` and ``.tiff`` give ``tiff16``, ``.png`` gives ``png16``, ``.bmp`` gives ``bmp``,
-        ``.fits`` and ``.fit`` give ``fits``.
+        ``.tif`` and ``.tiff`` give ``tiff16``; ``.png`` gives ``png16``; ``.bmp`` and ``.dib`` give
+        ``bmp``; ``.fits``, ``.fit`` and ``.fts`` give ``fits``.
 
     Raises
     ------
     OptionsError
-        Another suffix, or none.
+        If the suffix is none of these.
     """
     suffix = Path(path).suffix
-    try:
-        return _KIND_OF_SUFFIX[suffix.lower()]
-    except KeyError:
-        known = ", ".join(_KIND_OF_SUFFIX)
-        raise OptionsError(
-            f"{path} has the suffix {suffix!r}, which names no image format; use one of {known}"
-        ) from None
+    writable = [known for known in FORMATS if known.kinds]
+    for known in writable:
+        if suffix.lower() in known.suffixes:
+            return next(iter(known.kinds))
+    names = ", ".join(name for known in writable for name in known.suffixes)
+    raise OptionsError(
+        f"{path} has the suffix {suffix!r}, which names no image format that can be written; use "
+        f"one of {names}"
+    )
 
 
 def write_image(
@@ -85,41 +62,40 @@ def write_image(
     Parameters
     ----------
     path
-        The file to write; replaced if it is there.
+        The file to write; replaced if it exists.
     image
         float (y, x), or (y, x, 3): red, green, blue. 1.0 is full scale.
     kind
-        ``tiff32`` and ``fits`` store the values as float32, as they are. All others clip to [0, 1]
+        ``tiff32`` and ``fits`` store the values as float32, unchanged. All others clip to [0, 1]
         and round: ``tiff16`` and ``png16`` to 0...65535, ``png8`` and ``bmp`` to 0...255;
         not-a-number becomes 0.
     metadata
-        JSON-compatible; stored as JSON in TIFF's ImageDescription, PNG's text "Description" and
-        FITS's HISTORY. What JSON does not know is stored as its text. For FITS, ``active_frames``
-        and ``source_attributes`` give keywords as well, see `skry_dask.io.images.fits.encode`.
+        JSON-compatible; stored as JSON in ImageDescription of TIFF, in the text "Description" of
+        PNG and in HISTORY of FITS. What JSON does not know is stored as its text. In FITS, some of
+        it becomes keywords, see `skry_dask.io.images.fits`.
 
     Raises
     ------
     OptionsError
-        An unknown kind, or a shape that it does not hold.
+        If the kind is unknown, or the image has another shape.
     StoreError
-        The file cannot be written, or astropy is missing for FITS.
+        If the file cannot be written, or astropy is missing for FITS.
     """
     try:
         kind = ImageKind(kind)
     except ValueError:
         known = ", ".join(ImageKind)
         raise OptionsError(f"the image kind is {kind!r}; it must be one of {known}") from None
-    channels = image.shape[2:]
-    if image.ndim not in (2, 3) or not image.size or channels not in ((), (3,)):
+    if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (3,)):
         raise OptionsError(
             f"cannot write {path}: the image has the shape {image.shape}; give (y, x) or (y, x, 3)"
         )
-    description = json.dumps(dict(metadata), default=str)
-    # An image is small beside the frames it was made from: encoded in memory, so that a full disk
-    # shows as the operating system's own error.
+    image_format = next(known for known in FORMATS if kind in known.kinds)
+    # Images are small beside the frames that they are made from. Encoding them in memory leaves the
+    # writing to us, so that a full disk gives the error of the operating system.
     try:
-        samples = _samples(image, kind)
-        content = _encode(kind, samples, description, metadata)
+        samples = _to_samples(image, np.dtype(image_format.kinds[kind]))
+        content = image_format.encode(samples, metadata)
     except MemoryError as error:
         raise StoreError(
             f"cannot write {path}: no memory for {image.shape} as {kind}; close other programs"
@@ -128,34 +104,11 @@ def write_image(
         file.write(content)
 
 
-def _samples(image: AnyArray, kind: ImageKind) -> AnyArray:
-    """Convert an image to what a kind stores."""
-    if kind in _FLOATS:
-        return image.astype(np.float32)
-    white, dtype = (255, np.uint8) if kind in _8_BITS else (65535, np.uint16)
-    # float64: in float32 the product of a value near 1.0 is off by up to half a step of 65535.
-    scaled = np.nan_to_num(image.astype(np.float64), nan=0.0).clip(0, 1) * white
-    rounded: AnyArray = np.rint(scaled).astype(dtype)
-    return rounded
-
-
-def _software() -> str:
-    try:
-        return f"skry_dask {version('skry_dask')}"
-    except PackageNotFoundError:  # a source tree that is not installed
-        return "skry_dask"
-
-
-def _encode(
-    kind: ImageKind, samples: AnyArray, description: str, metadata: Mapping[str, Any]
-) -> bytes:
-    """Make the bytes of a file; libraries are imported where they are used."""
-    from skry_dask.io.images import fits, pillow, png, tiff
-
-    if kind is ImageKind.FITS:
-        return fits.encode(samples, _software(), description, metadata)
-    if kind is ImageKind.BMP:
-        return pillow.encode_bitmap(samples)
-    if kind in (ImageKind.PNG8, ImageKind.PNG16):
-        return png.encode(samples, {"Software": _software(), "Description": description})
-    return tiff.encode(samples, _software(), description)
+def _to_samples(image: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """Convert an image to the stored type; 1.0 is the maximum of integers, float32 is unchanged."""
+    if dtype.kind == "f":
+        return image.astype(dtype)
+    # float64: in float32, values near 1.0 would be off by up to half a step of 65535.
+    unit = np.nan_to_num(image.astype(np.float64), nan=0.0).clip(0, 1)
+    samples: AnyArray = np.rint(unit * np.iinfo(dtype).max).astype(dtype)
+    return samples

@@ -1,8 +1,8 @@
 """Uncompressed AVI, read in place.
 
-Such files are exact, and any frame is found at once, so they get a reader of their own; every AVI
-with a codec goes to `io.video.ffmpeg`. `avi_layout` knows how a frame lies in its chunk, `riff`
-finds the chunks.
+Frames of such files are exact, and each is found at once, so they have a reader of their own; an
+AVI with a codec goes to `io.video.ffmpeg`. `io.containers.avi` finds the chunks, `avi_layout` knows
+how a frame lies in its chunk.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
-from skry_dask.io.containers.riff import AviHeader, find_frames, is_avi, read_avi_header
-from skry_dask.io.files import check_range, reading
+from skry_dask.io.containers.avi import AviHeader, find_video_chunks, is_avi, read_avi_header
+from skry_dask.io.files import check_frame_range, open_for_reading
 from skry_dask.io.raw.avi_layout import Layout, is_uncompressed, layout_of
 from skry_dask.io.reader import CaptureInfo
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray, Frames, IntArray
 
-__all__ = ["AviReader", "is_uncompressed", "write_avi"]
-
-# Lengths within an AVI 1.0 file have 32 bits, and many programs take them for signed.
 MAX_BYTES = 1_900_000_000
+"""Longest AVI that is written: many programs take its lengths of 32 bits for signed."""
+
+_HAS_INDEX, _KEY_FRAME = 0x10, 0x10  # flags of the header and of an index entry
 
 
 class AviReader:
-    """Uncompressed AVI, mono of 8 or 16 bits or RGB; any number of frames in any order.
+    """Uncompressed AVI, mono of 8 or 16 bits or RGB; frames can be read in any order.
 
     Frames that were dropped while recording and frames that are incomplete are left out; the others
     keep their numbers in the file, ``info.number``.
@@ -48,7 +48,7 @@ class AviReader:
     Raises
     ------
     ReaderError
-        Not such a file, or no complete frame in it.
+        If it is no such file, or holds no complete frame.
     """
 
     path: Path
@@ -59,12 +59,12 @@ class AviReader:
         self.path = Path(path)
         self.files = (self.path,)
         problems: list[str] = []
-        with reading(self.path) as file:
+        with open_for_reading(self.path) as file:
             size = file.seek(0, 2)
-            header = self._header(file, size)
-            self._layout, self._starts, numbers = self._find(file, size, header, problems)
+            header = self._read_header(file, size)
+            self._layout, self._starts, numbers = self._find_frames(file, size, header, problems)
         layout = self._layout
-        codec = layout.name if layout.name != "DIB" else header.fourcc.strip(" \0")
+        codec = layout.name if layout.name != "DIB" else header.codec.strip(" \0")
         self.info = CaptureInfo(
             format=f"AVI {layout.name}",
             n_frames=len(self._starts),
@@ -73,7 +73,7 @@ class AviReader:
             dtype=layout.dtype.name,
             bits=8 * layout.dtype.itemsize,
             channels=layout.channels,
-            # Frames missing at the end change no number.
+            # Frames that are missing at the end change no number.
             number=numbers if numbers[-1] >= len(numbers) else None,
             attrs={"codec": codec} | ({} if header.fps is None else {"fps": header.fps}),
             problems=tuple(problems),
@@ -85,25 +85,25 @@ class AviReader:
         Parameters
         ----------
         start, stop
-            Frame numbers, counted from 0; frames that are left out have none.
+            Counted from 0; frames that are left out do not count.
 
         Returns
         -------
-        uint8 or uint16 (frame, y, x), or uint8 (frame, y, x, channel) with channels red, green and
-        blue; full range, top row first, native byte order.
+        uint8 or uint16 (frame, y, x), or uint8 (frame, y, x, channel)
+            Red, green, blue; full range, top row first, native byte order.
 
         Raises
         ------
         ReaderError
-            The file does not have these frames, or cannot be read.
+            If the file does not have these frames, or cannot be read.
         """
-        check_range(self.path, start, stop, len(self._starts))
+        check_frame_range(self.path, start, stop, len(self._starts))
         frames = np.empty((stop - start, *self.info.frame_shape), self._layout.dtype)
-        with reading(self.path) as file:
+        with open_for_reading(self.path) as file:
             self._layout.read(file, self._starts[start:stop], frames)
         return frames
 
-    def _header(self, file: FileIO, size: int) -> AviHeader:
+    def _read_header(self, file: FileIO, size: int) -> AviHeader:
         file.seek(0)
         head = file.read(12)
         if not is_avi(head):
@@ -115,7 +115,7 @@ class AviReader:
         if not is_uncompressed(header):
             raise ReaderError(
                 f"{self.path} is no uncompressed AVI that can be read in place: its video is "
-                f"{header.fourcc!r} with {header.bits} bits; open it with open_reader()"
+                f"{header.codec!r} with {header.bits} bits; open it with open_reader()"
             )
         if header.width < 1 or header.height == 0:
             raise ReaderError(
@@ -124,18 +124,24 @@ class AviReader:
             )
         return header
 
-    def _find(
+    def _find_frames(
         self, file: FileIO, size: int, header: AviHeader, problems: list[str]
     ) -> tuple[Layout, IntArray, IntArray]:
-        """Find complete frames.
+        """Find the complete frames.
 
-        Returns the layout, and int64 (frame) places in the file, bytes, and numbers in the file.
+        Returns
+        -------
+        layout
+            Layout of the frames.
+        starts, numbers
+            int64 (frame): first byte in the file, and number in the file.
         """
-        starts, lengths, damaged = find_frames(file, size, header.stream)
-        full = lengths[lengths > 0]
-        # One file is either padded or not; a damaged chunk does not decide it.
-        layout = layout_of(header, int(np.median(full)) if full.size else 0, problems)
-        # A header can claim a frame of more than 2**63 bytes.
+        starts, lengths, damaged_at = find_video_chunks(file, size, header.stream)
+        not_empty = lengths[lengths > 0]
+        # All rows of a file are padded or none is; the median ignores damaged chunks.
+        usual_length = int(np.median(not_empty)) if not_empty.size else 0
+        layout = layout_of(header, usual_length, problems)
+        # A header can state frames of more than 2**63 bytes.
         needed = min(layout.chunk_bytes, size + 1)
         numbers = np.flatnonzero((lengths >= needed) & (starts + needed <= size))
         if not numbers.size:
@@ -143,21 +149,20 @@ class AviReader:
                 f"{self.path} holds no complete frame of {layout.width} x {layout.height} px in "
                 f"{len(lengths)} video chunks; record or copy it again"
             )
-        n_empty = len(lengths) - len(full)
-        if n_empty:
+        if n_dropped := len(lengths) - len(not_empty):
             problems.append(
-                f"{n_empty} frames were dropped while recording (empty chunks); the others keep "
+                f"{n_dropped} frames were dropped while recording (empty chunks); the others keep "
                 f"their numbers."
             )
-        if n_broken := len(full) - len(numbers):
+        if n_incomplete := len(not_empty) - len(numbers):
             problems.append(
-                f"{n_broken} frames are incomplete (a chunk too short, or the end of the file) "
+                f"{n_incomplete} frames are incomplete (a chunk too short, or the end of the file) "
                 f"and are left out."
             )
-        if damaged is not None:
+        if damaged_at is not None:
             problems.append(
-                f"What follows byte {damaged} of {size} is no AVI chunk; frames after it cannot be "
-                f"found."
+                f"What follows byte {damaged_at} of {size} is no AVI chunk; frames after it cannot "
+                f"be found."
             )
         if header.n_frames not in (0, len(lengths)):
             problems.append(
@@ -180,21 +185,21 @@ def write_avi(
     Parameters
     ----------
     path
-        The file to write; replaced if it is there.
+        The file to write; replaced if it exists.
     frames
         uint8 arrays (y, x).
     n_frames
-        How many there are.
+        Number of frames.
     height, width
         Size of a frame, px.
     fps
-        Frames per second, kept to 0.001.
+        Frames per second, stored to 0.001.
 
     Raises
     ------
     StoreError
-        A value does not fit the other ones, the file would be too long for its format (1.9 GB), or
-        it cannot be written.
+        If `frames` do not agree with the other arguments, the file would be too long for its format
+        (1.9 GB), or it cannot be written.
     """
     if min(n_frames, height, width) < 1 or fps < 0.001:
         raise StoreError(
@@ -210,7 +215,7 @@ def write_avi(
         )
     images = checked_frames(path, frames, n_frames=n_frames, shape=(height, width), dtype="uint8")
     with atomic_write(path) as file:
-        file.write(_avi_header(n_frames, height, width, fps, step))
+        file.write(_file_header(n_frames, height, width, fps, step))
         for image in images:
             file.write(struct.pack("<4sI", b"00db", frame_bytes))
             file.write(image.data)
@@ -218,14 +223,14 @@ def write_avi(
         _write_index(file, n_frames, frame_bytes, step)
 
 
-def _avi_header(n_frames: int, height: int, width: int, fps: float, step: int) -> bytes:
-    """Everything before the first frame's chunk."""
+def _file_header(n_frames: int, height: int, width: int, fps: float, step: int) -> bytes:
+    """Make everything that comes before the chunk of the first frame."""
     frame_bytes = height * width
     rate = round(fps * 1000)
-    # dwFlags 0x10: the file has an index. Top row first needs no negative height in a Y800.
+    # The height is positive: in Y800 the top row comes first in any case.
     avih = struct.pack(
-        "<14I", round(1e6 / fps), round(frame_bytes * fps) & 0xFFFFFFFF, 0, 0x10, n_frames, 0, 1,
-        frame_bytes, width, height, 0, 0, 0, 0,
+        "<14I", round(1e6 / fps), round(frame_bytes * fps) & 0xFFFFFFFF, 0, _HAS_INDEX, n_frames,
+        0, 1, frame_bytes, width, height, 0, 0, 0, 0,
     )  # fmt: skip
     strh = struct.pack(
         "<4s4sIHHIIIIIIII4H", b"vids", b"Y800", 0, 0, 0, 0, 1000, rate, 0, n_frames, frame_bytes,
@@ -240,14 +245,14 @@ def _avi_header(n_frames: int, height: int, width: int, fps: float, step: int) -
     return struct.pack("<4sI4s", b"RIFF", riff_bytes, b"AVI ") + header + movi
 
 
-def _chunk(identifier: bytes, content: bytes) -> bytes:
-    return identifier + len(content).to_bytes(4, "little") + content
+def _chunk(fourcc: bytes, content: bytes) -> bytes:
+    return fourcc + len(content).to_bytes(4, "little") + content
 
 
 def _write_index(file: BinaryIO, n_frames: int, frame_bytes: int, step: int) -> None:
-    """Write idx1: every frame a key frame, places counted from the word ``movi``."""
+    """Write ``idx1``: every frame is a key frame, places count from the word ``movi``."""
     entries = np.zeros(n_frames, [("id", "S4"), ("flags", "<u4"), ("at", "<u4"), ("n", "<u4")])
-    entries["id"], entries["flags"], entries["n"] = b"00db", 0x10, frame_bytes
+    entries["id"], entries["flags"], entries["n"] = b"00db", _KEY_FRAME, frame_bytes
     entries["at"] = 4 + step * np.arange(n_frames)
     file.write(struct.pack("<4sI", b"idx1", 16 * n_frames))
     file.write(entries.data)

@@ -1,15 +1,15 @@
-"""How the bytes of an uncompressed AVI chunk become a frame.
+"""Layout of a frame in its chunk of an uncompressed AVI.
 
-Two kinds are in use. A DIB is Microsoft's bitmap: indices into a palette, or blue, green, red (and
-with 32 bits a byte without meaning); bottom row first unless the height is negative; rows padded to
-4 bytes. A plane is grey values of 8 or 16 bits with a name of its own (Y800, Y16...): top row first
+Two kinds are in use. A DIB is Microsoft's bitmap: palette indices, or blue, green, red and, with 32
+bits, a byte that is ignored; bottom row first unless the height is negative; rows padded to 4
+bytes. A plane is grey values of 8 or 16 bits with a FourCC of its own (Y800, Y16...): top row first
 whatever the sign of the height, rows padded by some programs and not by others.
 
-FFmpeg converts a palette's greys through YUV, which is wrong by up to 1; here the palette is looked
-up, so the values are exact. Names other than Y800 it does not read at all.
+FFmpeg converts a grey palette through YUV, which is wrong by up to 1, and does not read FourCCs
+other than Y800. Here palettes are looked up, so that values are exact.
 
-Where the bytes are the frame, they are read straight into it; everything else goes through a block
-of rows of about 256 KiB, which stays in the processor's cache.
+If the bytes are those of the frame, they are read straight into it. Otherwise rows are read in
+bands of about 256 KiB, which stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.io.files import fill
+from skry_dask.io.files import read_into
 from skry_dask.io.lookup_table import look_up
 
 if TYPE_CHECKING:
@@ -27,54 +27,55 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from skry_dask.io.containers.riff import AviHeader
+    from skry_dask.io.containers.avi import AviHeader
     from skry_dask.types import AnyArray, Frames, IntArray
 
-_BITMAPS = (b"\0\0\0\0", b"DIB ", b"RAW ")
-_BITMAP_BITS = (8, 24, 32)
-# Names of planes, and the bytes of a sample.
+_DIB_FOURCCS = (b"\0\0\0\0", b"DIB ", b"RAW ")
+_DIB_BITS = (8, 24, 32)
+# Bytes of a sample, by the FourCC of a plane.
 _PLANES = {b"Y800": 1, b"Y8  ": 1, b"Y8\0\0": 1, b"GREY": 1, b"Y16 ": 2, b"Y1\0\x10": 2}
-_BLOCK_BYTES = 1 << 18
+_BAND_BYTES = 1 << 18
 
 
 def is_uncompressed(header: AviHeader) -> bool:
-    """Say whether a video stream's frames are laid out in a way known here.
+    """Return whether the layout of the frames of a video is known here.
 
     Parameters
     ----------
     header
-        What `read_avi_header` found.
+        Header of the video.
 
     Returns
     -------
-    True for bitmaps of 8, 24 and 32 bits and for planes of 8 and 16; bitmaps of 16 bits, YUV and
-    codecs take a decoder.
+    bool
+        True for DIBs of 8, 24 and 32 bits and for planes of 8 and 16 bits. DIBs of 16 bits, YUV and
+        codecs take a decoder.
     """
     if header.compression in _PLANES:
         return True
-    return header.compression in _BITMAPS and header.bits in _BITMAP_BITS
+    return header.compression in _DIB_FOURCCS and header.bits in _DIB_BITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layout:
-    """Where the samples of a frame are in its chunk.
+    """Places of the samples of a frame in its chunk.
 
     Parameters
     ----------
     name
-        What the layout is called, for people.
+        Name of the layout, for people.
     height, width
         Size of a frame, px.
     pixel_bytes
-        Bytes of a pixel as stored, 1 to 4: an index or grey value, a grey value of 16 bits
-        (little-endian), or blue, green, red and, with 4, a byte that is ignored.
+        Bytes of a stored pixel: 1 for an index or grey value; 2 for a grey value of 16 bits
+        (little-endian); 3 for blue, green, red; 4 for these and a byte that is ignored.
     stride
         Bytes from one row to the next.
     bottom_up
         Whether the bottom row comes first.
     palette
-        uint8 (value) or (value, channel): the grey value, or red, green and blue, of each of 256
-        indices; None where samples mean themselves.
+        uint8 (256) or (256, 3): grey value, or red, green and blue, of each index; None if samples
+        are grey values themselves.
     """
 
     name: str
@@ -88,8 +89,8 @@ class Layout:
     @property
     def channels(self) -> int:
         """1, or 3: red, green, blue."""
-        of_colours = self.palette is not None and self.palette.ndim == 2
-        return 3 if of_colours or self.pixel_bytes > 2 else 1
+        has_colours = self.palette is not None and self.palette.ndim == 2
+        return 3 if has_colours or self.pixel_bytes > 2 else 1
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
@@ -101,54 +102,55 @@ class Layout:
         """Bytes of a complete chunk."""
         return self.stride * self.height
 
-    def read(self, file: FileIO, places: IntArray, frames: Frames) -> None:
-        """Read frames.
+    def read(self, file: FileIO, starts: IntArray, frames: Frames) -> None:
+        """Read frames into an array.
 
         Parameters
         ----------
         file
             An unbuffered file.
-        places
-            int64 (frame): where their chunks' contents begin, bytes.
+        starts
+            int64 (frame): first byte of the content of each chunk.
         frames
-            C-contiguous (frame, y, x) or (frame, y, x, channel) of `dtype` and `channels`, filled.
+            C-contiguous (frame, y, x) or (frame, y, x, channel) of `dtype` and `channels`.
 
         Raises
         ------
         ReaderError
-            The file ends before the last of them.
+            If the file ends before the last of them.
         """
-        direct = self._is_direct
-        block = self._block()
-        for frame, place in zip(frames, places.tolist(), strict=True):
-            if direct:
-                fill(file, place, frame)
+        is_stored_as_is = self._is_stored_as_is
+        band = self._make_band()
+        for frame, start in zip(frames, starts.tolist(), strict=True):
+            if is_stored_as_is:
+                read_into(file, start, frame)
                 continue
-            target = frame[::-1] if self.bottom_up else frame
-            for first in range(0, self.height, len(block)):
-                rows = block[: self.height - first]
-                fill(file, place + first * self.stride, rows)
-                self._unpack(rows, target[first : first + len(rows)])
+            as_stored = frame[::-1] if self.bottom_up else frame
+            for first in range(0, self.height, len(band)):
+                rows = band[: self.height - first]
+                read_into(file, start + first * self.stride, rows)
+                self._convert(rows, as_stored[first : first + len(rows)])
 
     @property
-    def _is_direct(self) -> bool:
-        """Whether a chunk's bytes are the frame's."""
-        as_stored = self.pixel_bytes <= 2 and self.palette is None and not self.bottom_up
-        # A byte is a byte in any order.
-        native = self.pixel_bytes == 1 or np.dtype("<u2").isnative
-        return as_stored and native and self.stride == self.width * self.pixel_bytes
+    def _is_stored_as_is(self) -> bool:
+        """Whether the bytes of a chunk are those of the frame."""
+        is_plain = self.pixel_bytes <= 2 and self.palette is None and not self.bottom_up
+        is_native = self.pixel_bytes == 1 or np.dtype("<u2").isnative
+        return is_plain and is_native and self.stride == self.width * self.pixel_bytes
 
-    def _block(self) -> NDArray[np.uint8]:
-        n_rows = 0 if self._is_direct else min(self.height, max(1, _BLOCK_BYTES // self.stride))
+    def _make_band(self) -> NDArray[np.uint8]:
+        """Allocate a band of rows, empty if none is needed."""
+        max_rows = max(1, _BAND_BYTES // self.stride)
+        n_rows = 0 if self._is_stored_as_is else min(self.height, max_rows)
         return np.empty((n_rows, self.stride), np.uint8)
 
-    def _unpack(self, stored: NDArray[np.uint8], target: AnyArray) -> None:
-        """Convert rows: uint8 (y, byte) as stored to (y, x) or (y, x, channel)."""
+    def _convert(self, stored: NDArray[np.uint8], target: AnyArray) -> None:
+        """Convert stored rows, uint8 (y, byte), to (y, x) or (y, x, channel)."""
         samples = stored[:, : self.width * self.pixel_bytes]
         if self.pixel_bytes == 2:
             target[...] = samples.view("<u2")
         elif self.pixel_bytes > 2:
-            # Channel by channel: runs of three bytes take numpy five times as long.
+            # One channel at a time: copying runs of three bytes takes NumPy five times as long.
             for channel in range(3):
                 target[..., channel] = samples[:, 2 - channel :: self.pixel_bytes]
         elif self.palette is None:
@@ -161,37 +163,38 @@ class Layout:
 
 
 def layout_of(header: AviHeader, chunk_bytes: int, problems: list[str]) -> Layout:
-    """Find the layout of a stream's frames.
+    """Return the layout of the frames of a video.
 
     Parameters
     ----------
     header
-        Of a stream that `is_uncompressed` accepts, with a width and a height.
+        Header of a video that `is_uncompressed` accepts, with a width and a height.
     chunk_bytes
-        What is usual in this file: says whether rows are padded, which the header does not.
+        Usual length of a chunk in this file, which shows whether rows are padded; the header does
+        not say.
     problems
-        What is wrong is appended, one sentence each.
+        What is wrong with the file is appended, one sentence each.
     """
-    is_bitmap = header.compression in _BITMAPS
-    pixel_bytes = header.bits // 8 if is_bitmap else _PLANES[header.compression]
+    is_dib = header.compression in _DIB_FOURCCS
+    pixel_bytes = header.bits // 8 if is_dib else _PLANES[header.compression]
     height, row_bytes = abs(header.height), header.width * pixel_bytes
-    padded = (row_bytes + 3) // 4 * 4
-    indexed = is_bitmap and pixel_bytes == 1
+    padded_bytes = (row_bytes + 3) // 4 * 4
+    has_palette = is_dib and pixel_bytes == 1
     return Layout(
-        name="DIB" if is_bitmap else "Y16" if pixel_bytes == 2 else header.fourcc.strip(" \0"),
+        name="DIB" if is_dib else "Y16" if pixel_bytes == 2 else header.codec.strip(" \0"),
         height=height,
         width=header.width,
         pixel_bytes=pixel_bytes,
-        stride=padded if chunk_bytes >= padded * height else row_bytes,
-        bottom_up=is_bitmap and header.height > 0,
-        palette=_palette(header.palette, problems) if indexed else None,
+        stride=padded_bytes if chunk_bytes >= padded_bytes * height else row_bytes,
+        bottom_up=is_dib and header.height > 0,
+        palette=_parse_palette(header.palette, problems) if has_palette else None,
     )
 
 
-def _palette(stored: bytes, problems: list[str]) -> NDArray[np.uint8] | None:
-    """Return the grey value (256) or colour (256, 3) of each index; None where they are the same.
+def _parse_palette(stored: bytes, problems: list[str]) -> NDArray[np.uint8] | None:
+    """Return the grey value (256) or colour (256, 3) of each index; None if they are the indices.
 
-    Indices beyond the end of a short palette are taken as grey values.
+    Indices beyond the end of a short palette are taken for grey values.
     """
     colours = np.frombuffer(stored, np.uint8).reshape(-1, 4)[:256, 2::-1]
     if not colours.size:

@@ -1,11 +1,11 @@
-"""SER: raw video of planetary cameras, read in place.
+"""SER, raw video of planetary cameras, read in place.
 
-A header of 178 bytes, frames without padding, then optionally one time stamp per frame. The layout
-is that of "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Where capture
-programs depart from it (byte order, frame counts, time stamps), what they write wins.
+A header of 178 bytes, frames without padding, then optionally one time stamp for each frame ("SER
+format description, version 3", Heiko Wilkens and Grischa Hahn, 2014). Where capture programs depart
+from it (byte order, frame count, time stamps), what they write is followed.
 
-`SerReader` reads frames with one seek and one read: no index, no memory besides the result. What is
-done to them, swapping bytes and putting blue, green, red into order, is done in place.
+Frames are read with one seek and one read: no index, and no memory besides the result. Bytes are
+swapped, and blue, green, red reordered, in place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
-from skry_dask.io.files import check_range, fill, reading
+from skry_dask.io.files import check_frame_range, open_for_reading, read_into
 from skry_dask.io.raw.ser_header import (
     BAYER,
     CMY,
@@ -28,12 +28,12 @@ from skry_dask.io.raw.ser_header import (
     MONO,
     UNIX_EPOCH,
     SerHeader,
-    describe,
+    encode_text,
+    header_attributes,
     is_ser,
     read_times,
-    text_field,
 )
-from skry_dask.io.raw.ser_samples import UINT16, stored_order
+from skry_dask.io.raw.ser_samples import UINT16, detect_byte_order
 from skry_dask.io.reader import CaptureInfo
 
 if TYPE_CHECKING:
@@ -44,29 +44,29 @@ if TYPE_CHECKING:
     from skry_dask.io.raw.ser_samples import ByteOrder
     from skry_dask.types import AnyArray, Frames
 
-_SWAPPED_PIXELS = 1 << 15
-# What `write_ser` can write: samples behind a filter array, or three of them per pixel.
+_PIXELS_PER_SWAP = 1 << 15
+# ColorIDs that `write_ser` can write.
 _COLOUR_IDS = {name: number for number, name in (MONO | BAYER).items()} | {"RGB": 100}
 
 
 class SerReader:
-    """SER video of 8 to 16 bits, mono, raw colour or RGB; any number of frames in any order.
+    """SER video of 8 to 16 bits, mono, raw colour or RGB; frames can be read in any order.
 
-    Raw colour behind a red, green and blue filter array is given as it is, with the array's pattern
-    in ``info.cfa``; behind one of cyan, magenta and yellow it is taken as mono, and reported.
+    Raw colour behind a filter array of red, green and blue is returned as it is stored, with its
+    pattern in ``info.cfa``. Behind one of cyan, magenta and yellow it is taken for mono, with a
+    problem.
 
     Parameters
     ----------
     path
         The file.
     byte_order
-        How samples of 16 bits are stored, where it is known; by default what the header and the
-        picture say.
+        Byte order of 16-bit samples, if it is known; by default, header and picture decide.
 
     Raises
     ------
     ReaderError
-        Not a SER file, an unknown kind of colour, or no complete frame in it.
+        If it is no SER file, its ColorID is unknown, or it holds no complete frame.
     """
 
     path: Path
@@ -79,9 +79,9 @@ class SerReader:
         self.path = Path(path)
         self.files = (self.path,)
         problems: list[str] = []
-        with reading(self.path) as file:
+        with open_for_reading(self.path) as file:
             size = file.seek(0, 2)
-            header = self._header(file, size, problems)
+            header = self._read_header(file, size, problems)
             n_frames = _count_frames(header, size, problems)
             if not n_frames:
                 raise ReaderError(
@@ -89,7 +89,9 @@ class SerReader:
                     f"{HEADER_BYTES + header.frame_bytes}; record or copy it again"
                 )
             self._frame_bytes = header.frame_bytes
-            self._stored, used = self._sample_type(file, header, n_frames, byte_order, problems)
+            self._stored_dtype, used_bits = self._find_dtype(
+                file, header, n_frames, byte_order, problems
+            )
             time = read_times(file, header, n_frames, size, problems)
         self._is_bgr = INTERLEAVED.get(header.colour_id) == "BGR"
         self.info = CaptureInfo(
@@ -97,12 +99,12 @@ class SerReader:
             n_frames=n_frames,
             height=header.height,
             width=header.width,
-            dtype=self._stored.newbyteorder("native").name,
+            dtype=self._stored_dtype.newbyteorder("native").name,
             bits=header.bits,
             channels=header.channels,
             cfa=BAYER.get(header.colour_id),
             time=time,
-            attrs=describe(header) | used,
+            attrs=header_attributes(header) | used_bits,
             problems=tuple(problems),
         )
 
@@ -112,29 +114,29 @@ class SerReader:
         Parameters
         ----------
         start, stop
-            Frame numbers, counted from 0.
+            Counted from 0.
 
         Returns
         -------
-        uint8 or uint16 (frame, y, x), or (frame, y, x, channel) with channels red, green and blue;
-        raw samples in [0, 2**bits - 1], native byte order.
+        uint8 or uint16 (frame, y, x) or (frame, y, x, channel)
+            Red, green, blue; samples as stored, in [0, 2**bits - 1]; native byte order.
 
         Raises
         ------
         ReaderError
-            The file does not have these frames, or cannot be read.
+            If the file does not have these frames, or cannot be read.
         """
-        check_range(self.path, start, stop, self.info.n_frames or 0)
-        frames = np.empty((stop - start, *self.info.frame_shape), self._stored)
-        with reading(self.path) as file:
-            fill(file, HEADER_BYTES + start * self._frame_bytes, frames)
+        check_frame_range(self.path, start, stop, self.info.n_frames or 0)
+        frames = np.empty((stop - start, *self.info.frame_shape), self._stored_dtype)
+        with open_for_reading(self.path) as file:
+            read_into(file, HEADER_BYTES + start * self._frame_bytes, frames)
         if not frames.dtype.isnative:
             frames = frames.byteswap(inplace=True).view(frames.dtype.newbyteorder("native"))
         if self._is_bgr:
             _swap_red_and_blue(frames)
         return frames
 
-    def _header(self, file: FileIO, size: int, problems: list[str]) -> SerHeader:
+    def _read_header(self, file: FileIO, size: int, problems: list[str]) -> SerHeader:
         file.seek(0)
         head = file.read(HEADER_BYTES)
         if not is_ser(head, size):
@@ -154,7 +156,7 @@ class SerReader:
                 f"{self.path} has the unknown ColorID {header.colour_id}; known are {known}: "
                 f"convert it to one of them, or record or copy it again"
             )
-        if not header.plausible:
+        if not header.is_plausible:
             raise ReaderError(
                 f"{self.path} has a damaged header: width {header.width}, height {header.height}, "
                 f"{header.bits} bits; 8 to 16 bits and at least 1 x 1 px can be read, record or "
@@ -173,7 +175,7 @@ class SerReader:
             )
         return header
 
-    def _sample_type(
+    def _find_dtype(
         self,
         file: FileIO,
         header: SerHeader,
@@ -181,47 +183,48 @@ class SerReader:
         byte_order: ByteOrder | None,
         problems: list[str],
     ) -> tuple[np.dtype[np.unsignedinteger[Any]], dict[str, int]]:
-        """Return the type of samples as they are in the file, and what is known of their bits."""
+        """Return the type of samples as they are stored, and which of their bits are used."""
         if header.bits <= 8:
             return np.dtype(np.uint8), {}
 
-        def frame(number: int) -> AnyArray:
+        def read_frame(number: int) -> AnyArray:
             samples = np.empty((header.height, header.width, header.channels), np.uint16)
-            fill(file, HEADER_BYTES + number * header.frame_bytes, samples)
+            read_into(file, HEADER_BYTES + number * header.frame_bytes, samples)
             return samples
 
-        order, used = stored_order(header, n_frames, frame, byte_order, problems)
-        return UINT16[order], used
+        order, used_bits = detect_byte_order(header, n_frames, read_frame, byte_order, problems)
+        return UINT16[order], used_bits
 
 
 def _swap_red_and_blue(frames: Frames) -> None:
     """Exchange the first and the last channel of (frame, y, x, channel), in place.
 
-    A block of pixels at a time, which stays in the processor's cache and needs no memory to speak
-    of: 16 frames of 1280 x 960 px x 8 bit take 21 ms, all at once 32.
+    In runs of pixels that stay in the processor's cache and take little memory: 16 frames of
+    1280 x 960 px x 8 bit take 21 ms, all at once 32.
     """
     pixels = frames.reshape(-1, 3)
-    for first in range(0, len(pixels), _SWAPPED_PIXELS):
-        block = pixels[first : first + _SWAPPED_PIXELS]
-        blue = block[:, 0].copy()
-        block[:, 0] = block[:, 2]
-        block[:, 2] = blue
+    for first in range(0, len(pixels), _PIXELS_PER_SWAP):
+        run = pixels[first : first + _PIXELS_PER_SWAP]
+        blue = run[:, 0].copy()
+        run[:, 0] = run[:, 2]
+        run[:, 2] = blue
 
 
 def _count_frames(header: SerHeader, size: int, problems: list[str]) -> int:
-    present = max(size - HEADER_BYTES, 0) // header.frame_bytes
+    """Return the number of complete frames."""
+    n_complete = max(size - HEADER_BYTES, 0) // header.frame_bytes
     if header.n_frames <= 0:
         problems.append(
-            f"The header claims {header.n_frames} frames; the file has room for {present}, which "
-            f"are read."
+            f"The header claims {header.n_frames} frames; the file has room for {n_complete}, "
+            f"which are read."
         )
-        return present
-    if header.n_frames > present:
+        return n_complete
+    if header.n_frames > n_complete:
         problems.append(
-            f"The header claims {header.n_frames} frames; {present} complete ones are there and "
+            f"The header claims {header.n_frames} frames; {n_complete} complete ones are there and "
             f"are read."
         )
-    return min(header.n_frames, present)
+    return min(header.n_frames, n_complete)
 
 
 def write_ser(
@@ -243,28 +246,29 @@ def write_ser(
     Parameters
     ----------
     path
-        The file to write; replaced if it is there.
+        The file to write; replaced if it exists.
     frames
-        Arrays (y, x), or (y, x, channel) of red, green and blue; uint8 for 8 bits, else uint16,
+        Arrays (y, x), or (y, x, channel) of red, green and blue; uint8 for 8 bits, else uint16;
         samples in [0, 2**bits - 1].
     n_frames
-        How many there are.
+        Number of frames.
     height, width
         Size of a frame, px.
     bits
         Depth, 8 to 16.
     colour
-        What a sample is: ``"mono"``; raw colour by the pattern of its filter array, ``"RGGB"``,
-        ``"GRBG"``, ``"GBRG"`` or ``"BGGR"``; or ``"RGB"``, three samples per pixel.
+        ``"mono"``; for raw colour the pattern of its filter array, ``"RGGB"``, ``"GRBG"``,
+        ``"GBRG"`` or ``"BGGR"``; or ``"RGB"``, three samples per pixel.
     time
         int64 (frame), ns since 1970-01-01 UTC; stored to 100 ns.
     observer, instrument, telescope
-        For the header; the first 40 bytes are kept.
+        Texts of the header; the first 40 bytes are stored.
 
     Raises
     ------
     StoreError
-        A value does not fit the format or the other ones, or the file cannot be written.
+        If an argument is not allowed in the format or does not agree with the others, or the file
+        cannot be written.
     """
     if not 8 <= bits <= 16:
         raise StoreError(f"cannot write {path} with {bits} bits: SER holds 8 to 16")
@@ -284,7 +288,7 @@ def write_ser(
             )
         ticks = time.astype(np.int64) // 100 + UNIX_EPOCH
     date = int(ticks[0]) if ticks.size else 0
-    # Flag 0 with little-endian samples is what nearly every program writes and expects.
+    # Nearly every program writes and expects flag 0 with little-endian samples.
     header = SerHeader(
         file_id=FILE_ID,
         lu_id=0,
@@ -294,9 +298,9 @@ def write_ser(
         height=height,
         bits=bits,
         n_frames=n_frames,
-        observer=text_field(observer),
-        instrument=text_field(instrument),
-        telescope=text_field(telescope),
+        observer=encode_text(observer),
+        instrument=encode_text(instrument),
+        telescope=encode_text(telescope),
         date_local=date,
         date_utc=date,
     )

@@ -1,8 +1,8 @@
-"""What a SER file says besides its frames: the header and the time stamps.
+"""Header and time stamps of a SER file.
 
-Layout after "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Texts and
-times are written carelessly by many programs, so nothing here refuses a file: what makes no sense
-is left out and reported.
+Layout after "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Many
+programs write texts and times carelessly, so nothing here refuses a file: what makes no sense is
+left out and reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.io.files import fill
+from skry_dask.io.files import read_into
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -24,22 +24,22 @@ FILE_ID = b"LUCAM-RECORDER"
 _LAYOUT = struct.Struct("<14s7i40s40s40s2q")
 HEADER_BYTES = _LAYOUT.size
 
-# What the ColorID says a frame holds: one sample per pixel, behind nothing, behind a filter array
-# of red, green and blue or of cyan, magenta and yellow; or three samples per pixel in this order.
+# Meaning of ColorID. One sample per pixel, without a filter array or behind one of red, green and
+# blue or of cyan, magenta and yellow; or three samples per pixel in this order.
 MONO = {0: "mono"}
 BAYER = {8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR"}
 CMY = {16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC"}
 INTERLEAVED = {100: "RGB", 101: "BGR"}
 COLOURS = MONO | BAYER | CMY | INTERLEAVED
 
-# Times are counts of 100 ns since 0001-01-01.
+# Times are counts of 100 ns since 0001-01-01; this is 1970-01-01.
 UNIX_EPOCH = 621_355_968_000_000_000
 _TICKS_PER_SECOND = 10_000_000
-_LAST_TICK = UNIX_EPOCH + 230 * 365 * 86400 * _TICKS_PER_SECOND  # about the year 2200
+_MAX_TICKS = UNIX_EPOCH + 230 * 365 * 86400 * _TICKS_PER_SECOND  # about the year 2200
 
 
 class SerHeader(NamedTuple):
-    """The 178 bytes as they are, fields in the order of the file."""
+    """The 178 bytes of the header: its fields as they are stored, in the order of the file."""
 
     file_id: bytes
     lu_id: int
@@ -57,11 +57,11 @@ class SerHeader(NamedTuple):
 
     @classmethod
     def parse(cls, head: bytes) -> SerHeader:
-        """Take apart the first 178 bytes of a file."""
+        """Parse the first 178 bytes of a file."""
         return cls(*_LAYOUT.unpack(head[:HEADER_BYTES]))
 
     def pack(self) -> bytes:
-        """Put the header together: 178 bytes."""
+        """Return the 178 bytes of the header."""
         return _LAYOUT.pack(*self)
 
     @property
@@ -75,21 +75,21 @@ class SerHeader(NamedTuple):
         return self.width * self.height * self.channels * (1 if self.bits <= 8 else 2)
 
     @property
-    def plausible(self) -> bool:
-        """Whether this can be the geometry of a frame at all."""
+    def is_plausible(self) -> bool:
+        """Whether size and depth of a frame can be true."""
         return self.width > 0 and self.height > 0 and 8 <= self.bits <= 16
 
 
 def is_ser(head: bytes, size: int) -> bool:
-    """Say whether a file is SER, by its content.
+    """Return whether a file is SER, by its content.
 
-    Some programs write a file identification of their own (``JSOLEX-TRIMMED``); it is accepted when
-    everything else fits, to the byte, the size of the file.
+    Some programs write a file identification of their own (``JSOLEX-TRIMMED``). It is accepted if
+    the rest of the header agrees exactly with the size of the file.
 
     Parameters
     ----------
     head
-        The first bytes of the file, at least 178 where it has so many.
+        At least the first 178 bytes of the file, or all if there are fewer.
     size
         Size of the file, bytes.
     """
@@ -98,7 +98,7 @@ def is_ser(head: bytes, size: int) -> bool:
     if len(head) < HEADER_BYTES:
         return False
     header = SerHeader.parse(head)
-    if not (header.plausible and header.n_frames > 0 and header.colour_id in COLOURS):
+    if not (header.is_plausible and header.n_frames > 0 and header.colour_id in COLOURS):
         return False
     end = HEADER_BYTES + header.n_frames * header.frame_bytes
     return size in (end, end + 8 * header.n_frames)
@@ -107,48 +107,50 @@ def is_ser(head: bytes, size: int) -> bool:
 def read_times(
     file: FileIO, header: SerHeader, n_frames: int, size: int, problems: list[str]
 ) -> IntArray | None:
-    """Read the time stamps after the frames, if there are any and they make sense.
+    """Read the time stamps after the frames.
 
     Parameters
     ----------
     file
-        The file.
+        The SER file.
     header
-        Its header.
+        Header of the file.
     n_frames
         Number of complete frames.
     size
         Size of the file, bytes.
     problems
-        What is wrong is appended, one sentence each.
+        What is wrong with the time stamps is appended, one sentence each.
 
     Returns
     -------
-    int64 (frame), ns since 1970-01-01 UTC, or None.
+    int64 (frame) or None
+        ns since 1970-01-01 UTC; None if there are no time stamps, or they make no sense.
     """
     end = HEADER_BYTES + n_frames * header.frame_bytes
-    left = size - end
-    if n_frames != header.n_frames or left == 0:
+    n_bytes = size - end
+    if n_frames != header.n_frames or n_bytes == 0:
         return None
-    if left != 8 * n_frames:
+    if n_bytes != 8 * n_frames:
         problems.append(
-            f"{left} bytes follow the frames, where time stamps need {8 * n_frames}; they are "
+            f"{n_bytes} bytes follow the frames, where time stamps need {8 * n_frames}; they are "
             f"ignored."
         )
         return None
     stamps = np.empty(n_frames, "<i8")
-    fill(file, end, stamps)
+    read_into(file, end, stamps)
     ticks = stamps.astype(np.int64)
-    outside = int(np.count_nonzero((ticks <= UNIX_EPOCH) | (ticks > _LAST_TICK)))
-    if outside:
-        what = "all zero" if not ticks.any() else "not between the years 1970 and 2200"
-        problems.append(f"{outside} of {n_frames} time stamps are {what}; none is used.")
+    n_outside = int(np.count_nonzero((ticks <= UNIX_EPOCH) | (ticks > _MAX_TICKS)))
+    if n_outside:
+        reason = "all zero" if not ticks.any() else "not between the years 1970 and 2200"
+        problems.append(f"{n_outside} of {n_frames} time stamps are {reason}; none is used.")
         return None
-    _check_times(ticks, header, problems)
+    _report_odd_times(ticks, header, problems)
     return (ticks - UNIX_EPOCH) * 100
 
 
-def _check_times(ticks: IntArray, header: SerHeader, problems: list[str]) -> None:
+def _report_odd_times(ticks: IntArray, header: SerHeader, problems: list[str]) -> None:
+    """Report time stamps that are equal, out of order or in local time."""
     steps = np.diff(ticks)
     if steps.size and not steps.any():
         problems.append("All time stamps are equal.")
@@ -170,24 +172,26 @@ def _check_times(ticks: IntArray, header: SerHeader, problems: list[str]) -> Non
 
 
 def _is_date(ticks: int) -> bool:
-    return UNIX_EPOCH < ticks <= _LAST_TICK
+    return UNIX_EPOCH < ticks <= _MAX_TICKS
 
 
-def describe(header: SerHeader) -> dict[str, str | int | float]:
-    """Collect the texts and dates of a header, those that are there and make sense.
+def header_attributes(header: SerHeader) -> dict[str, str | int | float]:
+    """Return the texts and dates of a header that are not empty and make sense.
 
     Parameters
     ----------
     header
-        The header.
+        Header of a SER file.
 
     Returns
     -------
-    Some of ``observer``, ``instrument``, ``telescope``, ``date_utc`` and ``date_local`` (ISO 8601).
+    dict
+        Some of ``observer``, ``instrument``, ``telescope``, ``date_utc`` and ``date_local`` (ISO
+        8601).
     """
     attrs: dict[str, str | int | float] = {}
     for name in ("observer", "instrument", "telescope"):
-        if text := _text(getattr(header, name)):
+        if text := _decode_text(getattr(header, name)):
             attrs[name] = text
     if _is_date(header.date_utc):
         attrs["date_utc"] = f"{_iso(header.date_utc)}Z"
@@ -201,8 +205,8 @@ def _iso(ticks: int) -> str:
     return date.isoformat(timespec="milliseconds")
 
 
-def _text(field: bytes) -> str:
-    """Decode a field of 40 bytes that may lack its NUL and may be in any encoding."""
+def _decode_text(field: bytes) -> str:
+    """Decode a field of 40 bytes, in UTF-8 or else Latin-1, that may lack its final NUL."""
     raw = field.split(b"\0", 1)[0]
     try:
         text = raw.decode("utf-8")
@@ -211,12 +215,12 @@ def _text(field: bytes) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-def text_field(text: str) -> bytes:
-    """Encode at most 40 bytes, without half a character at their end.
+def encode_text(text: str) -> bytes:
+    """Encode a text in at most 40 bytes of UTF-8, without half a character at the end.
 
     Parameters
     ----------
     text
-        Any text; SER states no encoding, most programs write ASCII.
+        Any text. SER states no encoding; most programs write ASCII.
     """
     return text.encode("utf-8")[:40].decode("utf-8", "ignore").encode("utf-8")

@@ -1,9 +1,10 @@
-"""How the samples of a SER file are stored, told from the picture.
+"""Byte order and used bits of the samples of a SER file, found from its frames.
 
-The header states byte order and depth, but programs write either wrongly: the picture decides what
-the header leaves open, and what it shows is reported. A few frames spread over the file are looked
-at, of each at most 256 rows of 4096 pixels where arithmetic is needed: some milliseconds, and no
-memory besides two frames.
+The header states byte order and depth, but programs write both wrongly. Frames decide the byte
+order where the header is ambiguous, and a depth that does not agree with them is reported.
+
+Five frames spread over the file are examined, at most 256 rows of 4096 pixels of them for the byte
+order. That takes some milliseconds, and the memory of two frames.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 ByteOrder = Literal["little", "big"]
 
 UINT16 = {"little": np.dtype("<u2"), "big": np.dtype(">u2")}
-_SAMPLED_FRAMES = 5
-_SAMPLED_ROWS = 256
-_SAMPLED_COLUMNS = 4096
+_N_EXAMINED_FRAMES = 5
+_MAX_ROWS = 256
+_MAX_COLUMNS = 4096
 
 
-def stored_order(
+def detect_byte_order(
     header: SerHeader,
     n_frames: int,
-    frame: Callable[[int], AnyArray],
+    read_frame: Callable[[int], AnyArray],
     byte_order: ByteOrder | None,
     problems: list[str],
 ) -> tuple[ByteOrder, dict[str, int]]:
@@ -39,71 +40,75 @@ def stored_order(
     Parameters
     ----------
     header
-        The file's header.
+        Header of the file.
     n_frames
         Number of complete frames, at least 1.
-    frame
-        Gives frame k: uint16 (y, x, channel), bytes as they are in the file.
+    read_frame
+        Returns a frame by its number: uint16 (y, x, channel), bytes as they are stored.
     byte_order
-        What the user says; None leaves it to header and picture.
+        Byte order that the user states; None to detect it.
     problems
-        What is wrong is appended, one sentence each.
+        What is wrong with the header is appended, one sentence each.
 
     Returns
     -------
-    The byte order, and what the frames looked at show: ``used_bits`` (the highest bit that is set)
-    and ``trailing_zero_bits`` (the low bits that never are). Empty where all of them are black.
+    byte_order
+        ``"little"`` or ``"big"``.
+    used_bits
+        ``used_bits``, the number of the highest bit that is set in an examined frame, and
+        ``trailing_zero_bits``, the number of low bits that never are; empty if all of them are
+        black.
     """
-    bright, bits = _look_at(n_frames, frame)
+    brightest, stored_bits = _examine_frames(n_frames, read_frame)
     if byte_order is None:
-        byte_order = _decide(header, bright, problems)
-    used = int.from_bytes(bits.to_bytes(2, sys.byteorder), byte_order)
-    if not used:
+        byte_order = _choose_byte_order(header, brightest, problems)
+    bits = int.from_bytes(stored_bits.to_bytes(2, sys.byteorder), byte_order)
+    if not bits:
         return byte_order, {}
-    if used.bit_length() > header.bits:
+    if bits.bit_length() > header.bits:
         problems.append(
-            f"The header states {header.bits} bits, but samples reach {used.bit_length()}: "
-            f"brightness is scaled wrongly, unless --bits {used.bit_length()} is given."
+            f"The header states {header.bits} bits, but samples reach {bits.bit_length()}: "
+            f"brightness is scaled wrongly, unless --bits {bits.bit_length()} is given."
         )
-    lowest = used & -used
+    lowest = bits & -bits
     return byte_order, {
-        "used_bits": used.bit_length(),
+        "used_bits": bits.bit_length(),
         "trailing_zero_bits": lowest.bit_length() - 1,
     }
 
 
-def _look_at(n_frames: int, frame: Callable[[int], AnyArray]) -> tuple[AnyArray, int]:
-    """Return the brightest of a few frames, and all bits that are set in a sample of any of them.
+def _examine_frames(n_frames: int, read_frame: Callable[[int], AnyArray]) -> tuple[AnyArray, int]:
+    """Return the brightest of a few frames, and the bits that are set in any sample of them.
 
-    Bytes are as they are in the file; swapping them later gives the same bits as swapping first.
+    Bytes are as they are stored; swapping them later gives the same bits as swapping them first.
     """
-    bright, most, bits = np.empty(0, np.uint16), -1, 0
-    for number in np.unique(np.linspace(0, n_frames - 1, _SAMPLED_FRAMES).astype(int)):
-        image = frame(int(number))
-        bits |= int(np.bitwise_or.reduce(image, axis=None))
-        # The sum of all bytes says "bright" without knowing their order.
-        light = int(image.view(np.uint8).sum(dtype=np.uint64))
-        if light > most:
-            bright, most = image, light
-    return bright, bits
+    brightest, max_brightness, bits = np.empty(0, np.uint16), -1, 0
+    for number in np.unique(np.linspace(0, n_frames - 1, _N_EXAMINED_FRAMES).astype(int)):
+        frame = read_frame(int(number))
+        bits |= int(np.bitwise_or.reduce(frame, axis=None))
+        # The sum of all bytes measures brightness whatever their order is.
+        brightness = int(frame.view(np.uint8).sum(dtype=np.uint64))
+        if brightness > max_brightness:
+            brightest, max_brightness = frame, brightness
+    return brightest, bits
 
 
-def _decide(header: SerHeader, bright: AnyArray, problems: list[str]) -> ByteOrder:
-    """Tell from the picture how samples are stored, where the flag is not 0.
+def _choose_byte_order(header: SerHeader, frame: AnyArray, problems: list[str]) -> ByteOrder:
+    """Return the byte order that the flag states or, unless that is 0, the picture shows.
 
-    The specification says that 1 means little-endian. Nearly every program writes little-endian
-    samples with 0, and some took the field for "is big-endian" and write 1 with big-endian ones. So
-    0 is clear, and 1 is decided by the picture: with its bytes swapped a picture is noise.
+    According to the specification, 1 means little-endian. Nearly every program writes little-endian
+    samples with 0, and some took the field for "is big-endian" and write 1 with big-endian samples.
+    So 0 is unambiguous, and for 1 the picture decides: with its bytes swapped, it is noise.
     """
     if header.little_endian == 0:
         return "little"
-    every = max(1, len(bright) // _SAMPLED_ROWS)
-    left = max(0, (bright.shape[1] - _SAMPLED_COLUMNS) // 2)
-    sample = np.ascontiguousarray(bright[::every, left : left + _SAMPLED_COLUMNS])
+    row_step = max(1, len(frame) // _MAX_ROWS)
+    left = max(0, (frame.shape[1] - _MAX_COLUMNS) // 2)
+    sample = np.ascontiguousarray(frame[::row_step, left : left + _MAX_COLUMNS])
     little, big = (_roughness(sample.view(UINT16[order])) for order in ("little", "big"))
-    # Where one byte of all samples is zero, either order gives the same picture.
-    both_used = bool(sample.view(np.uint8).reshape(-1, 2).any(axis=0).all())
-    chosen: ByteOrder = "big" if big < little and both_used else "little"
+    # If one byte of all samples is zero, both orders give the same picture.
+    uses_both_bytes = bool(sample.view(np.uint8).reshape(-1, 2).any(axis=0).all())
+    chosen: ByteOrder = "big" if big < little and uses_both_bytes else "little"
     problems.append(
         f"The header's byte order flag is {header.little_endian}, which programs use for either "
         f"order; {chosen}-endian gives the smoother picture and is used."
@@ -112,9 +117,9 @@ def _decide(header: SerHeader, bright: AnyArray, problems: list[str]) -> ByteOrd
 
 
 def _roughness(sample: AnyArray) -> float:
-    """Sum differences between pixels of a row, (y, x, channel), that have the same colour.
+    """Sum the absolute differences between pixels of a row (y, x, channel) of the same colour.
 
-    In a mosaic, whether the header tells or not, that is every other pixel.
+    These are two pixels apart, as in raw colour, which the header does not always state.
     """
     step = 2 if sample.shape[1] > 2 else 1
     values = sample.astype(np.int32)

@@ -1,14 +1,14 @@
 """Grey values of a decoded video frame.
 
-Video mostly stores brightness as luma in *limited range*: with 8 bits, Y 16 is black and 235 white.
-It has to be spread to the full range, or every video is grey in grey. Here that is one table
-look-up per sample of the luma plane, for three reasons. FFmpeg's own conversion depends on its
-version: its full-range 10-bit luma came out spread as if it were limited (PyAV 13), and limited
-8-bit white as 65277 in place of 65535. It dithers. And its fast paths for one processor or another
-need not agree to the bit, while the same file has to give the same bits everywhere.
+Most videos store brightness as luma in *limited range*: with 8 bits, 16 is black and 235 is white.
+It has to be expanded to the full range, or every image lacks contrast. Here that is one table
+look-up for each luma sample, and not FFmpeg's conversion, for three reasons. FFmpeg's results
+depend on its version: PyAV 13 expanded full-range 10-bit luma as if it were limited, and white of
+limited 8-bit luma became 65277 instead of 65535. FFmpeg dithers. And its code for different
+processors need not agree in every bit, while the same file has to give the same bits everywhere.
 
-Frames of red, green and blue become luma by the weights of ITU-R BT.601, which sum to exactly one:
-a grey picture stored as colour stays as it was.
+Red, green and blue become luma by the weights of ITU-R BT.601, which sum to exactly one: grey that
+is stored as colour stays as it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.io.lookup_table import look_up
-from skry_dask.io.video.pixel_layout import indices, layout_of, palette, readable, view
+from skry_dask.io.video.pixel_layout import layout_of
+from skry_dask.io.video.samples import (
+    palette_colours,
+    palette_indices,
+    view_samples,
+    with_known_layout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,16 +35,16 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_WEIGHTS = (19595, 38470, 7471)  # 0.299, 0.587, 0.114 times 2**16
+_LUMA_WEIGHTS = (19595, 38470, 7471)  # 0.299, 0.587, 0.114 times 2**16
 _BAND_ROWS = 32
 
 
 def is_limited_range(frame: VideoFrame) -> bool:
-    """Say whether luma has to be spread: 16 is black and 235 is white.
+    """Return whether 16 is black and 235 is white (with 8 bits).
 
-    Grey formats are full range whatever their flag says, as FFmpeg and the programs built on it
-    take them: encoders copy full-range grey and leave the flag at its default. YUV without a flag
-    is limited, which is what players do.
+    Grey formats have full range whatever their flag says, as FFmpeg and programs built on it treat
+    them: encoders copy full-range grey and leave the flag at its default. YUV without a flag has
+    limited range, as in video players.
 
     Parameters
     ----------
@@ -47,8 +53,8 @@ def is_limited_range(frame: VideoFrame) -> bool:
     """
     name = frame.format.name
     layout = layout_of(name)
-    full = name.startswith("yuvj") or int(frame.color_range) == _FULL_RANGE
-    return layout is not None and layout.kind == "yuv" and not full
+    is_full = name.startswith("yuvj") or int(frame.color_range) == _FULL_RANGE
+    return layout is not None and layout.kind == "yuv" and not is_full
 
 
 def to_grey(frame: VideoFrame, dtype: str) -> Frames:
@@ -63,63 +69,66 @@ def to_grey(frame: VideoFrame, dtype: str) -> Frames:
 
     Returns
     -------
-    uint8 or uint16 (y, x), full range: 0 is black and the greatest value white; newly allocated.
-    Raw colour (behind a colour filter array) stays raw.
+    uint8 or uint16 (y, x)
+        Full range: 0 is black and the highest value of the type is white. Newly allocated. Raw
+        colour (behind a colour filter array) stays raw.
 
     Raises
     ------
     ValueError, av.FFmpegError
-        Nothing is known of its pixel format, or FFmpeg cannot convert it.
+        If its pixel format is unknown, or FFmpeg cannot convert it.
     """
     if frame.format.has_palette:
-        colours = palette(frame)
-        return look_up(_luma(colours.T[:, None], (8, 8, 8), dtype)[0], indices(frame))
-    limited = is_limited_range(frame)
-    frame, layout = readable(frame)
+        greys = _to_luma(palette_colours(frame).T[:, None], (8, 8, 8), dtype)[0]
+        return look_up(greys, palette_indices(frame))
+    is_limited = is_limited_range(frame)
+    frame, layout = with_known_layout(frame)
     if layout.kind == "rgb":
-        samples = [view(frame, layout, k) for k in range(3)]
-        return _luma(samples, [c.bits for c in layout.components], dtype)
-    return look_up(expansion(layout.bits, limited, dtype), view(frame, layout, 0))
+        colours = [view_samples(frame, layout, k) for k in range(3)]
+        return _to_luma(colours, [component.bits for component in layout.components], dtype)
+    return look_up(expansion_table(layout.bits, is_limited, dtype), view_samples(frame, layout, 0))
 
 
 @cache
-def expansion(bits: int, limited: bool, dtype: str) -> Frames:
-    """Spread all values that a sample can have to the full range.
+def expansion_table(bits: int, is_limited: bool, dtype: str) -> Frames:
+    """Make the table that expands samples to the full range of a type.
 
     Parameters
     ----------
     bits
-        Of the sample; at least 8 if its range is limited.
-    limited
-        Whether 16 (with 8 bits) is black and 235 white.
+        Depth of the samples; at least 8 if their range is limited.
+    is_limited
+        Whether 16 is black and 235 is white (with 8 bits).
     dtype
         ``"uint8"`` or ``"uint16"``.
 
     Returns
     -------
-    uint8 or uint16 (2**bits), the value of each, rounded half up; read-only.
+    uint8 or uint16 (2**bits)
+        Expanded value of each sample value, rounded half up; read-only.
     """
-    black, white = (16 << (bits - 8), 235 << (bits - 8)) if limited else (0, 2**bits - 1)
-    full = int(np.iinfo(dtype).max)
+    black, white = (16 << (bits - 8), 235 << (bits - 8)) if is_limited else (0, 2**bits - 1)
+    full_scale = int(np.iinfo(dtype).max)
     above_black = (np.arange(2**bits, dtype=np.int64) - black).clip(0, white - black)
-    table: Frames = ((above_black * full + (white - black) // 2) // (white - black)).astype(dtype)
+    half = (white - black) // 2
+    table: Frames = ((above_black * full_scale + half) // (white - black)).astype(dtype)
     table.flags.writeable = False
     return table
 
 
-def _luma(colours: Sequence[AnyArray] | AnyArray, bits: Sequence[int], dtype: str) -> Frames:
-    """Weigh red, green and blue, each (y, x) of so many bits."""
+def _to_luma(colours: Sequence[AnyArray] | AnyArray, bits: Sequence[int], dtype: str) -> Frames:
+    """Return the weighted sum of red, green and blue, each (y, x), of the given depths."""
     tables = [
-        expansion(depth, False, dtype).astype(np.uint32) * np.uint32(weight)
-        for depth, weight in zip(bits, _WEIGHTS, strict=True)
+        expansion_table(depth, False, dtype).astype(np.uint32) * np.uint32(weight)
+        for depth, weight in zip(bits, _LUMA_WEIGHTS, strict=True)
     ]
-    out: Frames = np.empty(colours[0].shape, dtype)
-    # Some rows at a time: four times as fast as the whole, which is larger than a cache.
-    for top in range(0, len(out), _BAND_ROWS):
+    luma: Frames = np.empty(colours[0].shape, dtype)
+    # In bands of rows that fit into a cache: four times as fast as the whole image at once.
+    for top in range(0, len(luma), _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
-        # The weights sum to 2**16: the greatest sum, with rounding, is just within 32 bits.
+        # The weights sum to 2**16: the largest sum, with half for rounding, just fits into 32 bits.
         total = np.uint32(1 << 15)
         for samples, table in zip(colours, tables, strict=True):
             total = total + np.take(table, samples[rows], mode="clip")
-        out[rows] = total >> 16
-    return out
+        luma[rows] = total >> 16
+    return luma

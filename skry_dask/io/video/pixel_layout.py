@@ -1,44 +1,35 @@
-"""Where the samples of a decoded video frame lie in memory.
+"""Pixel formats of FFmpeg: where the samples of a pixel lie in memory.
 
-FFmpeg knows some 250 pixel formats. Nearly all of them are one of four things: planes, planes of
-which one holds two colours in turn, pixels of several samples side by side, and pixels packed into
-bits of one word. What a format is follows from its name, so that is read in place of a table, and
-every sample is seen where it lies: nothing is copied, and no conversion of FFmpeg's, which differ
-from version to version and from processor to processor, comes between a file and its values.
+FFmpeg knows some 250 pixel formats. Nearly all of them are one of four kinds: planar; semi-planar,
+with two colour differences in turn in one plane; samples side by side in one plane; and pixels
+packed into the bits of a word. The kind follows from the name, so the name is parsed instead of
+listing all formats.
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from av import VideoFrame
-
-    from skry_dask.types import AnyArray
+from typing import Literal
 
 Kind = Literal["grey", "yuv", "rgb"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One of the samples of a pixel.
+    """Place of one sample of each pixel.
 
     Parameters
     ----------
     plane
-        Which plane it is in.
+        Number of the plane.
     start, step
-        Its place in the first pixel, and from one to the next along a row, in words of memory.
+        Place of the first sample in the plane, and distance to the next in the row, in words.
     shift, bits
-        Its lowest bit in the word, and how many it has.
+        Lowest bit of the sample in its word, and number of bits.
     factor
-        Pixels (y, x) that share it.
+        Number of pixels (y, x) that share a sample.
     """
 
     plane: int = 0
@@ -51,18 +42,18 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A pixel format.
+    """Layout of a pixel format.
 
     Parameters
     ----------
     kind
-        ``"grey"``; ``"yuv"``: luma and two differences of colour; ``"rgb"``.
+        ``"grey"``; ``"yuv"``: luma and two colour differences; ``"rgb"``.
     word
-        Numpy dtype of a word of memory.
+        NumPy dtype of a word of memory.
     components
-        Grey; or luma, blue difference, red difference; or red, green, blue. Never alpha.
+        Grey; or luma, blue difference, red difference; or red, green, blue. Never transparency.
     cfa
-        Colour filter array of grey samples that are raw colour, or None.
+        Colour filter array of raw colour, or None.
     """
 
     kind: Kind
@@ -75,177 +66,33 @@ class Layout:
         """Bits of the deepest sample."""
         return max(component.bits for component in self.components)
 
+    @property
+    def shares_words(self) -> bool:
+        """Whether a word holds several samples; else all its other bits are zero."""
+        places = {(component.plane, component.start) for component in self.components}
+        return len(places) < len(self.components)
+
 
 @cache
 def layout_of(name: str) -> Layout | None:
-    """Read what a pixel format is from FFmpeg's name for it.
+    """Return the layout of a pixel format.
 
     Parameters
     ----------
     name
-        Such as ``"yuv420p10le"``.
+        FFmpeg's name of the format, such as ``"yuv420p10le"``.
 
     Returns
     -------
-    Layout, or None for floating point, bit streams, palettes and the few that are like no other.
+    Layout or None
+        None for floating point, bit streams, palettes and the few formats of other kinds.
     """
     suffix = re.fullmatch(r"(?!.*f\d\d)(.*[\dpbx])(le|be)", name)
     base, order = (suffix[1], "<" if suffix[2] == "le" else ">") if suffix else (name, "=")
-    return _planar(base, order) or _two_in_turn(base, order) or _packed(base, order)
+    return _planar(base, order) or _semi_planar(base, order) or _packed(base, order)
 
 
-def view(frame: VideoFrame, layout: Layout, number: int) -> AnyArray:
-    """View the samples of one component where they lie; valid as long as the frame is.
-
-    Parameters
-    ----------
-    frame
-        A decoded frame.
-    layout
-        Its pixel format.
-    number
-        Which component.
-
-    Returns
-    -------
-    (y, x) unsigned integers of any byte order, strided, in [0, 2**bits); there are fewer of them
-    than pixels where a sample is shared, an incomplete group at an edge having one too. Samples
-    that are not the only thing in their words are copied.
-    """
-    component = layout.components[number]
-    height = -(-frame.height // component.factor[0])
-    width = -(-frame.width // component.factor[1])
-    plane = frame.planes[component.plane]
-    word = np.dtype(layout.word)
-    pitch = plane.line_size
-    if pitch < 0:
-        # Stored bottom row first. Where PyAV lets such a plane begin depends on its version.
-        lowest = plane.buffer_ptr + pitch * (height - 1)
-        memory = (ctypes.c_ubyte * (-pitch * height)).from_address(lowest)
-        buffer, begin = memoryview(memory), -pitch * (height - 1)
-    else:
-        buffer, begin = memoryview(plane), 0
-    samples: AnyArray = np.ndarray(
-        (height, width),
-        word,
-        buffer=buffer,
-        offset=begin + component.start * word.itemsize,
-        strides=(pitch, component.step * word.itemsize),
-    )
-    if component.shift:
-        samples = samples >> component.shift
-    if component.shift + component.bits < 8 * word.itemsize and _shares_words(layout):
-        samples = samples & ((1 << component.bits) - 1)
-    return samples
-
-
-def palette(frame: VideoFrame) -> AnyArray:
-    """Copy the colours of a frame with a palette.
-
-    Parameters
-    ----------
-    frame
-        A decoded frame of the format ``pal8``.
-
-    Returns
-    -------
-    uint8 (256, 3): red, green, blue.
-    """
-    entries = np.frombuffer(memoryview(frame.planes[1]), np.uint32)
-    return (entries[:, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
-
-
-def indices(frame: VideoFrame) -> AnyArray:
-    """View the places in its palette of a frame's pixels.
-
-    Parameters
-    ----------
-    frame
-        A decoded frame of the format ``pal8``.
-
-    Returns
-    -------
-    uint8 (y, x), strided; valid as long as the frame is.
-    """
-    return view(frame, _INDICES, 0)
-
-
-def readable(frame: VideoFrame) -> tuple[VideoFrame, Layout]:
-    """Find the samples of a frame, which FFmpeg converts first if it is of an odd format.
-
-    Parameters
-    ----------
-    frame
-        A decoded frame of any pixel format.
-
-    Returns
-    -------
-    The frame, or what FFmpeg makes of it, and where its samples are.
-
-    Raises
-    ------
-    ValueError
-        It is of a format that nothing is known of. (PyAV 13 crashes where FFmpeg has no conversion,
-        so it is not asked for one.)
-    av.FFmpegError
-        FFmpeg cannot convert it.
-    """
-    name = frame.format.name
-    layout = layout_of(name)
-    if layout is None:
-        odd = next((to for pattern, to in _ODD.items() if re.fullmatch(pattern, name)), None)
-        if odd is None:
-            raise ValueError(f"nothing is known of the pixel format {name}")
-        frame, layout = _reformatted(frame, odd), layout_of(odd)
-    return frame, cast("Layout", layout)
-
-
-# Formats that FFmpeg converts, and what to.
-_ODD = {
-    "mono[bw]": "gray",
-    "grayf32[bl]e": "gray16le",
-    "(gbra?pf32|xyz12)[bl]e": "rgb48le",
-}
-
-
-def _reformatted(frame: VideoFrame, name: str) -> VideoFrame:
-    """Let FFmpeg convert a frame in one thread.
-
-    With several, each of which has its own rows, some write beyond their last row now and then, and
-    results differ from one time to the next (PyAV 18.1, 51 px wide).
-    """
-    try:
-        return frame.reformat(format=name, threads=1)
-    except TypeError:  # before PyAV could use several
-        return frame.reformat(format=name)
-
-
-def sample_dtype(frame: VideoFrame) -> str:
-    """Choose the type that holds all bits of a frame's samples.
-
-    Parameters
-    ----------
-    frame
-        A decoded frame.
-
-    Returns
-    -------
-    ``"uint8"`` or ``"uint16"``.
-    """
-    layout = layout_of(frame.format.name)
-    bits = layout.bits if layout else max(c.bits for c in frame.format.components)
-    return "uint16" if bits > 8 else "uint8"
-
-
-_INDICES = Layout("grey", "u1", (Component(),))
-
-
-def _shares_words(layout: Layout) -> bool:
-    """Say whether several samples are in one word; otherwise its other bits are zero."""
-    places = {(c.plane, c.start) for c in layout.components}
-    return len(places) < len(layout.components)
-
-
+# Pixels (y, x) that share a colour difference, by the notation of FFmpeg's names.
 _FACTORS = {
     "410": (4, 4), "411": (1, 4), "420": (2, 2), "422": (1, 2), "440": (2, 1), "444": (1, 1),
 }  # fmt: skip
@@ -256,15 +103,18 @@ def _word(bits: int, order: str) -> str:
 
 
 def _planar(base: str, order: str) -> Layout | None:
-    """Read a format with a plane for each colour; ``msb`` are samples in the highest bits."""
-    found = re.fullmatch(
+    """Parse the name of a format with a plane for each component.
+
+    Formats with ``msb`` in their names have their samples in the highest bits of the words.
+    """
+    parsed = re.fullmatch(
         r"(gray|gbra?p|yuv[aj]?(4\d\d)p|bayer_([rgb]{4}))(8|9|10|12|14|16)?(msb)?", base
     )
-    if found is None:
+    if parsed is None:
         return None
-    family, sharing, cfa, digits, high = found.groups()
+    family, sharing, cfa, digits, is_high = parsed.groups()
     bits = int(digits or 8)
-    shift = 16 - bits if high else 0
+    shift = 16 - bits if is_high else 0
     if family == "gray" or cfa:
         pattern = cfa.upper() if cfa else None
         return Layout("grey", _word(bits, order), (Component(bits=bits, shift=shift),), pattern)
@@ -279,16 +129,16 @@ def _planar(base: str, order: str) -> Layout | None:
     return Layout("yuv" if sharing else "rgb", _word(bits, order), components)
 
 
-def _two_in_turn(base: str, order: str) -> Layout | None:
-    """Read a format with a plane for luma and one in which two differences of colour take turns."""
-    special = {"nv12": "420", "nv21": "420", "nv16": "422", "nv20": "422", "nv24": "444",
-               "nv42": "444"}  # fmt: skip
-    found = re.fullmatch(r"p([024])(10|12|16)", base)
-    if found:
-        sharing, bits = f"4{ {'0': '20', '2': '22', '4': '44'}[found[1]] }", int(found[2])
+def _semi_planar(base: str, order: str) -> Layout | None:
+    """Parse the name of a format with a plane for luma and one for both colour differences."""
+    nv_formats = {"nv12": "420", "nv21": "420", "nv16": "422", "nv20": "422", "nv24": "444",
+                  "nv42": "444"}  # fmt: skip
+    parsed = re.fullmatch(r"p([024])(10|12|16)", base)
+    if parsed:
+        sharing, bits = {"0": "420", "2": "422", "4": "444"}[parsed[1]], int(parsed[2])
         shift = 16 - bits
-    elif base in special:
-        sharing, bits, shift = special[base], 10 if base == "nv20" else 8, 0
+    elif base in nv_formats:
+        sharing, bits, shift = nv_formats[base], 10 if base == "nv20" else 8, 0
     else:
         return None
     places = (1, 0) if base in ("nv21", "nv42") else (0, 1)
@@ -299,7 +149,7 @@ def _two_in_turn(base: str, order: str) -> Layout | None:
     return Layout("yuv", _word(bits, order), (Component(bits=bits, shift=shift), *chroma))
 
 
-# Samples side by side, in their order in memory; dots are alpha or nothing.
+# Samples side by side, in their order in memory; a dot is transparency or unused.
 _SIDE_BY_SIDE = {
     "rgb24": "RGB", "bgr24": "BGR", "rgba": "RGB.", "bgra": "BGR.", "argb": ".RGB", "abgr": ".BGR",
     "rgb0": "RGB.", "bgr0": "BGR.", "0rgb": ".RGB", "0bgr": ".BGR", "rgb48": "RGB", "bgr48": "BGR",
@@ -308,10 +158,10 @@ _SIDE_BY_SIDE = {
     "vuya": "VUY.", "vuyx": "VUY.", "ayuv": ".YUV", "uyva": "UYV.", "vyu444": "VYU",
     "ayuv64": ".YUV", "xv36": "UYV.", "xv48": "UYV.",
 }  # fmt: skip
-_DEEP = {"y210": 10, "y212": 12, "xv36": 12} | dict.fromkeys(
+_DEEP_BITS = {"y210": 10, "y212": 12, "xv36": 12} | dict.fromkeys(
     ("rgb48", "bgr48", "rgba64", "bgra64", "ya16", "y216", "ayuv64", "xv48"), 16
 )
-# Bits of one word: its size in bytes, then lowest bit and number of bits of each sample.
+# Pixels in one word: its size in bytes, then lowest bit and number of bits of each sample.
 _IN_A_WORD: dict[str, tuple[Kind, int, tuple[tuple[int, int], ...]]] = {
     "rgb565": ("rgb", 2, ((11, 5), (5, 6), (0, 5))),
     "bgr565": ("rgb", 2, ((0, 5), (5, 6), (11, 5))),
@@ -331,7 +181,7 @@ _IN_A_WORD: dict[str, tuple[Kind, int, tuple[tuple[int, int], ...]]] = {
 
 
 def _packed(base: str, order: str) -> Layout | None:
-    """Read a format with one plane of whole pixels."""
+    """Parse the name of a format with one plane of whole pixels."""
     if base in _IN_A_WORD:
         kind, size, fields = _IN_A_WORD[base]
         packed = tuple(Component(shift=shift, bits=bits) for shift, bits in fields)
@@ -339,7 +189,7 @@ def _packed(base: str, order: str) -> Layout | None:
     if base not in _SIDE_BY_SIDE:
         return None
     pixels = _SIDE_BY_SIDE[base]
-    bits = _DEEP.get(base, 8)
+    bits = _DEEP_BITS.get(base, 8)
     colours = "RGB" if "R" in pixels else ("YUV" if "U" in pixels else "Y")
     side_by_side = tuple(
         Component(

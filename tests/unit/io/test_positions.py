@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError, ReaderError
-from skry_dask.io.positions import LARGEST, write_positions
+from skry_dask.io.positions import MAX_FILE_BYTES, write_positions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_files_that_cannot_be_tables_are_refused(tmp_path: Path) -> None:
         skry.read_positions(tmp_path)
     video = tmp_path / "moon.ser"
     with video.open("wb") as file:
-        file.truncate(LARGEST + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(OptionsError, match=r"moon\.ser is no table of positions"):
         skry.read_positions(video)
 

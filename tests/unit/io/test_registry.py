@@ -186,6 +186,6 @@ def test_a_failing_disk_is_an_error_of_the_reader(
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("skry_dask.io.raw.ser.fill", broken)
+    monkeypatch.setattr("skry_dask.io.raw.ser.read_into", broken)
     with pytest.raises(ReaderError, match="Input/output error; check the disk"):
         reader.read(0, 1)

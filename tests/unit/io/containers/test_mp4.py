@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from skry_dask.io.containers.mp4 import incredible_samples, is_mp4, lacks_index, walk
+from skry_dask.io.containers.mp4 import has_index, implausible_sample_count, is_mp4, walk_boxes
 
 
 def box(name: bytes, content: bytes = b"") -> bytes:
@@ -27,18 +27,18 @@ def track(n_samples: int, handler: bytes = b"vide", name: bytes = b"stsz") -> by
 
 
 def names(content: bytes) -> list[bytes]:
-    return [found.name for found in walk(io.BytesIO(content), len(content))]  # type: ignore[arg-type]
+    return [found.name for found in walk_boxes(io.BytesIO(content), len(content))]  # type: ignore[arg-type]
 
 
 def claimed(content: bytes, size: int | None = None) -> int | None:
-    return incredible_samples(io.BytesIO(content), size or len(content))  # type: ignore[arg-type]
+    return implausible_sample_count(io.BytesIO(content), size or len(content))  # type: ignore[arg-type]
 
 
 def test_boxes_are_found_at_every_depth_in_their_order() -> None:
     content = box(b"ftyp", b"qt  ") + box(b"moov", track(3)) + box(b"mdat", b"moovmoov")
     expected = [b"ftyp", b"moov", b"trak", b"mdia", b"hdlr", b"minf", b"hdlr", b"stbl", b"stsz"]
     assert names(content) == [*expected, b"mdat"]
-    found = {b.name: b for b in walk(io.BytesIO(content), len(content))}  # type: ignore[arg-type]
+    found = {b.name: b for b in walk_boxes(io.BytesIO(content), len(content))}  # type: ignore[arg-type]
     assert found[b"stsz"].parent == b"stbl"
     assert content[found[b"mdat"].start : found[b"mdat"].stop] == b"moovmoov"
 
@@ -72,8 +72,8 @@ def test_what_is_an_mp4_and_whether_it_has_an_index() -> None:
     assert is_mp4(whole)
     assert not is_mp4(b"RIFF\0\0\0\0AVI ")
     assert not is_mp4(b"")
-    for cut, expected in ((len(whole), False), (len(whole) - 1, True), (20, True), (9, True)):
-        assert lacks_index(io.BytesIO(whole[:cut]), cut) == expected  # type: ignore[arg-type]
+    for cut, expected in ((len(whole), True), (len(whole) - 1, False), (20, False), (9, False)):
+        assert has_index(io.BytesIO(whole[:cut]), cut) == expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [b"stsz", b"stz2", b"trun"])

@@ -583,7 +583,7 @@ def test_images_in_the_way_of_imagej_are_missed_aloud(tmp_path: Path) -> None:
     text = "ImageJ=1.11a\nimages=7\nslices=7\n"
     tifffile.imwrite(tmp_path / "a.tif", GREY16, description=text, metadata=None)
     (problem,) = open_reader(tmp_path / "a.tif").info.problems
-    assert "claims to have 7 images in ImageJ's own way" in problem
+    assert "claims to have 7 images in a way that only ImageJ uses" in problem
 
 
 def test_bits_packed_by_other_programs_are_black_and_white(tmp_path: Path) -> None:

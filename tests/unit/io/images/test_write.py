@@ -19,9 +19,10 @@ from PIL import Image
 
 from skry_dask.errors import OptionsError, ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write
-from skry_dask.io.images import write as image_module
+from skry_dask.io.images import image_format as image_module
+from skry_dask.io.images.image_format import ImageKind
 from skry_dask.io.images.read import read_image
-from skry_dask.io.images.write import ImageKind, kind_of, write_image
+from skry_dask.io.images.write import image_kind_for, write_image
 from tests import image_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_a_float_tiff_holds_the_values_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.tif", "a.png"])
 def test_16_bit_images_are_on_a_fixed_scale(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    write_image(path, RAMP, kind=kind_of(path), metadata=METADATA)
+    write_image(path, RAMP, kind=image_kind_for(path), metadata=METADATA)
     with Image.open(path) as opened:
         read = np.asarray(opened)
     expected = np.rint(RAMP.clip(0, 1).astype(np.float64) * 65535)
@@ -214,7 +215,7 @@ def test_the_same_image_gives_the_same_bytes(tmp_path: Path) -> None:
     for suffix in SUFFIX.values():
         first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
         for path in (first, second):
-            write_image(path, RAMP, kind=kind_of(path), metadata=METADATA)
+            write_image(path, RAMP, kind=image_kind_for(path), metadata=METADATA)
         assert first.read_bytes() == second.read_bytes()
 
 
@@ -232,7 +233,7 @@ def test_the_software_is_named_even_when_it_is_not_installed(
 
 def test_the_suffix_names_the_kind() -> None:
     names = ("a.tif", "a.TIFF", "b/a.png", "a.bmp", "a.FITS", "a.fit")
-    assert [kind_of(name) for name in names] == [
+    assert [image_kind_for(name) for name in names] == [
         *("tiff16", "tiff16", "png16", "bmp", "fits", "fits")
     ]
     assert set(ImageKind) == set(SUFFIX)
@@ -241,9 +242,9 @@ def test_the_suffix_names_the_kind() -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.fz"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(
-        OptionsError, match=r"use one of \.tif, \.tiff, \.png, \.bmp, \.fits, \.fit"
+        OptionsError, match=r"use one of \.tif, \.tiff, \.png, \.bmp, \.dib, \.fits, \.fit, \.fts"
     ):
-        kind_of(name)
+        image_kind_for(name)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ def test_too_little_memory_is_an_error_in_one_line(
     def fail(*_: object) -> NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr(image_module, "_encode", fail)
+    monkeypatch.setattr("skry_dask.io.images.write._to_samples", fail)
     assert "no memory" in not_written(tmp_path / "a.tif")
 
 

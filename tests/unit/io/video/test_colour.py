@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from skry_dask.io.video.colour import has_colour, matrix_of, to_rgb, unknown_matrix
+from skry_dask.io.video.colour import has_colour, luma_weights, to_rgb, unknown_matrix
 from skry_dask.io.video.grey import to_grey
 
 LIMITED, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
@@ -111,7 +111,7 @@ def test_shared_colour_is_interpolated_linearly(
         down = upsampled(samples.astype(float).T, fy, first=False).T
         whole.append(upsampled(down, fx, first=not centred)[: shape[0], : shape[1]])
     expected = by_formula([luma, *whole], 8, True, RED_BLUE[BT601], 255)
-    assert np.abs(to_rgb(frame, "uint8", centred=centred) - expected).max() <= 0.51
+    assert np.abs(to_rgb(frame, "uint8", centred_chroma=centred) - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_matrix_is_the_stated_one_or_that_of_players(
 ) -> None:
     frame = av.VideoFrame(16, height, "yuv420p")
     frame.colorspace = colorspace
-    assert matrix_of(frame) == expected
+    assert luma_weights(frame) == expected
     assert unknown_matrix(frame) is None
 
 
@@ -138,7 +138,7 @@ def test_a_matrix_that_nobody_knows_is_named() -> None:
     frame = av.VideoFrame(16, 16, "yuv420p")
     frame.colorspace = 8  # YCgCo
     assert unknown_matrix(frame) == 8
-    assert matrix_of(frame) == RED_BLUE[BT601]
+    assert luma_weights(frame) == RED_BLUE[BT601]
     grey = av.VideoFrame(16, 16, "gray")
     grey.colorspace = 8
     assert unknown_matrix(grey) is None

@@ -19,9 +19,11 @@ from skry_dask.errors import ReaderError
 from skry_dask.io.reader import DecodedFrame, RawReader, VideoReader
 from skry_dask.io.video import ffmpeg as video
 from skry_dask.io.video.colour import to_rgb
-from skry_dask.io.video.damage import complaints
+from skry_dask.io.video.container import max_frame_pixels
 from skry_dask.io.video.ffmpeg import PyAvReader
+from skry_dask.io.video.ffmpeg_log import collect_errors
 from skry_dask.io.video.grey import to_grey
+from skry_dask.io.video.packets import decode_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -317,9 +319,9 @@ def test_a_read_error_in_the_middle_ends_the_video_but_not_the_job() -> None:
             yield Packet()
             raise av.error.InvalidDataError(1, "no more")
 
-    entries = list(video._entries(Container(), Stream()))  # type: ignore[arg-type]
+    entries = list(decode_entries(Container(), Stream()))  # type: ignore[arg-type]
     assert isinstance(entries[0].frame, DamagedOrNot)
-    assert "cannot be read any further" in entries[1].reason
+    assert "cannot be read any further" in entries[1].problem
     assert [entry.number for entry in entries] == [0, 1]
 
 
@@ -547,7 +549,7 @@ def test_colour_of_motion_jpeg_lies_between_the_columns(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.avi", frames, "mjpeg", options={"qmin": "1", "qmax": "1"})
     found = images(PyAvReader(path)).astype(float)
     far, near = (
-        np.mean([np.abs(image - to_rgb(frame, "uint8", centred=centred))
+        np.mean([np.abs(image - to_rgb(frame, "uint8", centred_chroma=centred))
                  for image, frame in zip(found, frames, strict=True)])
         for centred in (False, True)
     )  # fmt: skip
@@ -592,7 +594,7 @@ def test_an_unknown_matrix_and_interlaced_frames_are_reported(tmp_path: Path) ->
         frame.colorspace = 8
     path = encode(tmp_path / "a.mkv", frames, options={})
     problem = PyAvReader(path).info.problems[0]
-    assert "matrix 8 of H.273" in problem
+    assert "number 8 of ITU-T H.273" in problem
     assert PyAvReader(path, grey=True).info.problems == ()
     frames = colour_frames("yuv420p", SMOOTH)
     path = encode(tmp_path / "b.mkv", frames, "mpeg2video", options={"flags": "+ildct+ilme"})
@@ -751,7 +753,7 @@ def test_frames_too_large_for_their_file_are_not_believed(tmp_path: Path, side: 
     place = content.index(b"strf") + 12
     content[place : place + 8] = struct.pack("<ii", side, side)
     path.write_bytes(content)
-    expected = rf"8388608 px that are believed of {len(content)} bytes; its header is damaged"
+    expected = rf"8388608 px that are accepted in {len(content)} bytes; its header is damaged"
     with pytest.raises(ReaderError, match=expected):
         PyAvReader(path)
 
@@ -787,9 +789,9 @@ def test_pixels_of_an_unknown_kind_are_an_error_or_a_problem(
 
 
 def test_large_files_may_have_large_frames() -> None:
-    assert video._most_pixels(10) >= 3840 * 2160
-    assert video._most_pixels(300_000_000) >= 61_000_000
-    assert video._most_pixels(5_000_000) < 30000**2
+    assert max_frame_pixels(10) >= 3840 * 2160
+    assert max_frame_pixels(300_000_000) >= 61_000_000
+    assert max_frame_pixels(5_000_000) < 30000**2
 
 
 def test_more_samples_than_a_file_holds_are_not_believed(tmp_path: Path) -> None:
@@ -857,7 +859,7 @@ def test_a_picture_of_a_damaged_frame_is_reported(tmp_path: Path, name: str) -> 
 
 def test_collecting_errors_leaves_the_settings_of_others_alone() -> None:
     before = av.logging.get_level(), av.logging.get_skip_repeated()
-    with complaints() as outer, complaints() as inner:
+    with collect_errors() as outer, collect_errors() as inner:
         av.logging.log(av.logging.ERROR, "test", "two\nlines")
         av.logging.log(av.logging.ERROR, "test", "two\nlines")
         av.logging.log(av.logging.INFO, "test", "unimportant")
@@ -868,7 +870,7 @@ def test_collecting_errors_leaves_the_settings_of_others_alone() -> None:
 def test_errors_belong_to_the_thread_that_makes_them() -> None:
     def work(number: int) -> list[str]:
         both.wait()
-        with complaints() as found:
+        with collect_errors() as found:
             both.wait()
             av.logging.log(av.logging.ERROR, "test", f"error {number}")
             both.wait()

@@ -8,10 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from skry_dask.io.video import pixel_layout as samples
+from skry_dask.io.video import samples
 from skry_dask.io.video.colour import has_colour, to_rgb
 from skry_dask.io.video.grey import to_grey
-from skry_dask.io.video.pixel_layout import layout_of, readable, sample_dtype, view
+from skry_dask.io.video.pixel_layout import layout_of
+from skry_dask.io.video.samples import sample_dtype, view_samples, with_known_layout
 
 # Higher than a band of rows; smooth, so that little is lost where pixels share colour.
 Y, X = np.mgrid[:72, :52]
@@ -44,7 +45,7 @@ def converts(name: str) -> bool:
     if NOT_WRITTEN.fullmatch(name):
         return False
     try:
-        samples._reformatted(SOURCE, name)
+        samples.convert_format(SOURCE, name)
     except (OSError, ValueError):
         return False
     return True
@@ -83,7 +84,7 @@ def test_bits_and_sharing_are_those_that_ffmpeg_has(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if converts(name)])
 def test_colours_of_every_format_come_out_as_they_went_in(name: str) -> None:
-    frame = samples._reformatted(SOURCE, name)
+    frame = samples.convert_format(SOURCE, name)
     assert frame.format.name == name
     dtype = sample_dtype(frame)
     full = int(np.iinfo(dtype).max)
@@ -112,7 +113,7 @@ def test_views_are_within_their_planes(name: str) -> None:
     layout = layout_of(name)
     assert layout is not None
     for number, component in enumerate(layout.components):
-        values = view(frame, layout, number)
+        values = view_samples(frame, layout, number)
         fy, fx = component.factor
         assert values.shape == (-(-3 // fy), -(-5 // fx))
         values.max()  # read them all
@@ -168,9 +169,9 @@ def test_one_bit_a_pixel_is_black_or_white(name: str) -> None:
 
 
 def test_floating_point_is_read_as_16_bits() -> None:
-    frame = samples._reformatted(SOURCE, "gbrpf32le")
+    frame = samples.convert_format(SOURCE, "gbrpf32le")
     assert sample_dtype(frame) == "uint16"
-    assert readable(frame)[1] == layout_of("rgb48le")
+    assert with_known_layout(frame)[1] == layout_of("rgb48le")
     assert np.abs(to_rgb(frame, "uint16").astype(int) - COLOURS).max() <= 64
 
 

@@ -21,7 +21,9 @@ CAPTURES = [Path("capture.ser"), Path("capture.avi")]
 
 
 def test_the_comparison_runs_with_a_peer_and_scores_both(tmp_path: Path) -> None:
-    peer = f"again={shlex.quote(sys.executable)} -m skry_dask stack {{avi}} -o its.tif"
+    # The peer is as good as we are, because it copies our stack.
+    code = "import shutil; shutil.copy('../program0/stack.tif', 'its.tif')"
+    peer = shlex.join([f"again={sys.executable}", "-c", code, "{avi}"])
     tiny = ["--runs", "1", "--frames", "20", "--size", "160x200", "--only", "peers"]
     script = ROOT / "tests" / "benchmarks" / "measure.py"
     done = subprocess.run(
@@ -35,11 +37,11 @@ def test_the_comparison_runs_with_a_peer_and_scores_both(tmp_path: Path) -> None
     for row in (ours, theirs):
         wall, cpu, peak, sigma, warp, psnr = map(float, row[1:])
         assert 0 < min(wall, cpu) < 600
-        assert 50 < peak < 2000
+        assert 5 < peak < 2000
         assert 0.5 < sigma < 4
         assert 0 <= warp < 3
         assert psnr > 20
-    # The same pixels from either file give the same stack.
+    assert float(ours[3]) > 50
     assert ours[4:] == theirs[4:]
     assert [row[0].strip() for row in rows[6:]][:4] == ["align", "quality", "track", "stack"]
 

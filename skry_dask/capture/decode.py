@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from skry_dask.errors import StoreError
 from skry_dask.io.reader import DecodedFrame, RawReader
+from skry_dask.store.checked import SCHEMA_ATTRIBUTE
+from skry_dask.store.digest import SCHEMA
+from skry_dask.store.folder import attributes_of
 from skry_dask.store.frames import chunk_frames, write_frames
 from skry_dask.store.open import is_store, open_store
 
@@ -70,9 +73,12 @@ def _has_frames_of(store: Path, attrs: dict[str, Any]) -> bool:
     """
     if not is_store(store):
         return False
-    stored = open_store(store).attrs
-    if stored.get("digest") == attrs["digest"]:
-        return True
+    stored = attributes_of(store)
+    if stored.get(SCHEMA_ATTRIBUTE) not in range(1, SCHEMA):
+        stored = dict(open_store(store).attrs)
+        if stored.get("digest") == attrs["digest"]:
+            return True
+    # The same name: an earlier state of the capture, or written by an older version.
     if Path(str(stored.get("source"))).name != Path(attrs["source"]).name:
         raise StoreError(f"{store} holds another capture ({stored.get('source')}): give a new name")
     return False

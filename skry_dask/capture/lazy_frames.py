@@ -10,10 +10,11 @@ import xarray as xr
 from skry_dask.errors import OptionsError
 from skry_dask.options import Cfa, as_json
 from skry_dask.profiling import reading
+from skry_dask.store.checked import IMPORT_AGAIN, CheckedArray
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames import chunk_frames
 from skry_dask.store.lazy_array import lazy_array
-from skry_dask.store.open import array_of
+from skry_dask.store.open import array_of, read_labels, read_times
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from skry_dask.io.reader import RawReader
     from skry_dask.options import ReadOptions
     from skry_dask.store.lazy_array import ArrayOnDisk
+    from skry_dask.store.open import Location
     from skry_dask.types import AnyArray, IntArray
 
 SAMPLED_FRAMES = 8
@@ -56,18 +58,26 @@ class LazyFrames(NamedTuple):
         return cls(_RawFrames(reader), chunk_frames(info), number, info.time)
 
     @classmethod
-    def of_store(cls, group: zarr.Group) -> LazyFrames:
+    def of_store(cls, group: zarr.Group, location: Location) -> LazyFrames:
         """Take the frames of a store.
+
+        Parameters
+        ----------
+        group
+            The store.
+        location
+            Where it is, for messages.
 
         Raises
         ------
         StoreError
-            If the store lacks an array.
+            If the store lacks an array, or it is damaged; reading damaged frames raises it, too.
         """
-        frames = array_of(group, "frames")
-        number = np.asarray(array_of(group, "frame")[:])
-        time = np.asarray(array_of(group, "time")[:]) if "time" in group else None
-        return cls(frames, (frames.shards or frames.chunks)[0], number, time)
+        frames = array_of(group, "frames", location)
+        number = read_labels(group, "frame", location)
+        time = read_times(group, location)
+        checked = CheckedArray(frames, str(location), IMPORT_AGAIN)
+        return cls(checked, (frames.shards or frames.chunks)[0], number, time)
 
     def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:
         """Label the frames with dims, coordinates and units; see `open_capture`."""

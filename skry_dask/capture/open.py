@@ -15,6 +15,7 @@ from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
 from skry_dask.options import ReadOptions
+from skry_dask.store.folder import is_leftover
 from skry_dask.store.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def import_capture(
     >>> capture = skry.import_capture("moon.mp4", "moon.skry")  # doctest: +SKIP
     """
     store = Path(store)
-    if store.exists() and not is_group(store):
+    if store.exists() and not is_group(store) and not is_leftover(store):
         raise StoreError(f"{store} exists and is not a store: give a new name")
     resolve(source, read).import_into(store, progress)
     return open_capture(store)

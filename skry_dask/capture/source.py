@@ -14,23 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from skry_dask.capture.decode import decode
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
-from skry_dask.errors import ReaderError
+from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.options import ReadOptions
+from skry_dask.store.checked import IMPORT_AGAIN, METADATA
 from skry_dask.store.digest import digest_of, fingerprint
 from skry_dask.store.in_place import in_place
 from skry_dask.store.open import (
     array_of,
+    attributes_of_capture,
     is_group,
     is_store,
     is_url,
     open_store,
+    read_times,
 )
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ class StoreSource(Source):
     def _open(
         self, store: Path | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
-        return LazyFrames.of_store(self.group), self.header.attrs, None
+        return LazyFrames.of_store(self.group, self.location), self.header.attrs, None
 
     def as_group(self, store: Path | None = None) -> zarr.Group:
         """Return the store."""
@@ -266,8 +267,8 @@ class EncodedSource(Source):
         # Stored as the file has them: with other options they need not be decoded again.
         decoded = decode(self.reader, store, self.header.attrs, report)
         group = open_store(store)
-        attrs = {**group.attrs.asdict(), "source": self.header.attrs["source"]}
-        return LazyFrames.of_store(group), attrs, decoded
+        attrs = {**attributes_of_capture(group), "source": self.header.attrs["source"]}
+        return LazyFrames.of_store(group, store), attrs, decoded
 
     def as_group(self, store: Path | None = None) -> zarr.Group:
         """Decode the frames into a store and return that."""
@@ -325,6 +326,8 @@ def _store_location(given: Input) -> Path | str | None:
     ------
     ReaderError
         If it is a store without frames.
+    StoreError
+        If it is a store whose metadata are damaged, or an import that was interrupted.
     """
     if isinstance(given, str) and is_url(given):
         return given
@@ -333,19 +336,21 @@ def _store_location(given: Input) -> Path | str | None:
     path = Path(given)
     if is_store(path):
         return path
+    if (path / "frames").is_dir() and (path / METADATA).is_file():
+        raise StoreError(f"{path} is damaged or not complete: {IMPORT_AGAIN}")
     if is_group(path):
         raise ReaderError(f"{path} holds results, no frames: give the video that they belong to")
     return None
 
 
 def _header_of_store(group: zarr.Group, location: Path | str) -> Header:
-    frames = array_of(group, "frames")
+    frames = array_of(group, "frames", location)
     return Header(
         n_frames=frames.shape[0],
         frame_shape=frames.shape[1:],
         dtype=frames.dtype.name,
-        time=np.asarray(array_of(group, "time")[:]) if "time" in group else None,
-        attrs={**group.attrs.asdict(), "store": str(location)},
+        time=read_times(group, location),
+        attrs={**attributes_of_capture(group), "store": str(location)},
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of stores."""
 
 END_BYTES = 2**16

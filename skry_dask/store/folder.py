@@ -36,7 +36,8 @@ def attributes_of(group: Path) -> dict[str, Any]:
         metadata = json.loads((group / "zarr.json").read_bytes())
     except (OSError, ValueError):
         return {}
-    return metadata.get("attributes", {}) if isinstance(metadata, dict) else {}
+    attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def is_complete(group: Path) -> bool:
@@ -72,12 +73,26 @@ def rename_new(temporary: Path, place: Path) -> None:
         raise
 
 
+def is_leftover(folder: Path) -> bool:
+    """Return whether a folder holds nothing but what an import left that was killed early.
+
+    That is our partial folders and, until a group has its metadata, zarr's partial files.
+    """
+    return folder.is_dir() and all(
+        PARTIAL in path.name or (path.name.startswith("zarr.") and path.suffix == ".partial")
+        for path in folder.iterdir()
+    )
+
+
 def sweep(folder: Path) -> None:
     """Remove what interrupted runs left behind more than a day ago."""
-    for leftover in folder.glob(f"*{PARTIAL}*"):
+    for leftover in (*folder.glob(f"*{PARTIAL}*"), *folder.glob("zarr.*.partial")):
         with contextlib.suppress(OSError):
             if leftover.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
-                shutil.rmtree(leftover, ignore_errors=True)
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink()
 
 
 def flush(path: Path) -> None:

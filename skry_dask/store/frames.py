@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
 from skry_dask.errors import ReaderError
-from skry_dask.io.atomic import explain_write_errors
-from skry_dask.store.digest import SCHEMA
+from skry_dask.io.atomic import atomic_write, explain_write_errors
+from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
 from skry_dask.store.folder import attributes_of, flush, replace, sweep, temporary_name
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ MAX_CHUNK_FRAMES = 64
 
 MAX_PROBLEMS = 100
 """Number of damaged frames that are listed; more are counted."""
+
+LOSSLESS = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
+"""Compression of frames, each with a checksum of its own."""
 
 DIMS = ("frame", "y", "x", "channel")
 
@@ -64,11 +69,16 @@ def add_coordinates(
         ns since 1970-01-01 UTC, or None where it is not known.
     """
     known = {"frame": number} if time is None else {"frame": number, "time": time}
-    for name in {"frame", "time"} & set(group.array_keys()):
-        del group[name]
+    if time is None and "time" in group:
+        del group["time"]
     for name, values in known.items():
         array = group.create_array(
-            name, data=np.asarray(values, np.int64), dimension_names=("frame",)
+            name,
+            data=np.asarray(values, np.int64),
+            dimension_names=("frame",),
+            overwrite=True,
+            compressors=(LOSSLESS, Crc32cCodec()),
+            config={"write_empty_chunks": True},
         )
         if name == "time":
             array.attrs.update({"units": "nanoseconds since 1970-01-01", "calendar": "standard"})
@@ -107,6 +117,7 @@ def write_frames(
     with explain_write_errors(path):
         path.mkdir(parents=False, exist_ok=True)
         sweep(path)
+        _remove_damaged_metadata(path)
         group = zarr.open_group(LocalStore(path), mode="a")
         temporary = temporary_name(path / "frames")
         try:
@@ -120,14 +131,39 @@ def write_frames(
             flush(temporary)
             if attributes_of(path).get("digest") == attrs.get("digest", ""):
                 return  # another process was as fast, and others may be reading its frames
+            # From here to the seal this is no store: new frames never go with the old digest.
+            group.attrs.put({})
             replace(temporary, path / "frames")
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         has_times = len(written.times) == len(written.numbers)
         add_coordinates(group, written.numbers, written.times if has_times else None)
         all_problems = [*attrs.get("problems", ()), *problems]
-        group.attrs.put({**attrs, "problems": all_problems, "skry_schema": SCHEMA})
-        flush(path / "zarr.json")
+        group.attrs.put({**attrs, "problems": all_problems})
+        _seal(path)
+
+
+def _remove_damaged_metadata(path: Path) -> None:
+    """Remove the metadata of a store that cannot be read, so that it can be written anew."""
+    metadata = path / METADATA
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            is_group = json.loads(metadata.read_bytes())["node_type"] == "group"
+        except (ValueError, KeyError, TypeError):
+            is_group = False
+        if not is_group:
+            metadata.unlink()
+
+
+def _seal(path: Path) -> None:
+    """Mark a store as whole, with the checksums of its metadata."""
+    arrays = {
+        name: content
+        for name, content in metadata_of_arrays(path).items()
+        if name.split("/")[0] in ("frames", "frame", "time")
+    }
+    with atomic_write(path / METADATA) as file:
+        file.write(sealed((path / METADATA).read_bytes(), arrays))
 
 
 class _Written(NamedTuple):
@@ -153,9 +189,10 @@ def _write_shards(
         dtype=info.dtype,
         chunks=(1, *shape),
         shards=(n_shard, *shape),
-        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),
+        compressors=(LOSSLESS, Crc32cCodec()),
         dimension_names=DIMS[: 1 + len(shape)],
-        # By default zarr compares every chunk with the fill value: 328 in place of 2047 MB/s.
+        # Chunks of zeros too, so that a missing chunk is always damage. By default zarr compares
+        # every chunk with the fill value: 328 in place of 2047 MB/s.
         config={"write_empty_chunks": True},
     )
     written = _Written([], [], [])

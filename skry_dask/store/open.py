@@ -5,16 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from skry_dask.errors import StoreError
+from skry_dask.store.checked import (
+    CHECKSUM,
+    CHECKSUMS,
+    IMPORT_AGAIN,
+    METADATA,
+    SCHEMA_ATTRIBUTE,
+    CheckedArray,
+    CheckedStore,
+    DamageError,
+    damaged,
+)
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import attributes_of
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
+
+    from skry_dask.types import AnyArray
 
 Location: TypeAlias = Path | str
 """Where a store is: a folder, or a URL."""
@@ -35,7 +49,7 @@ def is_group(path: Path) -> bool:
 
 def is_store(path: Path) -> bool:
     """Return whether a folder is a store with all of its frames."""
-    return "skry_schema" in attributes_of(path) and (path / "frames").is_dir()
+    return SCHEMA_ATTRIBUTE in attributes_of(path) and (path / "frames").is_dir()
 
 
 def open_store(location: Location) -> zarr.Group:
@@ -51,36 +65,86 @@ def open_store(location: Location) -> zarr.Group:
     StoreError
         If it is not a store, has another version, is damaged, or cannot be reached.
     """
-    storage = _storage(location)
+    storage = CheckedStore(_storage(location))
     try:
-        group = zarr.open_group(storage, mode="r")
-        version = group.attrs["skry_schema"]
+        group = zarr.open_group(storage, mode="r", zarr_format=3)
+        version = group.attrs[SCHEMA_ATTRIBUTE]
+    except DamageError as error:
+        raise damaged(location, error) from error
     except StoreError:
         raise
-    except (OSError, KeyError, ValueError) as error:
+    except (FileNotFoundError, KeyError) as error:
         raise StoreError(f"{location} is not a store: import the capture again") from error
+    except Exception as error:  # whatever damaged metadata make zarr raise
+        raise damaged(location, error) from error
     if version != SCHEMA:
         raise StoreError(
             f"{location} has schema {version}, this program knows {SCHEMA}: import the capture "
             "again"
         )
     if isinstance(location, Path):
-        _check_shards(location, array_of(group, "frames"))
+        _check_shards(location, array_of(group, "frames", location))
     return group
 
 
-def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
+def array_of(group: zarr.Group, name: str, location: Location) -> zarr.Array[Any]:
     """Open an array of a store.
+
+    Parameters
+    ----------
+    group
+        The store.
+    name
+        Name of the array.
+    location
+        Where the store is, for messages.
 
     Raises
     ------
     StoreError
-        If the store lacks it.
+        If the store lacks it, or its metadata are damaged.
     """
-    found = group.get(name)
+    try:
+        found = group.get(name)
+    except DamageError as error:
+        raise damaged(location, error) from error
+    except StoreError:
+        raise
+    except Exception as error:  # whatever damaged metadata make zarr raise
+        raise damaged(location, error) from error
     if not isinstance(found, zarr.Array):
-        raise StoreError(f"{group.store_path} has no array {name}: import the capture again")
+        raise damaged(location, StoreError(f"it has no array {name}"))
     return found
+
+
+def attributes_of_capture(group: zarr.Group) -> dict[str, Any]:
+    """Return the attributes of a store without those of its seal."""
+    return {k: v for k, v in group.attrs.asdict().items() if k not in (CHECKSUM, CHECKSUMS)}
+
+
+def read_labels(group: zarr.Group, name: str, location: Location) -> AnyArray:
+    """Read the number or the time of each frame of a store.
+
+    Raises
+    ------
+    StoreError
+        If the store lacks them, or they are damaged.
+    """
+    array = array_of(group, name, location)
+    values: AnyArray = np.asarray(CheckedArray(array, str(location), IMPORT_AGAIN)[:])
+    return values
+
+
+def read_times(group: zarr.Group, location: Location) -> AnyArray | None:
+    """Read the time of each frame of a store, or return None if it has none.
+
+    Raises
+    ------
+    StoreError
+        If they are damaged.
+    """
+    checksums: Any = group.attrs[CHECKSUMS]
+    return read_labels(group, "time", location) if f"time/{METADATA}" in checksums else None
 
 
 def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:
@@ -98,7 +162,7 @@ def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:
 def _storage(location: Location) -> Store:
     """Open the storage of a store, a folder or a URL, read-only."""
     if isinstance(location, Path):
-        return LocalStore(location, read_only=True)
+        return LocalStore(location.absolute(), read_only=True)
     try:
         from obstore.store import from_url
         from zarr.storage import ObjectStore
@@ -114,26 +178,19 @@ def _storage(location: Location) -> Store:
 
 
 class _RemoteStore(WrapperStore[Any]):
-    """A store at a URL, with our own errors.
-
-    A missing file of frames is an error too: zarr would take it for black frames.
-    """
+    """A store at a URL, with our own errors."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read a file, or a range of its bytes."""
         try:
-            found = await self._store.get(key, prototype, byte_range)
+            found: Buffer | None = await self._store.get(key, prototype, byte_range)
         except Exception as error:  # obstore has its own for each service
             raise StoreError(
                 f"{key} of {self._store} cannot be read ({_first_line(error)}): check the "
                 "connection, and that the server allows reading parts of files"
             ) from error
-        if found is None and key.startswith("frames/c/"):
-            raise StoreError(
-                f"{self._store} has lost a file of its frames ({key}): import the capture again"
-            )
         return found
 
 

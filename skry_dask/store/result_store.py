@@ -20,7 +20,9 @@ from zarr.api.asynchronous import create_array, create_group
 from zarr.errors import ContainsGroupError
 from zarr.storage import LocalStore, MemoryStore
 
+from skry_dask.errors import StoreError
 from skry_dask.io.atomic import explain_write_errors
+from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
 from skry_dask.store.folder import (
     COMPLETE,
     flush,
@@ -64,16 +66,25 @@ class ResultStore(Results):
         Folder of the store; made when the first result is saved.
     """
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.damaged: list[str] = []
+        """Notes on results that were damaged and have been removed."""
+
     def find(self, phase: str, digest: str) -> xr.Dataset | None:
-        """Open a complete result, or return None; a damaged one is removed."""
+        """Open a complete result, or return None; a damaged one is removed and noted."""
         place = self.path / phase / digest
-        if not is_complete(place):
+        if not place.is_dir():
             return None
         try:
+            if not is_complete(place):
+                raise StoreError(f"{METADATA} is damaged")
             found = read_result(place)
             read_through(found)
         except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
-            log.warning("%s is damaged (%s): computing it again", place, error)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            log.info("%s is damaged (%s): computing it again", place, reason)
+            self.damaged.append(f"{phase} is computed again: its result was damaged ({reason})")
             shutil.rmtree(place, ignore_errors=True)
             return None
         return found
@@ -196,7 +207,9 @@ class NewResult:
                 WRITTEN: datetime.now(UTC).isoformat(timespec="microseconds"),
                 COMPLETE: True,
             }
-            self._write(asyncio.run(_files_of_group(result.attrs | about)))
+            group = asyncio.run(_group_document(result.attrs | about))
+            content = sealed(group, metadata_of_arrays(self.folder))
+            (self.folder / METADATA).write_bytes(content)
 
     def _write(self, files: dict[str, Buffer]) -> None:
         """Write files that zarr has made in memory."""
@@ -231,7 +244,7 @@ async def _files_of_small_arrays(arrays: dict[str, xr.Variable]) -> dict[str, Bu
     return files
 
 
-async def _files_of_group(attributes: dict[str, Any]) -> dict[str, Buffer]:
+async def _group_document(attributes: dict[str, Any]) -> bytes:
     files: dict[str, Buffer] = {}
     await create_group(store=MemoryStore(files), attributes=attributes)
-    return files
+    return files[METADATA].to_bytes()

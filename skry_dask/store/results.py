@@ -18,6 +18,15 @@ import zarr
 from zarr.storage import LocalStore
 
 from skry_dask.errors import StoreError
+from skry_dask.store.checked import (
+    CHECKSUM,
+    CHECKSUMS,
+    METADATA,
+    SCHEMA_ATTRIBUTE,
+    CheckedArray,
+    CheckedStore,
+)
+from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import COMPLETE, PARTIAL, attributes_of
 from skry_dask.store.lazy_array import lazy_array
 from skry_dask.store.open import STORE_SUFFIX, is_group, is_url
@@ -36,6 +45,9 @@ N_FILES = "n_files"
 
 WRITTEN = "written"
 """Attribute with the time at which a result was written, ISO 8601 in UTC."""
+
+OWN_ATTRIBUTES = (COORDINATES, N_FILES, WRITTEN, COMPLETE, SCHEMA_ATTRIBUTE, CHECKSUMS, CHECKSUM)
+"""Attributes of a stored result that the store adds to those of the phase."""
 
 SHOWN_DIGITS = 12
 """Number of digits of a digest that the list of results shows."""
@@ -245,14 +257,20 @@ def read_result(place: Path) -> xr.Dataset:
     StoreError
         If files are missing. Damaged files raise whatever zarr and its codecs raise.
     """
-    group = zarr.open_group(LocalStore(place, read_only=True), mode="r")
-    variables = {name: _read_variable(array) for name, array in group.arrays()}
+    storage = CheckedStore(LocalStore(place.absolute(), read_only=True))
+    group = zarr.open_group(storage, mode="r", zarr_format=3)
     attrs = group.attrs.asdict()
+    if attrs.get(SCHEMA_ATTRIBUTE) != SCHEMA:
+        raise StoreError(f"it has schema {attrs.get(SCHEMA_ATTRIBUTE)}, not {SCHEMA}")
     n_files, coordinates = attrs[N_FILES], str(attrs[COORDINATES]).split()
-    attrs = {k: v for k, v in attrs.items() if k not in (COORDINATES, N_FILES, WRITTEN, COMPLETE)}
     n_found = count_files(place)
     if n_files != n_found:
         raise StoreError(f"it has {n_found} files, but was written with {n_files}")
+    variables = {name: _read_variable(array, place) for name, array in group.arrays()}
+    checksums: Any = attrs[CHECKSUMS]
+    if {f"{name}/{METADATA}" for name in variables} != set(checksums):
+        raise StoreError("it has lost arrays")
+    attrs = {k: v for k, v in attrs.items() if k not in OWN_ATTRIBUTES}
     result = xr.Dataset(variables, attrs=attrs).set_coords(coordinates)
     result.encoding["source"] = str(place)
     return result
@@ -263,10 +281,11 @@ def count_files(place: Path) -> int:
     return sum(path.is_file() for path in place.glob("*/**/*"))
 
 
-def _read_variable(array: zarr.Array[Any]) -> xr.Variable:
-    """Read an array, or a large table when it is used."""
+def _read_variable(array: zarr.Array[Any], place: Path) -> xr.Variable:
+    """Read an array of a result, or a large table when it is used."""
     dims = getattr(array.metadata, "dimension_names", None) or ()
-    values = xr.Variable(dims, lazy_array(array), dict(array.attrs))
+    on_disk = CheckedArray(array, str(place), "delete that folder, and run the job again")
+    values = xr.Variable(dims, lazy_array(on_disk), dict(array.attrs))
     if is_large(values):
         return values
     values = values.load()

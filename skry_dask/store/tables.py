@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
 from skry_dask.io.atomic import explain_write_errors
@@ -80,8 +80,11 @@ def chunks_on_disk(values: xr.Variable) -> tuple[int, ...] | Literal["auto"]:
 
 def array_options(values: xr.Variable) -> dict[str, Any]:
     """Return the options with which zarr creates the array of a variable."""
+    is_compressed = values.nbytes > TINY_BYTES and values.dtype.kind != "T"
     return {
-        "compressors": FAST if values.nbytes > TINY_BYTES and values.dtype.kind != "T" else None,
+        "compressors": (FAST, Crc32cCodec()) if is_compressed else (Crc32cCodec(),),
+        # Chunks of zeros too, so that a missing chunk is always damage.
+        "config": {"write_empty_chunks": True},
         "chunk_key_encoding": ONE_FOLDER,
         "dimension_names": [str(dim) for dim in values.dims],
         "attributes": values.attrs,

@@ -61,7 +61,7 @@ def find_image_files(
         files = _select_images(matches)
         if not files:
             raise ReaderError(
-                f"no image is called {os.fspath(source)} ({len(matches)} other files are); check "
+                f"no image matches {os.fspath(source)} ({len(matches)} other files do); check "
                 f"the pattern"
             )
         _check_formats(files, os.fspath(source), "narrow the pattern")

@@ -700,7 +700,7 @@ def test_a_folder_of_several_formats_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("clouds")
     assert "is a folder without images (1 other files)" in refused(tmp_path)
-    assert "no image is called" in refused(tmp_path / "*.png")
+    assert "no image matches" in refused(tmp_path / "*.png")
     assert "list of images is empty" in refused([])
 
 

@@ -110,6 +110,11 @@ class Runner:
             return self.workers
         return max(self.client.nthreads().values(), default=1)
 
+    @property
+    def shares_accumulators(self) -> bool:
+        """Whether it computes on threads of its own: see `shared_accumulators`."""
+        return self.client is None and dask.config.get("scheduler", None) is None
+
     def measure(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
     ) -> tuple[xr.Dataset, Spent | None]:
@@ -169,7 +174,7 @@ class Runner:
     @contextlib.contextmanager
     def _scheduler(self) -> Iterator[dict[str, Any]]:
         """Options for dask's `compute`: by default, threads that share accumulators."""
-        if self.client is not None or dask.config.get("scheduler", None) is not None:
+        if not self.shares_accumulators:
             yield {}
             return
         with shared_by_threads(self.workers) as pool:

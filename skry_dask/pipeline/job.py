@@ -176,7 +176,12 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
 
     opened = job.source.open(job.store.path, progress)
     capture = select(opened.capture, job.options.select)
-    shapes = Shapes.of(capture, job.options, job.runner.threads_together)
+    shapes = Shapes.of(
+        capture,
+        job.options,
+        job.runner.threads_together,
+        shares_accumulators=job.runner.shares_accumulators,
+    )
     capture = in_chunks(capture, frames_per_chunk(shapes, opened.n_chunk, job.limit))
     seconds = time.perf_counter() - began
     capture = calibrate(capture, job.options.calibrate)

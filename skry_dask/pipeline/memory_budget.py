@@ -109,6 +109,8 @@ class Shapes:
         Side of the cells of reference points, px.
     n_threads
         Number of threads that share the memory of one process.
+    shares_accumulators
+        Whether these threads share accumulators too: see `Runner.shares_accumulators`.
     """
 
     n_frames: int
@@ -125,9 +127,17 @@ class Shapes:
     scale: float
     spacing: float
     n_threads: int
+    shares_accumulators: bool = True
 
     @classmethod
-    def of(cls, capture: xr.Dataset, options: Options, n_threads: int) -> Shapes:
+    def of(
+        cls,
+        capture: xr.Dataset,
+        options: Options,
+        n_threads: int,
+        *,
+        shares_accumulators: bool = True,
+    ) -> Shapes:
         """Collect the quantities of a job from its capture, not calibrated yet, and its options."""
         n_frames, height, width, *channels = capture["frames"].shape
         n_channels = channels[0] if channels else 1
@@ -154,6 +164,7 @@ class Shapes:
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
             n_threads=n_threads,
+            shares_accumulators=shares_accumulators,
         )
 
     @property
@@ -196,7 +207,10 @@ def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bo
         bounded and dtype_of_sums(sizes, shapes.peak << MAX_INCREMENT_BITS).itemsize < SUM_BYTES
     )
     inside = n_sums * SUM_BYTES // (2 if narrow else 1)
-    accumulators = inside * (accumulators_alive(shapes.n_threads) - 1) + n_sums * SUM_BYTES
+    shared = shapes.shares_accumulators
+    n_alive = accumulators_alive(shapes.n_threads, len(sizes), shared=shared)
+    # Only the total is int64 where they are shared; sums of sums are where they are not.
+    accumulators = (inside if shared else n_sums * SUM_BYTES) * (n_alive - 1) + n_sums * SUM_BYTES
     planes = shapes.n_planes * shapes.n_pixels * FRAME_PIXEL_BYTES * shapes.n_threads
     return accumulators + planes
 

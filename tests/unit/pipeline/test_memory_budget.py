@@ -59,6 +59,7 @@ print(result.attrs["summary"]["peak_memory_mib"])
 def test_whatever_needs_memory_raises_the_estimate() -> None:
     for more in (
         {"n_threads": 3},
+        {"shares_accumulators": False},
         {"raw_bytes": 6, "grey_bytes": 2},
         {"n_planes": 3},
         {"scale": 2.0},

@@ -313,7 +313,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
     if not isinstance(given, str | os.PathLike):
         given = tuple(given)
     reader = open_reader(given, byte_order=order, grey=read.grey)
-    header = _header_of_reader(reader)
+    header = _header_of_reader(reader, verify=read.verify)
     if isinstance(reader, RawReader):
         return RawSource(given=given, read=read, header=header, reader=reader)
     return EncodedSource(given=given, read=read, header=header, reader=reader)
@@ -354,7 +354,7 @@ def _header_of_store(group: zarr.Group, location: Path | str) -> Header:
     )
 
 
-def _header_of_reader(reader: RawReader | VideoReader) -> Header:
+def _header_of_reader(reader: RawReader | VideoReader, *, verify: bool) -> Header:
     info = reader.info
     # The digest depends on how frames are decoded, too: a video can be read in colour or as grey.
     decoded_as = [info.channels, info.dtype]
@@ -363,7 +363,7 @@ def _header_of_reader(reader: RawReader | VideoReader) -> Header:
         "format": info.format,
         "bits": info.bits,
         **({} if info.cfa is None else {"cfa": info.cfa}),
-        "digest": digest_of(fingerprint(reader.files), decoded_as),
+        "digest": digest_of(fingerprint(reader.files, verify=verify), decoded_as),
         "problems": list(info.problems),
         **info.attrs,
     }

@@ -106,6 +106,9 @@ class ReadOptions:
         Depth of the samples, bits: 2**bits - 1 is white [default: what the file says].
     grey
         Read colour as grey.
+    verify
+        Identify the file by all of its bytes, not by samples: any change is noticed, for one more
+        reading of the file.
     """
 
     phase: ClassVar[str] = "read"
@@ -115,6 +118,7 @@ class ReadOptions:
     cfa: Cfa | None = None
     bits: int | None = None
     grey: bool = False
+    verify: bool = False
 
     def __post_init__(self) -> None:
         """Check every value."""

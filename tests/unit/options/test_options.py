@@ -114,6 +114,7 @@ def test_a_pattern_is_read_from_its_name():
         "cfa": "GBRG",
         "bits": None,
         "grey": True,
+        "verify": False,
     }
 
 

@@ -24,7 +24,9 @@ def test_a_digest_is_the_same_on_every_machine() -> None:
     assert digest_of("align", {"percent": 30.0}) == "af93790285e3ce0d15cd2e2e0196cbd4"
 
 
-def test_a_fingerprint_changes_with_content_size_and_date_of_files(tmp_path: Path) -> None:
+def test_a_fingerprint_changes_with_the_content_of_any_file_and_not_with_dates(
+    tmp_path: Path,
+) -> None:
     files = [tmp_path / "a", tmp_path / "b"]
 
     def write(first: bytes, second: bytes = b"other", date: int = 10**9) -> str:
@@ -34,16 +36,37 @@ def test_a_fingerprint_changes_with_content_size_and_date_of_files(tmp_path: Pat
         return fingerprint(files)
 
     long = bytes(300_000)
+    middle = long[:150_000] + b"1" + long[150_001:]
     found = [
         write(long),
         write(b"1" + long[1:]),
+        write(middle),
         write(long[1:] + b"1"),
         write(long + b"0"),
         write(long, b"others"),
-        write(long, date=2 * 10**9),
+        write(b"other", long),  # two images that swap their names
     ]
     assert len(set(found)) == len(found)
-    assert write(long) == found[0]
+    assert write(long, date=2 * 10**9) == found[0]
+
+
+def test_a_large_file_is_sampled_all_over_and_verified_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "large.ser"
+    content = bytearray(64 * 2**20)
+    path.write_bytes(content)
+    sampled, verified = fingerprint([path]), fingerprint([path], verify=True)
+    assert sampled != verified
+    for start in range(0, len(content), 2**23):  # a frame of 1 MiB, anywhere
+        with path.open("r+b") as file:
+            file.seek(start)
+            file.write(b"1" * 2**20)
+        assert fingerprint([path]) != sampled
+        path.write_bytes(content)
+    with path.open("r+b") as file:  # a byte between two samples
+        file.seek(40_000)
+        file.write(b"1")
+    assert fingerprint([path]) == sampled
+    assert fingerprint([path], verify=True) != verified
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

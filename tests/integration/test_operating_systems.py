@@ -65,8 +65,8 @@ def open_files():
     global looking
     looking = True
     try:
-        links = [f"/proc/self/fd/{{fd}}" for fd in os.listdir("/proc/self/fd")]
-        opened = {{os.readlink(link) for link in links if os.path.islink(link)}}
+        # realpath and not readlink: other threads close files meanwhile.
+        opened = {{os.path.realpath(f"/proc/self/fd/{{fd}}") for fd in os.listdir("/proc/self/fd")}}
         mapped = {{line.split(None, 5)[-1].strip() for line in open("/proc/self/maps")}}
     finally:
         looking = False

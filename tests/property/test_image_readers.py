@@ -1,8 +1,8 @@
-"""Damaged images: frames as announced or one clear error, whatever the bytes, in little memory.
+"""Any bytes in an image file give the images that are announced, or one clear error.
 
-Valid tiny files are cut at every place, bytes of their headers are replaced, and numbers in them
-set to extremes. Nothing but `ReaderError` may come out, no warning, and not more memory than 200 MB
-beyond the file: measured as the process's peak, since decoders allocate outside of Python.
+Damaged files are made from valid ones: cut anywhere, with bytes changed, or with extreme numbers in
+their headers. Nothing but `ReaderError` is raised, there is no warning, and no test takes more than
+200 MB beyond the files at its peak: decoders allocate outside of Python.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ from __future__ import annotations
 import contextlib
 import struct
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.sequence import SequenceReader
 from tests import image_bytes
+from tests.damaged_files import (
+    EXTREME_NUMBERS,
+    MEGABYTE,
+    assert_clear,
+    examples,
+    limited_memory,
+    overwrite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-many = settings(
-    max_examples=800,
-    deadline=None,
-    # One folder for all cases of a test: each overwrites its file.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+    from pathlib import Path
 
 RNG = np.random.default_rng(12)
 GREY = RNG.integers(0, 256, (6, 7), np.uint8)
@@ -39,7 +40,6 @@ DEEP = RNG.integers(0, 65536, (6, 7), np.uint16)
 COLOUR = RNG.integers(0, 256, (6, 7, 3), np.uint8)
 DEEP_COLOUR = RNG.integers(0, 65536, (6, 7, 3), np.uint16)
 COLOURS = RNG.integers(0, 256, (16, 3), np.uint8)
-NUMBERS = [0, 1, 2, 3, 7, 255, 256, 16384, 65535, 2**27, 2**31 - 1, 2**31, 2**32 - 9, 2**32 - 1]
 CARD_VALUES = ["0", "-1", "3", "65536", "2000000000", "99999999999999999999", "1E400", "T", "'x'"]
 
 
@@ -79,43 +79,28 @@ FILES = {
         + image_bytes.fits(GREY, first="XTENSION= 'IMAGE   '".ljust(80)),
     ],
 }
-KINDS = pytest.mark.parametrize("kind", list(FILES))
-
-
-def status(key: str) -> int:
-    """Bytes of a line of Linux's account of this process."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
+each_format = pytest.mark.parametrize("suffix", list(FILES))
 
 
 @pytest.fixture(autouse=True)
 def little_memory(tmp_path: Path) -> Iterator[None]:
-    """The whole test takes no more than 200 MB at its peak, of Python or not."""
-    for name in FILES:  # what libraries take when they are imported is not meant
-        survives(tmp_path / f"a.{name}", FILES[name][0])
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        before = status("VmRSS")
-    except OSError:  # not Linux
+    """Each test takes no more than 200 MB at its peak, without the import of libraries."""
+    for suffix in FILES:
+        read_all(tmp_path / f"a.{suffix}", FILES[suffix][0])
+    with limited_memory(200 * MEGABYTE):
         yield
-        return
-    yield
-    assert status("VmHWM") - before < 200_000_000
 
 
-def is_one_line(error: ReaderError) -> None:
-    assert "\n" not in str(error)
-
-
-def survives(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def read_all(path: Path, content: bytes) -> None:
+    """Read a damaged file as an image and as a sequence: as announced, or a clear error."""
+    overwrite(path, content)
     with contextlib.suppress(ReaderError):
         read_image(path)
     try:
         reader = SequenceReader(path)
         frames = list(reader.decode())
     except ReaderError as error:
-        is_one_line(error)
+        assert_clear(error, path)
         return
     info = reader.info
     assert len(frames) == info.n_frames
@@ -129,79 +114,84 @@ def survives(path: Path, content: bytes) -> None:
             assert frame.image.dtype == info.dtype
 
 
-def header_bytes(kind: str, content: bytes) -> int:
-    if kind == "fits":
+def header_bytes(suffix: str, content: bytes) -> int:
+    if suffix == "fits":
         return content.rindex(b"END     ") + 3
-    return {"png": 60, "bmp": 70}.get(kind, len(content))
+    return {"png": 60, "bmp": 70}.get(suffix, len(content))
 
 
-def with_checksums(content: bytes) -> bytes:
-    """Let the checksums of a PNG's parts be right again, as far as its parts are found."""
-    found, place = bytearray(content), 8
-    while place + 12 <= len(found):
-        length = int.from_bytes(found[place : place + 4], "big")
+def with_checksums(png: bytes) -> bytes:
+    """Correct the checksums of the chunks of a PNG, as far as chunks are found."""
+    corrected, place = bytearray(png), 8
+    while place + 12 <= len(corrected):
+        length = int.from_bytes(corrected[place : place + 4], "big")
         end = place + 8 + length
-        if end + 4 > len(found):
+        if end + 4 > len(corrected):
             break
-        found[end : end + 4] = zlib.crc32(found[place + 4 : end]).to_bytes(4, "big")
+        corrected[end : end + 4] = zlib.crc32(corrected[place + 4 : end]).to_bytes(4, "big")
         place = end + 4
-    return bytes(found)
+    return bytes(corrected)
 
 
-@KINDS
-def test_an_image_cut_anywhere_gives_frames_or_one_clear_error(tmp_path: Path, kind: str) -> None:
-    for content in FILES[kind]:
-        # Within a FITS header only the ends of cards differ, all else is the same to a reader; and
-        # the long TIFF is mostly a palette.
-        step = 40 if kind == "fits" else (1 if len(content) < 1000 else 5)
+@each_format
+def test_an_image_cut_anywhere_gives_images_or_one_clear_error(tmp_path: Path, suffix: str) -> None:
+    for content in FILES[suffix]:
+        # Within a FITS header only the ends of cards make a difference, and most of the long TIFF
+        # is a palette.
+        step = 40 if suffix == "fits" else (1 if len(content) < 1000 else 5)
         for n_bytes in range(0, len(content) + 1, step):
-            survives(tmp_path / f"a.{kind}", content[:n_bytes])
+            read_all(tmp_path / f"a.{suffix}", content[:n_bytes])
 
 
-@KINDS
-@many
+@each_format
+@examples(400)
 @given(st.data())
-def test_damaged_bytes_give_frames_or_one_clear_error(
-    tmp_path: Path, kind: str, data: st.DataObject
+def test_damaged_bytes_give_images_or_one_clear_error(
+    tmp_path: Path, suffix: str, data: st.DataObject
 ) -> None:
-    content = bytearray(data.draw(st.sampled_from(FILES[kind])))
-    places = st.integers(0, header_bytes(kind, content) - 1)
+    content = bytearray(data.draw(st.sampled_from(FILES[suffix])))
+    places = st.integers(0, header_bytes(suffix, content) - 1)
     for place, value in data.draw(st.dictionaries(places, st.integers(0, 255), max_size=6)).items():
         content[place] = value
-    fixed = kind == "png" and data.draw(st.booleans())
-    survives(tmp_path / f"a.{kind}", with_checksums(content) if fixed else bytes(content))
+    is_corrected = suffix == "png" and data.draw(st.booleans())
+    read_all(tmp_path / f"a.{suffix}", with_checksums(content) if is_corrected else bytes(content))
 
 
-@KINDS
-@many
+@each_format
+@examples(400)
 @given(st.data())
-def test_extreme_numbers_in_a_header_give_frames_or_one_clear_error(
-    tmp_path: Path, kind: str, data: st.DataObject
+def test_extreme_numbers_in_a_header_give_images_or_one_clear_error(
+    tmp_path: Path, suffix: str, data: st.DataObject
 ) -> None:
-    content = bytearray(data.draw(st.sampled_from(FILES[kind])))
-    if kind == "fits":
-        cards = range(80, header_bytes(kind, content) - 80, 80)
+    content = bytearray(data.draw(st.sampled_from(FILES[suffix])))
+    if suffix == "fits":
+        cards = range(80, header_bytes(suffix, content) - 80, 80)
         for place in data.draw(st.sets(st.sampled_from(list(cards)), min_size=1, max_size=3)):
             value = data.draw(st.sampled_from(CARD_VALUES)).rjust(20)
             content[place + 10 : place + 30] = value.encode("ascii")
-    else:
-        last = header_bytes(kind, content) - 4
-        places = data.draw(st.sets(st.integers(2, last), min_size=1, max_size=3))
-        order = "little"
-        if kind == "png":  # width, height, depth and kind
-            places, order = {place % 10 + 16 for place in places}, "big"
-        elif content[:2] == b"MM":
-            order = "big"
-        for place in places:
-            n_bytes = data.draw(st.sampled_from([2, 4]))
-            value = data.draw(st.sampled_from(NUMBERS)) % 256**n_bytes
-            content[place : place + n_bytes] = value.to_bytes(n_bytes, order)
-    survives(tmp_path / f"a.{kind}", with_checksums(content) if kind == "png" else bytes(content))
+        read_all(tmp_path / "a.fits", bytes(content))
+        return
+    last = header_bytes(suffix, content) - 4
+    places = data.draw(st.sets(st.integers(2, last), min_size=1, max_size=3))
+    order = "little"
+    if suffix == "png":  # width, height, depth and colour type
+        places, order = {place % 10 + 16 for place in places}, "big"
+    elif content[:2] == b"MM":
+        order = "big"
+    for place in places:
+        n_bytes = data.draw(st.sampled_from([2, 4]))
+        value = data.draw(st.sampled_from(EXTREME_NUMBERS)) % 256**n_bytes
+        content[place : place + n_bytes] = value.to_bytes(n_bytes, order)
+    is_png = suffix == "png"
+    read_all(tmp_path / f"a.{suffix}", with_checksums(content) if is_png else bytes(content))
 
 
-@many
-@given(st.binary(max_size=300), st.sampled_from([k[:20] for ks in FILES.values() for k in ks]))
+@examples(400)
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([content[:20] for contents in FILES.values() for content in contents]),
+)
 def test_any_bytes_are_an_image_or_give_one_clear_error(
     tmp_path: Path, content: bytes, beginning: bytes
 ) -> None:
-    survives(tmp_path / "moon", beginning + content)
+    read_all(tmp_path / "moon", beginning + content)

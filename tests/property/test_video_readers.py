@@ -1,40 +1,45 @@
-"""Whatever a compressed video holds: frames, or an error in one line.
+"""Any bytes in a compressed video give frames, or one clear error.
 
-Damaged files are made from valid ones of all containers and kinds of codecs in use, by cutting
-them, by flipping bytes anywhere, and by writing extreme numbers into their headers. The reader may
-then give fewer or other frames, but it raises nothing but `ReaderError`, ends soon, and takes no
-more than 200 MB besides the file's size.
-
-Memory is what the kernel counts, FFmpeg's too, where it can be asked to (Linux).
+Damaged files are made from valid ones of all containers and kinds of codecs in use: cut anywhere,
+with bytes changed anywhere, or with extreme numbers in their headers. The reader may then return
+fewer or other frames, but raises nothing but `ReaderError`, ends soon, and no test takes more than
+200 MB at its peak.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import gc
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from skry_dask.cli.process import release_freed_memory
 from skry_dask.errors import ReaderError
 from skry_dask.io.video.ffmpeg import PyAvReader
+from tests.damaged_files import (
+    EXTREME_NUMBERS,
+    MEGABYTE,
+    assert_clear,
+    examples,
+    forget_peak,
+    limited_memory,
+    overwrite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-MEGABYTE = 1 << 20
 HEIGHT, WIDTH, N_FRAMES = 24, 32, 3
-LONGEST = 20.0  # seconds; a case takes some milliseconds
+MAX_SECONDS = 20.0  # of one thread; a file takes some milliseconds
+MAX_WAIT_SECONDS = 300.0
 
-# File, codec, pixel format.
+# Codec and pixel format of each valid file.
 KINDS = {
     "ffv1.mkv": ("ffv1", "bgr0"),
     "h264.mkv": ("libx264", "yuv420p"),
@@ -50,24 +55,14 @@ KINDS = {
     "huffyuv.avi": ("huffyuv", "rgb24"),
     "mpeg4.avi": ("mpeg4", "yuv420p"),
 }
-
-CONTAINERS = ("mkv", "mp4", "mov", "avi")
-each = pytest.mark.parametrize("container", CONTAINERS)
+each_container = pytest.mark.parametrize("container", ["mkv", "mp4", "mov", "avi"])
 
 
-def kinds(container: str) -> st.SearchStrategy[str]:
-    return st.sampled_from([kind for kind in KINDS if kind.endswith(container)])
+def kinds_of(*containers: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([kind for kind in KINDS if kind.endswith(containers)])
 
 
-settings.register_profile(
-    "damage",
-    deadline=None,
-    # One folder for all cases of a test: each overwrites its file.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-def valid(folder: Path, kind: str) -> bytes:
+def encode(folder: Path, kind: str) -> bytes:
     """Encode three small frames."""
     codec, pixel_format = KINDS[kind]
     y, x = np.mgrid[:HEIGHT, :WIDTH]
@@ -90,51 +85,37 @@ def valid(folder: Path, kind: str) -> bytes:
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("valid")
-    return {kind: valid(folder, kind) for kind in KINDS}
+    return {kind: encode(folder, kind) for kind in KINDS}
+
+
+@pytest.fixture(autouse=True)
+def little_memory(tmp_path: Path, videos: dict[str, bytes]) -> Iterator[None]:
+    """Each test takes no more than 200 MB at its peak, without opening each decoder once."""
+    for kind, content in videos.items():
+        read_all(tmp_path / kind, content)
+    with limited_memory(200 * MEGABYTE):
+        yield
 
 
 @contextmanager
-def within(n_bytes: int) -> Iterator[None]:
-    """Hold a piece of work to a time and, where the kernel tells it, to an amount of memory."""
-    # Time within FFmpeg cannot be interrupted: a case that hangs ends the run, with a traceback.
-    faulthandler.dump_traceback_later(LONGEST, exit=True)
-    before = reset_peak()
-    start = time.monotonic()
+def limited_time() -> Iterator[None]:
+    """The block takes no more than 20 s of this thread; if it hangs, the run ends with a traceback.
+
+    FFmpeg cannot be interrupted. The time of the thread does not depend on other programs.
+    """
+    faulthandler.dump_traceback_later(MAX_WAIT_SECONDS, exit=True)
+    start = time.thread_time()
     try:
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
-    assert time.monotonic() - start < LONGEST
-    if before is not None:
-        assert resident("VmHWM") - before <= n_bytes
+    assert time.thread_time() - start < MAX_SECONDS
 
 
-def reset_peak() -> int | None:
-    """Let the kernel count the greatest memory anew; return how much there is now."""
-    gc.collect()
-    release_freed_memory()  # else what is taken next may come from what earlier tests have freed
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-        return resident("VmRSS")
-    except OSError:
-        return None
-
-
-def resident(name: str) -> int:
-    """Return a figure of this process's memory, bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
-
-
-def is_one_line(error: ReaderError, path: Path) -> None:
-    assert "\n" not in str(error)
-    assert str(path) in str(error)
-
-
-def survives(path: Path, content: bytes, grey: bool = False) -> None:
-    """Decode all of a damaged file: frames as announced, reasons, or an error in one line."""
-    path.write_bytes(content)
-    with within(len(content) + 200 * MEGABYTE):
+def read_all(path: Path, content: bytes, grey: bool = False) -> None:
+    """Decode a damaged file: frames as announced, problems, or a clear error."""
+    overwrite(path, content)
+    with limited_time():
         try:
             reader = PyAvReader(path, grey=grey)
             info = reader.info
@@ -148,86 +129,78 @@ def survives(path: Path, content: bytes, grey: bool = False) -> None:
                     assert frame.image.shape == info.frame_shape
                     assert frame.image.dtype == info.dtype
         except ReaderError as error:
-            is_one_line(error, path)
+            assert_clear(error, path)
             return
     assert numbers == sorted(set(numbers))
     assert info.channels == 1 or not grey
     assert info.n_frames is None or info.n_frames > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_damaged_below_is_whole_before(
-    tmp_path: Path, videos: dict[str, bytes], kind: str
-) -> None:
-    path = tmp_path / kind
-    path.write_bytes(videos[kind])
-    reader = PyAvReader(path)
-    assert reader.info.frame_shape == (HEIGHT, WIDTH, 3)
-    assert [frame.problem for frame in reader.decode()] == [None] * N_FRAMES
+def test_the_undamaged_files_are_read_as_meant(tmp_path: Path, videos: dict[str, bytes]) -> None:
+    for kind, content in videos.items():
+        overwrite(tmp_path / kind, content)
+        reader = PyAvReader(tmp_path / kind)
+        assert reader.info.frame_shape == (HEIGHT, WIDTH, 3), kind
+        assert [frame.problem for frame in reader.decode()] == [None] * N_FRAMES, kind
 
 
-@each
-@settings(settings.get_profile("damage"), max_examples=750)
+@each_container
+@examples(400)
 @given(st.data())
 def test_a_video_cut_anywhere_gives_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject
 ) -> None:
-    kind = data.draw(kinds(container))
+    kind = data.draw(kinds_of(container))
     content = videos[kind]
-    survives(tmp_path / kind, content[: data.draw(st.integers(0, len(content)))])
+    read_all(tmp_path / kind, content[: data.draw(st.integers(0, len(content)))])
 
 
-def header_of(kind: str, content: bytes) -> tuple[int, int]:
-    """Return where the header begins and ends, bytes."""
+def header_range(kind: str, content: bytes) -> tuple[int, int]:
+    """Where the header begins and ends, bytes."""
     if kind.endswith((".mp4", ".mov")):
         return 0, content.rindex(b"mdat") + 4
     return 0, content.index(b"movi") + 16 if kind.endswith(".avi") else 700
 
 
-@each
-@settings(settings.get_profile("damage"), max_examples=750)
+@each_container
+@examples(400)
 @given(st.data(), st.booleans())
-def test_flipped_bytes_give_frames_or_one_clear_error(
+def test_changed_bytes_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject, grey: bool
 ) -> None:
-    kind = data.draw(kinds(container))
+    kind = data.draw(kinds_of(container))
     content = bytearray(videos[kind])
-    begin, end = header_of(kind, content) if data.draw(st.booleans()) else (0, len(content))
+    begin, end = header_range(kind, content) if data.draw(st.booleans()) else (0, len(content))
     places = st.integers(begin, min(end, len(content)) - 1)
     damage = data.draw(st.dictionaries(places, st.integers(0, 255), min_size=1, max_size=8))
     for place, value in damage.items():
         content[place] = value
-    survives(tmp_path / kind, bytes(content), grey)
+    read_all(tmp_path / kind, bytes(content), grey)
 
 
-# Numbers as the header of an empty file, of one that is too large, and of one that lies would have.
-NUMBERS = [0, 1, 2, 255, 2890, 65535, 1 << 20, 1 << 24, 2**31 - 1, 2**31, 2**32 - 9, 2**32 - 1]
-
-
-@each
-@settings(settings.get_profile("damage"), max_examples=500)
+@each_container
+@examples(300)
 @given(st.data())
 def test_extreme_numbers_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject
 ) -> None:
-    kind = data.draw(kinds(container))
+    kind = data.draw(kinds_of(container))
     content = bytearray(videos[kind])
-    begin, end = header_of(kind, content)
+    begin, end = header_range(kind, content)
     order = "little" if kind.endswith(".avi") else "big"
     places = st.integers(begin, min(end, len(content)) - 4)
     for place in data.draw(st.lists(places, min_size=1, max_size=3)):
         n_bytes = data.draw(st.sampled_from([2, 4]))
-        number = data.draw(st.sampled_from(NUMBERS)) % 256**n_bytes
+        number = data.draw(st.sampled_from(EXTREME_NUMBERS)) % 256**n_bytes
         content[place : place + n_bytes] = number.to_bytes(n_bytes, order)
-    survives(tmp_path / kind, bytes(content))
+    read_all(tmp_path / kind, bytes(content))
 
 
 TABLES = (b"stsz", b"stts", b"stsc", b"stco", b"elst", b"trun", b"stsd", b"tkhd", b"IHDR")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.endswith((".mp4", ".mov"))])
-@settings(settings.get_profile("damage"), max_examples=50)
-@given(st.data())
+@examples(200)
+@given(kinds_of(".mp4", ".mov"), st.data())
 def test_extreme_numbers_in_tables_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], kind: str, data: st.DataObject
 ) -> None:
@@ -237,8 +210,9 @@ def test_extreme_numbers_in_tables_give_frames_or_one_clear_error(
     # All are found before the first is damaged: they may overlap.
     for start in [content.index(name) for name in names]:
         place = start + data.draw(st.sampled_from([4, 8, 12, 16, 20, 36]))
-        content[place : place + 4] = data.draw(st.sampled_from(NUMBERS)).to_bytes(4, "big")
-    survives(tmp_path / kind, bytes(content))
+        number = data.draw(st.sampled_from(EXTREME_NUMBERS))
+        content[place : place + 4] = number.to_bytes(4, "big")
+    read_all(tmp_path / kind, bytes(content))
 
 
 BEGINNINGS = {
@@ -250,17 +224,16 @@ BEGINNINGS = {
 }
 
 
-@pytest.mark.parametrize("name", BEGINNINGS)
-@settings(settings.get_profile("damage"), max_examples=50)
-@given(st.binary(max_size=500))
+@examples(150)
+@given(st.sampled_from(list(BEGINNINGS)), st.binary(max_size=500))
 def test_any_bytes_give_frames_or_one_clear_error(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
-    survives(tmp_path / name, BEGINNINGS[name] + content)
+    read_all(tmp_path / name, BEGINNINGS[name] + content)
 
 
-def test_the_test_itself_sees_memory_that_is_taken() -> None:
-    if reset_peak() is None:
-        pytest.skip("only Linux tells a process the peak of its memory")
-    with pytest.raises(AssertionError), within(20 * MEGABYTE):
+def test_the_limit_of_memory_counts_what_libraries_allocate() -> None:
+    if not forget_peak():
+        pytest.skip("only Linux measures the peak of a process's memory anew")
+    with pytest.raises(AssertionError), limited_memory(20 * MEGABYTE):
         assert np.ones(40 * MEGABYTE, np.uint8).any()

@@ -256,7 +256,9 @@ def dark(
     output_format
         Kind of image [default: that of the suffix].
     """
-    return _make_master(source, output, output_format, read, selection)
+    with importing():
+        from skry_dask.cli.masters import write_master
+    return write_master(source, output, output_format, read, selection)
 
 
 @app.command(sort_key=5)
@@ -283,42 +285,9 @@ def flat(
     output_format
         Kind of image [default: that of the suffix].
     """
-    return _make_master(source, output, output_format, read, selection, flat=True, dark=dark)
-
-
-def _make_master(
-    source: str,
-    output: Path,
-    output_format: str | None,
-    read: ReadOptions,
-    selection: SelectOptions,
-    *,
-    flat: bool = False,
-    dark: Path | None = None,
-) -> int:
     with importing():
-        from skry_dask.cli.inputs import expand_input
-        from skry_dask.pipeline.masters import make_master
-
-    with reporting_compilation(), progress_bars() as report:
-        made = make_master(
-            expand_input(source),
-            output,
-            flat=flat,
-            dark=dark,
-            output_format=output_format,
-            read=read,
-            selection=selection,
-            progress=report,
-        )
-    master = made["master"]
-    print(
-        f"{output}: master {'flat' if flat else 'dark'}, {master.sizes['x']} x "
-        f"{master.sizes['y']} px, mean of {int(made['n_frames'])} frames, "
-        f"{float(master.mean()):.4f} of full scale"
-    )
-    print_notes(made.attrs["problems"])
-    return 0
+        from skry_dask.cli.masters import write_master
+    return write_master(source, output, output_format, read, selection, flat=True, dark=dark)
 
 
 @app.command(sort_key=6)

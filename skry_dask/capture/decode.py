@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def decode(
-    reader: RawReader | VideoReader, store: Path, attrs: dict[str, Any], report: Report | None
+    reader: RawReader | VideoReader,
+    store: Path,
+    attrs: dict[str, Any],
+    report: Report | None,
+    check_unchanged: Callable[[], None],
 ) -> bool:
     """Write the frames of a capture into a store, unless the store has them already.
 
@@ -41,6 +45,9 @@ def decode(
         Attributes of the capture, among them ``source`` and ``digest``.
     report
         Called after each chunk of frames.
+    check_unchanged
+        Called after the last frame, before anything is kept: raises `ReaderError` if the capture
+        has changed.
 
     Returns
     -------
@@ -52,14 +59,14 @@ def decode(
     StoreError
         If the store has frames of another capture, or cannot be written.
     ReaderError
-        If no frame can be decoded.
+        If no frame can be decoded, or the capture has changed meanwhile.
     """
     if _has_frames_of(store, attrs):
         return False
     claimed = reader.info.n_frames
     progress = (lambda done: report(done, claimed)) if report else None
     frames = _in_sequence(reader) if isinstance(reader, RawReader) else reader.decode()
-    write_frames(store, reader.info, frames, attrs, progress)
+    write_frames(store, reader.info, _checked(frames, check_unchanged), attrs, progress)
     return True
 
 
@@ -82,6 +89,14 @@ def _has_frames_of(store: Path, attrs: dict[str, Any]) -> bool:
     if Path(str(stored.get("source"))).name != Path(attrs["source"]).name:
         raise StoreError(f"{store} holds another capture ({stored.get('source')}): give a new name")
     return False
+
+
+def _checked(
+    frames: Iterator[DecodedFrame], check_unchanged: Callable[[], None]
+) -> Iterator[DecodedFrame]:
+    """Pass frames on, and look at their capture again after the last one."""
+    yield from frames
+    check_unchanged()
 
 
 def _in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:

@@ -17,22 +17,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from skry_dask.capture.decode import decode
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
+from skry_dask.capture.unchanged import FilesWatch, check_store
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.options import ReadOptions
 from skry_dask.store.checked import IMPORT_AGAIN, METADATA
-from skry_dask.store.digest import digest_of, fingerprint
+from skry_dask.store.digest import digest_of
 from skry_dask.store.in_place import in_place
-from skry_dask.store.open import (
-    array_of,
-    attributes_of_capture,
-    is_group,
-    is_store,
-    is_url,
-    open_store,
-    read_times,
-)
+from skry_dask.store.open import array_of, is_group, is_store, is_url, open_store, read_times
+from skry_dask.store.open import attributes_of_capture as attributes_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -169,6 +163,16 @@ class Source(ABC):
         return OpenedCapture(capture, frames.n_chunk, decoded)
 
     @abstractmethod
+    def check_unchanged(self) -> None:
+        """Look again at what frames are read from; to be called after they were read.
+
+        Raises
+        ------
+        ReaderError
+            If it has changed since the source was resolved.
+        """
+
+    @abstractmethod
     def _open(
         self, store: Path | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
@@ -208,6 +212,11 @@ class StoreSource(Source):
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
         return LazyFrames.of_store(self.group, self.location), self.header.attrs, None
 
+    def check_unchanged(self) -> None:
+        """Compare the store's digest, which an import changes."""
+        if isinstance(self.location, Path):
+            check_store(self.location, self.header.attrs["digest"])
+
     def as_group(self, store: Path | None = None) -> zarr.Group:
         """Return the store."""
         return self.group
@@ -227,9 +236,16 @@ class RawSource(Source):
     ----------
     reader
         Reads any frames, without an open handle.
+    watch
+        State of the file at first.
     """
 
     reader: RawReader
+    watch: FilesWatch
+
+    def check_unchanged(self) -> None:
+        """Look at the file again."""
+        self.watch.check()
 
     def _open(
         self, store: Path | None, report: Report | None
@@ -242,7 +258,7 @@ class RawSource(Source):
 
     def import_into(self, store: Path, report: Report | None = None) -> None:
         """Compress the frames into a store."""
-        decode(self.reader, store, self.attrs, report)
+        decode(self.reader, store, self.attrs, report, self.watch.check)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -253,11 +269,17 @@ class EncodedSource(Source):
     ----------
     reader
         Decodes the frames from first to last.
+    watch
+        State of the files before anything was read; compared when they are decoded.
     """
 
     reader: VideoReader
+    watch: FilesWatch
 
     random_access: ClassVar[bool] = False
+
+    def check_unchanged(self) -> None:
+        """Do nothing: frames are decoded already, and the files were looked at again then."""
 
     def _open(
         self, store: Path | None, report: Report | None
@@ -265,20 +287,20 @@ class EncodedSource(Source):
         store = store or sidecar(self.given)
         _ = self.attrs  # refuses options that do not fit, before anything is decoded
         # Stored as the file has them: with other options they need not be decoded again.
-        decoded = decode(self.reader, store, self.header.attrs, report)
+        decoded = decode(self.reader, store, self.header.attrs, report, self.watch.check)
         group = open_store(store)
-        attrs = {**attributes_of_capture(group), "source": self.header.attrs["source"]}
+        attrs = {**attributes_of(group), "source": self.header.attrs["source"]}
         return LazyFrames.of_store(group, store), attrs, decoded
 
     def as_group(self, store: Path | None = None) -> zarr.Group:
         """Decode the frames into a store and return that."""
         store = store or sidecar(self.given)
-        decode(self.reader, store, self.header.attrs, None)
+        decode(self.reader, store, self.header.attrs, None, self.watch.check)
         return open_store(store)
 
     def import_into(self, store: Path, report: Report | None = None) -> None:
         """Decode the frames into a store."""
-        decode(self.reader, store, self.attrs, report)
+        decode(self.reader, store, self.attrs, report, self.watch.check)
 
 
 def resolve(given: Input, read: ReadOptions | None = None) -> Source:
@@ -313,10 +335,11 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
     if not isinstance(given, str | os.PathLike):
         given = tuple(given)
     reader = open_reader(given, byte_order=order, grey=read.grey)
-    header = _header_of_reader(reader, verify=read.verify)
+    watch = FilesWatch.begin(reader.files, verify=read.verify)
+    header = _header_of_reader(reader, watch.digest)
     if isinstance(reader, RawReader):
-        return RawSource(given=given, read=read, header=header, reader=reader)
-    return EncodedSource(given=given, read=read, header=header, reader=reader)
+        return RawSource(given=given, read=read, header=header, reader=reader, watch=watch)
+    return EncodedSource(given=given, read=read, header=header, reader=reader, watch=watch)
 
 
 def _store_location(given: Input) -> Path | str | None:
@@ -350,11 +373,11 @@ def _header_of_store(group: zarr.Group, location: Path | str) -> Header:
         frame_shape=frames.shape[1:],
         dtype=frames.dtype.name,
         time=read_times(group, location),
-        attrs={**attributes_of_capture(group), "store": str(location)},
+        attrs={**attributes_of(group), "store": str(location)},
     )
 
 
-def _header_of_reader(reader: RawReader | VideoReader, *, verify: bool) -> Header:
+def _header_of_reader(reader: RawReader | VideoReader, fingerprint: str) -> Header:
     info = reader.info
     # The digest depends on how frames are decoded, too: a video can be read in colour or as grey.
     decoded_as = [info.channels, info.dtype]
@@ -363,7 +386,7 @@ def _header_of_reader(reader: RawReader | VideoReader, *, verify: bool) -> Heade
         "format": info.format,
         "bits": info.bits,
         **({} if info.cfa is None else {"cfa": info.cfa}),
-        "digest": digest_of(fingerprint(reader.files, verify=verify), decoded_as),
+        "digest": digest_of(fingerprint, decoded_as),
         "problems": list(info.problems),
         **info.attrs,
     }

@@ -89,6 +89,7 @@ def make_master(
         )
         lazy = master_flat(capture, dark) if flat else master_dark(capture)
         made = runner.compute(lazy, lambda done, total: report(Progress(name, done, total)))
+        resolved.check_unchanged()
     metadata = {
         "software": software(),
         "image": f"master {name}",

@@ -79,12 +79,22 @@ class PhaseRunner:
         Keeps results.
     report
         Called with the progress of each phase.
+    check_unchanged
+        Called after each phase, before its result is stored: raises `ReaderError` if the capture
+        has changed.
     """
 
-    def __init__(self, runner: Runner, store: ResultStore, report: Report) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        store: ResultStore,
+        report: Report,
+        check_unchanged: Callable[[], None],
+    ) -> None:
         self.runner = runner
         self.store = store
         self.report = report
+        self.check_unchanged = check_unchanged
         self._writer = ThreadPoolExecutor(1, "skry-store")
         self._writes: list[Future[None]] = []
 
@@ -150,9 +160,11 @@ class PhaseRunner:
         if self.runner.client is None and large_tables(lazy):
             with self.store.new(name, digest) as new:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
+                self.check_unchanged()
                 # In the writer's thread: in a notebook, this one has an event loop.
                 self._writer.submit(new.finish, computed).result()
             return self.store[f"{name}/{digest}"], spent
         result, spent = self.runner.measure(lazy, progress)
+        self.check_unchanged()
         self._writes.append(self._writer.submit(self.store.save, name, digest, result))
         return result, spent

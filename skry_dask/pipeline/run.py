@@ -119,7 +119,7 @@ def run(
         after_compute=after_compute,
     )
     with PeakMemory() as peak, start_job(request) as job:
-        with PhaseRunner(job.runner, job.store, job.report) as phases:
+        with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             frames, shapes = open_frames(job)
             alignment = phases.run(align, job.options.align, frames)
             check_canvas(job, shapes, frames, alignment)

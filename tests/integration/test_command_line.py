@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -70,6 +70,33 @@ def test_a_changed_capture_is_not_taken_for_the_old_one(moon_ser: Path) -> None:
     again = skry.run(moon_ser).attrs["summary"]
     assert statuses(again) == [RAN] * 4
     assert first["store"] == again["store"]
+
+
+def test_a_new_date_alone_measures_nothing_again(moon_ser: Path) -> None:
+    skry.run(moon_ser)
+    os.utime(moon_ser, ns=(0, 0))
+    assert statuses(skry.run(moon_ser).attrs["summary"]) == [REUSED] * 4
+
+
+def test_a_capture_that_changes_while_it_is_read_is_an_error_and_nothing_of_it_is_kept(
+    moon_ser: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = moon_ser.read_bytes()
+    with monkeypatch.context() as patched:
+
+        def overwritten(*arguments: Any) -> Any:
+            moon_ser.write_bytes(content[:200] + bytes(500) + content[700:])
+            return skry.estimate_quality(*arguments)
+
+        patched.setattr("skry_dask.pipeline.run.estimate_quality", overwritten)
+        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+    assert (status, out) == (1, "")
+    assert complaints(err) == [
+        f"skry: {moon_ser} has changed while it was read: run the command again when it is complete"
+    ]
+    assert not (moon_ser.parent / "out.tif").exists()
+    moon_ser.write_bytes(content)
+    assert statuses(cli.stack(moon_ser)[0]) == [REUSED, RAN, RAN, RAN]
 
 
 def test_after_an_interruption_the_same_command_continues(

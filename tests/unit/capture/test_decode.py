@@ -53,6 +53,27 @@ def test_frames_of_another_capture_are_never_replaced(moon_ser: Path, tmp_path: 
     assert skry.open_capture(tmp_path / "kept.skry").sizes["frame"] == 40
 
 
+def test_a_capture_that_changes_while_it_is_decoded_is_not_kept(
+    moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skry_dask.store.frames.MAX_CHUNK_FRAMES", 16)
+
+    def change(*_: object) -> None:
+        moon_ser.write_bytes(moon_ser.read_bytes()[:-1] + b"1")
+
+    with pytest.raises(ReaderError, match=r"moon\.ser has changed while it was read: run"):
+        skry.import_capture(moon_ser, tmp_path / "a.skry", progress=change)
+    assert not (tmp_path / "a.skry" / "frames").exists()
+    skry.import_capture(moon_ser, tmp_path / "a.skry")
+
+
+def test_an_import_that_was_killed_early_may_be_repeated(moon_ser: Path, tmp_path: Path) -> None:
+    store = tmp_path / "a.skry"
+    store.mkdir()
+    (store / "zarr.0123456789abcdef.partial").write_text("{")
+    assert skry.import_capture(moon_ser, store).sizes["frame"] == 40
+
+
 def test_a_changed_capture_replaces_its_own_frames(moon_ser: Path, tmp_path: Path) -> None:
     skry.import_capture(moon_ser, tmp_path / "kept.skry")
     moon_ser.write_bytes(moon_ser.read_bytes()[: 178 + 180 * 240 * 30])

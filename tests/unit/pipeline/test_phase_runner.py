@@ -64,7 +64,7 @@ def events() -> list[Progress]:
 @pytest.fixture
 def runner(store: ResultStore, events: list[Progress]) -> Iterator[PhaseRunner]:
     with resources(workers=1) as resource:
-        yield PhaseRunner(resource, store, events.append)
+        yield PhaseRunner(resource, store, events.append, lambda: None)
 
 
 def run_both(runner: PhaseRunner, phases: Phases, **options: float) -> list[PhaseResult]:
@@ -95,7 +95,7 @@ def test_only_what_depends_on_a_changed_option_runs_again(
     seen = []
     for options in ({}, {}, {"area_size": 60}, {}):
         with resources(workers=1) as resource:
-            runner = PhaseRunner(resource, store, events.append)
+            runner = PhaseRunner(resource, store, events.append, lambda: None)
             results = run_both(runner, phases, **options)
             seen.append([result.status for result in results])
             assert int(results[-1].data["total"]) == 30

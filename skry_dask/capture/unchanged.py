@@ -1,0 +1,100 @@
+"""Noticing that files change while they are read: frames of two captures must not be mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skry_dask.errors import ReaderError
+from skry_dask.store.digest import fingerprint
+from skry_dask.store.folder import attributes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesWatch:
+    """The state of files when a job began, to be compared later.
+
+    Parameters
+    ----------
+    files
+        The files of a capture.
+    states
+        Of each file: size, time of its last change (ns), device and inode; and the time at which
+        these last changed (ns), or None for a file that cannot be looked at.
+    digest
+        Their `fingerprint`.
+    verify
+        Whether it depends on all bytes.
+    """
+
+    files: tuple[Path, ...]
+    states: tuple[tuple[int, ...] | None, ...]
+    digest: str
+    verify: bool
+
+    @classmethod
+    def begin(cls, files: Sequence[Path], *, verify: bool) -> FilesWatch:
+        """Look at files for the first time.
+
+        Raises
+        ------
+        ReaderError
+            If a file cannot be read.
+        """
+        states = tuple(_state(path) for path in files)
+        digest = fingerprint(files, verify=verify)
+        return cls(files=tuple(files), states=states, digest=digest, verify=verify)
+
+    def check(self) -> None:
+        """Look at the files again.
+
+        Their content is only compared where nothing but the time of the last change of the inode
+        differs, which another name or another owner changes, too.
+
+        Raises
+        ------
+        ReaderError
+            If a file has been written, replaced or removed.
+        """
+        for path, before in zip(self.files, self.states, strict=True):
+            now = _state(path)
+            if now == before:
+                continue
+            if now is None or before is None or now[:-1] != before[:-1] or not self._is_same():
+                raise ReaderError(
+                    f"{path} has changed while it was read: run the command again when it is "
+                    "complete"
+                )
+
+    def _is_same(self) -> bool:
+        return fingerprint(self.files, verify=self.verify) == self.digest
+
+
+def check_store(location: Path, digest: str) -> None:
+    """Compare the digest of a store with what it was.
+
+    Raises
+    ------
+    ReaderError
+        If the frames of the store have been replaced or removed.
+    """
+    if attributes_of(location).get("digest") != digest:
+        raise ReaderError(f"{location} has changed while it was read: run the command again")
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_dev,
+        status.st_ino,
+        status.st_ctime_ns,
+    )

@@ -34,6 +34,7 @@ NEAR = 0.75
 A misspelt or swapped letter in a word of seven has 0.85, ``--quiet`` and ``--bits`` have 0.44."""
 
 _NUMBER = re.compile(r"-?\d+(\.\d*)?")
+"""A number as it is typed for a flag."""
 
 
 def parse(app: App, arguments: Sequence[str]) -> Callable[[], Any]:
@@ -60,6 +61,8 @@ def parse(app: App, arguments: Sequence[str]) -> Callable[[], Any]:
     except CycloptsError as error:
         _refuse(app, arguments, error)
     _check_left_over_numbers(arguments, bound.arguments.get("inputs", ()))
+    if command.__module__.startswith("skry_dask"):  # neither --help nor --version
+        _check_fractions(app[arguments[0]], arguments)
     return lambda: command(*bound.args, **bound.kwargs)
 
 
@@ -68,7 +71,8 @@ def _refuse(app: App, arguments: Sequence[str], error: CycloptsError) -> NoRetur
     command = " ".join(["skry", *(error.command_chain or ())])
     match error:
         case UnknownCommandError():
-            raise OptionsError(_unknown_command(app, arguments[0])) from error
+            word = (error.unused_tokens or arguments)[0]
+            raise OptionsError(_unknown_command(app, word)) from error
         case UnknownOptionError():
             token = error.token
             names = [name for argument in error.argument_collection for name in argument.names]
@@ -181,6 +185,28 @@ def _check_left_over_numbers(arguments: Sequence[str], inputs: Sequence[str]) ->
                 f"{flag} takes {taken}, so {name} after it would be an input, and there is no file "
                 f"{name}: {_remedy(len(values))}"
             )
+
+
+def _check_fractions(command: App, arguments: Sequence[str]) -> None:
+    """Refuse fractions where whole numbers are meant, which cyclopts rounds.
+
+    Raises
+    ------
+    OptionsError
+        For ``--number 2.6``.
+    """
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    fractions = [i for i, word in enumerate(words) if i and "." in word and _NUMBER.fullmatch(word)]
+    if not fractions:
+        return
+    kinds = {
+        name: argument.hint
+        for argument in command.assemble_argument_collection()
+        for name in argument.names
+    }
+    for i in fractions:
+        if kinds.get(words[i - 1]) in (int, int | None):
+            raise OptionsError(f"{words[i - 1]} is {words[i]!r}: it must be a whole number")
 
 
 def _remedy(n_values: int) -> str:

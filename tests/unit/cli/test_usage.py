@@ -25,6 +25,8 @@ WRONG = {
     # values
     "stack a.ser --percent x": "--percent is 'x': it must be a number",
     "stack a.ser --number few": "--number is 'few': it must be a whole number",
+    "stack a.ser --number 2.6": "--number is '2.6': it must be a whole number",
+    "stack a.ser --area-size=40.5": "--area-size is '40.5': it must be a whole number",
     "stack a.ser --canvas big": "--canvas is 'big': choose one of overlap, union",
     "stack a.ser --output-format gif": "--output-format is 'gif': choose one of tiff16, tiff32,",
     "simulate mars -o a.ser": "SCENE is 'mars': choose one of moon, planet, sun",
@@ -69,7 +71,12 @@ def test_numbers_are_inputs_where_they_are_files_or_follow_no_flag(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("10").mkdir()
-    for line in ("stack --percent 5 10", "stack 20", "stack a.ser --points 1 2 --points 3 4 10"):
+    for line in (
+        "stack --percent 2.5 --points 1.5 2 --frames 2 10",
+        "stack --percent 5 10",
+        "stack 20",
+        "stack a.ser --points 1 2 --points 3 4 10",
+    ):
         parse(app, line.split())
 
 

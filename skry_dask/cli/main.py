@@ -78,6 +78,7 @@ def stack(
     scheduler: str | None = None,
     workers: int | None = None,
     memory_limit: str | None = None,
+    allow_few: bool = False,
     json_: AsJson = False,
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
@@ -121,6 +122,8 @@ def stack(
     memory_limit
         How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
         what the machine or container has].
+    allow_few
+        Exit with status 0 even if fewer than half of the frames could be aligned.
     json_
         Print a summary as JSON, one line per capture.
     anchors_file
@@ -138,6 +141,7 @@ def stack(
     return stack_each(
         jobs,
         as_json=json_,
+        allow_few=allow_few,
         output_format=output_format,
         composite=composite,
         table=table,

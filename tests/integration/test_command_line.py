@@ -99,6 +99,24 @@ def test_a_capture_that_changes_while_it_is_read_is_an_error_and_nothing_of_it_i
     assert statuses(cli.stack(moon_ser)[0]) == [REUSED, RAN, RAN, RAN]
 
 
+def test_a_stack_of_fewer_than_half_of_the_frames_is_no_success(
+    moon_ser: Path, cli: CommandLine
+) -> None:
+    content = moon_ser.read_bytes()
+    kept = 178 + 15 * 180 * 240
+    moon_ser.write_bytes(content[:kept] + bytes(25 * 180 * 240) + content[kept + 25 * 180 * 240 :])
+    status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+    assert status == 1
+    assert complaints(err) == [
+        "skry: only 15 of 40 frames could be aligned; out.tif is written: check it, and accept it "
+        "with --allow-few"
+    ]
+    assert json.loads(out)["active_frames"] == 15
+    assert (moon_ser.parent / "out.tif").exists()
+    status, _, err = cli("stack", moon_ser, "-o", "out.tif", "--allow-few")
+    assert (status, complaints(err)) == (0, [])
+
+
 def test_after_an_interruption_the_same_command_continues(
     moon_ser: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def call_each(
 
     Examples
     --------
+    >>> import dask
     >>> call_each(pow, [dask.delayed(10)], [(2,), (3,)]).compute()
     [100, 1000]
     """

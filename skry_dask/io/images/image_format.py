@@ -4,10 +4,10 @@ To add a format:
 
 1. Write a module in this folder with a class that implements `ImageFormat`. Import the library that
    the format needs inside the functions that use it.
-2. Add an instance of the class to `FORMATS` in `skry_dask.io.images.formats`. 3. If the format can
-be written, add its kinds to `ImageKind`. 4. In the tests, add files of the format to the tables of
-`tests/unit/io/images`, and to ``FILES`` of
-   `tests/property/test_image_readers.py`, which cuts and damages them.
+2. Add an instance of the class to `FORMATS` in `skry_dask.io.images.formats`.
+3. If the format can be written, add its kinds to `ImageKind`.
+4. In the tests, add files of the format to the tables of `tests/unit/io/images`, and to ``FILES``
+   of `tests/property/test_image_readers.py`, which cuts and damages them.
 
 Folders, patterns and lists of images, masters and the suffixes of the command line follow from
 that.

@@ -22,6 +22,16 @@ from skry_dask.errors import ReaderError
 from skry_dask.io.raw.avi import AviReader, write_avi
 from skry_dask.io.raw.ser import SerReader, write_ser
 from skry_dask.io.registry import open_reader
+from tests.avi_bytes import (
+    avi,
+    bgr_chunks,
+    chunk,
+    colour_palette,
+    dib_chunks,
+    make_list,
+    plane_chunks,
+    video_stream,
+)
 from tests.damaged_files import EXTREME_NUMBERS, assert_clear, examples, overwrite
 
 if TYPE_CHECKING:
@@ -99,43 +109,27 @@ def test_avi_files_give_back_what_was_written(
 # --- bitmaps, put together from the specification -------------------------------------------------
 
 
-def chunk(fourcc: bytes, content: bytes) -> bytes:
-    return fourcc + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
-
-
-def avi_header(
-    width: int, height: int, codec: bytes, bits: int = 8, palette: bytes = b"", index: bytes = b""
-) -> bytes:
-    strh = struct.pack("<4s4s10I", b"vids", codec, 0, 0, 0, 1, 30, 0, 0, 0, 0, 0) + bytes(8)
-    strf = struct.pack(
-        "<IiiHH4s5I", 40, width, height, 1, bits, codec, 0, 0, 0, len(palette) // 4, 0
+def with_dropped(chunks: list[bytes], before: frozenset[int]) -> bytes:
+    """Chunks of frames, with an empty chunk before some of them."""
+    return b"".join(
+        (chunk(b"00db", b"") if number in before else b"") + found
+        for number, found in enumerate(chunks)
     )
-    strl = chunk(b"LIST", b"strl" + chunk(b"strh", strh) + chunk(b"strf", strf + palette) + index)
-    return chunk(b"LIST", b"hdrl" + chunk(b"avih", bytes(56)) + strl)
-
-
-def movi(frames: np.ndarray, dropped_before: frozenset[int] = frozenset()) -> bytes:
-    """Chunks of frames (frame, y, byte), with an empty chunk before some of them."""
-    content = b"movi"
-    for number, frame in enumerate(frames):
-        content += chunk(b"00db", b"") if number in dropped_before else b""
-        content += chunk(b"00db", np.pad(frame, ((0, 0), (0, -frame.shape[1] % 4))).tobytes())
-    return chunk(b"LIST", content)
 
 
 def bitmap_avi(
     frames: np.ndarray, palette: np.ndarray, top_down: bool, dropped_before: frozenset[int]
 ) -> bytes:
+    """An AVI of indices (frame, y, x) with a palette, or of colours (frame, y, x, channel)."""
     height, width = frames.shape[1:3]
-    colours = np.pad(palette[:, ::-1], ((0, 0), (0, 1))).tobytes()  # blue, green, red, unused
     has_palette = frames.ndim == 3
-    stored = frames if has_palette else frames[..., ::-1].reshape(len(frames), height, -1)
-    header = avi_header(
-        width, -height if top_down else height, bytes(4), 8 if has_palette else 24,
-        colours if has_palette else b"",
+    stream = video_stream(
+        width, -height if top_down else height, bytes(4), bits=8 if has_palette else 24,
+        palette=colour_palette(palette) if has_palette else b"", count=0,
     )  # fmt: skip
-    chunks = movi(stored if top_down else stored[:, ::-1], dropped_before)
-    return chunk(b"RIFF", b"AVI " + header + chunks)
+    make_chunks = dib_chunks if has_palette else bgr_chunks
+    chunks = [make_chunks(frame[None], bottom_up=not top_down) for frame in frames]
+    return avi(stream, with_dropped(chunks, dropped_before))
 
 
 @examples(100)
@@ -192,24 +186,24 @@ def valid_files() -> dict[str, bytes]:
     colours = np.random.default_rng(8).integers(0, 256, (16, 3), np.uint8)
     index = chunk(b"indx", struct.pack("<HBBI4s12xQII", 4, 0, 0, 1, b"00db", 0, 1, 2))
     frame_index = chunk(b"ix00", bytes(24))
+    y800 = video_stream(5, 3, b"Y800", count=0)
+    planes = [plane_chunks(frame[None], padded=True) for frame in grey]
     return {
         "mono8.ser": ser_file(0, 8, 0),
         "mono16.ser": ser_file(0, 16, 1),
         "bayer12.ser": ser_file(9, 12, 1),
         "rgb16.ser": ser_file(100, 16, 1),
         "bgr8.ser": ser_file(101, 8, 0),
-        "y800.avi": chunk(b"RIFF", b"AVI " + avi_header(5, 3, b"Y800") + movi(grey)),
+        "y800.avi": avi(y800, b"".join(planes)),
         "dib8.avi": bitmap_avi(grey % 16, colours, False, frozenset({2})),
         "rgb24.avi": bitmap_avi(rgb, IDENTITY, False, frozenset()),
-        "y16.avi": chunk(
-            b"RIFF", b"AVI " + avi_header(2, 3, b"Y16 ", 16) + movi(grey[..., :4])
-        ),
-        "opendml.avi": chunk(
+        "y16.avi": avi(video_stream(2, 3, b"Y16 ", bits=16, count=0), plane_chunks(grey[..., :4])),
+        "opendml.avi": avi(y800 + index, b"".join(planes[:2]), frame_index)
+        + chunk(
             b"RIFF",
-            b"AVI " + avi_header(5, 3, b"Y800", index=index) + movi(grey[:2]) + frame_index,
-        )
-        + chunk(b"RIFF", b"AVIX" + movi(grey[2:], frozenset({1})) + frame_index),
-    }  # fmt: skip
+            b"AVIX" + make_list(b"movi", with_dropped(planes[2:], frozenset({1}))) + frame_index,
+        ),
+    }
 
 
 VALID = valid_files()

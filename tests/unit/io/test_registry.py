@@ -1,4 +1,4 @@
-"""What a file is, its content says."""
+"""The content of a file chooses its reader; what cannot be read is refused in one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,8 +33,6 @@ def make_avi(path: Path) -> None:
 
 
 def make_video(path: Path) -> None:
-    import av
-
     with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream("png", rate=25)
         stream.width, stream.height, stream.pix_fmt = 20, 16, "gray"
@@ -41,17 +40,11 @@ def make_video(path: Path) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
 
 
-@pytest.mark.parametrize("name", ["moon.ser", "moon.avi", "moon.mp4", "moon", "moon.ser.txt"])
-@pytest.mark.parametrize(
-    ("make", "reader"),
-    [(make_ser, SerReader), (make_avi, AviReader), (make_video, PyAvReader)],
-)
-def test_the_content_and_not_the_suffix_chooses_the_reader(
-    tmp_path: Path, name: str, make: Callable[[Path], None], reader: type
-) -> None:
-    make(tmp_path / name)
-    assert type(open_reader(tmp_path / name)) is reader
-    assert type(open_reader(os.fspath(tmp_path / name))) is reader
+READERS: dict[Callable[[Path], None], type] = {
+    make_ser: SerReader,
+    make_avi: AviReader,
+    make_video: PyAvReader,
+}
 
 
 def refused(path: Path) -> str:
@@ -63,55 +56,28 @@ def refused(path: Path) -> str:
     return message
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert "No such file or directory; check the path" in refused(tmp_path / "moon.ser")
-    make_ser(tmp_path / "file")
-    assert "check the path" in refused(tmp_path / "file" / "moon.ser")
-    assert "check the path" in refused(tmp_path / ("m" * 300))
+# --- choosing a reader ----------------------------------------------------------------------------
 
 
-def test_an_empty_folder_is_refused_and_what_can_be_read_is_said(tmp_path: Path) -> None:
-    message = refused(tmp_path)
-    assert "is a folder without images" in message
-    assert "BMP, PNG, TIFF, JPEG or FITS images, or a video" in message
+def test_the_content_and_not_the_suffix_chooses_the_reader(tmp_path: Path) -> None:
+    for make, reader in READERS.items():
+        make(tmp_path / "capture")
+        for name in ("moon.ser", "moon.avi", "moon.mp4", "moon", "moon.ser.txt"):
+            path = (tmp_path / "capture").rename(tmp_path / name)
+            assert type(open_reader(path)) is reader, name
+            assert type(open_reader(os.fspath(path))) is reader, name
+            path.rename(tmp_path / "capture")
+        (tmp_path / "capture").unlink()
 
 
-def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "moon.ser").touch()
-    assert "is empty" in refused(tmp_path / "moon.ser")
-
-
-def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "moon.ser")
-    assert "not a file but a device or a pipe" in refused(tmp_path / "moon.ser")
-
-
-def test_a_text_file_named_ser_is_refused_with_its_beginning(tmp_path: Path) -> None:
-    path = tmp_path / "moon.ser"
-    path.write_text("hello world, this is no video\n")
-    assert "is not a SER file: it begins with b'hello world, t'" in refused(path)
-    path.write_bytes(b"x")
-    assert "it begins with b'x'" in refused(path)
-
-
-@pytest.mark.parametrize("name", ["moon.avi", "moon.mp4", "moon"])
-def test_a_text_file_of_another_name_is_refused_with_its_beginning(
-    tmp_path: Path, name: str
-) -> None:
-    (tmp_path / name).write_text("hello world, this is no video\n")
-    assert "it begins with b'hello world, t'" in refused(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", ["moon.png", "moon.tif", "moon.bmp", "moon.jpg"])
-def test_a_single_image_is_a_capture_of_one_frame_whatever_its_name(
-    tmp_path: Path, name: str
-) -> None:
-    Image.fromarray(GREY[0]).save(tmp_path / name)
-    (tmp_path / name).rename(tmp_path / "moon.ser")
-    reader = open_reader(tmp_path / "moon.ser")
-    assert isinstance(reader, SequenceReader)
-    assert reader.info.n_frames == 1
-    assert reader.files == (reader.path,) == (tmp_path / "moon.ser",)
+def test_a_single_image_is_a_capture_of_one_frame_whatever_its_name(tmp_path: Path) -> None:
+    for suffix in ("png", "tif", "bmp", "jpg"):
+        Image.fromarray(GREY[0]).save(tmp_path / f"moon.{suffix}")
+        path = (tmp_path / f"moon.{suffix}").replace(tmp_path / "moon.ser")
+        reader = open_reader(path)
+        assert isinstance(reader, SequenceReader), suffix
+        assert reader.info.n_frames == 1
+        assert reader.files == (reader.path,) == (path,)
 
 
 def test_folders_patterns_and_lists_are_sequences(tmp_path: Path) -> None:
@@ -125,30 +91,69 @@ def test_folders_patterns_and_lists_are_sequences(tmp_path: Path) -> None:
         assert np.array_equal([frame.image for frame in reader.decode()], GREY)
 
 
-def test_a_ser_file_is_told_its_byte_order(tmp_path: Path) -> None:
+# --- options --------------------------------------------------------------------------------------
+
+
+def test_the_byte_order_of_a_ser_file_can_be_given(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 3
     write_ser(tmp_path / "moon.ser", deep, n_frames=3, height=16, width=20, bits=16)
-    little = open_reader(tmp_path / "moon.ser", byte_order="little").read(0, 3)
-    big = open_reader(tmp_path / "moon.ser", byte_order="big").read(0, 3)
-    assert np.array_equal(little, deep)
-    assert np.array_equal(big, deep.byteswap())
+    for byte_order, expected in (("little", deep), ("big", deep.byteswap())):
+        reader = open_reader(tmp_path / "moon.ser", byte_order=byte_order)  # type: ignore[arg-type]
+        assert isinstance(reader, SerReader)
+        assert np.array_equal(reader.read(0, 3), expected)
 
 
-def test_compressed_video_and_images_are_told_to_be_grey(tmp_path: Path) -> None:
-    import av
-
+def test_compressed_video_and_images_can_be_read_as_grey(tmp_path: Path) -> None:
+    colour = np.stack([GREY[0]] * 3, axis=-1)
     with av.open(str(tmp_path / "moon.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.width, stream.height, stream.pix_fmt = 20, 16, "bgr0"
-        colour = np.stack([GREY[0]] * 3, axis=-1)
         container.mux(stream.encode(av.VideoFrame.from_ndarray(colour, format="rgb24")))
         container.mux(stream.encode())
     Image.fromarray(colour).save(tmp_path / "moon.png")
     for name in ("moon.mkv", "moon.png"):
         assert open_reader(tmp_path / name).info.channels == 3
         reader = open_reader(tmp_path / name, grey=True)
+        assert isinstance(reader, PyAvReader | SequenceReader)
         assert reader.info.channels == 1
         assert np.array_equal(next(reader.decode()).image, GREY[0])
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "check the path" in refused(tmp_path / "moon.ser")
+    make_ser(tmp_path / "file")
+    assert "check the path" in refused(tmp_path / "file" / "moon.ser")
+    assert "check the path" in refused(tmp_path / ("m" * 300))
+
+
+def test_an_empty_folder_is_refused_with_what_can_be_read(tmp_path: Path) -> None:
+    message = refused(tmp_path)
+    assert "is a folder without images" in message
+    assert "BMP, PNG, TIFF, JPEG or FITS images, or a video" in message
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "moon.ser").touch()
+    assert "is empty" in refused(tmp_path / "moon.ser")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "moon.ser")
+    assert "not a file but a device or a pipe" in refused(tmp_path / "moon.ser")
+
+
+def test_a_text_file_is_refused_with_its_beginning(tmp_path: Path) -> None:
+    for name in ("moon.ser", "moon.avi", "moon.mp4", "moon"):
+        (tmp_path / name).write_text("hello world, this is no video\n")
+        message = refused(tmp_path / name)
+        assert "it begins with b'hello world, t'" in message, name
+        assert ("is not a SER file" in message) == (name == "moon.ser")
+    (tmp_path / "moon.ser").write_bytes(b"x")
+    assert "it begins with b'x'" in refused(tmp_path / "moon.ser")
 
 
 def test_an_avi_file_with_a_damaged_header_is_refused(tmp_path: Path) -> None:
@@ -158,7 +163,7 @@ def test_an_avi_file_with_a_damaged_header_is_refused(tmp_path: Path) -> None:
     assert "its header is damaged" in refused(path)
 
 
-@pytest.mark.parametrize("make", [make_ser, make_avi, make_video])
+@pytest.mark.parametrize("make", READERS)
 def test_a_file_that_may_not_be_read_is_refused(
     tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,14 +171,14 @@ def test_a_file_that_may_not_be_read_is_refused(
     make(path)
     reader = open_reader(path)
 
-    # Not by chmod: whoever runs the tests may be root, who may read everything.
+    # Not by permissions of the file: the tests may be run by root, who may read everything.
     def denied(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open", denied)
     assert "Permission denied; ask for permission" in refused(path)
     with pytest.raises(ReaderError, match="Permission denied"):
-        next(reader.decode()) if isinstance(reader, PyAvReader) else reader.read(0, 1)
+        next(reader.decode()) if isinstance(reader, PyAvReader) else reader.read(0, 1)  # type: ignore[union-attr]
 
 
 def test_a_failing_disk_is_an_error_of_the_reader(

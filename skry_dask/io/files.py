@@ -106,7 +106,7 @@ def read_into(file: FileIO, offset: int, target: AnyArray) -> None:
     remaining = target.reshape(-1).view(np.uint8).data
     file.seek(offset)
     while remaining:
-        n_read = file.readinto(remaining)  # one call reads at most 2 GiB
+        n_read = file.readinto(remaining)  # at most 2 GiB in one call
         if not n_read:
             raise ReaderError(
                 f"cannot read {file.name}: it ends {len(remaining)} bytes too early; it has become "

@@ -6,7 +6,7 @@ file take. So the chunks of a file are checked here, and only those that the ima
 decoded.
 
 `imagecodecs` would replace the decoder and the writer of 16 bits (50 lines), but none of the
-checks, stores no texts, and is a dependency of 20 MB.
+checks, stores no texts, and is a dependency of 26 MB.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _read_image_chunks(path: Path, file: FileIO, size: int) -> tuple[bytearray, 
         file.seek(start - 8)
         chunk = memoryview(file.read(length + 12))
         if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-            raise damaged(path, "PNG", f"the checksum of its part at byte {start - 8} is wrong")
+            raise damaged(path, "PNG", f"the checksum of its chunk at byte {start - 8} is wrong")
         content += chunk
         if name == b"IDAT":
             compressed.append(chunk[8:-4])

@@ -290,7 +290,7 @@ def _check_segments(path: Path, page: TiffPage, number: int, size: int, n_bytes:
         packed = page.parent.filehandle.read(length)
         if _unpacks_to_more(packed, compression, max_bytes):
             raise damaged(
-                path, "TIFF", f"a part of page {number} unpacks to more than {max_bytes} bytes"
+                path, "TIFF", f"a strip or tile of page {number} unpacks to more than {max_bytes} bytes"
             )
 
 
@@ -298,8 +298,8 @@ def _unpacks_to_more(packed: bytes, compression: int, max_bytes: int) -> bool:
     """Return whether a strip or tile unpacks to more than a number of bytes."""
     if compression in _DEFLATE:
         return len(zlib.decompressobj().decompress(packed, max_bytes + 1)) > max_bytes
-    # PackBits: a byte below 128 is followed by one more literal byte than it says, one above 128 by
-    # a byte that is repeated 257 times less what it says, and 128 by nothing.
+    # PackBits: after a code below 128 follow code + 1 literal bytes, after one above 128 a byte that
+    # is repeated 257 - code times, and after 128 nothing.
     n_bytes, position = 0, 0
     while position < len(packed) and n_bytes <= max_bytes:
         code = packed[position]

@@ -78,7 +78,7 @@ class PyAvReader:
             image, problem = _convert(frame, dtype, is_colour, codec)
             if image is None:
                 raise ReaderError(
-                    f"the first frame of {self.path} is of no use, {problem}; {_REMEDY}"
+                    f"the first frame of {self.path} cannot be used: {problem}; {_REMEDY}"
                 )
             self.info = CaptureInfo(
                 format=f"{codec} video",

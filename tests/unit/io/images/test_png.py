@@ -103,7 +103,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     bad_data = bytes([*png[:300], png[300] ^ 255, *png[301:]])
     for content, words in (
         (png[:-20], "it ends too early"),
-        (bad_data, "checksum of its part"),
+        (bad_data, "checksum of its chunk"),
         (png[:12] + b"?" + png[13:], "it begins with"),
         (bad_header, "checksum of its header is wrong"),
         (short_png(), "its picture has 100 of 297 bytes"),

@@ -329,7 +329,7 @@ def test_pixels_of_an_unknown_kind_are_an_error_or_a_problem(
     reason = "its pixels (gray) cannot be converted (nothing is known)"
     with pytest.raises(ReaderError) as caught:
         PyAvReader(path)
-    assert f"the first frame of {path} is of no use, {reason}; " in str(caught.value)
+    assert f"the first frame of {path} cannot be used: {reason}; " in str(caught.value)
     assert {frame.problem for frame in reader.decode()} == {reason}
 
 

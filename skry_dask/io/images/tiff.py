@@ -298,8 +298,8 @@ def _unpacks_to_more(packed: bytes, compression: int, max_bytes: int) -> bool:
     """Return whether a strip or tile unpacks to more than a number of bytes."""
     if compression in _DEFLATE:
         return len(zlib.decompressobj().decompress(packed, max_bytes + 1)) > max_bytes
-    # PackBits: after a code below 128 follow code + 1 literal bytes, after one above 128 a byte that
-    # is repeated 257 - code times, and after 128 nothing.
+    # PackBits: after a code below 128 follow code + 1 literal bytes, after one above 128 a byte
+    # that is repeated 257 - code times, and after 128 nothing.
     n_bytes, position = 0, 0
     while position < len(packed) and n_bytes <= max_bytes:
         code = packed[position]

@@ -290,7 +290,9 @@ def _check_segments(path: Path, page: TiffPage, number: int, size: int, n_bytes:
         packed = page.parent.filehandle.read(length)
         if _unpacks_to_more(packed, compression, max_bytes):
             raise damaged(
-                path, "TIFF", f"a strip or tile of page {number} unpacks to more than {max_bytes} bytes"
+                path,
+                "TIFF",
+                f"a strip or tile of page {number} unpacks to more than {max_bytes} bytes",
             )
 
 

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
     from skry_dask.io.reader import RawReader, VideoReader
 
-_READABLE = (
-    "videos .ser and .avi, what FFmpeg decodes (.mp4, .mov, .mkv...), and BMP, JPEG, PNG, TIFF "
-    "and FITS images"
-)
-
 
 def open_reader(
     source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -104,7 +99,7 @@ def _file_size(path: Path) -> int:
     except OSError as error:
         raise cannot_read(path, error) from error
     if not stat.S_ISREG(status.st_mode):
-        raise ReaderError(f"{path} is not a file but a device or a pipe; give a file: {_READABLE}")
+        raise ReaderError(f"{path} is not a file but a device or a pipe; copy it into a file")
     if not status.st_size:
         raise ReaderError(f"{path} is empty; record or copy it again")
     return status.st_size

@@ -34,6 +34,12 @@ HEAD_BYTES = 32
 """Number of bytes at the beginning of a file by which its format is recognised."""
 
 
+def format_names() -> str:
+    """Return the names of all formats for a message: ``"TIFF, PNG... or JPEG"``."""
+    *others, last = (known.name for known in FORMATS)
+    return f"{', '.join(others)} or {last}"
+
+
 def find_image_format(head: bytes) -> ImageFormat | None:
     """Return the format of an image file, or None for any other file.
 
@@ -75,8 +81,7 @@ def image_format_of(path: Path) -> ImageFormat:
         return found
     if not head:
         raise ReaderError(f"{path} is empty; copy it again, or leave it out")
-    known = ", ".join(known.name for known in FORMATS)
     raise ReaderError(
-        f"{path} is no image of a known format ({known}): it begins with {head[:16]!r}; check that "
-        f"it is the right file and complete"
+        f"{path} is no {format_names()} image: it begins with {head[:16]!r}; check that it is the "
+        f"right file and complete"
     )

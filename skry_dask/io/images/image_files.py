@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import cannot_read, is_folder, open_for_reading
-from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
+from skry_dask.io.images.formats import (
+    HEAD_BYTES,
+    find_image_format,
+    format_names,
+    has_image_suffix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +82,7 @@ def find_image_files(
     if not files:
         raise ReaderError(
             f"{path} is a folder without images ({len(content)} other files); give a folder of "
-            f"BMP, PNG, TIFF, JPEG or FITS images, or a video"
+            f"{format_names()} images, or a video"
         )
     _check_formats(files, f"{path}", f"keep one format in it, or give a pattern as {path}/*.png")
     return path, tuple(files)

@@ -132,7 +132,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused_with_what_can_be_read(tmp_path: Path) -> None:
     message = refused(tmp_path)
     assert "is a folder without images" in message
-    assert "BMP, PNG, TIFF, JPEG or FITS images, or a video" in message
+    assert "TIFF, PNG, BMP, FITS or JPEG images, or a video" in message
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_descriptions_of_other_programs_are_no_metadata(tmp_path: Path) -> None:
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(ReaderError, match="is no image of a known format"):
+    with pytest.raises(ReaderError, match="is no TIFF, PNG, BMP, FITS or JPEG image"):
         read_image(tmp_path / "a.png")
     with pytest.raises(ReaderError, match="No such file or directory"):
         read_image(tmp_path / "b.png")

@@ -145,7 +145,7 @@ def test_a_missing_file_of_a_list_costs_its_frame(tmp_path: Path) -> None:
 def test_a_sequence_of_damaged_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(b"no image")
     (tmp_path / "2.png").write_bytes(b"nor this")
-    assert "1.png is no image of a known format" in refused(tmp_path)
+    assert "1.png is no TIFF, PNG" in refused(tmp_path)
     floats = np.linspace(0, 1, 429, dtype=np.float32).reshape(11, 13, 3)
     damaged = bytearray(image_bytes.tiff([floats], deflate=True))
     damaged[20:60] = bytes(40)

@@ -6,7 +6,7 @@ integers, so that sums depend neither on chunks nor on the order of tasks.
 
 from __future__ import annotations
 
-import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dask.array as da
@@ -14,14 +14,14 @@ import numpy as np
 
 from skry_dask.graph.frame_passes import annotate_pass, frame_tasks
 from skry_dask.graph.frame_progress import frame_task
-from skry_dask.graph.frame_tables import in_order, keep_dims
+from skry_dask.graph.row_tasks import task_name
 from skry_dask.graph.shared_accumulators import Fold, SharedSum, shared_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from skry_dask.graph.frame_tables import Rows, Shared
-    from skry_dask.types import AnyArray
+    from skry_dask.graph.row_tasks import Rows, Shared
+    from skry_dask.types import AnyArray, Frames
 
 SPLIT_EVERY = 4
 """Number of accumulators that one task adds up: with more of them, more wait for each other."""
@@ -75,23 +75,21 @@ def fold_frames(
     sizes = frames.chunks[0]
     dtype = dtype_of_sums(sizes, max_increment)
     fold = Fold(
-        name=f"{function.__name__}-{uuid.uuid4().hex}",
+        name=task_name(function),
         shape=shape,
         dtype=dtype.name,
         max_frames=int(np.iinfo(dtype).max) // max(max_increment, 1),
         n_frames=len(frames),
     )
-    accumulators, n_dropped = frame_tasks(
-        _fold_chunk,
+    accumulators, n_extra = frame_tasks(
+        partial(_fold_chunk, function, fold),
         frames,
         (range(len(frames)), *along),
         shared,
         name=fold.name,
         shape=shape,
         dtype=dtype,
-        rows=1,
-        function=function,
-        fold=fold,
+        n_rows=1,
     )
     with annotate_pass(fold.name):  # So that no task of its own passes accumulators on.
         return da.reduction(
@@ -99,7 +97,7 @@ def fold_frames(
             chunk=_as_it_is,
             combine=_add_up,
             aggregate=_add_up,
-            axis=tuple(range(1 + n_dropped)),
+            axis=tuple(range(1 + n_extra)),
             split_every={0: SPLIT_EVERY},
             concatenate=False,
             name=function.__name__,
@@ -113,23 +111,16 @@ Accumulated: TypeAlias = "AnyArray | SharedSum"
 
 
 def _fold_chunk(
-    rows: AnyArray,
-    *arguments: Any,
-    function: Callable[..., None],
-    fold: Fold,
-    frame_pass: str,
-    n_lazy: int,
-    n_dropped: int,
+    function: Callable[..., None], fold: Fold, frames: Frames, numbers: range, *arguments: Any
 ) -> Accumulated:
-    frames, numbers, *others = in_order(rows, arguments, n_lazy)
-    with frame_task(frame_pass):
+    with frame_task(fold.name):
         total = shared_sum(fold)
         if total is not None:
-            total.add(numbers, lambda accumulator: function(frames, *others, accumulator))
+            total.add(numbers, lambda accumulator: function(frames, *arguments, accumulator))
             return total
         accumulator = fold.accumulator()
-        function(frames, *others, accumulator)
-        return keep_dims(accumulator[None], n_dropped)
+        function(frames, *arguments, accumulator)
+        return accumulator[None]
 
 
 def _as_it_is(block: Accumulated, axis: tuple[int, ...], keepdims: bool) -> Accumulated:

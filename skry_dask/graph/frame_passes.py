@@ -12,6 +12,7 @@ A pass over 100 chunks takes 0.8 ms to build, and 7 ms to optimise.
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -21,7 +22,8 @@ from dask.blockwise import Blockwise
 from dask.graph_manipulation import clone
 
 from skry_dask.graph.frame_progress import frame_task
-from skry_dask.graph.frame_tables import in_blocks, in_order, keep_dims, row_tasks, table_blocks
+from skry_dask.graph.frame_tables import table_blocks
+from skry_dask.graph.row_tasks import drop_dims, rechunk_rows, row_tasks, task_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from dask.highlevelgraph import HighLevelGraph
     from numpy.typing import DTypeLike
 
-    from skry_dask.capture.develop import Developer
-    from skry_dask.graph.frame_tables import Rows, Shared
+    from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, Frames
 
 ANNOTATION = "frame_pass"
@@ -153,39 +154,32 @@ def map_frames(
     >>> map_frames(brightness, frames, np.arange(6), dtype=float).compute()
     array([1., 2., 3., 4., 5., 6.])
     """
-    blocks, n_dropped = frame_tasks(
-        _map_chunk,
-        frames,
-        along,
-        shared,
-        name=f"{function.__name__}-{uuid.uuid4().hex}",
-        shape=shape,
-        dtype=dtype,
-        rows=None,
-        function=function,
-        developer=developer,
-    )
-    return in_blocks(blocks, table_blocks(blocks))[(slice(None), *(0,) * n_dropped)]
+    name = task_name(function)
+    process = partial(_process if developer is None else _process_grey, function, name)
+    lazy = shared if developer is None else [*shared, developer]
+    blocks, n_extra = frame_tasks(process, frames, along, lazy, name=name, shape=shape, dtype=dtype)
+    # Fewer blocks first, so that there are fewer to drop dims of.
+    return drop_dims(rechunk_rows(blocks, table_blocks(blocks)), n_extra)
 
 
-def _map_chunk(
-    rows: AnyArray,
-    *arguments: Any,
-    function: Callable[..., AnyArray],
-    developer: Developer | None,
-    frame_pass: str,
-    n_lazy: int,
-    n_dropped: int,
+def _process(
+    function: Callable[..., AnyArray], frame_pass: str, frames: Frames, *arguments: Any
 ) -> AnyArray:
-    frames, *others = in_order(rows, arguments, n_lazy)
     with frame_task(frame_pass):
-        if developer is not None:
-            frames = developer.grey(frames)
-        return keep_dims(function(frames, *others), n_dropped)
+        return function(frames, *arguments)
+
+
+def _process_grey(
+    function: Callable[..., AnyArray], frame_pass: str, frames: Frames, *arguments: Any
+) -> AnyArray:
+    """Turn the frames to grey first, by the last of the arguments."""
+    *others, developer = arguments
+    with frame_task(frame_pass):
+        return function(developer.grey(frames), *others)
 
 
 def frame_tasks(
-    call: Callable[..., Any],
+    function: Callable[..., Any],
     frames: da.Array,
     along: Sequence[Rows | da.Array],
     shared: Sequence[Shared],
@@ -197,20 +191,23 @@ def frame_tasks(
 
     Parameters
     ----------
-    call
-        As for `row_tasks`; its first array along is the chunk of frames. Also gets ``frame_pass``,
-        the name of the pass.
+    function
+        Called as ``function(frames, *along, *shared)``; counts itself by `frame_task`.
     frames, along, shared
         As for `map_frames`.
     name
         Name of the pass and of its tasks, unique.
     about
         Further arguments of `row_tasks`.
+
+    Returns
+    -------
+    See `row_tasks`.
     """
     with annotate_pass(name):
         whole = (own_copy(frames), *along)
         sizes = frames.chunks[0]
-        return row_tasks(call, sizes, whole, shared, name=name, frame_pass=name, **about)
+        return row_tasks(function, sizes, whole, shared, name=name, **about)
 
 
 def annotate_pass(name: str) -> AbstractContextManager[None]:

@@ -6,21 +6,21 @@ in larger *table blocks*, since a task takes 0.2 ms of Python whatever it does.
 
 from __future__ import annotations
 
-import itertools
-import uuid
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from itertools import pairwise, repeat
+from typing import TYPE_CHECKING, Any
 
-import dask
 import dask.array as da
 import numpy as np
-from dask.delayed import Delayed
+
+from skry_dask.graph.row_tasks import alternate, drop_dims, only_chunk, row_tasks, task_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from dask.delayed import Delayed
     from numpy.typing import DTypeLike
 
+    from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, IntArray
 
 BLOCK_BYTES = 2**18
@@ -28,15 +28,6 @@ BLOCK_BYTES = 2**18
 
 SPLIT_EVERY = 16
 """Number of arrays that one task adds up."""
-
-Shared: TypeAlias = Delayed | da.Array
-"""A lazy value, or an array of one chunk, that every call gets whole."""
-
-
-class Rows(Protocol):
-    """Anything whose slices are rows: an array, or an object that reads when its slices are."""
-
-    def __getitem__(self, rows: slice, /) -> Any: ...
 
 
 def table_blocks(values: da.Array) -> tuple[int, ...]:
@@ -104,158 +95,23 @@ def map_table(
     """
     if sizes is None:
         sizes = next(table.chunks[0] for table in along if isinstance(table, da.Array))
-    blocks, n_dropped = row_tasks(
-        _call,
+    blocks, n_extra = row_tasks(
+        function,
         sizes,
         along,
         shared,
-        name=f"{function.__name__}-{uuid.uuid4().hex}",
+        name=task_name(function),
         shape=shape,
         dtype=dtype,
-        rows=1 if reduces else None,
-        function=function,
+        n_rows=1 if reduces else None,
     )
-    return blocks[(slice(None), *(0,) * n_dropped)]
-
-
-def _call(
-    rows: AnyArray, *arguments: Any, function: Callable[..., AnyArray], n_lazy: int, n_dropped: int
-) -> AnyArray:
-    return keep_dims(function(*in_order(rows, arguments, n_lazy)), n_dropped)
-
-
-def row_tasks(
-    call: Callable[..., Any],
-    sizes: Sequence[int],
-    along: Sequence[Rows | da.Array],
-    shared: Sequence[Shared],
-    *,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    rows: int | None,
-    **fixed: Any,
-) -> tuple[da.Array, int]:
-    """Build one task for each block of rows.
-
-    Parameters
-    ----------
-    call
-        Called as ``call(rows, *arguments, n_lazy=..., n_dropped=..., **fixed)``; gets the arrays
-        along and the shared values from `in_order`, and returns an array (row, 1, ..., 1, *shape),
-        see `keep_dims`.
-    sizes
-        Number of rows of each block.
-    along, shared, shape, dtype
-        As for `map_table`.
-    name
-        Name of the tasks, unique.
-    rows
-        Number of rows of each returned array; None = as many as the block has.
-    fixed
-        Further arguments of all calls, which may be lazy.
-
-    Returns
-    -------
-    blocks
-        dask.array.Array (row, 1, ..., 1, *shape)
-    n_dropped
-        Number of dims of length 1. All dims of the arrays along are kept, because dask fuses a
-        task with those that it depends on only if it drops none of their dims.
-    """
-    lazy = [in_blocks(values, tuple(sizes)) for values in along if isinstance(values, da.Array)]
-    dims = itertools.count(1)
-    arrays = [_rows_of_blocks(sizes, along), *lazy]
-    indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
-    dropped = [dim for index in indices for dim in index[1:]]
-    new = dict(zip(dims, shape, strict=False))
-    literals = [_as_delayed(value) for value in shared]
-    blocks = da.blockwise(
-        call,
-        (0, *dropped, *new),
-        *_pairs(arrays, indices),
-        *_pairs(literals, itertools.repeat(None)),
-        name=name,
-        adjust_chunks=dict.fromkeys(dropped, 1)
-        | {0: tuple(sizes) if rows is None else (rows,) * len(sizes)},
-        new_axes=new,
-        align_arrays=False,
-        dtype=dtype,
-        meta=np.empty((0,) * (1 + len(dropped) + len(shape)), dtype),
-        n_lazy=len(lazy),
-        n_dropped=len(dropped),
-        **fixed,
-    )
-    return blocks, len(dropped)
-
-
-def _as_delayed(value: Shared) -> Delayed:
-    return only_chunk(value) if isinstance(value, da.Array) else value
-
-
-def only_chunk(array: da.Array) -> Delayed:
-    """Turn an array of one chunk into a lazy value.
-
-    Not by `dask.delayed`, which copies the graph that leads to the array, so that all of it would
-    be computed again. And in a task of its own: dask would take the one that makes the chunk for a
-    blockwise argument of those that use it, and fail when it fuses them.
-    """
-    return dask.delayed(_as_it_is)(array.to_delayed(optimize_graph=False).item())
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _pairs(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
-    """Alternate values and their indices, as `dask.array.blockwise` takes them."""
-    return itertools.chain.from_iterable(zip(values, indices, strict=False))
-
-
-def in_blocks(values: da.Array, sizes: tuple[int, ...]) -> da.Array:
-    """Rechunk a table to blocks of whole rows."""
-    return values.rechunk({0: sizes, **dict.fromkeys(range(1, values.ndim), -1)}, method="tasks")
-
-
-def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> da.Array:
-    """Slice what is not a dask array, and leave gaps for what is: one list for each block.
-
-    One list in place of a dask array of each: a graph has as many entries as it has blocks, rather
-    than several times as many.
-    """
-    lists = np.empty(len(sizes), object)
-    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-    for i, (start, stop) in enumerate(pairwise(starts)):
-        lists[i] = [None if isinstance(v, da.Array) else v[start:stop] for v in along]
-    return da.from_array(lists, chunks=1, name=f"rows-{uuid.uuid4().hex}", meta=lists[:0])
-
-
-def in_order(rows: AnyArray, arguments: tuple[Any, ...], n_lazy: int) -> list[Any]:
-    """Put the arrays along into their order again, and the shared values after them.
-
-    Parameters
-    ----------
-    rows
-        object (1): a list with the rows of arrays, and None for those that are dask arrays.
-    arguments
-        The rows of dask arrays, then the shared values.
-    n_lazy
-        Number of dask arrays.
-    """
-    lazy = iter(arguments[:n_lazy])
-    along = [next(lazy) if values is None else values for values in rows.item()]
-    return [*along, *arguments[n_lazy:]]
-
-
-def keep_dims(values: AnyArray, n_dropped: int) -> AnyArray:
-    """Insert dims of length 1 after the first."""
-    return values.reshape(len(values), *(1,) * n_dropped, *values.shape[1:])
+    return drop_dims(blocks, n_extra)
 
 
 def call_each(
     function: Callable[..., Any], shared: Sequence[Shared], items: Sequence[tuple[Any, ...]]
 ) -> Delayed:
-    """Call a function once for each item, lazily, in the time that `dask.delayed` takes for four.
+    """Call a function once for each item, lazily: 100 items take 1 ms, by `dask.delayed` 18 ms.
 
     Parameters
     ----------
@@ -338,8 +194,8 @@ def from_all_chunks(
         tuple(new_dims),
         values,
         tuple(table_dims),
-        *_pairs(arguments, itertools.repeat(None)),
-        name=f"{function.__name__}-{uuid.uuid4().hex}",
+        *alternate(arguments, repeat(None)),
+        name=task_name(function),
         new_axes=dict(zip(new_dims, shape, strict=True)),
         concatenate=False,
         dtype=dtype,

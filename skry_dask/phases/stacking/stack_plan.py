@@ -13,7 +13,7 @@ from skry_dask.capture.develop import Developer
 from skry_dask.geometry.canvas import union_region
 from skry_dask.geometry.mesh import TriangleMesh
 from skry_dask.graph.datasets import region_of, whole_frames
-from skry_dask.graph.frame_tables import only_chunk
+from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion

@@ -17,11 +17,11 @@ from skry_dask.graph.frame_tables import (
     call_each,
     from_all_chunks,
     map_table,
-    only_chunk,
     rows_at,
     table_blocks,
     total_of,
 )
+from skry_dask.graph.row_tasks import only_chunk
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=40)
 N_FRAMES = 17

@@ -7,6 +7,7 @@ import dask.array as da
 import dask.threaded
 import numpy as np
 import pytest
+from dask.optimization import cull
 from dask.utils import key_split
 
 from skry_dask.graph.frame_folds import fold_frames
@@ -49,8 +50,9 @@ def test_tasks_that_run_twice_count_once():
     assert len(tasks) == 6
 
     def compute():
-        dask.get(graph, tasks)
-        dask.get(graph, tasks[::-1])
+        without_sums, _ = cull(graph, tasks)
+        dask.get(without_sums, tasks)
+        dask.get(without_sums, tasks[::-1])
         return dask.get(graph, total.__dask_keys__())
 
     with shared_by_threads(1) as pool:

@@ -1,0 +1,165 @@
+"""Tasks of dask arrays that process rows: the frames of a chunk, and rows of tables along them.
+
+`dask.array.blockwise` with three additions: tables in memory are sliced when the graph is built,
+all tasks can share lazy values, and dims are kept in such a way that dask fuses tasks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.delayed import Delayed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from skry_dask.types import AnyArray
+
+Shared: TypeAlias = Delayed | da.Array
+"""A lazy value, or an array of one chunk, that every call gets whole."""
+
+
+class Rows(Protocol):
+    """Anything whose slices are rows: an array, or an object whose slices are read when used."""
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
+def task_name(function: Callable[..., Any]) -> str:
+    """Make a unique name for the tasks that call a function."""
+    return f"{function.__name__}-{uuid.uuid4().hex}"
+
+
+def row_tasks(
+    function: Callable[..., Any],
+    sizes: Sequence[int],
+    along: Sequence[Rows | da.Array],
+    shared: Sequence[Shared],
+    *,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    n_rows: int | None = None,
+) -> tuple[da.Array, int]:
+    """Build one task for each block of rows.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(*along, *shared)``; returns an array (row, *shape), or another object,
+        which only tasks get that use the result.
+    sizes
+        Number of rows of each block.
+    along
+        Of which each call gets the rows of its block: dask arrays (row, ...) in any chunks, or
+        other `Rows`.
+    shared
+        Lazy values that every call gets whole; each is in the graph once.
+    name
+        Name of the tasks, unique.
+    shape, dtype
+        Dims of the returned arrays after the first, and their data type.
+    n_rows
+        Number of rows that each call returns; None = as many as its block has.
+
+    Returns
+    -------
+    blocks
+        dask.array.Array (row, 1, ..., 1, *shape), one chunk for each task.
+    n_extra
+        Number of dims of length 1, one for each further dim of the dask arrays along: dask fuses a
+        task with those that it depends on only if it keeps all of their dims.
+    """
+    lazy = [rechunk_rows(values, sizes) for values in along if isinstance(values, da.Array)]
+    arrays = [_sliced_rows(sizes, along), *lazy]
+    dims = itertools.count(1)
+    indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
+    extra = [dim for index in indices for dim in index[1:]]
+    new = dict(zip(dims, shape, strict=False))
+    blocks = da.blockwise(
+        _call,
+        (0, *extra, *new),
+        *alternate(arrays, indices),
+        *alternate([_as_delayed(value) for value in shared], itertools.repeat(None)),
+        name=name,
+        adjust_chunks={0: tuple(sizes) if n_rows is None else (n_rows,) * len(sizes)}
+        | dict.fromkeys(extra, 1),
+        new_axes=new,
+        align_arrays=False,
+        dtype=dtype,
+        meta=np.empty((0,) * (1 + len(extra) + len(shape)), dtype),
+        function=function,
+        n_lazy=len(lazy),
+        n_extra=len(extra),
+    )
+    return blocks, len(extra)
+
+
+def _call(
+    sliced: AnyArray,
+    *arguments: Any,
+    function: Callable[..., Any],
+    n_lazy: int,
+    n_extra: int,
+) -> Any:
+    """Call a function with the rows along in their order, those of dask arrays in their gaps."""
+    lazy = iter(arguments[:n_lazy])
+    along = [next(lazy) if rows is None else rows for rows in sliced.item()]
+    found = function(*along, *arguments[n_lazy:])
+    if not isinstance(found, np.ndarray):
+        return found
+    return found.reshape(len(found), *(1,) * n_extra, *found.shape[1:])
+
+
+def _sliced_rows(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> da.Array:
+    """Slice what is not a dask array, and leave gaps for what is: one list for each block.
+
+    A dask array of each of them would do as well for arrays. But it adds an entry for each block to
+    the graph: two arrays along 100 chunks take dask 2 ms more to optimise.
+    """
+    lists = np.empty(len(sizes), object)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    for i, (start, stop) in enumerate(itertools.pairwise(starts)):
+        lists[i] = [None if isinstance(rows, da.Array) else rows[start:stop] for rows in along]
+    return da.from_array(lists, chunks=1, name=f"rows-{uuid.uuid4().hex}", meta=lists[:0])
+
+
+def rechunk_rows(values: da.Array, sizes: Sequence[int]) -> da.Array:
+    """Rechunk an array (row, ...) to blocks of these numbers of whole rows."""
+    whole = dict.fromkeys(range(1, values.ndim), -1)
+    return values.rechunk({0: tuple(sizes), **whole}, method="tasks")
+
+
+def drop_dims(blocks: da.Array, n_extra: int) -> da.Array:
+    """Drop the dims of length 1 that `row_tasks` has added after the first dim."""
+    return blocks[(slice(None), *(0,) * n_extra)]
+
+
+def alternate(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
+    """Alternate values and their indices, as `dask.array.blockwise` takes them."""
+    return itertools.chain.from_iterable(zip(values, indices, strict=False))
+
+
+def _as_delayed(value: Shared) -> Delayed:
+    return only_chunk(value) if isinstance(value, da.Array) else value
+
+
+def only_chunk(array: da.Array) -> Delayed:
+    """Turn an array of one chunk into a lazy value, which is computed once for all its users.
+
+    Given to `dask.delayed`, an array is computed again, with all that leads to it. And a chunk made
+    by a blockwise task must pass through another one: dask would try to fuse that task with those
+    that share the value, and fail.
+    """
+    return dask.delayed(_as_it_is)(array.to_delayed(optimize_graph=False).item())
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

@@ -1,6 +1,6 @@
-"""Image files put together from their specifications, byte by byte, with struct and zlib alone.
+"""Image files put together from their specifications, byte by byte, with struct and zlib only.
 
-They check readers against something that shares no code with them or with their libraries.
+Neither the readers nor their libraries share code with this.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG with its checksum."""
     checksum = struct.pack(">I", zlib.crc32(name + content))
     return struct.pack(">I", len(content)) + name + content + checksum
 
@@ -23,29 +24,29 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
 def png(
     samples: np.ndarray,
     depth: int,
-    kind: int,
+    colour_type: int,
     *,
     palette: bytes = b"",
     interlaced: bool = False,
     extra: bytes = b"",
 ) -> bytes:
-    """PNG (ISO/IEC 15948) of samples (y, x, sample), each row with another of the five filters."""
+    """PNG (ISO/IEC 15948) of samples (y, x, sample); rows use all of the five filters in turn."""
     height, width = samples.shape[:2]
 
-    def packed(part: np.ndarray) -> bytes:
-        if not part.size:
+    def filtered(image: np.ndarray) -> bytes:
+        if not image.size:
             return b""
         if depth < 8:
-            bits = np.unpackbits(part.astype(np.uint8).reshape(len(part), -1, 1), axis=2)
-            rows = np.packbits(bits[..., 8 - depth :].reshape(len(part), -1), axis=1)
+            bits = np.unpackbits(image.astype(np.uint8).reshape(len(image), -1, 1), axis=2)
+            rows = np.packbits(bits[..., 8 - depth :].reshape(len(image), -1), axis=1)
         else:
-            rows = part.astype(f">u{depth // 8}").reshape(len(part), -1).view(np.uint8)
+            rows = image.astype(f">u{depth // 8}").reshape(len(image), -1).view(np.uint8)
         step = max(1, depth * samples.shape[2] // 8)
         content, above = b"", [0] * rows.shape[1]
         for y, row in enumerate(rows.tolist()):
             left = [0] * step + row[:-step]
             corner = [0] * step + above[:-step]
-            guess = {
+            predicted = {
                 0: [0] * len(row),
                 1: left,
                 2: above,
@@ -53,7 +54,7 @@ def png(
                 4: [paeth(*abc) for abc in zip(left, above, corner, strict=True)],
             }[y % 5]
             content += bytes([y % 5])
-            content += bytes((v - g) % 256 for v, g in zip(row, guess, strict=True))
+            content += bytes((v - g) % 256 for v, g in zip(row, predicted, strict=True))
             above = row
         return content
 
@@ -61,19 +62,20 @@ def png(
     if interlaced:  # Adam7: first column, first row, steps
         passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4)]
         passes += [(1, 0, 2, 2), (0, 1, 1, 2)]
-    pixels = b"".join(packed(samples[y::dy, x::dx]) for x, y, dx, dy in passes)
-    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, int(interlaced))
+    pixels = b"".join(filtered(samples[y::dy, x::dx]) for x, y, dx, dy in passes)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, int(interlaced))
     content = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + extra
     content += png_chunk(b"PLTE", palette) if palette else b""
-    half = zlib.compress(pixels)
-    middle = len(half) // 2
-    content += png_chunk(b"IDAT", half[:middle]) + png_chunk(b"IDAT", half[middle:])
+    packed = zlib.compress(pixels)
+    middle = len(packed) // 2
+    content += png_chunk(b"IDAT", packed[:middle]) + png_chunk(b"IDAT", packed[middle:])
     return content + png_chunk(b"IEND", b"")
 
 
 def paeth(left: int, above: int, corner: int) -> int:
-    guess = left + above - corner
-    return min((left, above, corner), key=lambda value: abs(guess - value))
+    """The predictor of the fifth filter of PNG."""
+    estimate = left + above - corner
+    return min((left, above, corner), key=lambda value: abs(estimate - value))
 
 
 def bmp(
@@ -114,10 +116,10 @@ def tiff(
     rows_per_strip: int = 4,
     colours: np.ndarray | None = None,
 ) -> bytes:
-    """TIFF 6.0: each page (y, x) or (y, x, sample), in strips, or in planes of strips."""
+    """TIFF 6.0 of pages (y, x) or (y, x, sample), in strips; planar: a strip holds one sample."""
     content = bytearray((b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", 42))
     content += bytes(4)
-    link = 4  # where the place of the next page's directory goes
+    link = 4  # offset of the field for the place of the next page's directory
     for page in pages:
         samples = page.reshape(*page.shape[:2], -1)
         height, width, n_samples = samples.shape
@@ -165,14 +167,14 @@ def tiff(
 
 
 def fits(data: np.ndarray, cards: dict[str, object] | None = None, *, first: str = "") -> bytes:
-    """FITS 4.0 of numbers as they are stored, last axis first; cards after the needed ones."""
+    """FITS 4.0 of numbers as they are stored; `cards` follow the mandatory ones."""
     bitpix = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}[data.dtype.str[1:]]
     shape = {f"NAXIS{k + 1}": n for k, n in enumerate(data.shape[::-1])}
-    known = {"BITPIX": bitpix, "NAXIS": data.ndim, **shape, **(cards or {})}
+    all_cards = {"BITPIX": bitpix, "NAXIS": data.ndim, **shape, **(cards or {})}
     header = first or f"{'SIMPLE':8}= {'T':>20}".ljust(80)
-    for key, value in known.items():
-        said = f"'{value:8}'".ljust(20) if isinstance(value, str) else f"{value!r:>20}"
-        header += f"{key:8}= {said}".ljust(80)
+    for key, value in all_cards.items():
+        text = f"'{value:8}'".ljust(20) if isinstance(value, str) else f"{value!r:>20}"
+        header += f"{key:8}= {text}".ljust(80)
     header += "END".ljust(80)
     header = header.ljust(-(-len(header) // 2880) * 2880)
     content = data.astype(data.dtype.newbyteorder(">")).tobytes() if data.ndim else b""

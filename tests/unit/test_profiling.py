@@ -52,6 +52,17 @@ def test_calls_of_kernels_are_counted_in_every_thread() -> None:
     assert 0 < more.kernels <= 3 * wall
 
 
+def test_threads_that_have_ended_are_counted_but_not_kept() -> None:
+    before, n_threads = profiling.spent(), len(profiling._THREADS)
+    for _ in range(5):
+        thread = threading.Thread(target=profiling.add_kernel, args=(0.5,))
+        thread.start()
+        thread.join()
+    assert profiling.spent().since(before).kernels == pytest.approx(2.5)
+    assert profiling.spent().since(before).kernels == pytest.approx(2.5)
+    assert len(profiling._THREADS) <= n_threads
+
+
 def test_a_task_is_split_into_reading_kernels_and_the_rest() -> None:
     counted = kernel(busy)
     counted(np.arange(3))

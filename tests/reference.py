@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from numba.extending import is_jitted
 from scipy import ndimage
 
+from skry_dask.kernels.compilation.decorators import Kernel
 from skry_dask.kernels.frame import detail
 from skry_dask.kernels.matching import block_match
-from skry_dask.kernels.matching.filter_design import TEMPLATE
+from skry_dask.kernels.matching.filter_design import CONTRAST, SHIFT_X, SHIFT_Y, TEMPLATE
 from skry_dask.kernels.stacking import resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
-
-    import pytest
 
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.kernels.matching.reference_blocks import BlockFilters, ReferenceBlocks
@@ -82,10 +82,10 @@ def sum_box(image: IntArray, radius: int, axis: int) -> IntArray:
 def pixel_detail(image: AnyArray, radius: int, bits: int) -> IntArray:
     """|image - blurred image| at each pixel, in the units of `area_detail`."""
     plan = detail.plan_box_sums(bits, radius)
-    white = 2 ** (bits - plan.down) - 1
-    sharp = np.minimum(image.astype(np.int64) // 2**plan.down, white)
+    white = 2 ** (bits - plan.shift) - 1
+    sharp = np.minimum(image.astype(np.int64) // 2**plan.shift, white)
     blurred = sharp
-    for halvings, axis in zip(plan.halvings, (1, 1, 1, 0, 0, 0), strict=True):
+    for halvings, axis in zip((0, *plan.halvings), (1, 1, 1, 0, 0, 0), strict=True):
         sharp, blurred = ((v + 2**halvings // 2) // 2**halvings for v in (sharp, blurred))
         blurred = sum_box(blurred, radius, axis)
         # What the sum of a constant image would be.
@@ -166,7 +166,7 @@ def match_block(
     """
     halved = bin_pixels(frame, 2)
     image, half = (
-        np.minimum(f.astype(np.int64) // 2**blocks.down, blocks.top) for f in (frame, halved)
+        np.minimum(f.astype(np.int64) // 2**blocks.shift, blocks.white) for f in (frame, halved)
     )
     place = 2.0 * best_shift(half, blocks.half, point, corner // 2, (radius + 1) // 2)
     place += 2 * (corner // 2) - corner
@@ -207,9 +207,9 @@ def one_step(
     y, x = corner - 1
     window = image[y : y + side, x : x + side]
     weights = filters.weights[point, :, : side**2].astype(np.int64)
-    down, right, contrast, _ = weights @ window.ravel()
-    scale = max(contrast / filters.gain[point], block_match.MIN_CONTRAST)
-    step = filters.step[point].reshape(2, 2) @ np.array([down, right]) / scale
+    answers = weights @ window.ravel()
+    scale = max(answers[CONTRAST] / filters.gain[point], block_match.MIN_CONTRAST)
+    step = filters.step[point].reshape(2, 2) @ answers[[SHIFT_Y, SHIFT_X]] / scale
     return step.clip(-block_match.MAX_STEP_PX, block_match.MAX_STEP_PX), window
 
 
@@ -357,6 +357,12 @@ def brightness_moments(image: AnyArray, threshold: int) -> IntArray:
     return np.array([weight.sum(), (weight * y).sum(), (weight * x).sum(), (weight > 0).sum()])
 
 
+def unit_covariance(distance: FloatArray, length: float) -> FloatArray:
+    """Wendland's function, as written in the paper (dimension 2, four times differentiable)."""
+    r = np.minimum(distance / (4.32 * length), 1.0)
+    return (1 - r) ** 6 * (35 * r**2 + 18 * r + 3) / 3
+
+
 def reject_outliers(field: FloatArray, groups: list[list[int]], tolerance: float) -> BoolArray:
     """Twin of `kernels.field.neighbours.reject_outliers`, given each point's neighbours."""
     out = ~np.isnan(field[:, 0])
@@ -480,10 +486,22 @@ def replace_bad_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
     return out
 
 
+def both_ways(*modules: ModuleType) -> Any:
+    """Make a fixture that runs tests twice: with compiled kernels, and with interpreted ones."""
+
+    @pytest.fixture(params=["compiled", "interpreted"], autouse=True)
+    def _kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        if request.param == "interpreted":
+            for module in modules:
+                interpret(module, monkeypatch)
+
+    return _kernels
+
+
 def interpret(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a module's kernels as plain Python, where NumPy warns of integers that overflow."""
     for name, value in vars(module).copy().items():
-        if is_jitted(value):
+        if isinstance(value, Kernel) or is_jitted(value):
             monkeypatch.setattr(module, name, value.py_func)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from skry_dask.cli.compile import compile_kernels
 from skry_dask.cli.flags import (
     ALIGN,
     ALIGN_GROUP,
@@ -329,6 +330,9 @@ def simulate(
     print(f"{output}: {describe_frames(capture)}")
     print(f"{truth}: the true scene and its distortions")
     return 0
+
+
+app.command(compile_kernels, name="compile", sort_key=7)
 
 
 def main(arguments: Sequence[str]) -> int:

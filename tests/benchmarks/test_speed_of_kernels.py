@@ -136,9 +136,11 @@ def test_structure(benchmark, noise):
     found = benchmark(measure_structure, image, 3, BLOCK)
     # Noise is white: any two pixels differ as much, and gradients go either way.
     inner = (slice(BLOCK, -BLOCK),) * 2
-    assert found.near[inner].mean() == pytest.approx(8 * image.var(), rel=0.05)
-    assert found.far[inner].mean() == pytest.approx(found.near[inner].mean(), rel=0.05)
-    sums = found.smaller[inner] + found.larger[inner]
+    assert found.near_change[inner].mean() == pytest.approx(8 * image.var(), rel=0.05)
+    assert found.far_change[inner].mean() == pytest.approx(
+        found.near_change[inner].mean(), rel=0.05
+    )
+    sums = found.min_eigenvalue[inner] + found.max_eigenvalue[inner]
     assert sums.mean() == pytest.approx(image.var(), rel=0.05)
 
 

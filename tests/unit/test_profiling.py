@@ -33,7 +33,7 @@ def busy(values):
 
 
 def test_calls_of_kernels_are_counted_in_every_thread() -> None:
-    counted = kernel(busy)
+    counted = kernel("i8[::1]")(busy)
     values = np.arange(1000)
     before = profiling.spent()
     counted(values)
@@ -64,7 +64,7 @@ def test_threads_that_have_ended_are_counted_but_not_kept() -> None:
 
 
 def test_a_task_is_split_into_reading_kernels_and_the_rest() -> None:
-    counted = kernel(busy)
+    counted = kernel("i8[::1]")(busy)
     counted(np.arange(3))
     before = profiling.spent()
     began = time.perf_counter()

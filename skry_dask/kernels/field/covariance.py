@@ -1,4 +1,4 @@
-"""Covariance of a smooth field: the model that kriging uses, and sums that estimate it.
+"""Covariance of a smooth field: the model that kriging uses, and sums for an estimate of it.
 
 The model is the function of Wendland ("Piecewise polynomial, positive definite and compactly
 supported radial functions of minimal degree", Advances in Computational Mathematics 4, 1995,
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import kernel
 
 if TYPE_CHECKING:
@@ -73,11 +74,12 @@ def pair_products(values: FloatArray, pairs: IntArray) -> FloatArray:
     float64 (pair)
     """
     out = np.zeros(len(pairs))
-    _add_pair_products(np.ascontiguousarray(values.T), pairs, out)
+    arrays = as_argument(values.T), as_argument(pairs)
+    _add_pair_products(*arrays, out)
     return out
 
 
-@kernel
+@kernel("f8[:, ::1], i8[:, ::1], f8[::1]")
 def _add_pair_products(values, pairs, out):  # type: ignore[no-untyped-def]
     for i in range(len(pairs)):
         one, other = values[pairs[i, 0]], values[pairs[i, 1]]

@@ -1,15 +1,12 @@
-"""Kriging: the most likely value of a smooth field, from noisy values around the place.
+"""Kriging: the most likely value of a smooth field, from noisy values near the place.
 
-The field's values are correlated over a distance, the noise is not. The weights of the values that
-give the least expected error, and add up to one (ordinary kriging: Matheron, "Principles of
-geostatistics", Economic Geology 58(8), 1963, 1246-1266), depend on places, correlation length and
-noise only, so they are found once for all frames. Correlation falls off with distance like
-Wendland's function (Wendland, "Piecewise polynomial, positive definite and compactly supported
-radial functions of minimal degree", Advances in Computational Mathematics 4, 1995, 389-396): much
-like a Gaussian, but made of sums and products only, so that weights have the same bits on any
-machine; exp() has not.
+The values of the field are correlated over a distance, the noise is not. The weights of least
+expected error that sum to one (ordinary kriging: Matheron, "Principles of geostatistics", Economic
+Geology 58(8), 1963, 1246-1266) depend on places, correlation length and noise only, so they are
+computed once for all frames. The covariance is that of `skry_dask.kernels.field.covariance`: sums
+and products only, so that weights have the same bits on any machine.
 
-Cost: 50 us a place with 32 neighbours.
+Cost, on one core: 50 us a target with 32 neighbours.
 """
 
 from __future__ import annotations
@@ -18,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
 from skry_dask.kernels.field.covariance import SUPPORT_LENGTHS
 
 if TYPE_CHECKING:
@@ -32,37 +30,37 @@ def kriging_weights(
     length: float,
     noise: FloatArray,
 ) -> FloatArray:
-    """Find the weights that predict a field at places from values near them.
+    """Compute the weights that predict a field from values measured near each target.
 
     Parameters
     ----------
     targets
-        float64 (target, axis), px.
+        float64 (target, axis): where the field is predicted, px.
     places
-        float64 (value, axis), where values are measured, px.
+        float64 (value, axis): where values are measured, px.
     nearest
-        int64 (target, neighbour), which values predict each target.
+        int64 (target, neighbour): the values that predict each target.
     length
-        Distance over which the field is correlated: standard deviation of the Gaussian that its
-        correlation is like, px.
+        Correlation length of the field: standard deviation of the Gaussian that its covariance
+        resembles, px.
     noise
         float64 (value), above 0: variance of the noise of each value, as a fraction of the field's.
 
     Returns
     -------
-    float64 (target, neighbour); each row adds up to 1.
+    float64 (target, neighbour); each row sums to 1.
     """
     out = np.empty(nearest.shape)
     n = nearest.shape[1]
-    work = np.empty((n, n)), np.empty(n), np.empty(n)
-    _kriging_weights(targets, places, nearest, length * SUPPORT_LENGTHS, noise, *work, out)
+    arrays = (as_argument(array) for array in (targets, places, nearest))
+    reach = float(length * SUPPORT_LENGTHS)
+    _kriging_weights(*arrays, reach, as_argument(noise), np.empty((n + 2, n)), out)
     return out
 
 
-@kernel
-def _kriging_weights(  # type: ignore[no-untyped-def]
-    targets, places, nearest, reach, noise, matrix, toward, ones, out
-):
+@kernel("f8[:, ::1], f8[:, ::1], i8[:, ::1], f8, f8[::1], f8[:, ::1], f8[:, ::1]", seconds=0.4)
+def _kriging_weights(targets, places, nearest, reach, noise, work, out):  # type: ignore[no-untyped-def]
+    """Solve for each target; work has the covariance matrix, and two right-hand sides below it."""
     n = nearest.shape[1]
     for t in range(len(targets)):
         for i in range(n):
@@ -70,35 +68,32 @@ def _kriging_weights(  # type: ignore[no-untyped-def]
             for j in range(i + 1):
                 b = nearest[t, j]
                 y, x = places[a, 0] - places[b, 0], places[a, 1] - places[b, 1]
-                matrix[i, j] = _correlation(y, x, reach)
-            matrix[i, i] += noise[a]
+                work[i, j] = _unit_covariance(y, x, reach)
+            work[i, i] += noise[a]
             y, x = places[a, 0] - targets[t, 0], places[a, 1] - targets[t, 1]
-            toward[i] = _correlation(y, x, reach)
-            ones[i] = 1.0
-        _factorise(matrix)
-        _solve(matrix, toward)
-        _solve(matrix, ones)
-        short, total = 1.0, 0.0
+            work[n, i] = _unit_covariance(y, x, reach)
+            work[n + 1, i] = 1.0
+        _factorise(work, n)
+        for side in range(n, n + 2):
+            _solve(work, n, work[side])
+        missing, total = 1.0, 0.0
         for i in range(n):
-            short -= toward[i]
-            total += ones[i]
+            missing -= work[n, i]
+            total += work[n + 1, i]
         for i in range(n):
-            out[t, i] = toward[i] + short / total * ones[i]
+            out[t, i] = work[n, i] + missing / total * work[n + 1, i]
 
 
-@kernel
-def _correlation(y, x, reach):  # type: ignore[no-untyped-def]
+@inlined
+def _unit_covariance(y, x, reach):  # type: ignore[no-untyped-def]
     r = np.sqrt(y * y + x * x) / reach
-    if r >= 1.0:
-        return 0.0
     rest = (1.0 - r) * (1.0 - r)
-    return rest * rest * rest * ((35.0 * r + 18.0) * r + 3.0) / 3.0
+    return rest * rest * rest * ((35.0 * r + 18.0) * r + 3.0) / 3.0 if r < 1.0 else 0.0
 
 
-@kernel
-def _factorise(matrix):  # type: ignore[no-untyped-def]
+@inlined
+def _factorise(matrix, n):  # type: ignore[no-untyped-def]
     """Replace the lower half of a symmetric positive matrix by its Cholesky factor."""
-    n = len(matrix)
     for j in range(n):
         for k in range(j):
             matrix[j, j] -= matrix[j, k] * matrix[j, k]
@@ -109,10 +104,9 @@ def _factorise(matrix):  # type: ignore[no-untyped-def]
             matrix[i, j] /= matrix[j, j]
 
 
-@kernel
-def _solve(factor, values):  # type: ignore[no-untyped-def]
+@inlined
+def _solve(factor, n, values):  # type: ignore[no-untyped-def]
     """Solve with a Cholesky factor, in place."""
-    n = len(values)
     for i in range(n):
         for k in range(i):
             values[i] -= factor[i, k] * values[k]
@@ -124,14 +118,14 @@ def _solve(factor, values):  # type: ignore[no-untyped-def]
 
 
 def weighted_means(values: FloatArray, nearest: IntArray, weights: FloatArray) -> FloatArray:
-    """Predict a field from the values near each target.
+    """Average the values near each target with weights.
 
     Parameters
     ----------
     values
-        float64 (sample, value): one row for each frame, or frame and axis.
+        float64 (sample, value): one row for each frame, or for each frame and axis.
     nearest
-        int64 (target, neighbour).
+        int64 (target, neighbour): which values are averaged.
     weights
         float64 (target, neighbour); see `kriging_weights`.
 
@@ -140,12 +134,13 @@ def weighted_means(values: FloatArray, nearest: IntArray, weights: FloatArray) -
     float64 (sample, target)
     """
     out = np.empty((len(values), len(nearest)))
-    _weighted_neighbours(np.ascontiguousarray(values), nearest, weights, out)
+    arrays = (as_argument(array) for array in (values, nearest, weights))
+    _weighted_means(*arrays, out)
     return out
 
 
-@kernel
-def _weighted_neighbours(values, nearest, weights, out):  # type: ignore[no-untyped-def]
+@kernel("f8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, ::1]")
+def _weighted_means(values, nearest, weights, out):  # type: ignore[no-untyped-def]
     for s in range(values.shape[0]):
         row, target = values[s], out[s]
         for t in range(nearest.shape[0]):

@@ -9,52 +9,57 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray
 
 
-@kernel
+@inlined
 def median(values, n):  # type: ignore[no-untyped-def]
-    """Median of the first n values, which are sorted in place; np.median takes 4 times as long."""
+    """Compute the median of the first n values, which are sorted in place.
+
+    `np.median` in a kernel takes 4 times as long.
+    """
     for i in range(1, n):
-        v = values[i]
+        value = values[i]
         j = i
-        while j > 0 and values[j - 1] > v:
+        while j > 0 and values[j - 1] > value:
             values[j] = values[j - 1]
             j -= 1
-        values[j] = v
+        values[j] = value
     return 0.5 * (values[(n - 1) // 2] + values[n // 2])
 
 
-def median_displacements(vectors: FloatArray, found: BoolArray) -> FloatArray:
-    """Find the median, along y and along x, of the vectors that were found in each frame.
+def median_displacements(displacements: FloatArray, valid: BoolArray) -> FloatArray:
+    """Compute the median of the valid displacements of each frame, along y and along x.
 
     Parameters
     ----------
-    vectors
-        float64 (frame, vector, axis).
-    found
-        bool (frame, vector).
+    displacements
+        float64 (frame, point, axis).
+    valid
+        bool (frame, point): which displacements count.
 
     Returns
     -------
-    float64 (frame, axis), NaN where none was found.
+    float64 (frame, axis), NaN in frames without valid displacements.
     """
-    out = np.full((len(vectors), 2), np.nan)
-    _median_vectors(vectors, found, np.empty(vectors.shape[1]), out)
+    out = np.full((len(displacements), 2), np.nan)
+    arrays = (as_argument(array) for array in (displacements, valid))
+    _median_displacements(*arrays, np.empty(displacements.shape[1]), out)
     return out
 
 
-@kernel
-def _median_vectors(vectors, found, work, out):  # type: ignore[no-untyped-def]
-    for frame in range(len(vectors)):
+@kernel("f8[:, :, ::1], b1[:, ::1], f8[::1], f8[:, ::1]")
+def _median_displacements(displacements, valid, values, out):  # type: ignore[no-untyped-def]
+    for frame in range(len(displacements)):
         for axis in range(2):
             n = 0
-            for i in range(vectors.shape[1]):
-                if found[frame, i]:
-                    work[n] = vectors[frame, i, axis]
+            for i in range(displacements.shape[1]):
+                if valid[frame, i]:
+                    values[n] = displacements[frame, i, axis]
                     n += 1
             if n > 0:
-                out[frame, axis] = median(work, n)
+                out[frame, axis] = median(values, n)

@@ -1,22 +1,28 @@
-"""Smaller copies of a frame: means of blocks of pixels."""
+"""Smaller copies of frames: means of square groups of pixels, rounded half up.
+
+Cost, on one core: 0.1 ns for a pixel of 8 bits by a factor of 2, 0.2 ns by a factor of 4; twice as
+much for 16 bits.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import Frames
 
 MAX_UINT16_FACTOR = 256
-"""So many pixels of 8 bits add up to less than 2**16."""
+"""Up to this factor the sum of a column of samples of 8 bits fits into 16 bits."""
 
 
 def bin_by_2(images: Frames) -> Frames:
-    """Average 2 x 2 pixels; an odd last row or column is left out.
+    """Average groups of 2 x 2 pixels; an odd last row or column is left out.
 
     Parameters
     ----------
@@ -25,39 +31,17 @@ def bin_by_2(images: Frames) -> Frames:
 
     Returns
     -------
-    The same dtype, ([image,] y // 2, x // 2), rounded half up.
+    The same dtype, ([image,] y // 2, x // 2).
     """
-    *several, height, width = images.shape
-    out = np.empty((*several, height // 2, width // 2), images.dtype)
-    column = np.empty(width // 2 * 2, _sums_of(images, 2))
-    _halve_all(_each(images), column, _each(out))
+    height, width = images.shape[-2:]
+    out = np.empty((*images.shape[:-2], height // 2, width // 2), images.dtype)
+    column = np.empty(width // 2 * 2, _sum_dtype(images, 2))
+    _bin_by_2(_stack(images), column, _stack(out))
     return out
 
 
-def _each(images: Frames) -> Frames:
-    return images[None] if images.ndim == 2 else images
-
-
-@kernel
-def _halve_all(images, column, out):  # type: ignore[no-untyped-def]
-    for i in range(len(images)):
-        _halve(images[i], column, out[i])
-
-
-@kernel
-def _halve(image, column, out):  # type: ignore[no-untyped-def]
-    value, word = out.dtype.type, column.dtype.type
-    for y in range(out.shape[0]):
-        upper, lower, target = image[2 * y], image[2 * y + 1], out[y]
-        for x in range(len(column)):
-            column[x] = word(word(upper[x]) + word(lower[x]))
-        for x in range(len(target)):
-            total = word(word(column[2 * x] + column[2 * x + 1]) + word(2))
-            target[x] = value(total >> word(2))
-
-
 def bin_pixels(images: Frames, factor: int) -> Frames:
-    """Average ``factor`` x ``factor`` pixels (a power of two); incomplete blocks are left out.
+    """Average groups of ``factor`` x ``factor`` pixels; incomplete groups are left out.
 
     Parameters
     ----------
@@ -68,39 +52,51 @@ def bin_pixels(images: Frames, factor: int) -> Frames:
 
     Returns
     -------
-    The same dtype, ([image,] y // factor, x // factor), rounded half up.
+    The same dtype, ([image,] y // factor, x // factor).
     """
-    *several, height, width = images.shape
-    out = np.empty((*several, height // factor, width // factor), images.dtype)
-    bits = 2 * (factor.bit_length() - 1)
-    column = np.empty(width, _sums_of(images, factor))
-    _shrink_all(_each(images), factor, bits, column, _each(out))
+    height, width = images.shape[-2:]
+    out = np.empty((*images.shape[:-2], height // factor, width // factor), images.dtype)
+    column = np.empty(width, _sum_dtype(images, factor))
+    _bin_pixels(_stack(images), factor, 2 * (factor.bit_length() - 1), column, _stack(out))
     return out
 
 
-@kernel
-def _shrink_all(images, factor, bits, column, out):  # type: ignore[no-untyped-def]
-    for i in range(len(images)):
-        _shrink(images[i], factor, bits, column, out[i])
+def _stack(images: Frames) -> Frames:
+    """View images as (image, y, x), contiguous."""
+    return as_argument(images).reshape(math.prod(images.shape[:-2]), *images.shape[-2:])
 
 
-def _sums_of(images: Frames, factor: int) -> type[np.unsignedinteger]:
-    """Choose what sums of so many pixels of a column fit into; of 8 bits, twice as many at once."""
+def _sum_dtype(images: Frames, factor: int) -> type[np.unsignedinteger]:
+    """Choose the smallest dtype for sums of columns: twice as many fit into a register."""
     return np.uint16 if images.itemsize == 1 and factor <= MAX_UINT16_FACTOR else np.uint32
 
 
-@kernel
-def _shrink(image, factor, bits, column, out):  # type: ignore[no-untyped-def]
-    half = np.uint32(1 << bits >> 1)
-    value, word = out.dtype.type, column.dtype.type
-    for y in range(out.shape[0]):
-        column[:] = 0
-        for k in range(factor):
-            row = image[y * factor + k]
+@kernel("S[:, :, ::1], W[::1], S[:, :, ::1]", SW=("u1 u2", "u2 u4"))
+def _bin_by_2(images, column, out):  # type: ignore[no-untyped-def]
+    sample, word = out.dtype.type, column.dtype.type
+    for i in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            upper, lower, target = images[i, 2 * y], images[i, 2 * y + 1], out[i, y]
             for x in range(len(column)):
-                column[x] = word(column[x] + word(row[x]))
-        for x in range(out.shape[1]):
-            total = half
+                column[x] = word(word(upper[x]) + word(lower[x]))
+            for x in range(len(target)):
+                total = word(word(column[2 * x] + column[2 * x + 1]) + word(2))
+                target[x] = sample(total >> word(2))
+
+
+@kernel("S[:, :, ::1], i8, i8, W[::1], S[:, :, ::1]", SW=("u1 u2", "u1 u4", "u2 u4"))
+def _bin_pixels(images, factor, bits, column, out):  # type: ignore[no-untyped-def]
+    half = np.uint32(1 << bits >> 1)
+    sample, word = out.dtype.type, column.dtype.type
+    for i in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            column[:] = 0
             for k in range(factor):
-                total = np.uint32(total + np.uint32(column[x * factor + k]))
-            out[y, x] = value(total >> np.uint32(bits))
+                row = images[i, y * factor + k]
+                for x in range(len(column)):
+                    column[x] = word(column[x] + word(row[x]))
+            for x in range(out.shape[2]):
+                total = half
+                for k in range(factor):
+                    total = np.uint32(total + np.uint32(column[x * factor + k]))
+                out[i, y, x] = sample(total >> np.uint32(bits))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import kernel
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def label_pixels(mask: BoolArray) -> IntArray:
     Parameters
     ----------
     mask
-        bool (y, x); strided views are accepted.
+        bool (y, x); strided views are copied.
 
     Returns
     -------
@@ -32,11 +33,11 @@ def label_pixels(mask: BoolArray) -> IntArray:
     """
     labels = np.zeros(mask.shape, np.int64)
     # At most every other pixel begins an object, as on a chessboard.
-    _label(mask, labels, np.zeros((mask.size + 1) // 2 + 1, np.int64))
+    _label(as_argument(mask), labels, np.zeros((mask.size + 1) // 2 + 1, np.int64))
     return labels
 
 
-@kernel
+@kernel("b1[:, ::1], i8[:, ::1], i8[::1]")
 def _label(mask, labels, parents):  # type: ignore[no-untyped-def]
     """Fill labels; parents has a smaller label of the same object for each label, or itself."""
     n_labels = np.int64(0)

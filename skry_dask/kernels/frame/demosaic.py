@@ -1,12 +1,13 @@
 """Colour from a colour filter array, and grey from both.
 
-`demosaic` is the high-quality linear interpolation of Malvar, He and Cutler ("High-quality linear
-interpolation for demosaicing of Bayer-patterned color images", IEEE ICASSP 2004, III, 485-488): a
-missing colour is the mean of its neighbours, corrected by how the pixel's own colour curves there,
-with gains 1/2, 5/8 and 3/4. All coefficients are multiples of 1/16, so that values in 1/16 of a
-grey level are exact integers: nothing is rounded or clipped before frames are averaged.
+`demosaic` is the linear interpolation of Malvar, He and Cutler ("High-quality linear interpolation
+for demosaicing of Bayer-patterned color images", IEEE ICASSP 2004, III, 485-488): a missing colour
+is the mean of its neighbours, corrected by the curvature of the pixel's own colour, with gains 1/2,
+5/8 and 3/4. All coefficients are multiples of 1/16, so values in 1/16 of a grey level are exact
+integers: nothing is rounded or clipped before frames are averaged.
 
-Borders are mirrored about the edge pixel without repeating it, which keeps the colours' places.
+Beyond the borders the frame is mirrored without repeating its edge pixels, which keeps the
+positions of the colours.
 
 Cost, on one core, 840 x 612 px: `demosaic` 1.1 ns a pixel (three planes), `mosaic_to_grey` 0.13 ns
 (uint8) and 0.22 ns (uint16), `rgb_to_grey` 0.4 ns.
@@ -18,20 +19,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
+from skry_dask.kernels.compilation.signatures import SAMPLES
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames
 
 DEMOSAIC_FRACTION_BITS = 4
-"""`demosaic` gives values in units of ``2**-FRACTION_BITS`` grey levels."""
+"""`demosaic` returns values in units of ``2**-DEMOSAIC_FRACTION_BITS`` grey levels."""
 
 
 def demosaic(frame: Frames, cfa: str) -> AnyArray:
     """Interpolate the two colours that each pixel of a colour filter array lacks.
 
-    Every row is computed with the formulas of both kinds of pixels, and every second result taken:
-    that vectorises, where going through the pixels in twos takes 8 times as long.
+    Each row is computed with the formulas of both kinds of pixels, of which every second result is
+    used: that vectorises. Going through the pixels in pairs takes 8 times as long.
 
     Parameters
     ----------
@@ -44,45 +47,39 @@ def demosaic(frame: Frames, cfa: str) -> AnyArray:
     Returns
     -------
     int32 (3, y, x): red, green, blue, in 1/16 of a grey level. Near edges values may be negative,
-    or brighter than the frame's brightest.
+    or brighter than the frame's brightest pixel.
     """
     height, width = frame.shape
     red = cfa.index("R")
     out = np.empty((3, height, width), np.int32)
     lines = np.empty((5, width + 4), np.int32)
-    _demosaic(np.ascontiguousarray(frame), red // 2, red % 2, lines, out)
+    _demosaic(as_argument(frame), red // 2, red % 2, lines, out)
     return out
 
 
-@kernel
+@kernel("S[:, ::1], i8, i8, i4[:, ::1], i4[:, :, ::1]", S=SAMPLES, seconds=0.5, is_optional=True)
 def _demosaic(frame, red_y, red_x, lines, out):  # type: ignore[no-untyped-def]
     height = frame.shape[0]
-    # Five mirrored rows at a time: those in reach of a pixel, each in the same place until it is
-    # overwritten by the row that comes into reach.
-    for y in range(-2, min(height, 2)):
-        _mirrored_row(frame[_mirror(y, height)], lines[y % 5])
-    for y in range(height):
-        _mirrored_row(frame[_mirror(y + 2, height)], lines[(y + 2) % 5])
-        has_red = y % 2 == red_y
+    # The five mirrored rows within reach of a pixel. Each keeps its place until the row that comes
+    # into reach takes it.
+    for y in range(-2, height + 2):
+        row = frame[_mirror(y, height)]
+        _copy_mirrored(row, lines[y % 5])
+        centre = y - 2
+        if centre < 0:
+            continue
+        has_red = centre % 2 == red_y
         own, other = (0, 2) if has_red else (2, 0)
-        _demosaic_row(
-            lines[(y - 2) % 5],
-            lines[(y - 1) % 5],
-            lines[y % 5],
-            lines[(y + 1) % 5],
-            lines[(y + 2) % 5],
-            red_x if has_red else 1 - red_x,
-            out[own, y],
-            out[1, y],
-            out[other, y],
-        )
+        _demosaic_row(lines, centre, red_x if has_red else 1 - red_x, out[own], out[1], out[other])
 
 
-@kernel
-def _demosaic_row(above2, above, row, below, below2, place, own, green, other):  # type: ignore[no-untyped-def]
-    """Interpolate a row in which every second pixel, from `place` on, has the row's own colour."""
-    word = row.dtype.type
-    for x in range(own.shape[0]):
+@inlined
+def _demosaic_row(lines, y, place, own, green, other):  # type: ignore[no-untyped-def]
+    """Interpolate a row; every second pixel, from ``place`` on, has the row's own colour."""
+    above2, above, row = lines[(y - 2) % 5], lines[(y - 1) % 5], lines[y % 5]
+    below, below2 = lines[(y + 1) % 5], lines[(y + 2) % 5]
+    word = np.int32
+    for x in range(own.shape[1]):
         centre = row[x + 2]
         beside = word(row[x + 1] + row[x + 3])
         upright = word(above[x + 2] + below[x + 2])
@@ -99,26 +96,25 @@ def _demosaic_row(above2, above, row, below, below2, place, own, green, other): 
         own_there = word(common + 8 * beside - 2 * beside2 + upright2)
         other_there = word(common + 8 * upright - 2 * upright2 + beside2)
         here = (x & 1) == place
-        own[x] = itself if here else own_there
-        green[x] = green_here if here else itself
-        other[x] = other_here if here else other_there
+        own[y, x] = itself if here else own_there
+        green[y, x] = green_here if here else itself
+        other[y, x] = other_here if here else other_there
 
 
-@kernel
+@inlined
 def _mirror(index, n):  # type: ignore[no-untyped-def]
-    """Find the pixel that stands for one up to any distance outside."""
+    """Find the pixel that takes the place of one outside, at any distance."""
     period = max(2 * (n - 1), 1)
     inside = abs(index) % period
     return min(inside, period - inside)
 
 
-@kernel
-def _mirrored_row(row, line):  # type: ignore[no-untyped-def]
+@inlined
+def _copy_mirrored(row, line):  # type: ignore[no-untyped-def]
     """Copy a row into a line that continues it by two mirrored pixels at either end."""
     width = row.shape[0]
-    word = line.dtype.type
     for x in range(width):
-        line[x + 2] = word(row[x])
+        line[x + 2] = np.int32(row[x])
     for k in range(1, 3):
         line[2 - k] = line[2 + _mirror(-k, width)]
         line[width + 1 + k] = line[2 + _mirror(width - 1 + k, width)]
@@ -127,7 +123,8 @@ def _mirrored_row(row, line):  # type: ignore[no-untyped-def]
 def mosaic_to_grey(frame: Frames) -> Frames:
     """Blur a colour filter array into grey: [1 2 1] x [1 2 1] / 16, rounded half up.
 
-    Every pixel is 25 % red, 50 % green and 25 % blue whatever its own colour, and nothing moves.
+    Every pixel becomes 25 % red, 50 % green and 25 % blue, whatever its own colour, and nothing
+    moves.
 
     Parameters
     ----------
@@ -138,15 +135,15 @@ def mosaic_to_grey(frame: Frames) -> Frames:
     -------
     (y, x) of the same dtype, grey levels; newly allocated.
     """
-    wide = np.uint16 if frame.dtype == np.uint8 else np.uint32
+    word = np.uint16 if frame.dtype == np.uint8 else np.uint32
     out = np.empty(frame.shape, frame.dtype)
     if frame.size:
-        _grey_of_mosaic(np.ascontiguousarray(frame), np.empty(frame.shape[1] + 2, wide), out)
+        _mosaic_to_grey(as_argument(frame), np.empty(frame.shape[1] + 2, word), out)
     return out
 
 
-@kernel
-def _grey_of_mosaic(frame, line, out):  # type: ignore[no-untyped-def]
+@kernel("S[:, ::1], W[::1], S[:, ::1]", SW=("u1 u2", "u2 u4"), is_optional=True)
+def _mosaic_to_grey(frame, line, out):  # type: ignore[no-untyped-def]
     height, width = frame.shape
     word, sample = line.dtype.type, out.dtype.type
     for y in range(height):
@@ -162,9 +159,9 @@ def _grey_of_mosaic(frame, line, out):  # type: ignore[no-untyped-def]
 
 
 def rgb_to_grey(frame: Frames) -> Frames:
-    """Weigh red, green and blue into grey, as ITU-R BT.601 does, rounded half up.
+    """Weigh red, green and blue into grey as ITU-R BT.601 does, rounded half up.
 
-    The weights are multiples of 2**-16 that add up to exactly 1: grey stays as it was.
+    The weights are multiples of 2**-16 that sum to exactly 1: grey stays as it was.
 
     Parameters
     ----------
@@ -176,14 +173,14 @@ def rgb_to_grey(frame: Frames) -> Frames:
     (y, x) of the same dtype, grey levels; newly allocated.
     """
     out = np.empty(frame.shape[:2], frame.dtype)
-    _grey_of_rgb(np.ascontiguousarray(frame).reshape(-1), out.reshape(-1))
+    _rgb_to_grey(as_argument(frame).reshape(-1), out.reshape(-1))
     return out
 
 
-@kernel
-def _grey_of_rgb(samples, out):  # type: ignore[no-untyped-def]
-    # Samples in one long row, where they are loaded eight at a time; as (pixel, 3), which are not,
-    # it took 1.4 ns a pixel.
+@kernel("S[::1], S[::1]", S=SAMPLES, is_optional=True)
+def _rgb_to_grey(samples, out):  # type: ignore[no-untyped-def]
+    # Samples in one long row are loaded eight at a time; as (pixel, 3) they are not, and it took
+    # 1.4 ns a pixel.
     word, sample = np.uint32, out.dtype.type
     for i in range(out.shape[0]):
         red = word(word(samples[3 * i]) * word(19595))

@@ -1,9 +1,9 @@
 """A frame without what varies slowly: sky glow, vignetting, thin cloud.
 
-Blocks are compared by their squared differences, and light that is added, or fixed to the camera
-while the scene moves, counts there like detail.
+Blocks are compared by their covariance with the frame, in which light that is added, or that is
+fixed to the camera while the scene moves, counts like detail.
 
-Cost: 0.2 ms for a frame of 840 x 612.
+Cost, on one core: 0.2 ms for a frame of 840 x 612 px.
 """
 
 from __future__ import annotations
@@ -12,44 +12,75 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import Float32Array, Frames
 
+MAX_INT32_FACTOR = 64
+"""Up to this factor weighted sums of samples of 16 bits fit into 32 bits."""
 
-def subtract_interpolated_mean(frame: Frames, local: Float32Array, factor: int) -> Frames:
-    """Take the local mean out of a frame, which is put in the middle of its dtype's range.
+
+def subtract_interpolated_mean(frame: Frames, local_mean: Float32Array, factor: int) -> Frames:
+    """Subtract the local mean from a frame, whose mean becomes the middle of its dtype's range.
 
     Parameters
     ----------
     frame
         uint8 or uint16 (y, x).
-    local
-        float32 (y // factor, x // factor), local means of ``factor`` x ``factor`` pixels, in grey
-        levels; bilinear between their centres.
+    local_mean
+        float32 (y // factor, x // factor), means of ``factor`` x ``factor`` pixels, in grey levels;
+        interpolated bilinearly between their centres.
     factor
         A power of two.
 
     Returns
     -------
-    The same dtype, (y, x); cut off at the ends of its range.
+    The same dtype, (y, x); clipped to its range.
     """
     out = np.empty(frame.shape, frame.dtype)
-    # Weights count in halves of a pixel, for centres lie between pixels. They add up to
-    # (2 factor)**2: from a factor of 128 on, int32 would overflow with samples of 16 bits.
-    kind = np.int32 if factor <= 64 else np.int64
-    levels = np.rint(local).astype(kind)
-    bits = kind(2 * factor.bit_length())
-    middle = kind((int(np.iinfo(frame.dtype).max) + 1) // 2)
-    wide = np.empty((2, frame.shape[1]), kind)
-    _without_local_mean(frame, levels, kind(factor), bits, middle, wide, out)
+    # Centres lie between pixels, so weights count half pixels. They sum to (2 factor)**2.
+    word = np.int32 if factor <= MAX_INT32_FACTOR else np.int64
+    levels = np.rint(local_mean).astype(word)
+    bits = word(2 * factor.bit_length())
+    middle = word((int(np.iinfo(frame.dtype).max) + 1) // 2)
+    lines = np.empty((2, frame.shape[1]), word)
+    pixels = as_argument(frame)
+    _subtract_interpolated_mean(pixels, levels, word(factor), bits, middle, lines, out)
     return out
 
 
-@kernel
-def _widen(row, factor, out):  # type: ignore[no-untyped-def]
-    """Interpolate between the centres of a row of local means; the result is 2 factor as large."""
+@kernel(
+    "S[:, ::1], W[:, ::1], W, W, W, W[:, ::1], S[:, ::1]",
+    SW=("u1 i4", "u2 i4", "u1 i8", "u2 i8"),
+    optional={"W": "i8"},
+    seconds=0.35,
+)
+def _subtract_interpolated_mean(frame, levels, factor, bits, middle, lines, out):  # type: ignore[no-untyped-def]
+    height, width = frame.shape
+    sample, word = out.dtype.type, lines.dtype.type
+    n_rows, twice = len(levels), word(2 * factor)
+    white = word(2 * middle - 1)
+    interpolated = -2
+    for y in range(height):
+        j = min((y + factor // 2) // factor - 1, n_rows - 1) if factor > 1 else y
+        if j != interpolated:
+            for k in range(2):
+                _interpolate_row(levels[min(max(j + k, 0), n_rows - 1)], factor, lines[k])
+            interpolated = j
+        below = word(min(2 * (y - j * factor - factor // 2) + 1, twice) if factor > 1 else 0)
+        above = word(twice - below)
+        source, target, upper, lower = frame[y], out[y], lines[0], lines[1]
+        for x in range(width):
+            mean = word(word(above * upper[x]) + word(below * lower[x])) >> bits
+            level = word(word(source[x]) - mean + middle)
+            target[x] = sample(min(max(level, word(0)), white))
+
+
+@inlined
+def _interpolate_row(row, factor, out):  # type: ignore[no-untyped-def]
+    """Interpolate between the centres of local means; the result is 2 ``factor`` times as large."""
     n, twice = len(row), 2 * factor
     for i in range(-1, n):
         left, right = row[max(i, 0)], row[min(i + 1, n - 1)]
@@ -58,25 +89,3 @@ def _widen(row, factor, out):  # type: ignore[no-untyped-def]
         for x in range(max(start, 0), min(stop, len(out))):
             t = min(2 * (x - start) + 1, twice) if factor > 1 else 0
             out[x] = (twice - t) * left + t * right
-
-
-@kernel
-def _without_local_mean(frame, levels, factor, bits, middle, wide, out):  # type: ignore[no-untyped-def]
-    height, width = frame.shape
-    value, whole = out.dtype.type, wide.dtype.type
-    rows, twice = len(levels), whole(2 * factor)
-    white = whole(2 * middle - 1)
-    done = -2
-    for y in range(height):
-        j = min((y + factor // 2) // factor - 1, rows - 1) if factor > 1 else y
-        if j != done:
-            _widen(levels[max(j, 0)], factor, wide[0])
-            _widen(levels[min(j + 1, rows - 1)], factor, wide[1])
-            done = j
-        below = whole(min(2 * (y - j * factor - factor // 2) + 1, twice) if factor > 1 else 0)
-        above = whole(twice - below)
-        source, target, upper, lower = frame[y], out[y], wide[0], wide[1]
-        for x in range(width):
-            mean = whole(whole(above * upper[x]) + whole(below * lower[x])) >> bits
-            level = whole(whole(source[x]) - mean + middle)
-            target[x] = value(min(max(level, whole(0)), white))

@@ -1,16 +1,16 @@
-"""What the air does to one frame: displacement and blur, both different from place to place.
+"""What turbulence does to one frame: displacement and blur, which differ from place to place.
 
-A blur of varying width would cost a convolution of its own at every pixel. Instead the scene is
-blurred beforehand at a few widths (the *levels*), and a pixel takes a mixture of the two levels
-around its width, weighted so that the variance is exactly the one asked for: the pyramids of
-texture mapping (L. Williams, "Pyramidal parametrics", SIGGRAPH 1983), without the decimation.
-Levels are sampled as quadratic B-splines (M. Unser, "Splines: a perfect fit for signal and image
-processing", IEEE Signal Processing Magazine 16(6), 1999, 22-38), which add next to no blur.
+A blur of varying width would need a convolution of its own for each pixel. Instead the scene is
+blurred beforehand with a few widths (the *levels*), and a pixel is a mixture of the two levels
+around its width, weighted such that the variance is exactly right: the pyramids of texture mapping
+(L. Williams, "Pyramidal parametrics", SIGGRAPH 1983), without the decimation. Levels are sampled as
+quadratic B-splines (M. Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal
+Processing Magazine 16(6), 1999, 22-38), which add next to no blur.
 
-640 x 480 px take 10 ms. Variants tried: cubic B-splines, 14 ms for no visible gain on levels
-that are smooth already; starting each pixel's displacement from its left neighbour, 2 ms more,
-because each pixel then waits for the one before; a second round of iteration, 3 ms more for an
-error of 0.00002 px instead of 0.0002 px; float64 weights, 0.5 ms more.
+Cost, on one core: 10 ms for 640 x 480 px. Variants tried: cubic B-splines, 14 ms for no visible
+gain on levels that are smooth already; the displacement of the left neighbour as a start, 2 ms
+more, because each pixel then waits for the one before; a second round of iteration, 3 ms more for
+an error of 0.00002 px in place of 0.0002 px; float64 weights, 0.5 ms more.
 """
 
 from __future__ import annotations
@@ -19,41 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import Float32Array, FloatArray
 
-# Enough rounds to solve for the displacement from nothing, as the first rows have to.
-_ROUNDS_FROM_NOTHING = 20
+FIRST_ROUNDS = 20
+"""Rounds of iteration for the first rows, which have no displacement to start from."""
 
 
-@inlined
-def _bilinear(grid, j, i, ty, tx):  # type: ignore[no-untyped-def]
-    """Value inside cell (j, i) of a grid, `ty` and `tx` (0 to 1) of the way through it."""
-    both = ty * tx
-    top = (1.0 - ty - tx + both) * grid[j, i] + (tx - both) * grid[j, i + 1]
-    return top + (ty - both) * grid[j + 1, i] + both * grid[j + 1, i + 1]
-
-
-@inlined
-def _bspline(t):  # type: ignore[no-untyped-def]
-    """Weights of the samples before, at and after the nearest one, `t` (-0.5 to 0.5) past it."""
-    half = np.float32(0.5)
-    before = half - t
-    after = half + t
-    return half * before * before, np.float32(0.75) - t * t, half * after * after
-
-
-@inlined
-def _nine_samples(image, j, i, wy, wx):  # type: ignore[no-untyped-def]
-    above = wx[0] * image[j - 1, i - 1] + wx[1] * image[j - 1, i] + wx[2] * image[j - 1, i + 1]
-    middle = wx[0] * image[j, i - 1] + wx[1] * image[j, i] + wx[2] * image[j, i + 1]
-    below = wx[0] * image[j + 1, i - 1] + wx[1] * image[j + 1, i] + wx[2] * image[j + 1, i + 1]
-    return wy[0] * above + wy[1] * middle + wy[2] * below
-
-
-@kernel
 def warp_and_blur(
     levels: Float32Array,
     sigmas: FloatArray,
@@ -67,9 +42,9 @@ def warp_and_blur(
 ) -> None:
     """Render one frame without noise.
 
-    The scene at p shows at q = p + offset + shift(p). A frame is made pixel by pixel, so this is
-    solved for p by fixed-point iteration. The two rows above, extrapolated, give a start that is
-    right but for the grid's kinks, and one round takes its error some 20 times down: 0.0002 px
+    The scene at p shows at q = p + offset + shift(p). A frame is rendered pixel by pixel, so this
+    is solved for p by fixed-point iteration. The two rows above, extrapolated, give a start that is
+    right except at the kinks of the grid, and one round divides its error by about 20: 0.0002 px
     rms, 0.004 px at most with the simulator's default warp.
 
     Parameters
@@ -82,63 +57,95 @@ def warp_and_blur(
     offset
         float64 (axis): displacement of the whole scene, px.
     shift_y, shift_x
-        float32 (grid_y, grid_x), at least 2 x 2: local displacement at the grid's nodes, px;
-        bilinear in between. Node (j, i) lies at scene point (j * step - margin, i * step - margin).
+        float32 (grid_y, grid_x), at least 2 x 2: local displacement at the nodes of the grid, px;
+        bilinear between them. Node (j, i) lies at scene point (j * step - margin, i * step -
+        margin).
     blur
-        float32 (grid_y, grid_x): local sigma, px; outside the levels' range its end is taken.
+        float32 (grid_y, grid_x): local sigma, px; clipped to the range of the levels.
     margin
-        px by which the scene reaches beyond the canvas, whose first pixel is scene point (0, 0).
+        Width by which the scene extends beyond the canvas, whose first pixel is scene point (0, 0),
+        px.
     step
-        px between nodes of the grid.
+        Distance between nodes of the grid, px.
     out
-        float32 (y, x), written: the frame, in the scene's own unit. Beyond the margin, the
-        scene's last pixels are repeated.
+        float32 (y, x), written: the frame, in the scene's unit. Beyond the margin, the last pixels
+        of the scene are repeated.
     """
+    variances = sigmas * sigmas
+    mix_per_variance = 1.0 / np.diff(variances)
+    # Displacements of the row above and of the one above that.
+    previous = np.zeros((4, out.shape[1]))
+    arrays = sigmas, variances, mix_per_variance, offset, shift_y, shift_x, blur
+    arguments = (as_argument(array) for array in (levels, *arrays))
+    _warp_and_blur(*arguments, float(margin), float(step), previous, out)
+
+
+@kernel(
+    "f4[:, :, ::1], f8[::1], f8[::1], f8[::1], f8[::1], f4[:, ::1], f4[:, ::1], f4[:, ::1], f8, "
+    "f8, f8[:, ::1], f4[:, ::1]",
+    seconds=0.6,
+    is_optional=True,
+)
+def _warp_and_blur(  # type: ignore[no-untyped-def]
+    levels, sigmas, variances, mix_per_variance, offset, shift_y, shift_x, blur, margin, step,
+    previous, out,
+):  # fmt: skip
     n_levels, scene_height, scene_width = levels.shape
     grid_height, grid_width = blur.shape
-    height, width = out.shape
     nodes_per_px = 1.0 / step
     levels_per_px = 1.0 / (sigmas[1] - sigmas[0])
-    variances = sigmas * sigmas
-    mix_per_variance = 1.0 / (variances[1:] - variances[:-1])
-    # Displacements of the row above and of the one above that.
-    above_y = np.zeros(width)
-    above_x = np.zeros(width)
-    second_y = np.zeros(width)
-    second_x = np.zeros(width)
-
-    for row in range(height):
-        rounds = 1 if row > 1 else _ROUNDS_FROM_NOTHING
+    for row in range(out.shape[0]):
+        rounds = 1 if row > 1 else FIRST_ROUNDS
         y0 = row - offset[0] + margin
-        for column in range(width):
+        for column in range(out.shape[1]):
             x0 = column - offset[1] + margin
-            dy = 2.0 * above_y[column] - second_y[column]
-            dx = 2.0 * above_x[column] - second_x[column]
+            dy = 2.0 * previous[0, column] - previous[2, column]
+            dx = 2.0 * previous[1, column] - previous[3, column]
             for _ in range(rounds):
                 node_y = min(max((y0 - dy) * nodes_per_px, 0.0), grid_height - 1.0)
                 node_x = min(max((x0 - dx) * nodes_per_px, 0.0), grid_width - 1.0)
                 j = min(np.int64(node_y), grid_height - 2)
                 i = min(np.int64(node_x), grid_width - 2)
-                ty = node_y - j
-                tx = node_x - i
-                dy = _bilinear(shift_y, j, i, ty, tx)
-                dx = _bilinear(shift_x, j, i, ty, tx)
-            second_y[column] = above_y[column]
-            second_x[column] = above_x[column]
-            above_y[column] = dy
-            above_x[column] = dx
-
-            # Mixing Gaussians adds their variances: the weight is linear in those, not in sigma.
+                ty, tx = node_y - j, node_x - i
+                dy, dx = _bilinear(shift_y, j, i, ty, tx), _bilinear(shift_x, j, i, ty, tx)
+            previous[2, column], previous[3, column] = previous[0, column], previous[1, column]
+            previous[0, column], previous[1, column] = dy, dx
+            # Mixing Gaussians adds their variances: weights are linear in these, not in sigma.
             sigma = min(max(_bilinear(blur, j, i, ty, tx), sigmas[0]), sigmas[n_levels - 1])
             level = min(np.int64((sigma - sigmas[0]) * levels_per_px), n_levels - 2)
             soft = np.float32((sigma * sigma - variances[level]) * mix_per_variance[level])
-
             y = min(max(y0 - dy, 0.0), scene_height - 1.0)
             x = min(max(x0 - dx, 0.0), scene_width - 1.0)
-            j = min(max(np.int64(y + 0.5), 1), scene_height - 2)
-            i = min(max(np.int64(x + 0.5), 1), scene_width - 2)
-            wy = _bspline(np.float32(min(max(y - j, -0.5), 0.5)))
-            wx = _bspline(np.float32(min(max(x - i, -0.5), 0.5)))
-            low = _nine_samples(levels[level], j, i, wy, wx)
-            high = _nine_samples(levels[level + 1], j, i, wy, wx)
+            low, high = _sample(levels, level, y, x), _sample(levels, level + 1, y, x)
             out[row, column] = low + soft * (high - low)
+
+
+@inlined
+def _bilinear(grid, j, i, ty, tx):  # type: ignore[no-untyped-def]
+    """Interpolate in cell (j, i) of a grid, at the fractions ty and tx of its sides."""
+    both = ty * tx
+    top = (1.0 - ty - tx + both) * grid[j, i] + (tx - both) * grid[j, i + 1]
+    return top + (ty - both) * grid[j + 1, i] + both * grid[j + 1, i + 1]
+
+
+@inlined
+def _sample(levels, level, y, x):  # type: ignore[no-untyped-def]
+    """Evaluate the quadratic B-spline of a level."""
+    j = min(max(np.int64(y + 0.5), 1), levels.shape[1] - 2)
+    i = min(max(np.int64(x + 0.5), 1), levels.shape[2] - 2)
+    wy = _bspline_weights(np.float32(min(max(y - j, -0.5), 0.5)))
+    wx = _bspline_weights(np.float32(min(max(x - i, -0.5), 0.5)))
+    image = levels[level]
+    above = wx[0] * image[j - 1, i - 1] + wx[1] * image[j - 1, i] + wx[2] * image[j - 1, i + 1]
+    middle = wx[0] * image[j, i - 1] + wx[1] * image[j, i] + wx[2] * image[j, i + 1]
+    below = wx[0] * image[j + 1, i - 1] + wx[1] * image[j + 1, i] + wx[2] * image[j + 1, i + 1]
+    return wy[0] * above + wy[1] * middle + wy[2] * below
+
+
+@inlined
+def _bspline_weights(t):  # type: ignore[no-untyped-def]
+    """Weigh the samples before, at and after the nearest one, t (-0.5 to 0.5) past it."""
+    half = np.float32(0.5)
+    before = half - t
+    after = half + t
+    return half * before * before, np.float32(0.75) - t * t, half * after * after

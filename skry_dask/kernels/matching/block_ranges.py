@@ -1,7 +1,7 @@
-"""Parts of a long list of blocks, so that several threads can work on them.
+"""Ranges of a long list of blocks, so that several threads can work on them.
 
-Each part has the window of the image that its blocks need. Parts follow from the list alone: what
-is made of them does not depend on how many threads there are.
+Each range comes with the window of the image that its blocks need. Ranges follow from the list
+alone, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
     from skry_dask.types import IntArray
 
-PART = 256
-"""A part has at least so many blocks, if there are as many,"""
+MIN_BLOCKS = 256
+"""Number of blocks in a range, at least, unless there are fewer."""
 
-MOST_PARTS = 16
-"""and there are at most so many parts: windows overlap."""
+MAX_RANGES = 16
+"""Number of ranges, at most: windows overlap."""
 
 
 class BlockRange(NamedTuple):
-    """Some of the blocks.
+    """Consecutive blocks of a list.
 
     Parameters
     ----------
     points
-        Which blocks.
+        Their indices.
     window
-        Rows and columns of the image in which they and what is around them lie.
+        Rows and columns of the image in which they and their surroundings lie.
     corners
-        int64 (point, axis), their top left pixels in the window.
+        int64 (point, axis), top left pixel of each of them in the window.
     """
 
     points: slice
@@ -41,41 +41,41 @@ class BlockRange(NamedTuple):
 
 
 ForEach: TypeAlias = "Callable[[Callable[[BlockRange], None], list[BlockRange]], None]"
-"""Calls a function with each part, in any order: `for_each_in_order`, or on threads."""
+"""Calls a function with each range, in any order, possibly on several threads."""
 
 
-def for_each_in_order(function: Callable[[BlockRange], None], parts: list[BlockRange]) -> None:
-    """Call a function with each part."""
-    for part in parts:
-        function(part)
+def for_each_in_order(function: Callable[[BlockRange], None], ranges: list[BlockRange]) -> None:
+    """Call a function with each range, one after the other."""
+    for blocks in ranges:
+        function(blocks)
 
 
 def split_blocks(
-    corners: IntArray, size: int, around: int, shape: tuple[int, ...]
+    corners: IntArray, size: int, reach: int, shape: tuple[int, ...]
 ) -> list[BlockRange]:
-    """Cut a list of blocks into parts.
+    """Split a list of blocks into ranges.
 
     Parameters
     ----------
     corners
-        int64 (point, axis), top left pixel of each block, px. In order, blocks of a part lie near
-        each other.
+        int64 (point, axis), top left pixel of each block, px. Windows are small if neighbours in
+        the list are neighbours in the image.
     size
         Side of a block, px.
-    around
-        How much of the image around the blocks is needed, where there is as much, px.
+    reach
+        Width of the surroundings that are needed, as far as the image has them, px.
     shape
         Height and width of the image, px.
     """
     n = len(corners)
-    borders = np.linspace(0, n, min(max(n // PART, 1), MOST_PARTS) + 1).astype(int)
-    parts = []
-    for first, end in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
+    edges = np.linspace(0, n, min(max(n // MIN_BLOCKS, 1), MAX_RANGES) + 1).astype(int)
+    ranges = []
+    for first, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if first == end:
             continue
         own = corners[first:end]
-        low = np.maximum(own.min(axis=0) - around, 0)
-        high = np.minimum(own.max(axis=0) + size + around, shape)
+        low = np.maximum(own.min(axis=0) - reach, 0)
+        high = np.minimum(own.max(axis=0) + size + reach, shape)
         rows, columns = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        parts.append(BlockRange(slice(first, end), (rows, columns), own - low))
-    return parts
+        ranges.append(BlockRange(slice(first, end), (rows, columns), own - low))
+    return ranges

@@ -1,6 +1,6 @@
-"""From sums to light, and contrast given back to it: once over an image, row by row.
+"""From sums to a mean image, and differences of neighbours amplified: once an image, row by row.
 
-Cost: 2 ns a pixel for either; NumPy takes 15 and 30 for the same steps, one image after the other.
+Cost, on one core: 2 ns a pixel each; NumPy takes 15 and 30 ns for the same steps.
 """
 
 from __future__ import annotations
@@ -9,59 +9,67 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array
 
 
 def normalise_sums(
-    sums: AnyArray, counts: AnyArray, unit: float, black: float, white: float, out: Float32Array
+    sums: AnyArray,
+    counts: AnyArray,
+    units_per_level: float,
+    black: float,
+    white: float,
+    out: Float32Array,
 ) -> None:
-    """Turn sums and counts into light.
+    """Divide sums by counts, and map grey levels to fractions of full scale.
 
     Parameters
     ----------
     sums, counts
         int64 (y, x); counts may be int32.
-    unit
-        How many units of the sums make a grey level.
+    units_per_level
+        Number of units of the sums in one grey level.
     black, white
-        Grey level that becomes 0, and how many more become 1.
+        Grey level that becomes 0, and number of levels above it that become 1.
     out
-        float32 (y, x), receives the light: NaN where nothing was added.
+        float32 (y, x), written: NaN where nothing was added.
     """
-    _normalise_sums(sums, counts, float(unit), float(black), float(white), out)
+    arrays = as_argument(sums), as_argument(counts)
+    _normalise_sums(*arrays, float(units_per_level), float(black), float(white), out)
 
 
-@kernel
-def _normalise_sums(sums, counts, unit, black, white, out):  # type: ignore[no-untyped-def]
+@kernel("i8[:, ::1], C[:, ::1], f8, f8, f8, f4[:, ::1]", C=("i4", "i8"))
+def _normalise_sums(sums, counts, units_per_level, black, white, out):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             count = counts[y, x]
-            mean = sums[y, x] / (max(count, 1) * unit)
+            mean = sums[y, x] / (max(count, 1) * units_per_level)
             light = (mean - black) / white
             out[y, x] = np.float32(light) if count != 0 else np.float32(np.nan)
 
 
-def amplify_differences(image: Float32Array, down: float, along: float, out: Float32Array) -> None:
-    """Add to each pixel a part of its differences to the pixels beside it.
+def amplify_differences(image: Float32Array, down: float, right: float, out: Float32Array) -> None:
+    """Add to each pixel a fraction of its differences to adjacent pixels.
 
     Parameters
     ----------
     image
         float32 (y, x).
-    down, along
-        How much of the differences along y, then of those along x.
+    down, right
+        Fraction of the differences along y, and along x.
     out
-        float32 (y, x), receives the result; differences to NaN count as 0.
+        float32 (y, x), written. Differences to NaN count as 0.
     """
     row = np.empty(image.shape[1], np.float32)
-    _sharpen(image, np.float32(down), np.float32(along), row, out)
+    image = as_argument(image)
+    _amplify_differences(image, np.float32(down), np.float32(right), row, out)
 
 
-@kernel
-def _sharpen(image, down, along, row, out):  # type: ignore[no-untyped-def]
+@kernel("f4[:, ::1], f4, f4, f4[::1], f4[:, ::1]")
+def _amplify_differences(image, down, right, row, out):  # type: ignore[no-untyped-def]
     height, width = image.shape
     for y in range(height):
         above, below = max(y - 1, 0), min(y + 1, height - 1)
@@ -71,10 +79,10 @@ def _sharpen(image, down, along, row, out):  # type: ignore[no-untyped-def]
             row[x] = value + down * _known(own - image[above, x])
         for x in range(width):
             own = row[x]
-            value = own - along * _known(row[min(x + 1, width - 1)] - own)
-            out[y, x] = value + along * _known(own - row[max(x - 1, 0)])
+            value = own - right * _known(row[min(x + 1, width - 1)] - own)
+            out[y, x] = value + right * _known(own - row[max(x - 1, 0)])
 
 
-@kernel
+@inlined
 def _known(difference):  # type: ignore[no-untyped-def]
     return difference if difference == difference else np.float32(0.0)

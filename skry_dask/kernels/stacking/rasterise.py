@@ -1,4 +1,8 @@
-"""Triangles to pixels, pixels to row spans, and where triangles lie in a frame."""
+"""Triangles to pixels, pixels to row spans, and where triangles lie in a frame.
+
+Cost, on one core, 840 x 612 px and 1600 triangles: labels and spans 1 ms each, once for a mesh;
+the affine maps 15 us a frame, a tenth of what NumPy takes.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.kernels.compilation.arguments import as_argument
+from skry_dask.kernels.compilation.decorators import inlined, kernel
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, FloatArray, IntArray
 
+TOLERANCE_PX = 1e-6
+"""Pixels this far outside a triangle still belong to it."""
+
 
 def label_triangles(corners: FloatArray, triangles: IntArray, height: int, width: int) -> IntArray:
-    """Name the triangle of each pixel.
+    """Find the triangle of each pixel.
 
     Parameters
     ----------
@@ -26,45 +34,34 @@ def label_triangles(corners: FloatArray, triangles: IntArray, height: int, width
 
     Returns
     -------
-    int64 (y, x); a pixel on a common edge belongs to the triangle of the lowest index.
+    int64 (y, x); a pixel on a common edge belongs to the triangle with the lowest index.
     """
     labels = np.full((height, width), -1, np.int64)
-    _label_triangles(corners, triangles, labels)
+    arrays = as_argument(corners), as_argument(triangles.astype(np.int64, copy=False))
+    _label_triangles(*arrays, labels)
     return labels
 
 
-@kernel
+@kernel("f8[:, ::1], i8[:, ::1], i8[:, ::1]", seconds=0.3)
 def _label_triangles(corners, triangles, labels):  # type: ignore[no-untyped-def]
     height, width = labels.shape
-    tolerance = 1e-6
     for t in range(len(triangles)):
         corner = triangles[t]
         top, bottom = np.inf, -np.inf
         for k in range(3):
             top, bottom = min(top, corners[corner[k], 0]), max(bottom, corners[corner[k], 0])
-        first = max(0, int(np.ceil(top - tolerance)))
-        last = min(height - 1, int(np.floor(bottom + tolerance)))
+        first = max(0, int(np.ceil(top - TOLERANCE_PX)))
+        last = min(height - 1, int(np.floor(bottom + TOLERANCE_PX)))
         for row in range(first, last + 1):
-            low, high = np.inf, -np.inf
-            for k in range(3):
-                y0, x0 = corners[corner[k], 0], corners[corner[k], 1]
-                after = corner[(k + 1) % 3]
-                y1, x1 = corners[after, 0], corners[after, 1]
-                if min(y0, y1) - tolerance > row or max(y0, y1) + tolerance < row:
-                    continue
-                if abs(y1 - y0) < tolerance:
-                    low, high = min(low, x0, x1), max(high, x0, x1)
-                else:
-                    x = x0 + (x1 - x0) * (row - y0) / (y1 - y0)
-                    low, high = min(low, x), max(high, x)
+            low, high = _cross_section(corners, corner, row)
             if low > high:
                 continue
-            begin = max(0, int(np.ceil(low - tolerance)))
-            end = min(width - 1, int(np.floor(high + tolerance))) + 1
+            begin = max(0, int(np.ceil(low - TOLERANCE_PX)))
+            end = min(width - 1, int(np.floor(high + TOLERANCE_PX))) + 1
             for column in range(begin, end):
                 if labels[row, column] < 0:
                     labels[row, column] = t
-    # A pixel that rounding left out joins its neighbour: every pixel has a fragment.
+    # A pixel that rounding left out joins its neighbour: every pixel has a triangle.
     for row in range(height):
         for column in range(width):
             if labels[row, column] < 0:
@@ -74,6 +71,24 @@ def _label_triangles(corners, triangles, labels):  # type: ignore[no-untyped-def
                     labels[row, column] = labels[row - 1, column]
                 else:
                     labels[row, column] = 0
+
+
+@inlined
+def _cross_section(corners, corner, row):  # type: ignore[no-untyped-def]
+    """Find where a row enters and leaves a triangle; the first is larger if it does not."""
+    low, high = np.inf, -np.inf
+    for k in range(3):
+        y0, x0 = corners[corner[k], 0], corners[corner[k], 1]
+        following = corner[(k + 1) % 3]
+        y1, x1 = corners[following, 0], corners[following, 1]
+        if min(y0, y1) - TOLERANCE_PX > row or max(y0, y1) + TOLERANCE_PX < row:
+            continue
+        if abs(y1 - y0) < TOLERANCE_PX:
+            low, high = min(low, x0, x1), max(high, x0, x1)
+        else:
+            x = x0 + (x1 - x0) * (row - y0) / (y1 - y0)
+            low, high = min(low, x), max(high, x)
+    return low, high
 
 
 def label_spans(labels: IntArray, n_labels: int) -> tuple[IntArray, IntArray]:
@@ -89,9 +104,10 @@ def label_spans(labels: IntArray, n_labels: int) -> tuple[IntArray, IntArray]:
     Returns
     -------
     int64 (span, 3), int64 (n_labels + 1)
-        Row, first column and end column of each span, by label and row; where each label begins.
+        Row, first column and end column of each span, by label and row; and the index of each
+        label's first span.
     """
-    labels = np.ascontiguousarray(labels, np.int64)
+    labels = as_argument(labels.astype(np.int64, copy=False))
     first = np.zeros(n_labels + 1, np.int64)
     nothing = np.empty((0, 3), np.int64)
     _label_spans(labels, first[1:], nothing)
@@ -101,9 +117,9 @@ def label_spans(labels: IntArray, n_labels: int) -> tuple[IntArray, IntArray]:
     return spans, first
 
 
-@kernel
+@kernel("i8[:, ::1], i8[::1], i8[:, ::1]")
 def _label_spans(labels, at, spans):  # type: ignore[no-untyped-def]
-    """Count the spans of each label, or write them where each label's begin."""
+    """Count the spans of each label, or write them from each label's index on."""
     height, width = labels.shape
     for row in range(height):
         begin = 0
@@ -118,7 +134,7 @@ def _label_spans(labels, at, spans):  # type: ignore[no-untyped-def]
 
 
 def fill_fragments(spans: IntArray, first: IntArray, values: IntArray, out: AnyArray) -> None:
-    """Give the pixels of each fragment its value.
+    """Give all pixels of each fragment its value.
 
     Parameters
     ----------
@@ -127,13 +143,14 @@ def fill_fragments(spans: IntArray, first: IntArray, values: IntArray, out: AnyA
     values
         int64 (fragment).
     out
-        Of integers (y, x), receives them.
+        int32 or int64 (y, x), written.
     """
-    _paint(spans, first, values, out)
+    arrays = (as_argument(array) for array in (spans, first, values))
+    _fill_fragments(*arrays, out)
 
 
-@kernel
-def _paint(spans, first, values, out):  # type: ignore[no-untyped-def]
+@kernel("i8[:, ::1], i8[::1], i8[::1], T[:, ::1]", T=("i4", "i8"))
+def _fill_fragments(spans, first, values, out):  # type: ignore[no-untyped-def]
     for fragment in range(len(values)):
         for s in range(first[fragment], first[fragment + 1]):
             row = spans[s, 0]
@@ -151,22 +168,23 @@ def count_labels(
     spans, first
         From `label_spans`.
     labels
-        int64 (y, x), of another kind.
+        int64 (y, x), labels of another kind.
 
     Returns
     -------
     int64 (fragment + 1), int64 (entry), int64 (entry)
-        Where the entries of each fragment begin; labels, and in how many pixels: the parts of a
-        matrix in compressed rows, in the order in which labels are met.
+        A matrix in compressed rows: index of the first entry of each fragment; and for each entry
+        its label, in the order in which labels are met, and the number of pixels.
     """
-    most = len(spans) + np.count_nonzero(labels[:, 1:] != labels[:, :-1])
+    max_entries = len(spans) + np.count_nonzero(labels[:, 1:] != labels[:, :-1])
     begins = np.zeros(len(first), np.int64)
-    found, counts = np.empty(most, np.int64), np.empty(most, np.int64)
-    n = _count_labels(spans, first, labels, begins, found, counts)
+    found, counts = np.empty(max_entries, np.int64), np.empty(max_entries, np.int64)
+    arrays = (as_argument(array) for array in (spans, first, labels))
+    n = _count_labels(*arrays, begins, found, counts)
     return begins, found[:n].copy(), counts[:n].copy()
 
 
-@kernel
+@kernel("i8[:, ::1], i8[::1], i8[:, ::1], i8[::1], i8[::1], i8[::1]")
 def _count_labels(spans, first, labels, begins, found, counts):  # type: ignore[no-untyped-def]
     n = 0
     for fragment in range(len(first) - 1):
@@ -194,7 +212,7 @@ def triangle_affine(
     origin: tuple[float, float],
     scale: float = 1.0,
 ) -> FloatArray:
-    """Find where the pixels of each triangle lie in a frame, in a tenth of the time NumPy takes.
+    """Compute where the pixels of each triangle lie in a frame.
 
     Parameters
     ----------
@@ -203,22 +221,23 @@ def triangle_affine(
     triangles
         int64 (triangle, 3), indices of corners.
     motion
-        float64 (corner, axis): place in the frame less place on the canvas, px.
+        float64 (corner, axis): place in the frame minus place on the canvas, px.
     origin
         Canvas position of the region's first pixel, px.
     scale
-        How many pixels of the image there are along one of the region.
+        Number of pixels of the image along one of the region.
 
     Returns
     -------
     float64 (triangle, 2, 3): place in the frame = affine @ (1, row, column) of the image, px.
     """
     out = np.empty((len(triangles), 2, 3))
-    _triangle_affine(corners, triangles, np.ascontiguousarray(motion), origin, scale, out)
+    arrays = (as_argument(array) for array in (corners, triangles, motion))
+    _triangle_affine(*arrays, (float(origin[0]), float(origin[1])), float(scale), out)
     return out
 
 
-@kernel
+@kernel("f8[:, ::1], i8[:, ::1], f8[:, ::1], UniTuple(f8, 2), f8, f8[:, :, ::1]")
 def _triangle_affine(corners, triangles, motion, origin, scale, out):  # type: ignore[no-untyped-def]
     for t in range(len(triangles)):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -233,6 +252,6 @@ def _triangle_affine(corners, triangles, motion, origin, scale, out):  # type: i
             first = own - by_row * y - by_column * x + origin[axis]
             by_row += 1.0 - axis
             by_column += axis
-            # Rows and columns are the image's, whose first lies half of one inside the edge.
+            # Rows and columns are the image's, whose first pixel is centred half a pixel inside.
             out[t, axis, 0] = first + (by_row + by_column) * (0.5 / scale - 0.5)
             out[t, axis, 1], out[t, axis, 2] = by_row / scale, by_column / scale

@@ -52,7 +52,7 @@ def measure_area_detail(
             grid.x_edges,
             int(depth),
         )
-        units = plan_box_sums(int(depth), radius).units
+        units = plan_box_sums(int(depth), radius).units_per_level
         quality[indices] = detail.reshape(len(indices), -1) / units / (grid.n_pixels * white)
     return quality
 

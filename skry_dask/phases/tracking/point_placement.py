@@ -100,9 +100,11 @@ def _suitable_pixels(image: Float32Array, options: TrackOptions) -> BoolArray:
     def of_band(band: AnyArray) -> BoolArray:
         bright = band >= low + options.brightness * (high - low)
         found = measure_structure(band, options.structure_scale, options.block_size)
-        detailed = found.larger > (MIN_GRADIENT * (high - low)) ** 2
-        spread = found.smaller >= options.gradient_spread * (found.smaller + found.larger)
-        structured = found.far >= options.structure * found.near
+        detailed = found.max_eigenvalue > (MIN_GRADIENT * (high - low)) ** 2
+        spread = found.min_eigenvalue >= options.gradient_spread * (
+            found.min_eigenvalue + found.max_eigenvalue
+        )
+        structured = found.far_change >= options.structure * found.near_change
         suitable: BoolArray = bright & structured & detailed & spread
         return suitable
 

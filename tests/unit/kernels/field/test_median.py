@@ -1,17 +1,12 @@
 """Medians of a few values."""
 
 import numpy as np
-import pytest
 
 from skry_dask.kernels.field import median
 from skry_dask.kernels.field.median import median_displacements
 from tests import reference
 
-
-@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
-def _kernels(request, monkeypatch):
-    if request.param == "interpreted":
-        reference.interpret(median, monkeypatch)
+_kernels = reference.both_ways(median)
 
 
 def test_the_median_is_taken_along_each_axis_over_valid_displacements_only():

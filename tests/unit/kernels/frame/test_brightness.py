@@ -13,11 +13,7 @@ from skry_dask.kernels.frame.brightness import (
 )
 from tests import reference
 
-
-@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
-def _kernels(request, monkeypatch):
-    if request.param == "interpreted":
-        reference.interpret(brightness, monkeypatch)
+_kernels = reference.both_ways(brightness)
 
 
 # --- scaling ---------------------------------------------------------------------------------

@@ -1,18 +1,13 @@
-"""The kernel that numbers objects."""
+"""Connected pixels, numbered object by object."""
 
 import numpy as np
-import pytest
 from scipy import ndimage
 
 from skry_dask.kernels.frame import connected_pixels
 from skry_dask.kernels.frame.connected_pixels import label_pixels
 from tests import reference
 
-
-@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
-def _kernels(request, monkeypatch):
-    if request.param == "interpreted":
-        reference.interpret(connected_pixels, monkeypatch)
+_kernels = reference.both_ways(connected_pixels)
 
 
 def spiral(size):

@@ -7,13 +7,8 @@ from skry_dask.kernels.matching import image_correlation
 from skry_dask.kernels.matching.image_correlation import correlate_at_shifts
 from tests import reference
 
+_kernels = reference.both_ways(image_correlation)
 NO_SHIFT = np.zeros((1, 1, 2), np.int64)
-
-
-@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
-def _kernels(request, monkeypatch):
-    if request.param == "interpreted":
-        reference.interpret(image_correlation, monkeypatch)
 
 
 def correlate(one, other):

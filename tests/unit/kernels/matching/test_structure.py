@@ -1,22 +1,22 @@
-"""Structure in the blocks around pixels, against a twin that is made of whole arrays."""
+"""Structure of the blocks around pixels, against whole arrays in NumPy and SciPy."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from skry_dask.kernels.matching import structure as kernels
-from skry_dask.kernels.matching.structure import measure_structure
+from skry_dask.kernels.frame import box_means
+from skry_dask.kernels.matching import structure
+from skry_dask.kernels.matching.structure import gradient_energy_centres, measure_structure
 from tests import reference
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=30)
 
 
-def changes(image, straight):
-    """Add up squared differences to the image shifted in four directions."""
+def squared_changes(image, straight):
+    """Sum squared differences to the image shifted in four directions."""
     diagonal = max(round(straight / 2**0.5), 1)
     total = np.zeros(image.shape)
     y, x = np.indices(image.shape)
@@ -27,17 +27,16 @@ def changes(image, straight):
     return total
 
 
-def twin(image, distance, size):
+def expected_structure(image, distance, size):
+    def mean(values):
+        return ndimage.uniform_filter(values, size, mode="nearest")
+
     image = image.astype(float)
     gy, gx = np.gradient(image)
-    products = (gy * gy, gx * gx, gy * gx)
-    yy, xx, yx = (ndimage.uniform_filter(p, size, mode="nearest") for p in products)
-    matrices = np.stack([np.stack([yy, yx], -1), np.stack([yx, xx], -1)], -2)
-    values = np.linalg.eigvalsh(matrices)
-    far, near = (
-        ndimage.uniform_filter(changes(image, n * distance), size, mode="nearest") for n in (2, 1)
-    )
-    return near, far, values[..., 0], values[..., 1]
+    yy, xx, yx = mean(gy * gy), mean(gx * gx), mean(gy * gx)
+    tensors = np.stack([np.stack([yy, yx], -1), np.stack([yx, xx], -1)], -2)
+    near, far = (mean(squared_changes(image, n * distance)) for n in (1, 2))
+    return near, far, *np.moveaxis(np.linalg.eigvalsh(tensors), -1, 0)
 
 
 def texture(shape, seed=1):
@@ -47,29 +46,42 @@ def texture(shape, seed=1):
 
 @REPEATABLE
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 8), st.integers(1, 33))
-def test_it_is_what_whole_arrays_give(height, width, distance, size):
+def test_structure_is_what_whole_arrays_give(height, width, distance, size):
     image = texture((height, width))
-    for found, expected in zip(
-        measure_structure(image, distance, size), twin(image, distance, size), strict=True
-    ):
+    expected = expected_structure(image, distance, size)
+    for found, plane in zip(measure_structure(image, distance, size), expected, strict=True):
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(found, plane, rtol=1e-3, atol=1e-6)
 
 
 def test_interpreted_kernels_give_the_same(monkeypatch):
     image = texture((24, 30))
     compiled = measure_structure(image, 3, 8)
-    reference.interpret(kernels, monkeypatch)
+    for module in (structure, box_means):
+        reference.interpret(module, monkeypatch)
     for one, other in zip(measure_structure(image, 3, 8), compiled, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 20), (20, 1)])
-def test_an_image_of_one_row_or_column_has_no_second_direction(shape):
-    found = measure_structure(texture((20, 20))[: shape[0], : shape[1]], 2, 8)
-    np.testing.assert_allclose(found.smaller, 0, atol=1e-9)
+def test_an_image_of_one_row_or_column_has_no_second_direction():
+    for shape in ((1, 1), (1, 20), (20, 1)):
+        found = measure_structure(texture((20, 20))[: shape[0], : shape[1]], 2, 8)
+        np.testing.assert_allclose(found.min_eigenvalue, 0, atol=1e-9)
 
 
-def test_a_flat_image_has_none():
-    for found in measure_structure(np.full((20, 24), 0.7, np.float32), 2, 8):
-        assert not found.any()
+def test_a_flat_image_has_no_structure():
+    for plane in measure_structure(np.full((20, 24), 0.7, np.float32), 2, 8):
+        assert not plane.any()
+
+
+def test_the_centre_of_a_gradient_is_that_of_its_squares():
+    gradient = np.random.default_rng(1).normal(size=(30, 34)).astype(np.float32)
+    corners, out = np.array([(0, 0), (7, 9), (14, 18)]), np.empty((3, 2))
+    gradient_energy_centres(gradient, corners, 16, out)
+    offset = np.arange(16) - 8
+    for (y, x), found in zip(corners, out, strict=True):
+        energy = gradient[y : y + 16, x : x + 16].astype(float) ** 2
+        expected = [(energy.sum(axis=axis) @ offset) / energy.sum() for axis in (1, 0)]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    gradient_energy_centres(np.zeros_like(gradient), corners, 16, out)
+    assert not out.any()

@@ -1,40 +1,37 @@
-"""What interpolation blurs by, summed over fragments."""
+"""Sums of how far between pixels fragments lie."""
 
 import numpy as np
-import pytest
 
+from skry_dask.kernels.stacking import subpixel_phase
 from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
 from tests import reference
 
-STEPS = 2.0**20
+_kernels = reference.both_ways(subpixel_phase)
+UNITS = 2.0**20
 
 
-def sums(motion, triangles, pixels, chosen, function=add_subpixel_variance):
+def sums(function, *arrays):
     out = np.zeros((2, 2), np.int64)
-    function(motion, triangles, pixels, chosen, STEPS, out)
+    function(*arrays, UNITS, out)
     return out
 
 
-@pytest.mark.parametrize("strided", [False, True])
-def test_sums_equal_those_of_the_naive_twin(strided):
+def test_sums_equal_those_of_numpy():
     rng = np.random.default_rng(3)
     motion = rng.normal(scale=50, size=(6, 9, 2))
     motion[2, 4] = np.nan
-    triangles = rng.integers(0, 9, (20, 3))
-    pixels = rng.integers(0, 900, 20)
-    chosen = rng.uniform(size=(6, 20)) < 0.4
-    if strided:
-        motion, chosen = motion[::2], chosen[::2]
-    expected = sums(motion, triangles, pixels, chosen, reference.add_subpixel_variance)
-    assert expected.all()
-    np.testing.assert_array_equal(sums(motion, triangles, pixels, chosen), expected)
-    python = add_subpixel_variance.py_func
-    np.testing.assert_array_equal(sums(motion, triangles, pixels, chosen, python), expected)
+    triangles, n_pixels = rng.integers(0, 9, (20, 3)), rng.integers(0, 900, 20)
+    selected = rng.uniform(size=(6, 20)) < 0.4
+    for step in (1, 2):  # contiguous and strided
+        arrays = motion[::step], triangles, n_pixels, selected[::step]
+        expected = sums(reference.add_subpixel_variance, *arrays)
+        assert expected.all()
+        np.testing.assert_array_equal(sums(add_subpixel_variance, *arrays), expected)
 
 
-def test_nothing_chosen_adds_nothing():
+def test_fragments_that_are_not_selected_add_nothing():
     motion = np.full((2, 3, 2), 0.5)
-    triangles, pixels = np.array([[0, 1, 2]]), np.array([7])
-    np.testing.assert_array_equal(sums(motion, triangles, pixels, np.zeros((2, 1), bool)), 0)
-    none = motion[:0], triangles, pixels, np.ones((0, 1), bool)
-    np.testing.assert_array_equal(sums(*none), 0)
+    triangles, n_pixels = np.array([[0, 1, 2]]), np.array([7])
+    for n_frames, selected in ((2, False), (0, True)):
+        arrays = motion[:n_frames], triangles, n_pixels, np.full((n_frames, 1), selected)
+        assert not sums(add_subpixel_variance, *arrays).any()

@@ -17,6 +17,12 @@ import skry_dask
 
 PACKAGE = Path(skry_dask.__file__).parent
 
+LINES = 400
+"""Largest number of lines of a module."""
+
+BODY_LINES = 50
+"""Largest number of lines of a function's body, without its docstring."""
+
 
 def test_kernels_lie_in_the_folder_whose_content_names_their_cache() -> None:
     # What changes in that folder is compiled anew, and nothing else is.
@@ -29,6 +35,20 @@ def test_kernels_lie_in_the_folder_whose_content_names_their_cache() -> None:
         and {ast.unparse(d) for d in node.decorator_list} & {"kernel", "part", "inlined"}
     ]
     assert not outside
+
+
+def test_modules_and_functions_are_short() -> None:
+    long = []
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > LINES:
+            long.append(path.name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[1:2] if ast.get_docstring(node) else node.body
+                if first and (node.end_lineno or 0) - first[0].lineno >= BODY_LINES:
+                    long.append(f"{path.name}: {node.name}")
+    assert not long
 
 
 def loaded_by(code: str) -> set[str]:

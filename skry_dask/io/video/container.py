@@ -115,7 +115,7 @@ def _metadata_arguments() -> dict[str, Any]:
 
 
 def _not_opened(path: Path, head: bytes, size: int) -> ReaderError:
-    """Say why FFmpeg cannot open a file."""
+    """Return the error that says why FFmpeg cannot open a file."""
     if is_mp4(head):
         with open_for_reading(path) as file:
             if not has_index(file, size):

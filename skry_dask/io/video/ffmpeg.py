@@ -132,7 +132,7 @@ class PyAvReader:
                 yield DecodedFrame(number, image, time, failure or problem or None)
 
     def _no_frames(self, codec: str, width: int, height: int) -> ReaderError:
-        """Say why no frame can be decoded."""
+        """Return the error that says why no frame can be decoded."""
         size = self.path.stat().st_size
         limit = max_frame_pixels(size)
         if not 0 < width * height <= limit:

@@ -79,8 +79,8 @@ def row_tasks(
     """
     lazy = [values for values in along if isinstance(values, da.Array)]
     # Tasks slice what is one chunk themselves: slicing it in tasks of its own takes 0.1 ms each.
-    whole = [only_chunk(values) for values in lazy if values.npartitions == 1]
-    blocked = [rechunk_rows(values, sizes) for values in lazy if values.npartitions != 1]
+    whole = [only_chunk(values) for values in lazy if _is_whole(values, sizes)]
+    blocked = [rechunk_rows(values, sizes) for values in lazy if not _is_whole(values, sizes)]
     arrays = [_rows_of_blocks(sizes, along), *blocked]
     dims = itertools.count(1)
     indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
@@ -145,14 +145,19 @@ def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> d
     starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     for i, (start, stop) in enumerate(itertools.pairwise(starts)):
         rows = slice(start, stop)
-        lists[i] = [_of_block(values, rows) for values in along]
+        lists[i] = [_of_block(values, rows, sizes) for values in along]
     return da.from_array(lists, chunks=1, name=f"rows-{uuid.uuid4().hex}", meta=lists[:0])
 
 
-def _of_block(values: Rows | da.Array, rows: slice) -> Any:
+def _of_block(values: Rows | da.Array, rows: slice, sizes: Sequence[int]) -> Any:
     if not isinstance(values, da.Array):
         return values[rows]
-    return rows if values.npartitions == 1 else None
+    return rows if _is_whole(values, sizes) else None
+
+
+def _is_whole(values: da.Array, sizes: Sequence[int]) -> bool:
+    """Whether all of several blocks have their rows in the only chunk of an array."""
+    return bool(values.npartitions == 1 and len(sizes) > 1)
 
 
 def rechunk_rows(values: da.Array, sizes: Sequence[int]) -> da.Array:

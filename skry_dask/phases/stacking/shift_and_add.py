@@ -1,6 +1,6 @@
 """Shift and add: sums of the selected fragments of all frames, in one pass.
 
-Each task folds its chunks of frames into an accumulator, and accumulators are added to one total.
+Each task adds its chunk of frames to an accumulator, and accumulators are added up: `fold_frames`.
 All sums are integers, so the image does not depend on chunks, scheduler or order.
 
 Counts of frames per pixel follow from the selection. They are added up pixel by pixel only where a

@@ -11,6 +11,7 @@ import dask.threaded
 import numpy as np
 import pytest
 from dask.core import get_dependencies
+from dask.utils import key_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,20 @@ def test_a_fold_has_the_same_bits_on_a_cluster(cluster):
         found = total.compute()
     assert found.dtype == np.int64
     np.testing.assert_array_equal(found, FRAMES.sum(axis=0))
+
+
+def test_building_a_graph_depends_on_no_settings_and_leaves_nothing_behind():
+    frames = da.from_array(FRAMES, chunks=(3, -1, -1))
+    n_threads = threading.active_count()
+    kinds = []
+    for scheduler in (None, "sync", "processes", dask.get):
+        with dask.config.set(scheduler=scheduler):
+            settings_before = str(dask.config.config)
+            total = fold_frames(add_up, frames, shape=(4, 5), max_increment=255)
+            assert str(dask.config.config) == settings_before
+        kinds.append(sorted(key_split(key) for key in total.__dask_graph__()))
+    assert all(kind == kinds[0] for kind in kinds)
+    assert threading.active_count() == n_threads
 
 
 def test_no_accumulator_waits_for_all_others():

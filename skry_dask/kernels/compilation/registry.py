@@ -45,11 +45,16 @@ class Version(NamedTuple):
 
 
 def all_kernels() -> list[Kernel]:
-    """List all kernels of the package, whose modules are imported."""
+    """List all kernels of the package by module and name; their modules are imported.
+
+    The order is the same in every process, whatever has been imported before: processes that share
+    the work name a kernel by its place in the list.
+    """
     package = importlib.import_module("skry_dask.kernels")
     for module in pkgutil.walk_packages(package.__path__, "skry_dask.kernels."):
         importlib.import_module(module.name)
-    return [one for one in KERNELS if one.__module__.startswith("skry_dask.kernels.")]
+    own = (one for one in KERNELS if one.__module__.startswith("skry_dask.kernels."))
+    return sorted(own, key=lambda one: (one.__module__, one.py_func.__qualname__))
 
 
 def all_versions() -> Iterator[Version]:

@@ -120,6 +120,9 @@ def _solve(factor, n, values):  # type: ignore[no-untyped-def]
 def weighted_means(values: FloatArray, nearest: IntArray, weights: FloatArray) -> FloatArray:
     """Average the values near each target with weights.
 
+    As a generalised universal function (`numba.guvectorize`) it takes twice as long: 0.44 ms in
+    place of 0.22 for 64 rows of 800 values with 12 neighbours each.
+
     Parameters
     ----------
     values

@@ -28,7 +28,8 @@ SCALED_FRACTION_BITS = 4
 def scale_brightness(plane: AnyArray, gain: int, black: int) -> NDArray[np.int32]:
     """Multiply the brightness of a plane by a gain, in integers, rounded half up.
 
-    Cost: 0.3 ns a pixel.
+    Cost: 0.06 ns a pixel of 8 bits. As a universal function (`numba.vectorize`) it takes 0.5 ns,
+    since its loop takes the gain with a stride and is not vectorised.
 
     Parameters
     ----------

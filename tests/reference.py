@@ -237,7 +237,7 @@ def interpolation_kernel(name: str, distance: FloatArray) -> FloatArray:
 
 
 def fixed(value: float, bits: int) -> int:
-    """Round to so many fractional bits."""
+    """Round to an integer count of 2**-bits."""
     return int(np.floor(value * 2.0**bits + 0.5))
 
 

@@ -142,7 +142,8 @@ def _running_sums(sums: ImageSums, n_planes: int) -> ImageSums:
     return ImageSums(
         *(
             _by_step(values, n_planes)
-            .cumsum(axis=0, dtype=values.dtype)
+            .cumsum(axis=0)
+            .astype(values.dtype)  # asked of cumsum, dask 2025.1 promises it and does not do it
             .reshape(values.shape)
             .rechunk(-1)
             for values in sums

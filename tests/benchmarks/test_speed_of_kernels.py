@@ -157,12 +157,12 @@ def test_cut_blocks(benchmark, texture, dtype):
     corners = corners_of_blocks(image.shape)
     blocks = benchmark(make_reference_blocks, image, corners, BLOCK)
     assert len(blocks) == len(corners)
-    # The likeness of a block is the block without level and slopes, up to rounding.
+    # The pattern of a block is the block without level and slopes, up to rounding.
     for corner, weights in zip(corners[::17], blocks.full.weights[::17], strict=True):
         y, x = corner
         own = reference.without_plane(image[y : y + BLOCK, x : x + BLOCK].astype(np.float64))
-        likeness = weights[TEMPLATE, : (BLOCK + 2) ** 2]
-        inner = likeness.reshape(BLOCK + 2, -1)[1:-1, 1:-1]
+        pattern = weights[TEMPLATE, : (BLOCK + 2) ** 2]
+        inner = pattern.reshape(BLOCK + 2, -1)[1:-1, 1:-1]
         assert np.corrcoef(own.ravel(), inner.ravel())[0, 1] > 0.9999
 
 

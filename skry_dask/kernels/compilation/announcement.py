@@ -52,7 +52,7 @@ def of_compilation(version: registry.Version) -> Iterator[None]:
 
 
 def _announce(version: registry.Version) -> None:
-    """Tell how long it will take to compile what stacking such pixels needs, if not told before."""
+    """Say once how long it takes to compile what stacking these pixels needs."""
     with _State.lock:
         if version in _State.promised:
             return

@@ -124,7 +124,7 @@ def test_the_key_changes_with_versions_processors_and_sources(
     with monkeypatch.context() as patch:
         patch.setattr(cache_folder, "version", lambda _: "99.0")
         keys.add(cache_folder.key())
-    for name, value in (("CPU_NAME", "generic"), ("CPU_FEATURES", "+sse2")):
+    for name, value in (("CPU_NAME", "haswell"), ("CPU_FEATURES", "+sse2")):
         with monkeypatch.context() as patch:
             patch.setattr(cache_folder.config, name, value)
             keys.add(cache_folder.key())

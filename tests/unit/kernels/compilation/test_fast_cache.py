@@ -73,7 +73,8 @@ def run_script(
     folder: Path, *, before: str = "", package: Path = PACKAGE, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     path = folder / "script.py"
-    path.write_text(before + SCRIPT)
+    if not path.exists():  # numba compiles anew what has a new date
+        path.write_text(before + SCRIPT)
     removed = (cache_folder.VARIABLE, "NUMBA_CACHE_DIR")
     variables = {name: value for name, value in os.environ.items() if name not in removed}
     variables |= {"PYTHONPATH": str(package.parent), **environment}

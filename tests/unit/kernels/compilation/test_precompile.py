@@ -6,6 +6,8 @@ declare is a warning, warnings are errors in tests, and what is declared is comp
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,14 +39,17 @@ def test_compiling_ahead_compiles_what_is_missing_and_nothing_else(
     assert len(set(files)) == len(files)
     for file in files[2:]:
         file.touch()
-    status, out, _ = cli("compile", "--workers", workers)
-    assert (status, out) == (
-        0,
-        f"{place}: 2 versions of kernels compiled, {len(files) - 2} were there\n",
+    # In a process of its own: this one may have compiled them for another test.
+    done = subprocess.run(
+        [sys.executable, "-m", "skry_dask", "compile", "--workers", str(workers)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    assert done.stdout == f"{place}: 2 versions of kernels compiled, {len(files) - 2} were there\n"
     assert all(file.stat().st_size > 0 for file in files[:2])
     assert all(version.is_on_disk() for version in versions)
-    status, out, _ = cli("compile")
+    _, out, _ = cli("compile")
     assert out == f"{place}: 0 versions of kernels compiled, {len(files)} were there\n"
 
 

@@ -1,0 +1,166 @@
+"""Blobs: small files that keep unfinished work, by name, each whole or not at all.
+
+A key is a path of names, such as ``rows/track/0123abcd/7f2e``. Its names are the same on every file
+system: lower-case letters, digits, ``_``, ``-`` and inner dots, none that Windows reserves. Each
+blob carries a SHA-256 over its key and content, so a blob that is damaged, cut short or renamed is
+taken for one that does not exist. Therefore a blob needs no flush to the disk: what a crash of the
+machine leaves of it is recognised, and costs only the work that it held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Protocol
+
+from skry_dask.errors import StoreError
+from skry_dask.io.atomic import explain_write_errors
+
+if TYPE_CHECKING:
+    import builtins
+    from pathlib import Path
+
+_MAGIC = b"skryblob1"
+_SEAL_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,62}[a-z0-9_-])?")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+
+
+class Blobs(Protocol):
+    """Where blobs are kept. Instances travel to the workers of a cluster, so they pickle."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of a blob; None if there is none, or it is damaged."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a blob, or replace it: whoever reads it gets the old content or the new one.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+
+    def list(self, prefix: str) -> list[str]:
+        """List the keys that begin with the names of a prefix, sorted; damaged blobs too."""
+
+    def delete(self, prefix: str) -> None:
+        """Delete all blobs whose keys begin with the names of a prefix, and what is left of others.
+
+        A blob that cannot be deleted stays.
+        """
+
+
+def check_key(key: str) -> str:
+    """Return a key, or a prefix of one, if every file system can have it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be a key.
+    """
+    for name in key.split("/"):
+        if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+            raise StoreError(
+                f"{key!r} cannot be the key of a blob, because of {name!r}: use 1 to 64 lower-case "
+                "letters, digits, '_', '-' and inner dots, and no name that Windows reserves"
+            )
+    return key
+
+
+def seal_blob(key: str, content: bytes) -> bytes:
+    """Put the checksum of a blob before its content."""
+    return b"".join([_MAGIC, _checksum(key, content), content])
+
+
+def unseal_blob(key: str, sealed: bytes) -> bytes | None:
+    """Return the content of a blob as `seal_blob` made it; None if it is damaged."""
+    content = sealed[_SEAL_BYTES:]
+    if sealed[:_SEAL_BYTES] != _MAGIC + _checksum(key, content):
+        return None
+    return content
+
+
+def _checksum(key: str, content: bytes) -> bytes:
+    hashed = hashlib.sha256(key.encode() + b"\n")
+    hashed.update(content)
+    return hashed.digest()
+
+
+class FolderBlobs:
+    """Blobs in a folder on a local disk, made when the first is written and gone with the last.
+
+    Parameters
+    ----------
+    folder
+        Holds nothing but blobs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     blobs = FolderBlobs(Path(folder) / "blobs")
+    ...     blobs.put("rows/track/0", b"content")
+    ...     blobs.get("rows/track/0"), blobs.list("rows"), blobs.get("rows/track/1")
+    (b'content', ['rows/track/0'], None)
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of a blob; None if there is none, or it is damaged."""
+        try:
+            sealed = self._path(key).read_bytes()
+        except OSError:  # what cannot be read helps no one
+            return None
+        return unseal_blob(key, sealed)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a blob, or replace it; see `Blobs.put`."""
+        path = self._path(key)
+        # Beside the blob, so that it is deleted with the other blobs if this process is killed.
+        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        with explain_write_errors(self.folder):
+            try:
+                self._write_new(temporary, seal_blob(key, content))
+                temporary.replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+
+    def _write_new(self, path: Path, content: bytes) -> None:
+        for _ in range(3):  # another process may delete an empty folder that was just made
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                path.write_bytes(content)
+                return
+        path.write_bytes(content)
+
+    def list(self, prefix: str) -> builtins.list[str]:
+        """List the keys that begin with the names of a prefix, sorted; damaged blobs too."""
+        place = self._path(prefix)
+        files = [place, *place.rglob("*")]
+        keys = [path.relative_to(self.folder).as_posix() for path in files if path.is_file()]
+        return sorted(key for key in keys if not key.rpartition("/")[2].startswith("."))
+
+    def delete(self, prefix: str) -> None:
+        """Delete all blobs whose keys begin with the names of a prefix; see `Blobs.delete`."""
+        place = self._path(prefix)
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            place.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first folder that is not empty
+            for folder in place.parents:
+                folder.rmdir()
+                if folder == self.folder:
+                    break
+
+    def _path(self, key: str) -> Path:
+        return self.folder.joinpath(*check_key(key).split("/"))

@@ -116,5 +116,5 @@ def test_keys_are_the_same_on_every_file_system(blobs: FolderBlobs) -> None:
     ):
         with pytest.raises(StoreError, match="cannot be the key of a blob"):
             check_key(key)
-    with pytest.raises(StoreError, match="because of '[.][.]'"):
-        blobs.put("../outside", b"content")
+    with pytest.raises(StoreError, match="because of 'outside!'"):
+        blobs.put("a/outside!", b"content")

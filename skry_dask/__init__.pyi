@@ -27,6 +27,7 @@ from .phases.partial_stacks import partial_stacks
 from .phases.quality import estimate_quality
 from .phases.stack import stack
 from .phases.track import track
+from .pipeline.batch import Outcome, run_many
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
@@ -40,6 +41,7 @@ __all__ = [
     "CalibrationOptions",
     "Options",
     "OptionsError",
+    "Outcome",
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
@@ -63,6 +65,7 @@ __all__ = [
     "plotting",
     "read_positions",
     "run",
+    "run_many",
     "select",
     "simulate",
     "stack",

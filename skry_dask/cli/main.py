@@ -94,7 +94,8 @@ def stack(
     """Stack captures: the whole job, one image for each capture.
 
     The results of each phase are kept in a store beside the capture, and reused as long as nothing
-    that they depend on has changed. After an interruption, the same command continues.
+    that they depend on has changed. After an interruption, the same command continues. One failure
+    does not stop the captures after it; the exit status is the worst of all.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def stack(
     allow_few
         Exit with status 0 even if fewer than half of the frames could be aligned.
     json_
-        Print a summary as JSON, one line per capture.
+        Print a summary as JSON, one line per capture as soon as it is finished; a line for one that
+        failed, too: "error" and "exit_status" say why.
     anchors_file
         Text file with anchors: y and x on each line, px.
     points_file
@@ -178,8 +180,8 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     with importing():
         from skry_dask.cli.demo import run_demo
 
-    with reporting_compilation(), progress_bars() as report:
-        lines = run_demo(out_dir, frames, report)
+    with reporting_compilation(), progress_bars() as bars:
+        lines = run_demo(out_dir, frames, bars.report)
     print("\n".join(lines))
     return 0
 
@@ -228,12 +230,12 @@ def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> in
         from skry_dask.cli.inputs import expand_input
         from skry_dask.pipeline.progress import Progress
 
-    with progress_bars() as report:
+    with progress_bars() as bars:
         capture = import_capture(
             expand_input(source),
             store,
             read,
-            progress=lambda done, total: report(Progress("import", done, total)),
+            progress=lambda done, total: bars.report(Progress("import", done, total)),
         )
     print(f"{store}: {describe_frames(capture)}")
     print_notes(capture.attrs["problems"])
@@ -320,11 +322,11 @@ def simulate(
         from skry_dask.simulation.simulate import write_capture, write_truth
 
     capture = simulate_capture(scene, options)
-    with reporting_compilation(), progress_bars() as report:
+    with reporting_compilation(), progress_bars() as bars:
         write_capture(
             output,
             capture,
-            progress=lambda done: report(Progress("simulate", done, options.frames)),
+            progress=lambda done: bars.report(Progress("simulate", done, options.frames)),
         )
         truth = write_truth(output, capture)
     print(f"{output}: {describe_frames(capture)}")

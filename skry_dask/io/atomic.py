@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -78,6 +79,43 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         except BaseException:  # KeyboardInterrupt as well
             temporary.unlink(missing_ok=True)
             raise
+
+
+def write_if_new(path: str | os.PathLike[str], content: bytes) -> bool:
+    """Write a file, completely or not at all, unless it has this content already.
+
+    Parameters
+    ----------
+    path
+        The file; replaced if its content differs.
+    content
+        What it shall hold.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    StoreError
+        See `atomic_write`.
+    """
+    if _holds(Path(path), content):
+        return False
+    with atomic_write(path) as file:
+        file.write(content)
+    return True
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Return whether a regular file has this content."""
+    try:
+        status = path.stat()
+        same_size = stat.S_ISREG(status.st_mode) and status.st_size == len(content)
+        return same_size and path.read_bytes() == content
+    except OSError:  # there is none, or what is wrong is said when it is written
+        return False
 
 
 @contextmanager

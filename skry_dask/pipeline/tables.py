@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.io.atomic import atomic_write
+from skry_dask.io.atomic import write_if_new
 from skry_dask.io.positions import write_positions
 from skry_dask.phases.alignment.frame_alignment import Reason
 
@@ -22,7 +22,7 @@ def write_frame_table(
     alignment: xr.Dataset,
     quality: xr.Dataset,
     result: xr.Dataset,
-) -> None:
+) -> bool:
     """Write a table of all frames: the columns that Stackistry exports, then more.
 
     ``Frame`` is the number in the file, ``Active frame`` counts the active frames (-1 for others),
@@ -34,6 +34,11 @@ def write_frame_table(
         The file to write; replaced if it exists.
     alignment, quality, result
         As from `align`, `estimate_quality` and `stack`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
@@ -70,11 +75,10 @@ def write_frame_table(
             f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
             f"{brightness:.5f};{fragments}"
         )
-    with atomic_write(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    return write_if_new(path, ("\n".join(lines) + "\n").encode())
 
 
-def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
+def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:
     """Write a table of the reference points, which can be edited and given back.
 
     Columns ``y`` and ``x``, position on the canvas, px; ``valid_fraction``, fraction of the active
@@ -86,6 +90,11 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
         The file to write; replaced if it exists.
     points
         As from `track`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
@@ -99,4 +108,4 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
         "mean_x": mean[:, 1].tolist(),
     }
     positions = tuple((y, x) for y, x in points["position"].to_numpy().tolist())
-    write_positions(path, positions, columns)
+    return write_positions(path, positions, columns)

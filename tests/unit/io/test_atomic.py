@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from skry_dask.errors import StoreError
-from skry_dask.io.atomic import atomic_write, checked_frames
+from skry_dask.io.atomic import atomic_write, checked_frames, write_if_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +97,15 @@ def test_frames_that_do_not_fit_the_header_are_refused() -> None:
     ):
         with pytest.raises(StoreError, match=words):
             checked(frames)
+
+
+def test_a_file_that_has_its_content_already_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    assert write_if_new(path, b"moon")
+    before = path.stat()
+    assert not write_if_new(path, b"moon")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    for other in (b"mars", b"moons", b""):
+        assert write_if_new(path, other)
+        assert path.read_bytes() == other
+    assert [found.name for found in tmp_path.iterdir()] == ["a.tif"]

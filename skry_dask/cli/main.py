@@ -29,7 +29,8 @@ from skry_dask.cli.flags import (
     Selecting,
     shown_default,
 )
-from skry_dask.cli.process import configure_process, exit_at_once, importing
+from skry_dask.cli.interruption import interruption
+from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import (
     describe_frames,
     print_error,
@@ -347,7 +348,8 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns
     -------
-    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C. As a program, it exits
+    with 143 when the system asks it to end; see `skry_dask.cli.interruption`.
     """
     try:
         return parse(app, arguments)() or 0
@@ -357,13 +359,5 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of the output, such as head, has had enough
         return 1
     except KeyboardInterrupt:
-        continued = arguments[:1] == ["stack"]
-        remedy = ": the same command continues from the phases that are complete"
-        print(f"skry: interrupted{remedy if continued else ''}", file=sys.stderr)
+        print(f"skry: {interruption(arguments)}", file=sys.stderr)
         return 130
-
-
-def start() -> None:
-    """Run the command line as a program, and exit."""
-    configure_process()
-    exit_at_once(main(sys.argv[1:]))

@@ -129,7 +129,7 @@ def test_after_an_interruption_the_same_command_continues(
         status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
     assert (status, out) == (130, "")
     assert complaints(err) == [
-        "skry: interrupted: the same command continues from the phases that are complete"
+        "skry: interrupted: the same command continues from the parts that are finished"
     ]
     assert not (moon_ser.parent / "out.tif").exists()
     assert statuses(cli.stack(moon_ser)[0]) == [REUSED, REUSED, RAN, RAN]

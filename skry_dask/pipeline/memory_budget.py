@@ -29,9 +29,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from skry_dask.capture.develop import Developer
 from skry_dask.errors import BudgetError
-from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums
+from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums, runs_of_chunks
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
 from skry_dask.options import Canvas, HotPixels
 from skry_dask.pipeline.memory_limit import MIB, in_mib
@@ -205,12 +207,14 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
 def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bool = True) -> int:
     """Estimate accumulators of ``n_sums`` sums, their total, and a frame for each thread."""
     sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
-    narrow = (
-        bounded and dtype_of_sums(sizes, shapes.peak << MAX_INCREMENT_BITS).itemsize < SUM_BYTES
-    )
+    max_increment = shapes.peak << MAX_INCREMENT_BITS
+    dtype = dtype_of_sums(sizes, max_increment)
+    narrow = bounded and dtype.itemsize < SUM_BYTES
     inside = n_sums * SUM_BYTES // (2 if narrow else 1)
     shared = shapes.shares_accumulators
-    n_alive = accumulators_alive(shapes.n_threads, len(sizes), shared=shared)
+    max_frames = int(np.iinfo(dtype).max) // max_increment if narrow else shapes.n_frames
+    n_tasks = len(runs_of_chunks(sizes, max_frames))
+    n_alive = accumulators_alive(shapes.n_threads, n_tasks, shared=shared)
     # Only the total is int64 where they are shared; sums of sums are where they are not.
     accumulators = (inside if shared else n_sums * SUM_BYTES) * (n_alive - 1) + n_sums * SUM_BYTES
     planes = shapes.n_planes * shapes.n_pixels * FRAME_PIXEL_BYTES * shapes.n_threads

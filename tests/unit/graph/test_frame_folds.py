@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from skry_dask.graph import shared_accumulators
 from skry_dask.graph.frame_folds import (
+    MAX_RUN,
     MIN_FRAMES,
     SPLIT_EVERY,
     accumulators_alive,
     dtype_of_sums,
     fold_frames,
+    runs_of_chunks,
 )
 from skry_dask.graph.shared_accumulators import shared_by_threads
 from tests.watched_frames import WatchedFrames
@@ -160,7 +162,7 @@ def test_no_accumulator_waits_for_all_others():
         depth[key] = 1 + max((depth.get(k) or depth_of(k) for k in needs[key]), default=0)
         return depth[key]
 
-    assert max(map(depth_of, graph)) <= 8  # 400 sums, one after the other, would be 400
+    assert max(map(depth_of, graph)) <= 10  # 400 sums, one after the other, would be 400
 
 
 # --- accumulators in memory --------------------------------------------------------------------
@@ -215,6 +217,42 @@ def test_a_plain_reduction_has_a_few_accumulators_at_a_time(workers, accumulator
     def compute(lazy):
         return lazy.compute(scheduler="threads", num_workers=workers)
 
-    n_alive = accumulators_alive(workers, 200, shared=False)
-    assert most_alive(accumulators, compute, 200) <= n_alive <= 19
-    assert len(accumulators) == 200
+    n_tasks = len(runs_of_chunks([1] * 200, 200))
+    n_alive = accumulators_alive(workers, n_tasks, shared=False)
+    assert most_alive(accumulators, compute, 200) <= n_alive <= 13
+    assert len(accumulators) == n_tasks == 67
+
+
+def test_a_task_adds_a_run_of_chunks_that_its_accumulator_can_hold():
+    for sizes, max_frames, expected in (
+        ([16] * 64, 10**6, [1] * 64),
+        ([16] * 130, 10**6, [2] * 65),
+        ([16] * 10_000, 10**6, [MAX_RUN] * 625),
+        ([16] * 10_000, 100, [6] * 1666 + [4]),
+        ([16] * 130, 16, [1] * 130),
+        ([16] * 130, 1, [1] * 130),  # each chunk fits by itself, whatever the bound says
+        ([], 10, []),
+    ):
+        runs = runs_of_chunks(sizes, max_frames)
+        assert [len(run) for run in runs] == expected
+        assert [size for run in runs for size in run] == sizes
+
+
+def test_many_chunks_have_the_sum_of_few_and_each_is_read_once_and_freed_before_the_next():
+    frames = WatchedFrames(600)
+    weight = np.arange(600)[:, None] + np.arange(3)
+    expected = (np.asarray(frames).sum(axis=(1, 2), dtype=np.int64)[:, None] * weight + 7).sum(0)
+    for lazily in (False, True):
+        total = fold_frames(
+            add_weighed,
+            frames.lazy(3),
+            da.from_array(weight, chunks=(41, 2)) if lazily else weight,
+            shared=[dask.delayed(7)],
+            shape=(3,),
+            max_increment=4 * 5 * 255 * 700,
+        )
+        for compute in (lambda lazy: lazy.compute(scheduler="sync"), compute_shared):
+            frames.watch.reads[:] = frames.watch.most_alive = 0
+            np.testing.assert_array_equal(compute(total), expected)
+            assert (frames.watch.reads == 1).all()
+            assert frames.watch.most_alive <= 2  # one for each thread

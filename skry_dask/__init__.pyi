@@ -25,9 +25,9 @@ from .options.simulation import SimulateOptions
 from .phases.align import align
 from .phases.partial_stacks import partial_stacks
 from .phases.quality import estimate_quality
+from .phases.reference import choose_reference
 from .phases.stack import stack
 from .phases.track import track
-from .pipeline.batch import Outcome, run_many
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
@@ -41,7 +41,6 @@ __all__ = [
     "CalibrationOptions",
     "Options",
     "OptionsError",
-    "Outcome",
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
@@ -56,6 +55,7 @@ __all__ = [
     "align",
     "as_zarr",
     "calibrate",
+    "choose_reference",
     "estimate_quality",
     "import_capture",
     "make_master",
@@ -65,7 +65,6 @@ __all__ = [
     "plotting",
     "read_positions",
     "run",
-    "run_many",
     "select",
     "simulate",
     "stack",

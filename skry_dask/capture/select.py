@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import OptionsError
+from skry_dask.graph.datasets import with_excluded
 from skry_dask.io.files import cannot_read
 from skry_dask.options import SelectOptions, frame_ranges
 from skry_dask.store.digest import digest_of
@@ -40,7 +41,9 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
     Returns
     -------
     xarray.Dataset
-        The same variables with fewer frames or pixels; lazy ones stay lazy.
+        The same variables with fewer frames or pixels; lazy ones stay lazy. Excluded frames stay in
+        it: they are measured like the others, so that results do not depend on them, but not
+        stacked. Where there are any, a coordinate ``excluded`` bool (frame) marks them.
 
     Raises
     ------
@@ -55,12 +58,15 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
     >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
     >>> selected = skry.select(capture, skry.SelectOptions(frames="2:6", exclude="4"))
     >>> selected["frame"].values.tolist()
-    [2, 3, 5]
+    [2, 3, 4, 5]
+    >>> selected["excluded"].values.tolist()
+    [False, False, True, False]
     """
     options = options or SelectOptions()
     numbers = capture["frame"].to_numpy()
     wanted = _wanted_frames(numbers, options)
-    if len(numbers) and not wanted.any():
+    excluded = _excluded_frames(numbers, options)
+    if len(numbers) and not (wanted & ~excluded).any():
         raise OptionsError(
             f"no frame of {_source(capture)} is left by the selection: its frames are numbered "
             f"{numbers[0]} to {numbers[-1]}"
@@ -70,24 +76,29 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
         selected = selected.isel(frame=np.flatnonzero(wanted))
     if options.roi_px is not None:
         selected = _crop(selected, options.roi_px)
-    if selected is capture or "digest" not in capture.attrs:
-        return selected
-    left = numbers[wanted].tolist()
-    return selected.assign_attrs(
-        digest=digest_of(capture.attrs["digest"], "select", options.version, left, options.roi)
-    )
+    if selected is not capture and "digest" in capture.attrs:
+        left = numbers[wanted].tolist()
+        of_capture = capture.attrs["digest"]
+        digest = digest_of(of_capture, "select", options.version, left, options.roi)
+        selected = selected.assign_attrs(digest=digest)
+    return with_excluded(selected, excluded[wanted])
 
 
 def _wanted_frames(numbers: IntArray, options: SelectOptions) -> BoolArray:
-    """Return whether each frame is selected: bool (frame)."""
-    wanted = np.ones(len(numbers), bool)
-    if options.frames is not None:
-        wanted &= named_frames("frames", options.frames, numbers)
+    """Return whether each frame is in the selection, excluded or not: bool (frame)."""
+    if options.frames is None:
+        return np.ones(len(numbers), bool)
+    return named_frames("frames", options.frames, numbers)
+
+
+def _excluded_frames(numbers: IntArray, options: SelectOptions) -> BoolArray:
+    """Return whether each frame is excluded from the stack: bool (frame)."""
+    excluded = np.zeros(len(numbers), bool)
     if options.exclude is not None:
-        wanted &= ~named_frames("exclude", options.exclude, numbers)
+        excluded |= named_frames("exclude", options.exclude, numbers)
     if options.active_flags is not None:
-        wanted &= np.isin(numbers, active_numbers(Path(options.active_flags), numbers))
-    return wanted
+        excluded |= ~np.isin(numbers, active_numbers(Path(options.active_flags), numbers))
+    return excluded
 
 
 def _crop(capture: xr.Dataset, roi: tuple[int, int, int, int]) -> xr.Dataset:

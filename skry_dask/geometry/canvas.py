@@ -40,6 +40,11 @@ class Region:
     height: int
     width: int
 
+    @classmethod
+    def of_coords(cls, y: IntArray, x: IntArray) -> Region:
+        """Make the region with these coordinates, int64 (y) and (x), px, of rows and columns."""
+        return cls(int(y[0]), int(x[0]), len(y), len(x))
+
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width, px."""
@@ -85,6 +90,27 @@ class Region:
         """
         y, x = self.origin(offset)
         return frame[y : y + self.height, x : x + self.width]
+
+    def shown_by(self, offset: FloatArray, height: int, width: int) -> BoolArray:
+        """Find the frames that show the whole region.
+
+        Parameters
+        ----------
+        offset
+            float64 (frame, axis), px.
+        height, width
+            Size of a frame, px.
+
+        Returns
+        -------
+        bool (frame)
+        """
+        first = offset + np.array([self.y, self.x])
+        last = first + np.array(self.shape) - 1
+        end = np.array([height, width]) - 1
+        inside = (first >= -ROUNDING_PX) & (last <= end + ROUNDING_PX)
+        shown: BoolArray = inside.all(axis=-1)
+        return shown
 
 
 def overlap_region(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:

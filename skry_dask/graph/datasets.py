@@ -15,9 +15,13 @@ from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
     from skry_dask.options import PhaseOptions
+    from skry_dask.types import BoolArray
 
 CHUNK_FRAMES = 16
 """Frames per chunk of a capture that has no chunks."""
+
+EXCLUDED = "excluded"
+"""Coordinate of a capture: bool (frame), the frames that are not stacked."""
 
 MIN_REGION_PX = 16
 """Smallest side of a region that is of use, px."""
@@ -67,6 +71,8 @@ def result(
     options: PhaseOptions,
     variables: dict[str, xr.Variable],
     coords: dict[str, Any] | None = None,
+    *,
+    name: str | None = None,
 ) -> xr.Dataset:
     """Make the Dataset of a phase, which names its options.
 
@@ -80,6 +86,8 @@ def result(
         By name. Dims ``frame``, ``axis`` and ``channel`` get their coordinates.
     coords
         Further coordinates.
+    name
+        Name of the phase [default: that of the options].
     """
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
@@ -89,7 +97,11 @@ def result(
         coords["axis"] = AXIS
     if "channel" in dims:
         coords["channel"] = CHANNEL
-    attrs = {"phase": options.phase, "version": options.version, "options": as_json(options)}
+    attrs = {
+        "phase": name or options.phase,
+        "version": options.version,
+        "options": as_json(options),
+    }
     return xr.Dataset(variables, coords, attrs)
 
 
@@ -134,8 +146,57 @@ def whole_frames(capture: xr.Dataset) -> da.Array:
 # --- what an alignment says ------------------------------------------------------------------
 
 
+def excluded_frames(capture: xr.Dataset) -> BoolArray:
+    """Return whether each frame of a capture is excluded from the stack: bool (frame)."""
+    excluded = capture.get(EXCLUDED)
+    if excluded is None:
+        return np.zeros(capture.sizes["frame"], bool)
+    return excluded.to_numpy().astype(bool)
+
+
+def with_excluded(capture: xr.Dataset, excluded: BoolArray) -> xr.Dataset:
+    """Mark frames as excluded from the stack: bool (frame); no frame is marked, no coordinate."""
+    if not excluded.any():
+        return capture.drop_vars(EXCLUDED, errors="ignore")
+    return capture.assign_coords({EXCLUDED: ("frame", excluded)})
+
+
+def stacked_frames(alignment: xr.Dataset, capture: xr.Dataset) -> BoolArray:
+    """Return whether each frame may be stacked, active and not excluded: bool (frame).
+
+    Parameters
+    ----------
+    alignment
+        From `align`; loaded if it is lazy.
+    capture
+        The capture that was aligned.
+    """
+    return alignment.load()["active"].to_numpy() & ~excluded_frames(capture)
+
+
+def measured_frames(alignment: xr.Dataset, capture: xr.Dataset, region: Region) -> BoolArray:
+    """Return whether each frame is measured, active and showing the region: bool (frame).
+
+    Excluded frames are measured too: so neither the others' results nor sums over frames depend on
+    the choice of frames to stack. Of these, some may lie too far off to show the whole region.
+
+    Parameters
+    ----------
+    alignment
+        From `align`; loaded if it is lazy.
+    capture
+        The capture that was aligned.
+    region
+        Seen in every frame that is stacked.
+    """
+    height, width = capture["frames"].shape[1:3]
+    alignment.load()
+    shows = region.shown_by(alignment["offset"].to_numpy(), height, width)
+    return alignment["active"].to_numpy() & shows
+
+
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
-    """Find the region that all active frames show.
+    """Find the region that all frames show that may be stacked.
 
     Parameters
     ----------
@@ -148,18 +209,23 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
     Raises
     ------
     AlignmentError
-        If no frame is active, or the active frames have too little in common.
+        If no frame is active and not excluded, or these frames have too little in common.
     """
     alignment.load()
     height, width = capture["frames"].shape[1:3]
-    active = alignment["active"].to_numpy()
     source = capture.attrs.get("source", "the capture")
-    if not active.any():
+    if not alignment["active"].any():
         raise AlignmentError(
-            f"{source}: no frame could be aligned ({count_reasons(alignment)}): "
+            f"{source}: no frame could be aligned ({count_reasons(alignment, capture)}): "
             "try another --method or a smaller --min-confidence"
         )
-    region = overlap_region(alignment["offset"].to_numpy(), active, height, width)
+    stacked = stacked_frames(alignment, capture)
+    if not stacked.any():
+        raise AlignmentError(
+            f"{source}: all {int(alignment['active'].sum())} frames that could be aligned are "
+            "excluded: exclude fewer"
+        )
+    region = overlap_region(alignment["offset"].to_numpy(), stacked, height, width)
     if min(region.shape) < MIN_REGION_PX:
         raise AlignmentError(
             f"{source}: the active frames have only {region.width} x {region.height} px in common: "
@@ -168,25 +234,28 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
     return region
 
 
-def bright_frames(alignment: xr.Dataset) -> list[int]:
-    """Find the active frames to which light was added, which raises their contrast.
+def bright_frames(alignment: xr.Dataset, capture: xr.Dataset) -> list[int]:
+    """Find the frames to stack to which light was added, which raises their contrast.
 
     Returns
     -------
-    Numbers of the active frames that are over `SUSPECT_BRIGHTNESS` times as bright as the median.
+    Numbers of those that are over `SUSPECT_BRIGHTNESS` times as bright as the median.
     """
-    active = alignment["active"].to_numpy()
+    stacked = stacked_frames(alignment, capture)
     brightness = alignment["brightness"].to_numpy()
-    usual = max(float(np.median(brightness[active])), 0.0)
-    suspect = active & (brightness > SUSPECT_BRIGHTNESS * usual)
+    usual = max(float(np.median(brightness[stacked])), 0.0)
+    suspect = stacked & (brightness > SUSPECT_BRIGHTNESS * usual)
     return [int(number) for number in alignment["frame"].to_numpy()[suspect]]
 
 
-def count_reasons(alignment: xr.Dataset) -> str:
-    """Count inactive frames by reason, in words: "2 nothing to see, 1 not recognised"."""
+def count_reasons(alignment: xr.Dataset, capture: xr.Dataset) -> str:
+    """Count inactive frames by reason, in words: "2 nothing to see, 1 not recognised".
+
+    Excluded frames are not counted.
+    """
     reason = alignment["reason"]
     names = str(reason.attrs["flag_meanings"]).split()
-    counts = np.bincount(reason.to_numpy(), minlength=len(names))
+    counts = np.bincount(reason.to_numpy()[~excluded_frames(capture)], minlength=len(names))
     return ", ".join(
         f"{n} {name.replace('_', ' ')}"
         for name, n in zip(names, counts, strict=True)

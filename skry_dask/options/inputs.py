@@ -141,17 +141,18 @@ class SelectOptions:
         Use only these frames, by their numbers in the file: numbers and ranges such as 100:900
         (900 is not included).
     exclude
-        Do not use these frames: numbers and ranges such as 17,40:52.
+        Do not stack these frames: numbers and ranges such as 17,40:52. They are measured like the
+        others, so that another choice costs little.
     active_flags
-        File that says which frames to use: 0 or 1 for each frame of the file, or a table with the
+        File that says which frames to stack: 0 or 1 for each frame of the file, or a table with the
         columns Frame and Active frame, as Stackistry exports it (frames that are missing from it
-        or have -1 are not used).
+        or have -1 are not stacked).
     roi
         Region of interest Y,X,HEIGHT,WIDTH, px: the rest of each frame is not used.
     """
 
     phase: ClassVar[str] = "select"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     frames: str | None = None
     exclude: str | None = None

@@ -1,14 +1,13 @@
 """Align (video stabilisation): where the scene lies in each frame.
 
-    key frames ──▶ reference ──▶ template ──▶ aligned key frames ──▶ aligned frames ──▶ overlap
+    key frames ──▶ reference ──▶ aligned key frames ──▶ templates ──▶ aligned frames ──▶ overlap
 
 Every frame is aligned against one reference frame, independently of all others, so chunks run in
 parallel and no error accumulates. Key frames at fixed intervals are the candidates for the
-reference; the one with most detail is taken. They also connect frames that no longer overlap with
-the reference: a key frame is aligned against the reference or, where that fails, against its
-neighbours, and a frame that cannot be aligned against the reference is aligned against its nearest
-key frame. The method of alignment is a template (`alignment.anchor_template`,
-`alignment.disc_template`).
+reference (`choose_reference`). They also connect frames that no longer overlap with it: a key frame
+is aligned against the reference or, where that fails, against its neighbours, and a frame that
+cannot be aligned against the reference is aligned against its nearest key frame. The method of
+alignment is a template (`alignment.anchor_template`, `alignment.disc_template`).
 
 Cost: 0.8 ms for a frame of 840 x 612 on one core. Memory: a few frames, and one chunk of frames per
 thread.
@@ -23,32 +22,29 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.develop import Developer
-from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
-from skry_dask.options import AlignMethod, AlignOptions
+from skry_dask.options import AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
-from skry_dask.phases.alignment.anchor_blocks import MIN_BLOCK_SIZE
+from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.frame_records import RECORD, align_frames, drop_far_frames
-from skry_dask.phases.alignment.key_frames import (
-    key_frame_indices,
-    nearest_key_frames,
-    reference_candidates,
-)
+from skry_dask.phases.alignment.key_frames import nearest_key_frames
+from skry_dask.phases.reference import choose_reference
 
 if TYPE_CHECKING:
     import xarray as xr
-    from dask.delayed import Delayed
 
-    from skry_dask.types import IntArray
-
-BLOCK_MARGIN_PX = 8
-"""Width of the frame that must surround an anchor's block for it to be found when it moves, px."""
+    from skry_dask.phases.alignment.frame_alignment import Template
 
 
-def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
+def align(
+    capture: xr.Dataset,
+    options: AlignOptions | None = None,
+    *,
+    reference: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Find where the scene lies in each frame.
 
     Parameters
@@ -57,6 +53,8 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16; see `open_capture`.
     options
         See `AlignOptions`.
+    reference
+        From `choose_reference`, with the same options; None: chosen in the same graph.
 
     Returns
     -------
@@ -85,120 +83,40 @@ def align(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Datase
     (8, 2)
     """
     options = options or AlignOptions()
+    if reference is None:
+        reference = choose_reference(capture, options)
     frames = whole_frames(capture)
-    _check(capture, options)
-    frame_shape = frames.shape[1:3]
-    developer = Developer.of(capture)
-    aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
-    indices, given = _key_frames(capture, options)
+    indices = np.searchsorted(capture["frame"].to_numpy(), reference["key_frame"].to_numpy())
     keys = indices.tolist()
-    aligner, reference = _choose_reference(aligner, keys, given)
-    template = dask.delayed(Aligner.template)(aligner, reference, keys)
-    far_templates = _align_key_frames(aligner, reference, template, keys)
+    developer = Developer.of(capture)
+    chosen = chosen_reference(reference)
+    aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
+    aligner = dask.delayed(Aligner.with_method)(aligner, chosen)
+    template = dask.delayed(_template_of_reference)(aligner, chosen, keys)
     records = map_frames(
         align_frames,
         frames,
         nearest_key_frames(indices, len(frames)),
         developer=dask.delayed(developer, traverse=False),
-        shared=[aligner, template, far_templates],
+        shared=[
+            aligner,
+            template,
+            call_each(Aligner.far_template, [aligner, chosen], list(enumerate(keys))),
+        ],
         dtype=RECORD,
     )
     records = records.rechunk(-1).map_blocks(
-        drop_far_frames, frame_shape, options.min_overlap, dtype=RECORD
+        drop_far_frames, frames.shape[1:3], options.min_overlap, dtype=RECORD
     )
-    frame_numbers = capture["frame"].to_numpy()[indices]
-    return result(capture, options, _variables(records, reference, frame_numbers))
+    return result(capture, options, _variables(records, reference["reference"]))
 
 
-def _key_frames(capture: xr.Dataset, options: AlignOptions) -> tuple[IntArray, int | None]:
-    """Choose the key frames: evenly spaced ones, and the user's reference.
-
-    Returns
-    -------
-    indices
-        int64 (key frame), ascending.
-    given
-        Position of the user's reference among them, or None.
-    """
-    indices = key_frame_indices(capture.sizes["frame"])
-    if options.reference is None:
-        return indices, None
-    index = _index_of(capture, options.reference)
-    indices = np.union1d(indices, index)
-    return indices, int(np.searchsorted(indices, index))
+def _template_of_reference(aligner: Aligner, chosen: ChosenReference, keys: list[int]) -> Template:
+    return aligner.template(chosen.position, keys)
 
 
-def _choose_reference(
-    aligner: Delayed, keys: list[int], given: int | None
-) -> tuple[Delayed, Delayed]:
-    """Settle the method by what key frames show, and choose the reference unless it is given.
-
-    Returns
-    -------
-    Lazy `Aligner`, and lazy position of the reference among the key frames.
-    """
-    candidates = reference_candidates(len(keys))
-    surveys = call_each(Aligner.survey, [aligner], [(keys[i],) for i in candidates])
-    aligner = dask.delayed(Aligner.settle_method)(aligner, surveys)
-    if given is not None:
-        return aligner, dask.delayed(given)
-    return aligner, dask.delayed(Aligner.choose_reference)(aligner, surveys, candidates)
-
-
-def _align_key_frames(
-    aligner: Delayed, reference: Delayed, template: Delayed, keys: list[int]
-) -> Delayed:
-    """Align key frames against the reference, and make templates of those far from it.
-
-    Returns
-    -------
-    Lazy list, see `Aligner.far_template`.
-    """
-    with_neighbours = list(zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True))
-    alignments = call_each(Aligner.align_key, [aligner, template], with_neighbours)
-    chained = dask.delayed(Aligner.chain)(aligner, reference, alignments)
-    return call_each(Aligner.far_template, [aligner, chained], list(enumerate(keys)))
-
-
-def _check(capture: xr.Dataset, options: AlignOptions) -> None:
-    """Refuse captures and options that cannot work, before anything is read."""
-    n_frames, height, width = capture["frames"].shape[:3]
-    source = capture.attrs.get("source", "the capture")
-    if n_frames == 0:
-        raise ReaderError(f"{source} has no frames: record it again or choose another file")
-    size = options.anchor_size or MIN_BLOCK_SIZE
-    needed = size + 2 * BLOCK_MARGIN_PX
-    if options.method is not AlignMethod.CENTROID and min(height, width) < needed:
-        raise ReaderError(
-            f"{source}: frames of {width} x {height} px are too small for an anchor block of "
-            f"{size} px, which needs {needed} px: give a smaller --anchor-size (16 "
-            "or more), or --method centroid"
-        )
-    for y, x in options.anchors:
-        if not (0 <= y < height and 0 <= x < width):
-            raise OptionsError(
-                f"anchor ({y:g}, {x:g}) lies outside the frame: y must be below {height}, "
-                f"x below {width}, and neither below 0"
-            )
-
-
-def _index_of(capture: xr.Dataset, number: int) -> int:
-    """Find the position of a frame number in the capture."""
-    numbers = capture["frame"].to_numpy()
-    positions = np.flatnonzero(numbers == number)
-    if not len(positions):
-        raise OptionsError(
-            f"reference is {number}: the capture has no such frame (its frames are numbered "
-            f"{numbers[0]} to {numbers[-1]})"
-        )
-    return int(positions[0])
-
-
-def _variables(
-    records: da.Array, reference: Delayed, frame_numbers: IntArray
-) -> dict[str, xr.Variable]:
-    """Label the results; the reference is a position among the key frames' numbers."""
-    index = da.from_delayed(reference, (), np.int64)
+def _variables(records: da.Array, reference: xr.DataArray) -> dict[str, xr.Variable]:
+    """Label the results."""
     return {
         "offset": variable(
             ("frame", "axis"),
@@ -221,10 +139,5 @@ def _variables(
         "brightness": variable(
             ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
         ),
-        "reference": variable(
-            (),
-            index.map_blocks(lambda i: frame_numbers[i], dtype=np.int64),
-            "1",
-            "number of the frame whose pixel grid is the canvas",
-        ),
+        "reference": reference.variable,
     }

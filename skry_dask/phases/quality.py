@@ -26,7 +26,15 @@ import numpy as np
 from skry_dask.capture.develop import GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.mesh import AreaMesh
-from skry_dask.graph.datasets import image_variable, region_of, result, variable, whole_frames
+from skry_dask.graph.datasets import (
+    excluded_frames,
+    image_variable,
+    measured_frames,
+    region_of,
+    result,
+    variable,
+    whole_frames,
+)
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_all_chunks, map_table
 from skry_dask.options import QualityOptions
@@ -37,7 +45,7 @@ from skry_dask.phases.rating.area_statistics import (
     combine_statistics,
     frame_quality,
     partial_statistics,
-    select_best_frames,
+    select_shown_frames,
 )
 from skry_dask.phases.rating.blending import blend_quality, blending_weights
 from skry_dask.phases.stacking.mean_images import mean_images
@@ -71,14 +79,18 @@ def estimate_quality(
     Returns
     -------
     xarray.Dataset, lazy
-        - ``area_quality`` float32 (frame, area), fraction of full scale, NaN for inactive frames;
+        - ``area_quality`` float32 (frame, area), fraction of full scale, NaN for frames that are
+          not measured: those that are inactive, and excluded ones that do not show all areas;
         - ``blended_quality`` float32 (frame, area), likewise, averaged with neighbouring areas:
           the quality by which fragments are ranked;
-        - ``frame_quality`` float32 (frame), fraction of full scale, NaN for inactive frames;
-        - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over active frames;
-        - ``best_frame`` int64 (area), number of the frame with the highest blended quality;
+        - ``frame_quality`` float32 (frame), fraction of full scale, likewise NaN;
+        - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over measured frames;
+        - ``best_frame`` int64 (area), number of the frame with the highest blended quality, of
+          those that are not excluded;
         - ``composite`` float32 (y, x[, channel]), each area from its best frame, 1 = full scale;
         - ``reference`` float32 (y, x), grey, each area the mean of its best frames, 1 = full scale.
+          Excluded frames count where at most a quarter of these frames are excluded: points keep
+          their measured displacements then.
 
         Coordinates: ``y`` and ``x``, canvas position of pixels, px; ``area_y`` and ``area_x``
         (area), canvas position of the areas' centres, px.
@@ -86,7 +98,7 @@ def estimate_quality(
     Raises
     ------
     AlignmentError
-        If no frame is active, or the active frames overlap by less than 16 px.
+        If no frame may be stacked, or these frames overlap by less than 16 px.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -102,14 +114,15 @@ def estimate_quality(
     options = options or QualityOptions()
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
-    offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+    measured = measured_frames(alignment, capture, region)
+    offset, excluded = alignment["offset"].to_numpy(), excluded_frames(capture)
     grid = AreaGrid.of_region(region, options.area_size)
     developer = Developer.of(capture)
     area_quality = map_frames(
         measure_area_detail,
         frames,
         offset,
-        active,
+        measured,
         developer=dask.delayed(developer, traverse=False),
         shared=[_shared(grid), _shared(options.detail_scale), _shared(developer.white)],
         shape=(grid.n_areas,),
@@ -117,17 +130,18 @@ def estimate_quality(
     )
     weights = blending_weights(grid.centres, options.blending * options.area_size)
     blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
-    n_reference = max(1, round(int(active.sum()) * options.reference_percent / 100))
+    n_reference = max(1, round(int(measured.sum()) * options.reference_percent / 100))
     selected = from_all_chunks(
-        select_best_frames,
+        select_shown_frames,
         blended,
-        (1, n_reference),
+        excluded,
+        n_reference,
         shape=(len(frames), 2, grid.n_areas),
         dtype=bool,
     )
     mesh = AreaMesh.of_region(region, options.area_size)
     variables = {
-        **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy()),
+        **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy(), excluded),
         **_image_variables(frames, selected, offset, mesh, developer),
     }
     return result(capture, options, variables, _coordinates(grid))
@@ -155,11 +169,15 @@ def _shared(value: Any) -> Any:
 
 
 def _quality_variables(
-    area_quality: da.Array, blended: da.Array, grid: AreaGrid, frame_numbers: IntArray
+    area_quality: da.Array,
+    blended: da.Array,
+    grid: AreaGrid,
+    frame_numbers: IntArray,
+    excluded: BoolArray,
 ) -> dict[str, Any]:
     """Label the quality of areas and frames and its statistics over frames."""
     best = from_all_chunks(
-        best_frame_numbers, blended, frame_numbers, shape=(grid.n_areas,), dtype=np.int64
+        best_frame_numbers, blended, frame_numbers, excluded, shape=(grid.n_areas,), dtype=np.int64
     )
     partial = map_table(
         partial_statistics,

@@ -23,7 +23,8 @@ import numpy as np
 
 from skry_dask.capture.develop import GREY, Developer
 from skry_dask.errors import OptionsError
-from skry_dask.graph.datasets import region_of, result, variable, whole_frames
+from skry_dask.geometry.canvas import Region
+from skry_dask.graph.datasets import measured_frames, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.options import TrackOptions
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
-    from skry_dask.geometry.canvas import Region
     from skry_dask.phases.tracking.displacement_field import DisplacementField
     from skry_dask.types import IntArray
 
@@ -76,8 +76,6 @@ def track(
     OptionsError
         If the block of a given point would leave the region, blocks are larger than the region, or
         the search radius is larger than the frame.
-    AlignmentError
-        If no frame is active, or the active frames overlap by less than 16 px.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -92,13 +90,14 @@ def track(
     """
     options = options or TrackOptions()
     frames = whole_frames(capture)
-    region = region_of(alignment, capture)
+    image = quality["reference"].load()
+    region = Region.of_coords(image["y"].to_numpy(), image["x"].to_numpy())
     _check(options, frames.shape[1:3], region)
-    offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+    active = measured_frames(alignment, capture, region)
+    offset = alignment["offset"].to_numpy()
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
-    reference = quality["reference"].load().to_numpy()
-    points = ReferencePoints.of_image(reference, region, options, developer)
+    points = ReferencePoints.of_image(image.to_numpy(), region, options, developer)
     measured = map_frames(
         match_points,
         frames,

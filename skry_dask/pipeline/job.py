@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from skry_dask.capture.calibrate import calibrate
 from skry_dask.capture.open import in_chunks
@@ -14,25 +16,32 @@ from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import union_region
-from skry_dask.graph.datasets import region_of
+from skry_dask.graph.datasets import (
+    excluded_frames,
+    region_of,
+    stacked_frames,
+    with_excluded,
+)
 from skry_dask.graph.runner import resources
 from skry_dask.io.positions import read_positions
-from skry_dask.options import Canvas, Options
+from skry_dask.options import Canvas
 from skry_dask.pipeline.memory_budget import Shapes, check, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
-from skry_dask.pipeline.outputs import Outputs, place_of_results
+from skry_dask.pipeline.outputs import place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.store.digest import digest_of
 from skry_dask.store.result_store import ResultStore
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
     from skry_dask.graph.runner import Runner
+    from skry_dask.options import Options
+    from skry_dask.pipeline.outputs import Outputs
     from skry_dask.pipeline.progress import Report
 
 
@@ -72,10 +81,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as the user asks for it, not checked yet; see `run`.
-
-    ``runner`` is what it runs on, where that has been opened for several jobs.
-    """
+    """A job as the user asks for it, not checked yet; see `run`."""
 
     source: Input
     options: Options
@@ -88,48 +94,6 @@ class JobRequest:
     memory_limit: str | int | None = None
     progress: Report | None = None
     after_compute: Callable[[], None] | None = None
-    runner: Runner | None = None
-
-    @classmethod
-    def of(
-        cls,
-        source: Input,
-        *,
-        output: str | os.PathLike[str] | None = None,
-        output_format: str | None = None,
-        composite: bool = False,
-        table: bool = False,
-        options: Options | None = None,
-        **others: Any,
-    ) -> JobRequest:
-        """Make a request of the arguments of `run`.
-
-        Raises
-        ------
-        OptionsError
-            If there is no such option, or a value is out of range.
-        """
-        own = {field.name for field in fields(cls)}
-        single = {name: others.pop(name) for name in others.keys() - own}
-        image = None if output is None else Path(output)
-        return cls(
-            source=source,
-            options=options or Options.of(**single),
-            outputs=Outputs(image=image, kind=output_format, composite=composite, table=table),
-            **others,
-        )
-
-    def resources(self) -> AbstractContextManager[Runner]:
-        """Provide what the job runs on, for as long as the context lasts.
-
-        Raises
-        ------
-        OptionsError
-            If that is not possible; see `resources`.
-        """
-        if self.runner is not None:
-            return contextlib.nullcontext(self.runner)
-        return resources(self.scheduler, self.workers, self.after_compute)
 
 
 @contextlib.contextmanager
@@ -147,7 +111,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
-    with request.resources() as runner:
+    with resources(request.scheduler, request.workers, request.after_compute) as runner:
         if limit is None and runner.client is None:
             limit = machine_limit()
         source = resolve(request.source, options.read)
@@ -229,15 +193,23 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     capture = in_chunks(capture, frames_per_chunk(shapes, opened.n_chunk, job.limit))
     seconds = time.perf_counter() - began
     capture = calibrate(capture, job.options.calibrate)
+    excluded = capture["frame"].to_numpy()[excluded_frames(capture)].tolist()
+    digest = capture.attrs["digest"]
     frames = PhaseResult(
         name="import",
         data=capture,
-        digest=capture.attrs["digest"],
+        digest=digest_of(digest, "excluded", excluded) if excluded else digest,
         status={None: None, True: "ran", False: "reused"}[opened.decoded],
         seconds=seconds,
         n_threads=job.runner.n_threads,
     )
     return frames, shapes
+
+
+def with_all_frames(frames: PhaseResult) -> PhaseResult:
+    """Take a capture as if no frame were excluded, for a phase that measures all of them alike."""
+    data = with_excluded(frames.data, np.zeros(frames.data.sizes["frame"], bool))
+    return replace(frames, data=data, digest=data.attrs["digest"])
 
 
 def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: PhaseResult) -> None:
@@ -246,13 +218,14 @@ def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: Phase
     Raises
     ------
     AlignmentError
-        If no frame is active, or the active frames have too little in common.
+        If no frame may be stacked, or these frames have too little in common.
     BudgetError
         If the image of ``canvas="union"``, whose size is known now, does not fit the memory limit.
     """
     region_of(alignment.data, frames.data)
     if job.options.stack.canvas is Canvas.UNION:
-        offset, active = (alignment.data[name].to_numpy() for name in ("offset", "active"))
-        seen = union_region(offset, active, shapes.height, shapes.width)
+        offset = alignment.data["offset"].to_numpy()
+        stacked = stacked_frames(alignment.data, frames.data)
+        seen = union_region(offset, stacked, shapes.height, shapes.width)
         union = replace(shapes, n_canvas_pixels=seen.height * seen.width)
         check(union, frames.data["frames"].data.chunksize[0], job.limit)

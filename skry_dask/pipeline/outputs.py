@@ -24,21 +24,6 @@ if TYPE_CHECKING:
     from skry_dask.capture.source import Source
 
 
-class WrittenFiles(NamedTuple):
-    """What `Outputs.write` has done.
-
-    Parameters
-    ----------
-    others
-        The files besides the image.
-    changed
-        Whether a file was written; False if all of them had the same content already.
-    """
-
-    others: list[Path]
-    changed: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     """The files to write.
@@ -135,23 +120,25 @@ class Outputs:
     def write(
         self,
         metadata: dict[str, Any],
+        capture: xr.Dataset,
         alignment: xr.Dataset,
         quality: xr.Dataset,
         points: xr.Dataset,
         result: xr.Dataset,
-    ) -> WrittenFiles:
-        """Write all files from the results of the phases, unless they are there already.
+    ) -> list[Path]:
+        """Write all files from the results of the phases.
 
         Parameters
         ----------
         metadata
             JSON-compatible; what the images say about how they were made.
-        alignment, quality, points, result
-            As from the four phases, computed.
+        capture, alignment, quality, points, result
+            The capture, and the results of the phases, computed.
 
         Returns
         -------
-        The files besides the image, and whether any file has changed.
+        list of Path
+            The files that were written besides the image.
 
         Raises
         ------
@@ -159,17 +146,17 @@ class Outputs:
             If a file cannot be written.
         """
         if self.image is None:
-            return WrittenFiles([], changed=False)
+            return []
         image, *others = self.paths
         kind = self.kind or image_kind_for(image)
-        changed = [write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)]
+        write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)
         if self.composite:
-            about, of_best = {**metadata, "image": "best-fragments composite"}, quality["composite"]
-            changed += [write_image(others[0], of_best.to_numpy(), kind=kind, metadata=about)]
+            about = {**metadata, "image": "best-fragments composite"}
+            write_image(others[0], quality["composite"].to_numpy(), kind=kind, metadata=about)
         if self.table:
-            changed += [write_frame_table(others[-2], alignment, quality, result)]
-            changed += [write_point_table(others[-1], points)]
-        return WrittenFiles(others, any(changed))
+            write_frame_table(others[-2], capture, alignment, quality, result)
+            write_point_table(others[-1], points)
+        return others
 
 
 def _check_suffix(image: Path, kind: str | None) -> None:

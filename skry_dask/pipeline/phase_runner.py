@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
-from skry_dask.store.digest import digest_of
+from skry_dask.store.digest import digest_of, digest_of_values
 from skry_dask.store.tables import large_tables
 
 if TYPE_CHECKING:
@@ -63,6 +63,27 @@ class PhaseResult:
     n_threads: int
     spent: Spent | None = None
 
+    def only(self, *names: str) -> PhaseResult:
+        """Take some variables, for a phase that depends on nothing else.
+
+        Its digest is that of their values, so a phase is not computed again where an earlier one
+        was, and found the same.
+
+        Parameters
+        ----------
+        names
+            Of small variables; none = all variables.
+        """
+        data = self.data[list(names)] if names else self.data
+        return replace(self, data=data, digest=digest_of_values(data))
+
+    def after(self, earlier: PhaseResult) -> PhaseResult:
+        """Add what an earlier phase took, of which this one is the continuation."""
+        spent = self.spent
+        if spent is not None and earlier.spent is not None:
+            spent = spent.plus(earlier.spent)
+        return replace(self, seconds=self.seconds + earlier.seconds, spent=spent)
+
 
 class PhaseRunner:
     """Runs phases one after the other, and stores their results.
@@ -107,7 +128,11 @@ class PhaseRunner:
             write.result()
 
     def run(
-        self, phase: Callable[..., xr.Dataset], options: PhaseOptions, *inputs: PhaseResult
+        self,
+        phase: Callable[..., xr.Dataset],
+        options: PhaseOptions,
+        *inputs: PhaseResult,
+        name: str | None = None,
     ) -> PhaseResult:
         """Run a phase, or reuse its stored result.
 
@@ -118,7 +143,9 @@ class PhaseRunner:
         options
             Options of the phase.
         inputs
-            The capture and the results of earlier phases, of which the last depends on all others.
+            The capture and the results of earlier phases, all that the result depends on.
+        name
+            Name of the phase [default: that of its options].
 
         Raises
         ------
@@ -126,8 +153,9 @@ class PhaseRunner:
             If the phase fails, or its result cannot be stored.
         """
         began = time.perf_counter()
-        name = options.phase
-        digest = digest_of(inputs[-1].digest, name, options.version, as_json(options))
+        name = name or options.phase
+        of_inputs = [given.digest for given in inputs]
+        digest = digest_of(of_inputs, name, options.version, as_json(options))
         stored = self.store.find(name, digest)
         spent = None
         if stored is None:

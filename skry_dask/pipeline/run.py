@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.options import as_json
+from skry_dask.options import Options, as_json
 from skry_dask.phases.align import align
 from skry_dask.phases.quality import estimate_quality
+from skry_dask.phases.reference import choose_reference
 from skry_dask.phases.stack import stack
 from skry_dask.phases.track import track
-from skry_dask.pipeline.job import JobRequest, check_canvas, open_frames, start_job
+from skry_dask.pipeline.job import (
+    JobRequest,
+    check_canvas,
+    open_frames,
+    start_job,
+    with_all_frames,
+)
 from skry_dask.pipeline.memory_limit import PeakMemory
+from skry_dask.pipeline.outputs import Outputs
 from skry_dask.pipeline.phase_runner import PhaseRunner
 from skry_dask.pipeline.summary import JobResults, provenance, summarise
 
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
-    from skry_dask.options import Options
+    from skry_dask.options import AlignOptions
     from skry_dask.pipeline.progress import Report
 
 
@@ -101,13 +110,13 @@ def run(
     >>> import skry_dask as skry
     >>> result = skry.run("moon.ser", percent=20, output="moon.tif")  # doctest: +SKIP
     """
-    request = JobRequest.of(
-        source,
-        output=output,
-        output_format=output_format,
-        composite=composite,
-        table=table,
-        options=options,
+    began = time.perf_counter()
+    image = None if output is None else Path(output)
+    outputs = Outputs(image=image, kind=output_format, composite=composite, table=table)
+    request = JobRequest(
+        source=source,
+        options=options or Options.of(**choices),
+        outputs=outputs,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,
@@ -116,36 +125,27 @@ def run(
         memory_limit=memory_limit,
         progress=progress,
         after_compute=after_compute,
-        **choices,
     )
-    return run_request(request)
-
-
-def run_request(request: JobRequest) -> xr.Dataset:
-    """Do what `run` does.
-
-    Parameters
-    ----------
-    request
-        The arguments of `run`.
-
-    Raises
-    ------
-    SkryError
-        See `run`.
-    """
-    began = time.perf_counter()
     with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             frames, shapes = open_frames(job)
-            alignment = phases.run(align, job.options.align, frames)
+            all_frames = with_all_frames(frames)
+            reference = phases.run(choose_reference, job.options.align, frames, name="reference")
+            alignment = phases.run(_align_to, job.options.align, all_frames, reference.only())
+            alignment = alignment.after(reference)
             check_canvas(job, shapes, frames, alignment)
-            quality = phases.run(estimate_quality, job.options.quality, frames, alignment)
-            points = phases.run(track, job.options.track, frames, alignment, quality)
-            result = phases.run(stack, job.options.stack, frames, alignment, quality, points)
+            offsets = alignment.only("offset", "active", "reason")
+            quality = phases.run(estimate_quality, job.options.quality, frames, offsets)
+            shown = quality.only("reference", "frame_quality")
+            points = phases.run(track, job.options.track, all_frames, offsets, shown)
+            result = phases.run(stack, job.options.stack, frames, offsets, quality, points)
             results = JobResults(frames, alignment, quality, points, result)
             # Images are written while the last result is stored.
-            files = job.outputs.write(provenance(job, results), *(r.data for r in results[1:]))
+            files = outputs.write(provenance(job, results), *(r.data for r in results))
         seconds = time.perf_counter() - began
         summary = summarise(job, results, files, seconds, peak.size)
     return result.data.assign_attrs(summary=as_json(summary))
+
+
+def _align_to(capture: xr.Dataset, reference: xr.Dataset, options: AlignOptions) -> xr.Dataset:
+    return align(capture, options, reference=reference)

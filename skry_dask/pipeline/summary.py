@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skry_dask.graph.datasets import SUSPECT_BRIGHTNESS, bright_frames, count_reasons, region_of
+from skry_dask.graph.datasets import (
+    SUSPECT_BRIGHTNESS,
+    bright_frames,
+    count_reasons,
+    excluded_frames,
+    region_of,
+    stacked_frames,
+)
 from skry_dask.options import as_json
 from skry_dask.pipeline.outputs import brightness_scale, software
 
@@ -16,7 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.pipeline.job import Job
-    from skry_dask.pipeline.outputs import WrittenFiles
     from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.profiling import Spent
     from skry_dask.types import AnyArray
@@ -41,17 +47,17 @@ class Summary:
     input, output, store
         Paths; ``output`` is None where no image was written.
     files
-        The other files of the job: the composite, the tables of frames and points.
-    up_to_date
-        Whether there was nothing to do: all results were stored and all files were there, with
-        the content that they should have.
+        The other files that were written: the composite, the tables of frames and points.
     phases
         For each phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``; if it ran, what
         that took, see `profile`.
     frames, active_frames
-        Number of frames of the capture, and of those that were aligned.
+        Number of frames that are not excluded, and of those of them that were aligned.
+    excluded_frames
+        Number of frames that are excluded from the stack.
     region
-        Rectangle seen in every active frame: ``y``, ``x``, ``height``, ``width`` on the canvas, px.
+        Rectangle seen in every frame that may be stacked: ``y``, ``x``, ``height``, ``width`` on
+        the canvas, px.
     image
         ``height`` and ``width`` of the stack, px.
     points
@@ -68,10 +74,10 @@ class Summary:
     output: str | None
     store: str
     files: list[str]
-    up_to_date: bool
     phases: dict[str, dict[str, Any]]
     frames: int
     active_frames: int
+    excluded_frames: int
     region: dict[str, int]
     image: dict[str, int]
     points: int
@@ -90,18 +96,28 @@ class JobResults(NamedTuple):
     result: PhaseResult
 
     @property
-    def n_frames(self) -> int:
+    def n_measured(self) -> int:
         """Number of frames of the capture."""
         return self.frames.data.sizes["frame"]
 
     @property
+    def n_excluded(self) -> int:
+        """Number of frames that are excluded from the stack."""
+        return int(excluded_frames(self.frames.data).sum())
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames that are not excluded."""
+        return self.n_measured - self.n_excluded
+
+    @property
     def n_active(self) -> int:
-        """Number of frames that were aligned."""
-        return int(self.alignment.data["active"].sum())
+        """Number of frames that were aligned and are not excluded."""
+        return int(stacked_frames(self.alignment.data, self.frames.data).sum())
 
     @property
     def region(self) -> dict[str, int]:
-        """Rectangle seen in every active frame: y, x, height and width, px."""
+        """Rectangle seen in every frame that may be stacked: y, x, height and width, px."""
         return as_json(region_of(self.alignment.data, self.frames.data))
 
     @property
@@ -111,7 +127,7 @@ class JobResults(NamedTuple):
 
 
 def summarise(
-    job: Job, results: JobResults, files: WrittenFiles, seconds: float, peak_bytes: int
+    job: Job, results: JobResults, files: list[Path], seconds: float, peak_bytes: int
 ) -> Summary:
     """Sum up a job that is done.
 
@@ -120,7 +136,7 @@ def summarise(
     job, results
         The job, and what its phases gave.
     files
-        What was written.
+        What was written besides the image.
     seconds
         Wall time of the whole job.
     peak_bytes
@@ -132,11 +148,13 @@ def summarise(
         input=job.source.name,
         output=None if image is None else str(image),
         store=str(job.store.path),
-        files=[str(path) for path in files.others],
-        up_to_date=not files.changed and all(phase.status != "ran" for phase in results),
-        phases={phase.name: _figures(phase, results.n_frames) for phase in results if phase.status},
+        files=[str(path) for path in files],
+        phases={
+            phase.name: _figures(phase, results.n_measured) for phase in results if phase.status
+        },
         frames=results.n_frames,
         active_frames=results.n_active,
+        excluded_frames=results.n_excluded,
         region=results.region,
         image={"height": sizes["y"], "width": sizes["x"]},
         points=results.n_points,
@@ -211,12 +229,12 @@ def notes(job: Job, results: JobResults) -> list[str]:
 
 
 def _notes_on_alignment(results: JobResults) -> list[str]:
-    alignment, found = results.alignment.data, []
+    alignment, capture, found = results.alignment.data, results.frames.data, []
     n_inactive = results.n_frames - results.n_active
     if n_inactive:
         which, _ = _counted(n_inactive)
-        found.append(f"{which} left out: {count_reasons(alignment)}")
-    bright = bright_frames(alignment)
+        found.append(f"{which} left out: {count_reasons(alignment, capture)}")
+    bright = bright_frames(alignment, capture)
     if bright:
         listed = ",".join(map(str, bright[:LISTED_FRAMES]))
         listed += ",..." if len(bright) > LISTED_FRAMES else ""
@@ -278,6 +296,7 @@ def provenance(job: Job, results: JobResults) -> dict[str, Any]:
         "options": as_json(job.options),
         "frames": results.n_frames,
         "active_frames": results.n_active,
+        "excluded_frames": results.n_excluded,
         "region": results.region,
         "points": results.n_points,
         "digest": results.result.digest,

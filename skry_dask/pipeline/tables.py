@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.io.atomic import write_if_new
+from skry_dask.graph.datasets import excluded_frames, stacked_frames
+from skry_dask.io.atomic import atomic_write
 from skry_dask.io.positions import write_positions
 from skry_dask.phases.alignment.frame_alignment import Reason
 
@@ -19,35 +20,31 @@ if TYPE_CHECKING:
 
 def write_frame_table(
     path: str | os.PathLike[str],
+    capture: xr.Dataset,
     alignment: xr.Dataset,
     quality: xr.Dataset,
     result: xr.Dataset,
-) -> bool:
+) -> None:
     """Write a table of all frames: the columns that Stackistry exports, then more.
 
-    ``Frame`` is the number in the file, ``Active frame`` counts the active frames (-1 for others),
-    ``Quality`` is 0 for the worst active frame and 1 for the best.
+    ``Frame`` is the number in the file, ``Active frame`` counts the active frames that are not
+    excluded (-1 for others), ``Quality`` is 0 for the worst of these and 1 for the best.
 
     Parameters
     ----------
     path
         The file to write; replaced if it exists.
-    alignment, quality, result
+    capture, alignment, quality, result
         As from `align`, `estimate_quality` and `stack`.
-
-    Returns
-    -------
-    bool
-        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
     StoreError
         If the file cannot be written.
     """
-    active = alignment["active"].to_numpy()
+    active, excluded = stacked_frames(alignment, capture), excluded_frames(capture)
     measured = quality["frame_quality"].to_numpy().astype(np.float64)
-    low, high = np.nanmin(measured), np.nanmax(measured)
+    low, high = np.nanmin(measured[active]), np.nanmax(measured[active])
     relative = np.where(active, (measured - low) / max(high - low, 1e-30), 0.0)
     order = np.where(active, np.cumsum(active) - 1, -1)
     offset = alignment["offset"].to_numpy()
@@ -60,6 +57,7 @@ def write_frame_table(
     columns = zip(
         alignment["frame"].to_numpy().tolist(),
         order.tolist(),
+        excluded.tolist(),
         relative.tolist(),
         alignment["reason"].to_numpy().tolist(),
         offset[:, 0].tolist(),
@@ -69,16 +67,30 @@ def write_frame_table(
         result["fragments"].to_numpy().tolist(),
         strict=True,
     )
-    for number, index, value, reason, y, x, confidence, brightness, fragments in columns:
+    for (
+        number,
+        index,
+        is_excluded,
+        value,
+        reason,
+        y,
+        x,
+        confidence,
+        brightness,
+        fragments,
+    ) in columns:
         reason_words = Reason(reason).name.lower().replace("_", " ")
+        if is_excluded:
+            reason_words = "excluded"
         lines.append(
             f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
             f"{brightness:.5f};{fragments}"
         )
-    return write_if_new(path, ("\n".join(lines) + "\n").encode())
+    with atomic_write(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
 
 
-def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:
+def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
     """Write a table of the reference points, which can be edited and given back.
 
     Columns ``y`` and ``x``, position on the canvas, px; ``valid_fraction``, fraction of the active
@@ -90,11 +102,6 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:
         The file to write; replaced if it exists.
     points
         As from `track`.
-
-    Returns
-    -------
-    bool
-        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
@@ -108,4 +115,4 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:
         "mean_x": mean[:, 1].tolist(),
     }
     positions = tuple((y, x) for y, x in points["position"].to_numpy().tolist())
-    return write_positions(path, positions, columns)
+    write_positions(path, positions, columns)

@@ -11,11 +11,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skry_dask.errors import ReaderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import xarray as xr
 
 SCHEMA = 2
 """Version of the layout of stores."""
@@ -50,6 +54,27 @@ def digest_of(*values: Any) -> str:
     """
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def digest_of_values(result: xr.Dataset) -> str:
+    """Compute a digest of the values of a result and of their labels, whatever led to them.
+
+    Parameters
+    ----------
+    result
+        Small: its values are loaded.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    contents = []
+    for name in sorted(map(str, result.variables)):
+        values = np.ascontiguousarray(result.variables[name].to_numpy())
+        about = [name, result.variables[name].dims, values.dtype.str, values.shape]
+        contents.append([*about, hashlib.sha256(values.view(np.uint8).data).hexdigest()])
+    return digest_of(contents)
 
 
 def fingerprint(files: Sequence[Path], *, verify: bool = False) -> str:

@@ -16,7 +16,6 @@ from skry_dask.errors import ReaderError
 from skry_dask.io.atomic import atomic_write, explain_write_errors
 from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
 from skry_dask.store.folder import attributes_of, flush, replace, sweep, temporary_name
-from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -121,9 +120,7 @@ def write_frames(
         _remove_damaged_metadata(path)
         group = zarr.open_group(LocalStore(path), mode="a")
         temporary = temporary_name(path / "frames")
-        with contextlib.ExitStack() as partial:
-            partial.enter_context(unfinished(temporary))
-            partial.callback(shutil.rmtree, temporary, ignore_errors=True)
+        try:
             written = _write_shards(group, temporary.name, info, frames, progress)
             problems = _shortened(written.problems)
             if not written.numbers:
@@ -137,6 +134,8 @@ def write_frames(
             # From here to the seal this is no store: new frames never go with the old digest.
             group.attrs.put({})
             replace(temporary, path / "frames")
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         has_times = len(written.times) == len(written.numbers)
         add_coordinates(group, written.numbers, written.times if has_times else None)
         all_problems = [*attrs.get("problems", ()), *problems]

@@ -184,13 +184,16 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     lines = (tmp_path / "out_frame_quality.csv").read_text().splitlines()
     header = next(i for i, line in enumerate(lines) if line.startswith("Frame;Active frame;Qual"))
     rows = [line.split(";") for line in lines[header + 1 :]]
-    numbers = [int(row[0]) for row in rows]
-    assert numbers == [i for i in range(4, 36) if i != 7 and not 20 <= i < 25]
-    assert [int(row[1]) for row in rows] == list(range(26))
-    values = [float(row[2]) for row in rows]
+    assert [int(row[0]) for row in rows] == list(range(4, 36))
+    excluded = [int(row[0]) for row in rows if row[1] == "-1"]
+    assert excluded == [7, 20, 21, 22, 23, 24]
+    stacked = [row for row in rows if row[1] != "-1"]
+    assert [int(row[1]) for row in stacked] == list(range(26))
+    values = [float(row[2]) for row in stacked]
     assert (min(values), max(values)) == (0.0, 1.0)
-    # The table says which frames to use: the same capture again gives the same stack.
-    again, same = cli.stack("moon.ser", "--active-flags", tmp_path / "out_frame_quality.csv")
+    # The table says which frames to use: the same frames again give the same stack.
+    table = tmp_path / "out_frame_quality.csv"
+    again, same = cli.stack("moon.ser", "--frames", "4:36", "--active-flags", table)
     assert {phase["status"] for phase in again["phases"].values()} == {"reused"}
     np.testing.assert_array_equal(image, same)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.develop import Developer
     from skry_dask.graph.frame_passes import FrameSource
     from skry_dask.options import AlignOptions
+    from skry_dask.phases.alignment.chosen_reference import ChosenReference
     from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Template
     from skry_dask.types import Frames, IntArray
 
@@ -95,6 +96,10 @@ class Aligner:
         method = AlignMethod.DISC if disc else AlignMethod.ANCHORS
         return replace(self, options=replace(self.options, method=method))
 
+    def with_method(self, chosen: ChosenReference) -> Aligner:
+        """Use the method that was settled when the reference was chosen."""
+        return replace(self, options=replace(self.options, method=chosen.method))
+
     def choose_reference(self, surveys: list[Survey], candidates: IntArray) -> int:
         """Choose the reference among the candidates; see `key_frames.choose_reference`."""
         if self.options.method in (AlignMethod.DISC, AlignMethod.CENTROID):
@@ -132,14 +137,14 @@ class Aligner:
         return chain_key_frames(reference, keys, self.options.min_confidence)
 
     def far_template(
-        self, aligned: list[FrameAlignment], index: int, key: int
+        self, chosen: ChosenReference, index: int, key: int
     ) -> tuple[FrameAlignment, Template] | None:
         """Make a template of a key frame far from the reference, which its neighbours may need.
 
         Parameters
         ----------
-        aligned
-            The alignment of each key frame.
+        chosen
+            With the alignment of each key frame.
         index
             Position of this one among them.
         key
@@ -150,7 +155,7 @@ class Aligner:
         Its alignment and its template; None where it is near the reference, not aligned with
         confidence, or the method needs none.
         """
-        alignment = aligned[index]
+        alignment = chosen.alignments[index]
         unsure = alignment.confidence < self.options.min_confidence
         if unsure or self.options.method is not AlignMethod.ANCHORS:
             return None

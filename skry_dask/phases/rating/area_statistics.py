@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 STATISTICS = {"min": "lowest", "max": "highest", "mean": "mean"}
 """Statistics of each area over all active frames, in the order of `combine_statistics`."""
 
+MAX_EXCLUDED = 0.25
+"""Largest share of excluded frames among the best frames of an area of the reference image."""
+
 QUALITY_STEP = 2.0**-36
 """Quality is added up in multiples of this, so that sums are exact for up to 2**17 frames and do
 not depend on their order."""
@@ -63,15 +66,20 @@ def combine_statistics(partial: list[FloatArray]) -> Float32Array:
     return np.stack([low.min(axis=0), high.max(axis=0), mean]).astype(np.float32)
 
 
-def best_frame_numbers(chunks: list[Float32Array], frame_numbers: IntArray) -> IntArray:
+def best_frame_numbers(
+    chunks: list[Float32Array], frame_numbers: IntArray, excluded: BoolArray
+) -> IntArray:
     """Find the frame in which each area is best.
 
     Parameters
     ----------
     chunks
-        float32 (frame, area) each: quality of consecutive chunks of frames, NaN for inactive ones.
+        float32 (frame, area) each: quality of consecutive chunks of frames, NaN where it is not
+        measured.
     frame_numbers
         int64 (frame).
+    excluded
+        bool (frame), which frames are left out.
 
     Returns
     -------
@@ -79,28 +87,45 @@ def best_frame_numbers(chunks: list[Float32Array], frame_numbers: IntArray) -> I
     """
     best = np.empty(chunks[0].shape[1], np.int64)
     for areas, quality in _column_blocks(chunks):
-        best[areas] = np.nan_to_num(quality, nan=-1.0).argmax(axis=0)
+        usable = np.where(excluded[:, None], -1.0, np.nan_to_num(quality, nan=-1.0))
+        best[areas] = usable.argmax(axis=0)
     return frame_numbers[best]
 
 
-def select_best_frames(chunks: list[Float32Array], numbers: tuple[int, ...]) -> BoolArray:
-    """Select the best frames of each area, for several numbers of frames.
+def select_shown_frames(
+    chunks: list[Float32Array], excluded: BoolArray, n_reference: int
+) -> BoolArray:
+    """Select the frames that each area of the composite and of the reference image is made of.
+
+    Excluded frames are left out of the composite. Of the reference image only where more than
+    `MAX_EXCLUDED` of an area's best frames are excluded: elsewhere it stays as it is, and with it
+    what was measured against it.
 
     Parameters
     ----------
     chunks
-        float32 (frame, area) each: quality of consecutive chunks of frames, NaN for inactive ones.
-    numbers
-        Number of frames that each selection takes.
+        float32 (frame, area) each: quality of consecutive chunks of frames, NaN where it is not
+        measured.
+    excluded
+        bool (frame).
+    n_reference
+        Number of frames for each area of the reference image.
 
     Returns
     -------
-    bool (frame, selection, area)
+    bool (frame, 2, area): for the composite, and for the reference image.
     """
-    selected = np.empty((sum(map(len, chunks)), len(numbers), chunks[0].shape[1]), bool)
+    selected = np.empty((len(excluded), 2, chunks[0].shape[1]), bool)
     for areas, quality in _column_blocks(chunks):
-        for i, number in enumerate(numbers):
-            selected[:, i, areas] = select_best(quality, number)
+        usable = quality
+        of_all = select_best(quality, n_reference)
+        if excluded.any():
+            usable = np.where(excluded[:, None], np.float32(np.nan), quality)
+            share = of_all[excluded].sum(axis=0) / np.maximum(of_all.sum(axis=0), 1)
+            others = share > MAX_EXCLUDED
+            of_all[:, others] = select_best(usable[:, others], n_reference)
+        selected[:, 0, areas] = select_best(usable, 1)
+        selected[:, 1, areas] = of_all
     return selected
 
 

@@ -12,7 +12,12 @@ import numpy as np
 from skry_dask.capture.develop import Developer
 from skry_dask.geometry.canvas import union_region
 from skry_dask.geometry.mesh import TriangleMesh
-from skry_dask.graph.datasets import region_of, whole_frames
+from skry_dask.graph.datasets import (
+    measured_frames,
+    region_of,
+    stacked_frames,
+    whole_frames,
+)
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
@@ -60,7 +65,7 @@ class StackPlan:
     fragment_quality
         Quality of the fragments, or of frames as a whole.
     n_active
-        Number of active frames.
+        Number of frames that may be stacked: active and not excluded.
     motion
         float64 (frame, corner, axis), px, lazy.
     colour_shift
@@ -95,24 +100,27 @@ class StackPlan:
         frames = whole_frames(capture)
         developer = Developer.of(capture)
         region = region_of(alignment, capture)
-        offset, active = alignment["offset"].to_numpy(), alignment["active"].to_numpy()
+        offset, stacked = alignment["offset"].to_numpy(), stacked_frames(alignment, capture)
         shape = frames.shape[1:3]
         union = options.canvas is Canvas.UNION
         mesh = TriangleMesh.of_points(
             points["position"].load().to_numpy(),
-            union_region(offset, active, *shape) if union else region,
+            union_region(offset, stacked, *shape) if union else region,
             inner=region,
             scale=options.drizzle,
         )
         if options.choose is Choose.FRAMES:
-            fragment_quality = FragmentQuality.of_whole_frames(quality, active)
+            fragment_quality = FragmentQuality.of_whole_frames(quality, stacked)
         else:
             coverage = FrameCoverage(mesh, offset, shape) if union else None
-            fragment_quality = FragmentQuality.of_triangles(mesh, region, quality, active, coverage)
+            fragment_quality = FragmentQuality.of_triangles(
+                mesh, region, quality, stacked, coverage
+            )
         gain = None
         if options.normalise:
             area_size = quality.attrs["options"]["area_size"]
-            gain = frame_gains(frames, offset, active, region, area_size, developer)
+            measured = measured_frames(alignment, capture, region)
+            gain = frame_gains(frames, offset, measured, region, area_size, developer)
         resampling: Resampling = Interpolated(str(options.interpolation), inside_only=union)
         if options.drizzle > 1:
             resampling = Drizzled(options.drizzle, options.drop or 1.0)
@@ -122,7 +130,7 @@ class StackPlan:
             region=region,
             mesh=mesh,
             fragment_quality=fragment_quality,
-            n_active=int(active.sum()),
+            n_active=int(stacked.sum()),
             motion=corner_motion(points["displacement"], offset, mesh),
             colour_shift=_colour_shift(points, developer),
             gain=gain,

@@ -99,8 +99,9 @@ def test_lengths_larger_than_the_frame_are_refused_with_the_range(
     moon12, results, options, message
 ):
     low = moon12.isel(y=slice(0, 120))
+    quality = skry.estimate_quality(low, results.alignment)
     with pytest.raises(OptionsError, match=message):
-        skry.track(low, results.alignment, results.quality, skry.TrackOptions(**options))
+        skry.track(low, results.alignment, quality, skry.TrackOptions(**options))
 
 
 def test_points_outside_the_region_are_refused_with_the_range(moon12, results):

@@ -15,33 +15,36 @@ if TYPE_CHECKING:
 
 
 def test_the_frame_table_has_a_row_for_every_frame(tmp_path: Path) -> None:
-    frame = [3, 4, 7]
+    frame = [3, 4, 6, 7]
     alignment = xr.Dataset(
         {
-            "active": ("frame", [True, False, True]),
-            "reason": ("frame", [0, 1, 0]),
-            "offset": (("frame", "axis"), [[0, 0], [np.nan, np.nan], [1.25, -2]]),
-            "confidence": ("frame", [1, 0, 0.75]),
-            "brightness": ("frame", [0.5, 0.25, 0.5]),
+            "active": ("frame", [True, False, True, True]),
+            "reason": ("frame", [0, 1, 0, 0]),
+            "offset": (("frame", "axis"), [[0, 0], [np.nan, np.nan], [1, 2], [1.25, -2]]),
+            "confidence": ("frame", [1, 0, 1, 0.75]),
+            "brightness": ("frame", [0.5, 0.25, 0.5, 0.5]),
         },
         {"frame": frame},
     )
-    quality = xr.Dataset({"frame_quality": ("frame", [2.0, np.nan, 6.0])})
-    result = xr.Dataset({"fragments": ("frame", [5, 0, 9])})
+    quality = xr.Dataset({"frame_quality": ("frame", [2.0, np.nan, 9.0, 6.0])})
+    result = xr.Dataset({"fragments": ("frame", [5, 0, 0, 9])})
+    excluded = {"frame": frame, "excluded": ("frame", [False, False, True, False])}
+    images = (("frame", "y", "x"), np.zeros((4, 8, 8), np.uint8))
+    capture = xr.Dataset({"frames": images}, excluded)
     path = tmp_path / "moon_frame_quality.csv"
-    write_frame_table(path, alignment, quality, result)
+    write_frame_table(path, capture, alignment, quality, result)
     lines = path.read_text().splitlines()
     assert lines[0].startswith("skry_dask ")
     assert lines[3].startswith("Frame;Active frame;Quality;Reason;Offset y;Offset x;")
     assert lines[4] == "3;0;0;active;0.0000;0.0000;1.000;0.50000;5"
     assert lines[5].startswith("4;-1;0;")
-    assert lines[6] == "7;1;1;active;1.2500;-2.0000;0.750;0.50000;9"
+    assert lines[6].startswith("6;-1;0;excluded;1.0000;2.0000;")
+    assert lines[7] == "7;1;1;active;1.2500;-2.0000;0.750;0.50000;9"
     # As active flags, it selects the active frames.
-    frames = xr.Dataset({"frames": (("frame", "y", "x"), np.zeros((3, 8, 8), np.uint8))})
     selected = skry.select(
-        frames.assign_coords(frame=frame), skry.SelectOptions(active_flags=str(path))
+        capture.drop_vars("excluded"), skry.SelectOptions(active_flags=str(path))
     )
-    assert selected["frame"].to_numpy().tolist() == [3, 7]
+    assert selected["excluded"].to_numpy().tolist() == [False, True, True, False]
 
 
 def test_the_point_table_gives_its_positions_back(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""Choosing the reference frame, whose pixel grid is the canvas, and aligning key frames to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from skry_dask.capture.develop import Developer
+from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.graph.datasets import excluded_frames, result, variable, whole_frames
+from skry_dask.graph.frame_passes import FrameSource
+from skry_dask.graph.frame_tables import call_each
+from skry_dask.options import AlignMethod, AlignOptions
+from skry_dask.phases.alignment.aligner import Aligner
+from skry_dask.phases.alignment.anchor_blocks import MIN_BLOCK_SIZE
+from skry_dask.phases.alignment.chosen_reference import METHODS
+from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
+from skry_dask.phases.alignment.key_frames import key_frame_indices, reference_candidates
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from dask.delayed import Delayed
+
+    from skry_dask.types import AnyArray, IntArray
+
+BLOCK_MARGIN_PX = 8
+"""Width of the frame that must surround an anchor's block for it to be found when it moves, px."""
+
+KEY_RECORD = np.dtype([("y", float), ("x", float), ("confidence", float), ("reason", np.uint8)])
+"""Alignment of a key frame: offset in px, confidence from 0 to 1, and `Reason`."""
+
+
+def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
+    """Choose the reference frame, and align evenly spaced key frames to it.
+
+    A phase of its own, because it is all of `align` that depends on which frames are excluded.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16; see `open_capture`.
+    options
+        See `AlignOptions`.
+
+    Returns
+    -------
+    xarray.Dataset, lazy
+        - ``reference`` int64, number of the reference frame: one with much detail that shows what
+          others show too, and is not excluded, unless the options name one;
+        - ``method`` uint8, the method that suits what key frames show; its attributes name it;
+        - ``key_offset`` float64 (key, axis), px, and ``key_confidence`` float64 (key), 0 to 1: the
+          alignment of key frames, directly or through their neighbours;
+        - ``key_reason`` uint8 (key), why a key frame is inactive.
+
+        Coordinate: ``key_frame`` int64 (key), numbers of the key frames.
+
+    Raises
+    ------
+    OptionsError
+        If the reference frame is not in the capture, or an anchor lies outside the frame.
+    ReaderError
+        If the capture has no frames of the dims and dtypes above, or they are too small for an
+        anchor's block.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
+    >>> skry.choose_reference(capture)["key_offset"].dims
+    ('key', 'axis')
+    """
+    options = options or AlignOptions()
+    source = FrameSource(whole_frames(capture))
+    _check(capture, options)
+    indices, given = _key_frames(capture, options)
+    keys = indices.tolist()
+    aligner = dask.delayed(Aligner(options, Developer.of(capture), source), traverse=False)
+    usable = ~excluded_frames(capture)[indices]
+    aligner, reference = _choose(aligner, keys, given, usable)
+    template = dask.delayed(Aligner.template)(aligner, reference, keys)
+    with_neighbours = list(zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True))
+    alignments = call_each(Aligner.align_key, [aligner, template], with_neighbours)
+    chained = dask.delayed(Aligner.chain)(aligner, reference, alignments)
+    records = da.from_delayed(dask.delayed(_as_records)(chained), (len(keys),), KEY_RECORD)
+    method = da.from_delayed(dask.delayed(_number_of_method)(aligner), (), np.uint8)
+    numbers = capture["frame"].to_numpy()[indices]
+    number = da.from_delayed(dask.delayed(_number_of_frame)(numbers, reference), (), np.int64)
+    coords = {"key_frame": variable(("key",), numbers, "1", "number of the key frame")}
+    return result(capture, options, _variables(records, method, number), coords, name="reference")
+
+
+def _key_frames(capture: xr.Dataset, options: AlignOptions) -> tuple[IntArray, int | None]:
+    """Choose the key frames: evenly spaced ones, and the user's reference.
+
+    Returns
+    -------
+    indices
+        int64 (key frame), ascending.
+    given
+        Position of the user's reference among them, or None.
+    """
+    indices = key_frame_indices(capture.sizes["frame"])
+    if options.reference is None:
+        return indices, None
+    index = _index_of(capture, options.reference)
+    indices = np.union1d(indices, index)
+    return indices, int(np.searchsorted(indices, index))
+
+
+def _index_of(capture: xr.Dataset, number: int) -> int:
+    """Find the position of a frame number in the capture."""
+    numbers = capture["frame"].to_numpy()
+    positions = np.flatnonzero(numbers == number)
+    if not len(positions):
+        raise OptionsError(
+            f"reference is {number}: the capture has no such frame (its frames are numbered "
+            f"{numbers[0]} to {numbers[-1]})"
+        )
+    return int(positions[0])
+
+
+def _choose(
+    aligner: Delayed, keys: list[int], given: int | None, usable: AnyArray
+) -> tuple[Delayed, Delayed]:
+    """Settle the method by what key frames show, and choose the reference unless it is given.
+
+    Returns
+    -------
+    Lazy `Aligner`, and lazy position of the reference among the key frames.
+    """
+    candidates = reference_candidates(len(keys))
+    # Others take the place of excluded ones only if none is left: the choice changes seldom.
+    for among in (candidates, np.arange(len(keys))):
+        if usable[among].any():
+            candidates = among[usable[among]]
+            break
+    surveys = call_each(Aligner.survey, [aligner], [(keys[i],) for i in candidates])
+    aligner = dask.delayed(Aligner.settle_method)(aligner, surveys)
+    if given is not None:
+        return aligner, dask.delayed(given)
+    return aligner, dask.delayed(Aligner.choose_reference)(aligner, surveys, candidates)
+
+
+def _check(capture: xr.Dataset, options: AlignOptions) -> None:
+    """Refuse captures and options that cannot work, before anything is read."""
+    n_frames, height, width = capture["frames"].shape[:3]
+    source = capture.attrs.get("source", "the capture")
+    if n_frames == 0:
+        raise ReaderError(f"{source} has no frames: record it again or choose another file")
+    size = options.anchor_size or MIN_BLOCK_SIZE
+    needed = size + 2 * BLOCK_MARGIN_PX
+    if options.method is not AlignMethod.CENTROID and min(height, width) < needed:
+        raise ReaderError(
+            f"{source}: frames of {width} x {height} px are too small for an anchor block of "
+            f"{size} px, which needs {needed} px: give a smaller --anchor-size (16 "
+            "or more), or --method centroid"
+        )
+    for y, x in options.anchors:
+        if not (0 <= y < height and 0 <= x < width):
+            raise OptionsError(
+                f"anchor ({y:g}, {x:g}) lies outside the frame: y must be below {height}, "
+                f"x below {width}, and neither below 0"
+            )
+
+
+def _as_records(alignments: list[FrameAlignment]) -> AnyArray:
+    return np.array(
+        [(*found.offset, found.confidence, found.reason) for found in alignments], KEY_RECORD
+    )
+
+
+def _number_of_method(aligner: Aligner) -> AnyArray:
+    return np.array(METHODS.index(aligner.options.method), np.uint8)
+
+
+def _number_of_frame(numbers: IntArray, reference: int) -> AnyArray:
+    return numbers[reference]
+
+
+def _variables(records: da.Array, method: da.Array, number: da.Array) -> dict[str, Any]:
+    """Label the results."""
+    offset = da.stack([records["y"], records["x"]], axis=1)
+    return {
+        "reference": variable(
+            (), number, "1", "number of the frame whose pixel grid is the canvas"
+        ),
+        "method": variable(
+            (),
+            method,
+            "1",
+            "how frames are aligned",
+            flag_values=list(range(len(METHODS))),
+            flag_meanings=" ".join(METHODS),
+        ),
+        "key_offset": variable(("key", "axis"), offset, "px", "offset of the key frame"),
+        "key_confidence": variable(("key",), records["confidence"], "1", "how sure the offset is"),
+        "key_reason": variable(
+            ("key",),
+            records["reason"],
+            "1",
+            "why the key frame is inactive",
+            flag_values=[int(r) for r in Reason],
+            flag_meanings=" ".join(r.name.lower() for r in Reason),
+        ),
+    }

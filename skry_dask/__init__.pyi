@@ -28,6 +28,7 @@ from .phases.quality import estimate_quality
 from .phases.reference import choose_reference
 from .phases.stack import stack
 from .phases.track import track
+from .pipeline.batch import Outcome, run_many
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
@@ -41,6 +42,7 @@ __all__ = [
     "CalibrationOptions",
     "Options",
     "OptionsError",
+    "Outcome",
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
@@ -65,6 +67,7 @@ __all__ = [
     "plotting",
     "read_positions",
     "run",
+    "run_many",
     "select",
     "simulate",
     "stack",

@@ -27,9 +27,9 @@ def compile_kernels(*, workers: int | None = None) -> int:
         from skry_dask.kernels.compilation.precompile import compile_everything
         from skry_dask.pipeline.progress import Progress
 
-    with progress_bars() as report:
+    with progress_bars() as bars:
         compiled = compile_everything(
-            workers or CPU_COUNT, lambda done, n: report(Progress("compile", done, n))
+            workers or CPU_COUNT, lambda done, n: bars.report(Progress("compile", done, n))
         )
     n, n_all = compiled.n_compiled, compiled.n_all
     there = f", {n_all - n} were there" if n < n_all else ""

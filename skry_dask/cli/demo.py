@@ -8,9 +8,9 @@ import numpy as np
 
 from skry_dask.capture.develop import Developer
 from skry_dask.capture.open import open_capture
-from skry_dask.cli.inputs import create_folder
 from skry_dask.io.images.write import write_image
 from skry_dask.options.simulation import Scene, SimulateOptions
+from skry_dask.pipeline.batch_plan import create_folder
 from skry_dask.pipeline.progress import Progress
 from skry_dask.pipeline.run import run
 from skry_dask.simulation.simulate import simulate, write_capture, write_truth

@@ -10,53 +10,23 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from skry_dask.capture.inputs import group_images, sidecar
-from skry_dask.errors import OptionsError, ReaderError, StoreError
+from skry_dask.capture.inputs import group_images
+from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.io.containers.avi import is_avi
 from skry_dask.io.files import cannot_read, open_for_reading
 from skry_dask.io.images.formats import find_image_format, has_image_suffix
 from skry_dask.io.images.image_files import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
+from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
 from skry_dask.store.open import is_group, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 VIDEO_SUFFIXES = (".ser", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mts", ".wmv")
 """Suffixes by which videos are told from other files in a folder; SER and AVI need none."""
-
-SUFFIXES = {
-    "tiff16": ".tif",
-    "tiff32": ".tif",
-    "png8": ".png",
-    "png16": ".png",
-    "bmp": ".bmp",
-    "fits": ".fits",
-}
-"""Suffix of an image that the user has not named, by its kind."""
-
-
-class StackJob(NamedTuple):
-    """One capture and the image to make from it.
-
-    Parameters
-    ----------
-    source
-        A video, a folder or pattern of images, a store or its URL; or several images, the frames
-        of one capture.
-    image
-        The file to write.
-    """
-
-    source: str | list[str]
-    image: Path
-
-    @property
-    def name(self) -> str:
-        """Name of the source; of several images, of the first."""
-        return self.source if isinstance(self.source, str) else self.source[0]
 
 
 def plan_jobs(
@@ -79,7 +49,8 @@ def plan_jobs(
     Raises
     ------
     OptionsError
-        If there is no input, flags contradict each other, or two images would have one name.
+        If there is no input, flags contradict each other, or jobs would collide: see
+        `check_collisions`.
     ReaderError
         If an input cannot be read.
     StoreError
@@ -93,13 +64,12 @@ def plan_jobs(
     if len(sources) > 1 and (output or store):
         flag, remedy = ("--output", "give --out-dir") if output else ("--store", "leave it out")
         raise OptionsError(f"{flag} is for one input, but {len(sources)} are given: {remedy}")
-    suffix = SUFFIXES[output_format or "tiff16"]
     folder = out_dir or Path()
     jobs = [
-        StackJob(source, output or folder / f"{sidecar(source).stem}-stack{suffix}")
-        for source in sources
+        StackJob(source, output or folder / image_name(source, output_format)) for source in sources
     ]
-    _check_names(jobs)
+    if len(jobs) > 1:
+        check_collisions(jobs)
     if out_dir is not None:
         create_folder(out_dir)
     return jobs
@@ -196,37 +166,3 @@ def _head(path: Path) -> bytes:
             return file.read(HEADER_BYTES)
     except ReaderError:  # what is wrong with it is said when it is opened
         return b""
-
-
-def _check_names(jobs: Iterable[StackJob]) -> None:
-    """Refuse images of the same name; on Windows and macOS upper and lower case are the same."""
-    found: dict[str, StackJob] = {}
-    for job in jobs:
-        other = found.setdefault(os.fspath(job.image).casefold(), job)
-        if other is job:
-            continue
-        if other.image == job.image:
-            raise OptionsError(
-                f"{other.source} and {job.source} would both be stacked into {job.image}: stack "
-                "them in two calls, with an --output or --out-dir for each"
-            )
-        raise OptionsError(
-            f"{other.image} and {job.image} differ only in upper and lower case, and are one file "
-            "on Windows and macOS: stack them in two calls, with an --output or --out-dir for each"
-        )
-
-
-def create_folder(folder: Path) -> None:
-    """Create the folder given as --out-dir, and those above it, unless they exist.
-
-    Raises
-    ------
-    StoreError
-        If that is impossible.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be created ({error.strerror}): give another --out-dir"
-        ) from error

@@ -29,7 +29,8 @@ from skry_dask.cli.flags import (
     Selecting,
     shown_default,
 )
-from skry_dask.cli.process import configure_process, exit_at_once, importing
+from skry_dask.cli.interruption import interruption
+from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import (
     describe_frames,
     print_error,
@@ -94,7 +95,8 @@ def stack(
     """Stack captures: the whole job, one image for each capture.
 
     The results of each phase are kept in a store beside the capture, and reused as long as nothing
-    that they depend on has changed. After an interruption, the same command continues.
+    that they depend on has changed. After an interruption, the same command continues. One failure
+    does not stop the captures after it; the exit status is the worst of all.
 
     Parameters
     ----------
@@ -126,7 +128,8 @@ def stack(
     allow_few
         Exit with status 0 even if fewer than half of the frames could be aligned.
     json_
-        Print a summary as JSON, one line per capture.
+        Print a summary as JSON, one line per capture as soon as it is finished; a line for one that
+        failed, too: "error" and "exit_status" say why.
     anchors_file
         Text file with anchors: y and x on each line, px.
     points_file
@@ -178,8 +181,8 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     with importing():
         from skry_dask.cli.demo import run_demo
 
-    with reporting_compilation(), progress_bars() as report:
-        lines = run_demo(out_dir, frames, report)
+    with reporting_compilation(), progress_bars() as bars:
+        lines = run_demo(out_dir, frames, bars.report)
     print("\n".join(lines))
     return 0
 
@@ -228,12 +231,12 @@ def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> in
         from skry_dask.cli.inputs import expand_input
         from skry_dask.pipeline.progress import Progress
 
-    with progress_bars() as report:
+    with progress_bars() as bars:
         capture = import_capture(
             expand_input(source),
             store,
             read,
-            progress=lambda done, total: report(Progress("import", done, total)),
+            progress=lambda done, total: bars.report(Progress("import", done, total)),
         )
     print(f"{store}: {describe_frames(capture)}")
     print_notes(capture.attrs["problems"])
@@ -320,11 +323,11 @@ def simulate(
         from skry_dask.simulation.simulate import write_capture, write_truth
 
     capture = simulate_capture(scene, options)
-    with reporting_compilation(), progress_bars() as report:
+    with reporting_compilation(), progress_bars() as bars:
         write_capture(
             output,
             capture,
-            progress=lambda done: report(Progress("simulate", done, options.frames)),
+            progress=lambda done: bars.report(Progress("simulate", done, options.frames)),
         )
         truth = write_truth(output, capture)
     print(f"{output}: {describe_frames(capture)}")
@@ -345,7 +348,8 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns
     -------
-    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C. As a program, it exits
+    with 143 when the system asks it to end; see `skry_dask.cli.interruption`.
     """
     try:
         return parse(app, arguments)() or 0
@@ -355,13 +359,5 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of the output, such as head, has had enough
         return 1
     except KeyboardInterrupt:
-        continued = arguments[:1] == ["stack"]
-        remedy = ": the same command continues from the phases that are complete"
-        print(f"skry: interrupted{remedy if continued else ''}", file=sys.stderr)
+        print(f"skry: {interruption(arguments)}", file=sys.stderr)
         return 130
-
-
-def start() -> None:
-    """Run the command line as a program, and exit."""
-    configure_process()
-    exit_at_once(main(sys.argv[1:]))

@@ -37,7 +37,7 @@ def write_master(
     -------
     Exit status: 0.
     """
-    with reporting_compilation(), progress_bars() as report:
+    with reporting_compilation(), progress_bars() as bars:
         made = make_master(
             expand_input(source),
             output,
@@ -46,7 +46,7 @@ def write_master(
             output_format=output_format,
             read=read,
             selection=selection,
-            progress=report,
+            progress=bars.report,
         )
     master = made["master"]
     print(

@@ -1,8 +1,10 @@
-"""``skry stack``: several jobs, one after the other."""
+"""``skry stack``: the jobs of a command, and what is printed about them."""
 
 from __future__ import annotations
 
 import json
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.cli.process import release_freed_memory
@@ -13,12 +15,12 @@ from skry_dask.cli.terminal import (
     reporting_compilation,
 )
 from skry_dask.errors import OptionsError, SkryError
-from skry_dask.pipeline.run import run
+from skry_dask.pipeline.batch import Outcome, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.cli.inputs import StackJob
+    from skry_dask.pipeline.batch_plan import StackJob
 
 
 FEWEST = 0.5
@@ -26,7 +28,7 @@ FEWEST = 0.5
 
 
 def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **choices: Any) -> int:
-    """Run jobs one after the other, and print what became of each; a failure stops no other.
+    """Run jobs, and print what became of each; a failure stops no other.
 
     Parameters
     ----------
@@ -41,35 +43,99 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **ch
 
     Returns
     -------
-    Exit status: 0 if all are done, 2 if options do not fit one of the captures, 1 for any other
-    failure, and where too few frames could be aligned; the image is written then.
+    Exit status, the worst of all jobs: 0 if it is done, 2 if options do not fit the capture, 1 for
+    any other failure, and where too few frames could be aligned; the image is written then.
     """
-    status = 0
-    for job in jobs:
+    began = time.perf_counter()
+    n_finished = 0
+    with reporting_compilation(), progress_bars(several=len(jobs) > 1) as bars:
+
+        def show(outcome: Outcome) -> None:
+            nonlocal n_finished
+            n_finished += 1
+            with bars.paused(outcome.job.name):
+                judged = _judge(outcome, allow_few=allow_few)
+                _print_outcome(judged, as_json=as_json, is_alone=len(jobs) == 1)
+
         try:
-            with reporting_compilation(), progress_bars() as report:
-                result = run(
-                    job.source,
-                    output=job.image,
-                    progress=report,
-                    after_compute=release_freed_memory,
-                    **choices,
-                )
-        except SkryError as error:
-            status = max(status, 2 if isinstance(error, OptionsError) else 1)
-            print_error(error, job.name if len(jobs) > 1 else None)
-            continue
-        summary = result.attrs["summary"]
-        print(json.dumps(summary) if as_json else describe_job(summary))
-        if not allow_few and summary["active_frames"] < FEWEST * summary["frames"]:
-            status = max(status, 1)
-            print_error(_too_few(summary), job.name if len(jobs) > 1 else None)
-    return status
+            outcomes = run_jobs(
+                jobs,
+                on_outcome=show,
+                progress=bars.report,
+                after_compute=release_freed_memory,
+                **choices,
+            )
+        except KeyboardInterrupt:
+            if len(jobs) > 1:
+                with bars.paused():
+                    done = f"{n_finished} of {len(jobs)} captures are finished"
+                    print(f"skry: {done}, the others are stopped", file=sys.stderr)
+            raise
+    judged = [_judge(outcome, allow_few=allow_few) for outcome in outcomes]
+    if len(jobs) > 1 and not as_json:
+        print("\n".join(_describe_batch(judged, time.perf_counter() - began)))
+    return max(_exit_status(outcome.error) for outcome in judged)
 
 
-def _too_few(summary: dict[str, Any]) -> SkryError:
-    """Make the error that says how many frames a stack lacks."""
-    return SkryError(
-        f"only {summary['active_frames']} of {summary['frames']} frames could be aligned; "
-        f"{summary['output']} is written: check it, and accept it with --allow-few"
+def _judge(outcome: Outcome, *, allow_few: bool) -> Outcome:
+    """Take a stack of too few frames for a failure, unless that is allowed."""
+    summary = outcome.summary
+    if allow_few or summary is None:
+        return outcome
+    if summary["active_frames"] >= FEWEST * summary["frames"]:
+        return outcome
+    return outcome._replace(
+        error=SkryError(
+            f"only {summary['active_frames']} of {summary['frames']} frames could be aligned; "
+            f"{summary['output']} is written: check it, and accept it with --allow-few"
+        )
     )
+
+
+def _exit_status(error: SkryError | None) -> int:
+    if error is None:
+        return 0
+    return 2 if isinstance(error, OptionsError) else 1
+
+
+def _print_outcome(outcome: Outcome, *, as_json: bool, is_alone: bool) -> None:
+    """Print what became of a job: results on standard output, an error on standard error too."""
+    job, summary, error = outcome
+    if as_json:
+        about: dict[str, Any] = summary or {
+            "input": job.name,
+            "output": None if job.image is None else str(job.image),
+        }
+        verdict = {
+            "error": None if error is None else str(error),
+            "exit_status": _exit_status(error),
+        }
+        print(json.dumps(about | verdict), flush=True)
+    elif summary is not None:
+        print(describe_job(summary), flush=True)
+    if error is not None:
+        print_error(error, None if is_alone else job.name)
+
+
+def _describe_batch(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
+    """Describe a batch: its figures, then a line for each capture."""
+    verdicts = [_verdict(outcome) for outcome in outcomes]
+    kinds = [kind for kind, _ in verdicts]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    width = max(map(len, kinds))
+    return [
+        f"{len(outcomes)} captures in {seconds:.1f} s: {counts}",
+        *(
+            f"  {kind:{width}}  {outcome.job.name}: {about}"
+            for outcome, (kind, about) in zip(outcomes, verdicts, strict=True)
+        ),
+    ]
+
+
+def _verdict(outcome: Outcome) -> tuple[str, str]:
+    """Describe what became of a job: a word, and the image or the reason."""
+    job, summary, error = outcome
+    if error is not None or summary is None:  # without an error there always is one
+        return "failed", str(error).removeprefix(f"{job.name}: ")
+    frames = f"{summary['active_frames']} of {summary['frames']} frames"
+    return "up to date" if summary["up_to_date"] else "stacked", f"{summary['output']}, {frames}"

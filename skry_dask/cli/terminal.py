@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import xarray as xr
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
     from skry_dask.errors import SkryError
-    from skry_dask.pipeline.progress import Progress, Report
+    from skry_dask.pipeline.progress import Progress
 
 
 def print_error(error: SkryError, job: str | None = None) -> None:
@@ -60,16 +63,64 @@ def reporting_compilation() -> Iterator[None]:
         log.setLevel(level)
 
 
-@contextlib.contextmanager
-def progress_bars() -> Iterator[Report]:
-    """Show a progress bar for each phase if standard error is a terminal.
+class ProgressBars:
+    """Progress bars on standard error: one for each phase, or one for each of several captures.
 
-    Yields
-    ------
-    Function to call with progress; it does nothing where there is no terminal.
+    Parameters
+    ----------
+    bars
+        Draws the bars; None where standard error is no terminal: nothing is drawn then.
+    several
+        Whether there are several captures.
+    """
+
+    def __init__(self, bars: Bars | None = None, *, several: bool = False) -> None:
+        self._bars = bars
+        self._several = several
+        self._tasks: dict[str, TaskID] = {}
+
+    def report(self, event: Progress) -> None:
+        """Show progress; may be called from any thread."""
+        if self._bars is None:
+            return
+        name, text = event.capture or event.phase, event.phase
+        if event.capture:
+            text = f"{Path(event.capture).name} {event.phase}"
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(text, total=event.total)
+        self._bars.update(
+            self._tasks[name], description=text, completed=event.done, total=event.total
+        )
+
+    @contextlib.contextmanager
+    def paused(self, capture: str = "") -> Iterator[None]:
+        """Draw nothing while something is printed; the bar of a finished capture is removed."""
+        if self._bars is None:
+            yield
+            return
+        task = self._tasks.pop(capture, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            if self._several:
+                self._bars.start()
+
+
+@contextlib.contextmanager
+def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
+    """Show progress bars while the context lasts, if standard error is a terminal.
+
+    Parameters
+    ----------
+    several
+        Whether there are several captures: a bar for each that is being stacked, in place of one
+        for each phase.
     """
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield ProgressBars()
         return
     # 16 ms, which no other run has to spend.
     from rich.console import Console
@@ -77,15 +128,15 @@ def progress_bars() -> Iterator[Report]:
     from rich.progress import Progress as Bars
 
     columns = ("[progress.description]{task.description:>8}", BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(event: Progress) -> None:
-            if event.phase not in tasks:
-                tasks[event.phase] = bars.add_task(event.phase, total=event.total)
-            bars.update(tasks[event.phase], completed=event.done, total=event.total)
-
-        yield report
+    # Redirected, standard output would go where the bars go.
+    with Bars(
+        *columns,
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        redirect_stdout=False,
+        transient=several,
+    ) as bars:
+        yield ProgressBars(bars, several=several)
 
 
 def describe_job(summary: dict[str, Any]) -> str:
@@ -101,8 +152,9 @@ def describe_job(summary: dict[str, Any]) -> str:
         f"{name} {'reused' if phase['status'] == 'reused' else format(phase['seconds'], '.1f')}"
         for name, phase in summary["phases"].items()
     )
+    done = "up to date, " if summary["up_to_date"] else ""
     lines = [
-        f"{summary['output']}: {image['width']} x {image['height']} px from "
+        f"{summary['output']}: {done}{image['width']} x {image['height']} px from "
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
         f"{summary['peak_memory_mib']:.0f} MiB",

@@ -2,26 +2,37 @@
 
 The bytes go to a temporary file in the same folder, are flushed to the disk (fsync), and only then
 take the name of the target. After a crash or on a full disk, the old file is still there, never
-half of the new one.
+half of the new one. What a killed process has left is replaced when the same target is written.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
-from contextlib import contextmanager
+import stat
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from skry_dask.errors import StoreError
+from skry_dask.io.locks import open_locked
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from skry_dask.types import AnyArray
+
+UNFINISHED = ".part"
+"""Suffix of files that are being written; their names begin with ``.skry-``."""
+
+LEFTOVER_SECONDS = 24 * 3600
+"""Age of an unfinished file, without a lock, at which it is taken for that of a killed process."""
 
 _FULL = "free some space, or write to another disk"
 _DENIED = "choose a folder that you can write to"
@@ -63,21 +74,86 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         If the folder is missing or not writable, the disk is full...
     """
     target = Path(path)
-    # A short name, because that of the target may be as long as the file system allows. Not made by
-    # tempfile, whose files only their owner may read: here the user's umask decides.
-    temporary = target.parent / f".skry-{secrets.token_hex(6)}.part"
     with explain_write_errors(target):
         if target.is_dir():  # Windows reports it as a lack of permission
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        try:
-            with temporary.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:  # KeyboardInterrupt as well
-            temporary.unlink(missing_ok=True)
-            raise
+        temporary, handle, is_locked = _open_temporary(target)
+        with unfinished(temporary):
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                    if is_locked:
+                        temporary.replace(target)
+                if not is_locked:
+                    temporary.replace(target)
+            except BaseException:  # KeyboardInterrupt as well
+                temporary.unlink(missing_ok=True)
+                raise
+
+
+def _open_temporary(target: Path) -> tuple[Path, int, bool]:
+    """Open the file that is going to be renamed.
+
+    Its name is short, because that of the target may be as long as the file system allows; and
+    always the same, so that what a killed process has left is written over. If another process
+    writes the same target, which its lock shows, or there are no locks, it is a name of its own.
+
+    Returns
+    -------
+    Name, file descriptor, and whether it is locked: then it is to be renamed before it is closed.
+    """
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
+    usual = target.with_name(f".skry-{digest}{UNFINISHED}")
+    handle = open_locked(usual) if os.name != "nt" else None  # Windows renames no open file
+    if handle is not None:
+        os.ftruncate(handle, 0)
+        return usual, handle, True
+    for other in target.parent.glob(f".skry-{digest}-*{UNFINISHED}"):
+        with suppress(OSError):
+            if other.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                other.unlink()
+    own = target.with_name(f".skry-{digest}-{secrets.token_hex(6)}{UNFINISHED}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return own, os.open(own, flags, 0o666), False  # the umask decides who may read it
+
+
+def write_if_new(path: str | os.PathLike[str], content: bytes) -> bool:
+    """Write a file, completely or not at all, unless it has this content already.
+
+    Parameters
+    ----------
+    path
+        The file; replaced if its content differs.
+    content
+        What it shall hold.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    StoreError
+        See `atomic_write`.
+    """
+    if _holds(Path(path), content):
+        return False
+    with atomic_write(path) as file:
+        file.write(content)
+    return True
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Return whether a regular file has this content."""
+    try:
+        status = path.stat()
+        same_size = stat.S_ISREG(status.st_mode) and status.st_size == len(content)
+        return same_size and path.read_bytes() == content
+    except OSError:  # there is none, or what is wrong is said when it is written
+        return False
 
 
 @contextmanager

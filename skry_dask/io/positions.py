@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from skry_dask.errors import OptionsError
-from skry_dask.io.atomic import atomic_write
+from skry_dask.io.atomic import write_if_new
 from skry_dask.io.files import cannot_read
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_positions(path: Path) -> Positions:
 
 def write_positions(
     path: str | os.PathLike[str], positions: Positions, columns: Mapping[str, Sequence[float]]
-) -> None:
+) -> bool:
     """Write positions as a table that `read_positions` reads.
 
     Parameters
@@ -97,6 +97,11 @@ def write_positions(
     columns
         Name and values of further columns, one value for each position.
 
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
+
     Raises
     ------
     StoreError
@@ -105,8 +110,7 @@ def write_positions(
     lines = [",".join(["y", "x", *columns])]
     for (y, x), *others in zip(positions, *columns.values(), strict=True):
         lines.append(",".join([f"{y:.10g}", f"{x:.10g}", *(f"{value:.4f}" for value in others)]))
-    with atomic_write(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    return write_if_new(path, ("\n".join(lines) + "\n").encode())
 
 
 def _split(line: str) -> list[str]:

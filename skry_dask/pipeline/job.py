@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,10 +24,10 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.runner import resources
 from skry_dask.io.positions import read_positions
-from skry_dask.options import Canvas
+from skry_dask.options import Canvas, Options
 from skry_dask.pipeline.memory_budget import Shapes, check, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
-from skry_dask.pipeline.outputs import place_of_results
+from skry_dask.pipeline.outputs import Outputs, place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.store.digest import digest_of
@@ -36,12 +36,11 @@ from skry_dask.store.result_store import ResultStore
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
     from skry_dask.graph.runner import Runner
-    from skry_dask.options import Options
-    from skry_dask.pipeline.outputs import Outputs
     from skry_dask.pipeline.progress import Report
 
 
@@ -81,7 +80,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as the user asks for it, not checked yet; see `run`."""
+    """A job as the user asks for it, not checked yet; see `run`.
+
+    ``runner`` is what it runs on, where that has been opened for several jobs.
+    """
 
     source: Input
     options: Options
@@ -94,6 +96,48 @@ class JobRequest:
     memory_limit: str | int | None = None
     progress: Report | None = None
     after_compute: Callable[[], None] | None = None
+    runner: Runner | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: Input,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        output_format: str | None = None,
+        composite: bool = False,
+        table: bool = False,
+        options: Options | None = None,
+        **others: Any,
+    ) -> JobRequest:
+        """Make a request of the arguments of `run`.
+
+        Raises
+        ------
+        OptionsError
+            If there is no such option, or a value is out of range.
+        """
+        own = {field.name for field in fields(cls)}
+        single = {name: others.pop(name) for name in others.keys() - own}
+        image = None if output is None else Path(output)
+        return cls(
+            source=source,
+            options=options or Options.of(**single),
+            outputs=Outputs(image=image, kind=output_format, composite=composite, table=table),
+            **others,
+        )
+
+    def resources(self) -> AbstractContextManager[Runner]:
+        """Provide what the job runs on, for as long as the context lasts.
+
+        Raises
+        ------
+        OptionsError
+            If that is not possible; see `resources`.
+        """
+        if self.runner is not None:
+            return contextlib.nullcontext(self.runner)
+        return resources(self.scheduler, self.workers, self.after_compute)
 
 
 @contextlib.contextmanager
@@ -111,7 +155,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
-    with resources(request.scheduler, request.workers, request.after_compute) as runner:
+    with request.resources() as runner:
         if limit is None and runner.client is None:
             limit = machine_limit()
         source = resolve(request.source, options.read)

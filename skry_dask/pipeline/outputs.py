@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from skry_dask.capture.source import Source
 
 
+class WrittenFiles(NamedTuple):
+    """What `Outputs.write` has done.
+
+    Parameters
+    ----------
+    others
+        The files besides the image.
+    changed
+        Whether a file was written; False if all of them had the same content already.
+    """
+
+    others: list[Path]
+    changed: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     """The files to write.
@@ -125,8 +140,8 @@ class Outputs:
         quality: xr.Dataset,
         points: xr.Dataset,
         result: xr.Dataset,
-    ) -> list[Path]:
-        """Write all files from the results of the phases.
+    ) -> WrittenFiles:
+        """Write all files from the results of the phases, unless they are there already.
 
         Parameters
         ----------
@@ -137,8 +152,7 @@ class Outputs:
 
         Returns
         -------
-        list of Path
-            The files that were written besides the image.
+        The files besides the image, and whether any file has changed.
 
         Raises
         ------
@@ -146,17 +160,17 @@ class Outputs:
             If a file cannot be written.
         """
         if self.image is None:
-            return []
+            return WrittenFiles([], changed=False)
         image, *others = self.paths
         kind = self.kind or image_kind_for(image)
-        write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)
+        changed = [write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)]
         if self.composite:
-            about = {**metadata, "image": "best-fragments composite"}
-            write_image(others[0], quality["composite"].to_numpy(), kind=kind, metadata=about)
+            about, of_best = {**metadata, "image": "best-fragments composite"}, quality["composite"]
+            changed += [write_image(others[0], of_best.to_numpy(), kind=kind, metadata=about)]
         if self.table:
-            write_frame_table(others[-2], capture, alignment, quality, result)
-            write_point_table(others[-1], points)
-        return others
+            changed += [write_frame_table(others[-2], capture, alignment, quality, result)]
+            changed += [write_point_table(others[-1], points)]
+        return WrittenFiles(others, any(changed))
 
 
 def _check_suffix(image: Path, kind: str | None) -> None:

@@ -17,11 +17,14 @@ class Progress(NamedTuple):
         Number of chunks of frames that are done; of an import, number of frames.
     total
         Number of chunks or frames in all, or None where it is not known.
+    capture
+        Name of the capture, where there are several: see `run_many`.
     """
 
     phase: str
     done: int
     total: int | None
+    capture: str = ""
 
 
 Report: TypeAlias = Callable[[Progress], None]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.options import Options, as_json
+from skry_dask.options import as_json
 from skry_dask.phases.align import align
 from skry_dask.phases.quality import estimate_quality
 from skry_dask.phases.reference import choose_reference
@@ -20,7 +19,6 @@ from skry_dask.pipeline.job import (
     with_all_frames,
 )
 from skry_dask.pipeline.memory_limit import PeakMemory
-from skry_dask.pipeline.outputs import Outputs
 from skry_dask.pipeline.phase_runner import PhaseRunner
 from skry_dask.pipeline.summary import JobResults, provenance, summarise
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
-    from skry_dask.options import AlignOptions
+    from skry_dask.options import AlignOptions, Options
     from skry_dask.pipeline.progress import Report
 
 
@@ -110,13 +108,13 @@ def run(
     >>> import skry_dask as skry
     >>> result = skry.run("moon.ser", percent=20, output="moon.tif")  # doctest: +SKIP
     """
-    began = time.perf_counter()
-    image = None if output is None else Path(output)
-    outputs = Outputs(image=image, kind=output_format, composite=composite, table=table)
-    request = JobRequest(
-        source=source,
-        options=options or Options.of(**choices),
-        outputs=outputs,
+    request = JobRequest.of(
+        source,
+        output=output,
+        output_format=output_format,
+        composite=composite,
+        table=table,
+        options=options,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,
@@ -125,7 +123,25 @@ def run(
         memory_limit=memory_limit,
         progress=progress,
         after_compute=after_compute,
+        **choices,
     )
+    return run_request(request)
+
+
+def run_request(request: JobRequest) -> xr.Dataset:
+    """Do what `run` does.
+
+    Parameters
+    ----------
+    request
+        The arguments of `run`.
+
+    Raises
+    ------
+    SkryError
+        See `run`.
+    """
+    began = time.perf_counter()
     with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             frames, shapes = open_frames(job)
@@ -141,7 +157,7 @@ def run(
             result = phases.run(stack, job.options.stack, frames, offsets, quality, points)
             results = JobResults(frames, alignment, quality, points, result)
             # Images are written while the last result is stored.
-            files = outputs.write(provenance(job, results), *(r.data for r in results))
+            files = job.outputs.write(provenance(job, results), *(r.data for r in results))
         seconds = time.perf_counter() - began
         summary = summarise(job, results, files, seconds, peak.size)
     return result.data.assign_attrs(summary=as_json(summary))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.pipeline.job import Job
+    from skry_dask.pipeline.outputs import WrittenFiles
     from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.profiling import Spent
     from skry_dask.types import AnyArray
@@ -47,7 +48,10 @@ class Summary:
     input, output, store
         Paths; ``output`` is None where no image was written.
     files
-        The other files that were written: the composite, the tables of frames and points.
+        The other files of the job: the composite, the tables of frames and points.
+    up_to_date
+        Whether there was nothing to do: all results were stored and all files were there, with
+        the content that they should have.
     phases
         For each phase: ``seconds``, ``status`` ("ran" or "reused") and ``digest``; if it ran, what
         that took, see `profile`.
@@ -74,6 +78,7 @@ class Summary:
     output: str | None
     store: str
     files: list[str]
+    up_to_date: bool
     phases: dict[str, dict[str, Any]]
     frames: int
     active_frames: int
@@ -127,7 +132,7 @@ class JobResults(NamedTuple):
 
 
 def summarise(
-    job: Job, results: JobResults, files: list[Path], seconds: float, peak_bytes: int
+    job: Job, results: JobResults, files: WrittenFiles, seconds: float, peak_bytes: int
 ) -> Summary:
     """Sum up a job that is done.
 
@@ -136,7 +141,7 @@ def summarise(
     job, results
         The job, and what its phases gave.
     files
-        What was written besides the image.
+        What was written.
     seconds
         Wall time of the whole job.
     peak_bytes
@@ -148,7 +153,8 @@ def summarise(
         input=job.source.name,
         output=None if image is None else str(image),
         store=str(job.store.path),
-        files=[str(path) for path in files],
+        files=[str(path) for path in files.others],
+        up_to_date=not files.changed and all(phase.status != "ran" for phase in results),
         phases={
             phase.name: _figures(phase, results.n_measured) for phase in results if phase.status
         },

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.graph.datasets import excluded_frames, stacked_frames
-from skry_dask.io.atomic import atomic_write
+from skry_dask.io.atomic import write_if_new
 from skry_dask.io.positions import write_positions
 from skry_dask.phases.alignment.frame_alignment import Reason
 
@@ -24,7 +24,7 @@ def write_frame_table(
     alignment: xr.Dataset,
     quality: xr.Dataset,
     result: xr.Dataset,
-) -> None:
+) -> bool:
     """Write a table of all frames: the columns that Stackistry exports, then more.
 
     ``Frame`` is the number in the file, ``Active frame`` counts the active frames that are not
@@ -36,6 +36,11 @@ def write_frame_table(
         The file to write; replaced if it exists.
     capture, alignment, quality, result
         As from `align`, `estimate_quality` and `stack`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
@@ -86,11 +91,10 @@ def write_frame_table(
             f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
             f"{brightness:.5f};{fragments}"
         )
-    with atomic_write(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    return write_if_new(path, ("\n".join(lines) + "\n").encode())
 
 
-def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
+def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:
     """Write a table of the reference points, which can be edited and given back.
 
     Columns ``y`` and ``x``, position on the canvas, px; ``valid_fraction``, fraction of the active
@@ -102,6 +106,11 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
         The file to write; replaced if it exists.
     points
         As from `track`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
 
     Raises
     ------
@@ -115,4 +124,4 @@ def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> None:
         "mean_x": mean[:, 1].tolist(),
     }
     positions = tuple((y, x) for y, x in points["position"].to_numpy().tolist())
-    write_positions(path, positions, columns)
+    return write_positions(path, positions, columns)

@@ -16,6 +16,7 @@ from zarr.storage import WrapperStore
 
 from skry_dask.errors import StoreError
 from skry_dask.store.digest import SCHEMA, digest_of
+from skry_dask.store.folder import METADATA as METADATA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
-
-METADATA = "zarr.json"
-"""File with the metadata of a group or of an array."""
 
 SCHEMA_ATTRIBUTE = "skry_schema"
 """Attribute of a sealed group with the version of its layout."""

@@ -11,6 +11,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.io.atomic import LEFTOVER_SECONDS, UNFINISHED, atomic_write
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -21,8 +23,8 @@ COMPLETE = "complete"
 PARTIAL = ".partial-"
 """Marks the name of a folder that is being written."""
 
-LEFTOVER_SECONDS = 24 * 3600
-"""Age of a folder that is being written at which it is taken for that of an interrupted run."""
+METADATA = "zarr.json"
+"""File with the metadata of a group or of an array."""
 
 
 def temporary_name(place: Path) -> Path:
@@ -30,10 +32,27 @@ def temporary_name(place: Path) -> Path:
     return place.with_name(f"{place.name}{PARTIAL}{uuid.uuid4().hex}")
 
 
+def ensure_group(folder: Path) -> None:
+    """Make a folder a zarr group, if it is none yet; that above it must exist."""
+    folder.mkdir(exist_ok=True)
+    if not (folder / METADATA).exists():
+        write_group(folder, {})
+
+
+def write_group(folder: Path, attributes: dict[str, Any]) -> None:
+    """Write the metadata of a zarr group, in place of those it may have.
+
+    zarr's own way leaves a partial file when it is killed.
+    """
+    document = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+    with atomic_write(folder / METADATA) as file:
+        file.write(json.dumps(document, indent=2).encode())
+
+
 def attributes_of(group: Path) -> dict[str, Any]:
     """Read the attributes of a zarr group without opening it; none if there is no such group."""
     try:
-        metadata = json.loads((group / "zarr.json").read_bytes())
+        metadata = json.loads((group / METADATA).read_bytes())
     except (OSError, ValueError):
         return {}
     attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
@@ -76,17 +95,23 @@ def rename_new(temporary: Path, place: Path) -> None:
 def is_leftover(folder: Path) -> bool:
     """Return whether a folder holds nothing but what an import left that was killed early.
 
-    That is our partial folders and, until a group has its metadata, zarr's partial files.
+    That is our partial folders and, until a group has its metadata, partial files.
     """
     return folder.is_dir() and all(
-        PARTIAL in path.name or (path.name.startswith("zarr.") and path.suffix == ".partial")
+        PARTIAL in path.name
+        or path.name.startswith(".skry-")
+        or (path.name.startswith("zarr.") and path.suffix == ".partial")
         for path in folder.iterdir()
     )
 
 
 def sweep(folder: Path) -> None:
     """Remove what interrupted runs left behind more than a day ago."""
-    for leftover in (*folder.glob(f"*{PARTIAL}*"), *folder.glob("zarr.*.partial")):
+    for leftover in (
+        *folder.glob(f"*{PARTIAL}*"),
+        *folder.glob("zarr.*.partial"),
+        *folder.glob(f".skry-*{UNFINISHED}"),
+    ):
         with contextlib.suppress(OSError):
             if leftover.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
                 if leftover.is_dir():

@@ -16,6 +16,7 @@ from skry_dask.errors import ReaderError
 from skry_dask.io.atomic import atomic_write, explain_write_errors
 from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
 from skry_dask.store.folder import attributes_of, flush, replace, sweep, temporary_name
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -120,7 +121,9 @@ def write_frames(
         _remove_damaged_metadata(path)
         group = zarr.open_group(LocalStore(path), mode="a")
         temporary = temporary_name(path / "frames")
-        try:
+        with contextlib.ExitStack() as partial:
+            partial.enter_context(unfinished(temporary))
+            partial.callback(shutil.rmtree, temporary, ignore_errors=True)
             written = _write_shards(group, temporary.name, info, frames, progress)
             problems = _shortened(written.problems)
             if not written.numbers:
@@ -134,8 +137,6 @@ def write_frames(
             # From here to the seal this is no store: new frames never go with the old digest.
             group.attrs.put({})
             replace(temporary, path / "frames")
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         has_times = len(written.times) == len(written.numbers)
         add_coordinates(group, written.numbers, written.times if has_times else None)
         all_problems = [*attrs.get("problems", ()), *problems]

@@ -17,7 +17,6 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.api.asynchronous import create_array, create_group
-from zarr.errors import ContainsGroupError
 from zarr.storage import LocalStore, MemoryStore
 
 from skry_dask.errors import StoreError
@@ -25,6 +24,7 @@ from skry_dask.io.atomic import explain_write_errors
 from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
 from skry_dask.store.folder import (
     COMPLETE,
+    ensure_group,
     flush,
     is_complete,
     rename_new,
@@ -47,6 +47,7 @@ from skry_dask.store.tables import (
     read_through,
     write_table,
 )
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,20 +113,20 @@ class ResultStore(Results):
         place = self.path / phase / digest
         temporary = temporary_name(place)
         with explain_write_errors(self.path):
-            self.path.mkdir(exist_ok=True)
             sweep(self.path / phase)
-            if not (self.path / phase / "zarr.json").exists():
-                with contextlib.suppress(ContainsGroupError):  # another process was as fast
-                    zarr.open_group(LocalStore(self.path), path=phase, mode="a")
-            new = NewResult(self.path, temporary)
-        try:
-            yield new
-            with explain_write_errors(self.path):
-                flush(temporary)
-                with contextlib.suppress(FileExistsError):
-                    rename_new(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            ensure_group(self.path)
+            ensure_group(self.path / phase)
+        with unfinished(temporary):
+            try:
+                with explain_write_errors(self.path):
+                    new = NewResult(self.path, temporary)
+                yield new
+                with explain_write_errors(self.path):
+                    flush(temporary)
+                    with contextlib.suppress(FileExistsError):
+                        rename_new(temporary, place)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 class NewResult:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.errors import OptionsError, StoreError
-from skry_dask.io.atomic import atomic_write
+from skry_dask.io.atomic import write_if_new
 from skry_dask.io.images.formats import FORMATS
 from skry_dask.io.images.image_format import ImageKind
 
@@ -56,8 +56,8 @@ def write_image(
     *,
     kind: ImageKind | str,
     metadata: Mapping[str, Any],
-) -> None:
-    """Write an image, completely or not at all.
+) -> bool:
+    """Write an image, completely or not at all, unless the file holds the same bytes already.
 
     Parameters
     ----------
@@ -73,6 +73,11 @@ def write_image(
         JSON-compatible; stored as JSON in ImageDescription of TIFF, in the text "Description" of
         PNG and in HISTORY of FITS. What JSON does not know is stored as its text. In FITS, some of
         it becomes keywords, see `skry_dask.io.images.fits`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written.
 
     Raises
     ------
@@ -100,8 +105,7 @@ def write_image(
         raise StoreError(
             f"cannot write {path}: no memory for {image.shape} as {kind}; close other programs"
         ) from error
-    with atomic_write(path) as file:
-        file.write(content)
+    return write_if_new(path, content)
 
 
 def _to_samples(image: AnyArray, dtype: np.dtype[Any]) -> AnyArray:

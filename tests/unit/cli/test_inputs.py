@@ -114,6 +114,8 @@ def test_images_are_named_after_their_captures(video: Callable[[str], Path]) -> 
         (["a.ser"], {"output": Path("b.tif"), "out_dir": Path("c")}, "--output and --out-dir"),
         (["a.ser", "b/a.avi"], {}, "a.ser and b/a.avi would both be stacked into a-stack.tif"),
         (["A.ser", "b/a.avi"], {}, "A-stack.tif and a-stack.tif differ only in upper and lower"),
+        (["a.ser", "b.ser", "./a.ser"], {}, r"^\./a.ser is given twice: name it once"),
+        (["a.ser", "night/*.tif"], {"out_dir": Path("night")}, "a-stack.tif, the image of a.ser, "),
     ],
 )
 def test_what_contradicts_itself_is_refused_before_anything_is_written(

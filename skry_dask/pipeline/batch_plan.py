@@ -1,0 +1,167 @@
+"""Several captures and their images: names, and what would overwrite what, before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from skry_dask.capture.inputs import first_name, includes, sidecar
+from skry_dask.errors import OptionsError, StoreError
+from skry_dask.store.open import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skry_dask.capture.inputs import Input
+
+SUFFIXES = {
+    "tiff16": ".tif",
+    "tiff32": ".tif",
+    "png8": ".png",
+    "png16": ".png",
+    "bmp": ".bmp",
+    "fits": ".fits",
+}
+"""Suffix of an image that the user has not named, by its kind."""
+
+APART = "stack them in two calls, with an --output or --out-dir for each"
+"""Remedy where two captures would write the same file."""
+
+
+class StackJob(NamedTuple):
+    """One capture and the image to make from it.
+
+    Parameters
+    ----------
+    source
+        A video, a folder or pattern of images, a store or its URL; or several images, the frames
+        of one capture.
+    image
+        The file to write; None to write none.
+    """
+
+    source: Input
+    image: Path | None
+
+    @property
+    def name(self) -> str:
+        """Name of the source; of several images, of the first."""
+        return first_name(self.source)
+
+
+def image_name(source: Input, output_format: str | None) -> str:
+    """Name the image of a capture: ``moon.ser`` → ``moon-stack.tif``.
+
+    Parameters
+    ----------
+    source
+        The capture; need not exist.
+    output_format
+        Kind of image; None for tiff16.
+
+    Raises
+    ------
+    OptionsError
+        If there is no such kind.
+    """
+    suffix = SUFFIXES.get(output_format or "tiff16")
+    if suffix is None:
+        known = ", ".join(SUFFIXES)
+        raise OptionsError(f"output_format is {output_format!r}: it must be one of {known}")
+    return f"{sidecar(source).stem}-stack{suffix}"
+
+
+def create_folder(folder: Path) -> None:
+    """Create the folder for images, and those above it, unless they exist.
+
+    Raises
+    ------
+    StoreError
+        If that is impossible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be created ({error.strerror}): give another --out-dir"
+        ) from error
+
+
+def check_collisions(jobs: Sequence[StackJob]) -> None:
+    """Refuse jobs of which one would overwrite what belongs to another.
+
+    Parameters
+    ----------
+    jobs
+        The captures and their images.
+
+    Raises
+    ------
+    OptionsError
+        If a capture is given twice, two captures would have the same image or the same store, or
+        an image would be written into a capture.
+    """
+    _check_images(jobs)
+    _check_stores(jobs)
+    _check_inputs(jobs)
+
+
+def _check_images(jobs: Sequence[StackJob]) -> None:
+    """Refuse images of the same name; on Windows and macOS upper and lower case are the same."""
+    found: dict[str, StackJob] = {}
+    for job in jobs:
+        if job.image is None:
+            continue
+        other = found.setdefault(os.fspath(job.image).casefold(), job)
+        if other is job:
+            continue
+        if _is_same_source(job, other):
+            raise OptionsError(f"{job.name} is given twice: name it once")
+        if other.image == job.image:
+            raise OptionsError(
+                f"{other.name} and {job.name} would both be stacked into {job.image}: {APART}"
+            )
+        raise OptionsError(
+            f"{other.image} and {job.image} differ only in upper and lower case, and are one file "
+            f"on Windows and macOS: {APART}"
+        )
+
+
+def _check_stores(jobs: Sequence[StackJob]) -> None:
+    """Refuse captures whose results would go into one store, where they have no images."""
+    found: dict[str, StackJob] = {}
+    for job in jobs:
+        store = sidecar(job.source)
+        other = found.setdefault(os.path.abspath(store).casefold(), job)  # noqa: PTH100 not a loop
+        if other is job:
+            continue
+        if _is_same_source(job, other):
+            raise OptionsError(f"{job.name} is given twice: name it once")
+        raise OptionsError(
+            f"{other.name} and {job.name} would both keep their results in {store}: stack them in "
+            "two calls, with a store for each"
+        )
+
+
+def _check_inputs(jobs: Sequence[StackJob]) -> None:
+    """Refuse images that would be written over a capture, or among the images of one."""
+    images = {os.path.realpath(job.image): job for job in jobs if job.image is not None}
+    for job in jobs:
+        if is_url(job.name):
+            continue
+        if isinstance(job.source, str | os.PathLike) and Path(job.source).is_file():
+            hit = images.get(os.path.realpath(job.source))
+        else:
+            inside = (of for path, of in images.items() if includes(job.source, Path(path)))
+            hit = next(inside, None)
+        if hit is not None:
+            raise OptionsError(
+                f"{hit.image}, the image of {hit.name}, would become part of the input {job.name}: "
+                "give another --out-dir"
+            )
+
+
+def _is_same_source(one: StackJob, other: StackJob) -> bool:
+    """Return whether two jobs have the same file or folder."""
+    return os.path.realpath(one.name) == os.path.realpath(other.name)

@@ -1,0 +1,78 @@
+"""Many captures in Python: outcomes, progress, and what is refused before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import skry_dask as skry
+from skry_dask.pipeline.batch_plan import StackJob, check_collisions
+
+if TYPE_CHECKING:
+    from skry_dask.pipeline.progress import Progress
+
+
+def test_each_capture_has_its_outcome_and_its_progress(moon_ser: Path, tmp_path: Path) -> None:
+    missing, events, seen = tmp_path / "missing.ser", [], []
+
+    def report(event: Progress) -> None:
+        events.append((event.capture, event.phase))
+
+    outcomes = skry.run_many(
+        [missing, moon_ser],
+        out_dir=tmp_path / "stacks",
+        progress=report,
+        on_outcome=seen.append,
+        percent=20,
+    )
+    assert outcomes == seen
+    (lost, no_summary, error), (done, summary, no_error) = outcomes
+    assert (lost.name, no_summary) == (str(missing), None)
+    assert isinstance(error, skry.ReaderError)
+    assert (done.image, no_error) == (tmp_path / "stacks" / "moon-stack.tif", None)
+    assert done.image.is_file()
+    assert summary["active_frames"] == 40
+    phases = ("align", "quality", "track", "stack")
+    assert list(dict.fromkeys(events)) == [(str(moon_ser), phase) for phase in phases]
+    alone = skry.run(moon_ser, percent=20)
+    stored = skry.open_results(tmp_path / "moon.skry")["stack"]["stack"].to_numpy()
+    np.testing.assert_array_equal(stored, alone["stack"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("sources", "arguments", "words"),
+    [
+        (["a.ser"], {"output": "b.tif"}, "output is for one capture: call run for each"),
+        (["a.ser"], {"store": "b.skry"}, "store is for one capture: call run for each"),
+        (["a.ser"], {"percent": 200}, "percent is 200"),
+        (["a.ser"], {"workers": 0}, "workers is 0"),
+        (["a.ser"], {"output_format": "gif", "out_dir": "x"}, "output_format is 'gif'"),
+        (["a.mp4", "a.mkv"], {}, "a.mp4 and a.mkv would both keep their results in a.skry"),
+        (["a.ser", "a.ser"], {}, "a.ser is given twice: name it once"),
+    ],
+)
+def test_what_is_wrong_for_all_captures_is_said_once(
+    sources: list[str],
+    arguments: dict[str, object],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(skry.OptionsError, match=words):
+        skry.run_many(sources, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_image_must_not_be_written_over_another_capture(tmp_path: Path) -> None:
+    for name in ("moon.ser", "moon-stack.tif", "other.tif"):
+        (tmp_path / name).touch()
+    moon = StackJob(str(tmp_path / "moon.ser"), tmp_path / "moon-stack.tif")
+    images = [str(tmp_path / name) for name in ("other.tif", "moon-stack.tif")]
+    for source in (images, images[1], str(tmp_path), str(tmp_path / "*.tif")):
+        with pytest.raises(skry.OptionsError, match="would become part of the input"):
+            check_collisions([moon, StackJob(source, Path("b.tif"))])
+    check_collisions([moon, StackJob(images[0], Path("b.tif"))])

@@ -15,7 +15,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import with_excluded
-from skry_dask.io.files import cannot_read
+from skry_dask.io.files import read_text
 from skry_dask.options import SelectOptions, frame_ranges
 from skry_dask.store.digest import digest_of
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.types import BoolArray, IntArray
+
+MAX_FLAGS_BYTES = 2**28
+"""Longer files are refused; a table of two million frames has that length."""
 
 EXPORTED = "frame;active frame"
 """Beginning of the header of the table of frames that Stackistry exports, in lower case."""
@@ -183,10 +186,7 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
     OptionsError
         If the file is anything else, or has flags for another number of frames.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise cannot_read(path, error) from error
+    text = read_text(path, MAX_FLAGS_BYTES)
     lines = [line.strip() for line in text.splitlines()]
     header = next((i for i, line in enumerate(lines) if line.lower().startswith(EXPORTED)), None)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from skry_dask.capture.decode import decode
+from skry_dask.capture.header import Header, header_of_reader, header_of_store
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
 from skry_dask.capture.unchanged import FilesWatch, check_store
@@ -23,10 +24,16 @@ from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.options import ReadOptions
 from skry_dask.store.checked import IMPORT_AGAIN, METADATA
-from skry_dask.store.digest import digest_of
 from skry_dask.store.in_place import in_place
-from skry_dask.store.open import array_of, is_group, is_store, is_url, open_store, read_times
 from skry_dask.store.open import attributes_of_capture as attributes_of
+from skry_dask.store.open import (
+    is_group,
+    is_store,
+    is_url,
+    is_zarr_2,
+    open_store,
+)
+from skry_dask.store.owner import Owner
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,31 +42,6 @@ if TYPE_CHECKING:
     from skry_dask.capture.decode import Report
     from skry_dask.capture.inputs import Input
     from skry_dask.io.reader import VideoReader
-    from skry_dask.types import IntArray
-
-
-class Header(NamedTuple):
-    """What is known about a source before a frame is read or decoded.
-
-    Parameters
-    ----------
-    n_frames
-        Number of frames; for a compressed video what its header claims, or None.
-    frame_shape
-        (y, x[, channel]), px.
-    dtype
-        ``"uint8"`` or ``"uint16"``.
-    time
-        int64 (frame), ns since 1970-01-01 UTC, or None.
-    attrs
-        Attributes of the capture as the file has them; see `open_capture`.
-    """
-
-    n_frames: int | None
-    frame_shape: tuple[int, ...]
-    dtype: str
-    time: IntArray | None
-    attrs: dict[str, Any]
 
 
 class OpenedCapture(NamedTuple):
@@ -122,6 +104,11 @@ class Source(ABC):
     def digest(self) -> str:
         """Digest of the capture: its content and how it is read."""
         return str(self.attrs["digest"])
+
+    @property
+    def owner(self) -> Owner:
+        """The capture as the owner of a store."""
+        return Owner(str(self.attrs["source"]), self.digest)
 
     @property
     def home(self) -> Path | None:
@@ -327,7 +314,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
         return StoreSource(
             given=given,
             read=read,
-            header=_header_of_store(group, location),
+            header=header_of_store(group, location),
             location=location,
             group=group,
         )
@@ -336,7 +323,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
         given = tuple(given)
     reader = open_reader(given, byte_order=order, grey=read.grey)
     watch = FilesWatch.begin(reader.files, verify=read.verify)
-    header = _header_of_reader(reader, watch.digest)
+    header = header_of_reader(reader, watch.digest)
     if isinstance(reader, RawReader):
         return RawSource(given=given, read=read, header=header, reader=reader, watch=watch)
     return EncodedSource(given=given, read=read, header=header, reader=reader, watch=watch)
@@ -361,33 +348,11 @@ def _store_location(given: Input) -> Path | str | None:
         return path
     if (path / "frames").is_dir() and (path / METADATA).is_file():
         raise StoreError(f"{path} is damaged or not complete: {IMPORT_AGAIN}")
+    if is_zarr_2(path):
+        raise StoreError(
+            f"{path} is a store of zarr format 2, which may run code that is in it: stores are of "
+            "format 3, import the capture again"
+        )
     if is_group(path):
         raise ReaderError(f"{path} holds results, no frames: give the video that they belong to")
     return None
-
-
-def _header_of_store(group: zarr.Group, location: Path | str) -> Header:
-    frames = array_of(group, "frames", location)
-    return Header(
-        n_frames=frames.shape[0],
-        frame_shape=frames.shape[1:],
-        dtype=frames.dtype.name,
-        time=read_times(group, location),
-        attrs={**attributes_of(group), "store": str(location)},
-    )
-
-
-def _header_of_reader(reader: RawReader | VideoReader, fingerprint: str) -> Header:
-    info = reader.info
-    # The digest depends on how frames are decoded, too: a video can be read in colour or as grey.
-    decoded_as = [info.channels, info.dtype]
-    attrs = {
-        "source": str(reader.path),
-        "format": info.format,
-        "bits": info.bits,
-        **({} if info.cfa is None else {"cfa": info.cfa}),
-        "digest": digest_of(fingerprint, decoded_as),
-        "problems": list(info.problems),
-        **info.attrs,
-    }
-    return Header(info.n_frames, info.frame_shape, info.dtype, info.time, attrs)

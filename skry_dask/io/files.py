@@ -7,6 +7,7 @@ readers can be pickled and shared by threads, and inputs are never locked.
 from __future__ import annotations
 
 import errno
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,9 +61,58 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def file_size(path: Path) -> int:
+    """Return the size of a file, bytes.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ReaderError
+        If there is no such file, or it is a device or a pipe, which may have no end.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise ReaderError(f"{path} is not a file but a device or a pipe; copy it into a file")
+    return status.st_size
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Read a text file that the user has named, such as one of positions.
+
+    Parameters
+    ----------
+    path
+        The file; a byte order mark is left out, bytes that are not UTF-8 are replaced.
+    max_bytes
+        A longer file is refused: it is something else, such as the video.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be read, is longer, or is a device or a pipe.
+    """
+    size = file_size(path)
+    with open_for_reading(path) as file:
+        # Some files have no size until they are read.
+        content = b"" if size > max_bytes else file.read(max_bytes + 1)
+    if max(size, len(content)) > max_bytes:
+        raise ReaderError(
+            f"{path} is over {max_bytes} bytes, too long for a text file of this kind; check that "
+            "it is the right file"
+        )
+    return content.decode("utf-8-sig", errors="replace")
+
+
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[FileIO]:
-    """Open a file for unbuffered reading.
+    """Open a file for unbuffered reading; devices and pipes are refused.
 
     Parameters
     ----------
@@ -77,8 +127,10 @@ def open_for_reading(path: Path) -> Iterator[FileIO]:
     Raises
     ------
     ReaderError
-        If the operating system refuses to open the file, or to read it within the block.
+        If the operating system refuses to open the file, or to read it within the block; if it is a
+        device or a pipe.
     """
+    file_size(path)  # opening a pipe waits for whoever writes into it
     try:
         with path.open("rb", buffering=0) as file:
             yield file

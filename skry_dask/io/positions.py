@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from skry_dask.errors import OptionsError
 from skry_dask.io.atomic import write_if_new
-from skry_dask.io.files import cannot_read
+from skry_dask.io.files import file_size, read_text
 
 if TYPE_CHECKING:
     import os
@@ -56,14 +56,9 @@ def read_positions(path: Path) -> Positions:
     OptionsError
         If a line holds anything else, or no line a position.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise OptionsError(
-                f"{path} is no table of positions: it is over {MAX_FILE_BYTES} bytes"
-            )
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise cannot_read(path, error) from error
+    if file_size(path) > MAX_FILE_BYTES:
+        raise OptionsError(f"{path} is no table of positions: it is over {MAX_FILE_BYTES} bytes")
+    text = read_text(path, MAX_FILE_BYTES)
     columns, n_columns = (0, 1), 2
     positions: list[tuple[float, float]] = []
     is_first = True

@@ -8,12 +8,11 @@ module with a reader and recognise the format in `open_reader`. To add an image 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from skry_dask.errors import ReaderError
-from skry_dask.io.files import cannot_read, is_folder, open_for_reading
+from skry_dask.io.files import file_size, is_folder, open_for_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,12 +93,7 @@ def open_reader(
 
 def _file_size(path: Path) -> int:
     """Return the size of a file, bytes; refuse devices, pipes and empty files."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise ReaderError(f"{path} is not a file but a device or a pipe; copy it into a file")
-    if not status.st_size:
+    size = file_size(path)
+    if not size:
         raise ReaderError(f"{path} is empty; record or copy it again")
-    return status.st_size
+    return size

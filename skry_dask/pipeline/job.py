@@ -173,7 +173,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             source=source,
             options=options,
             outputs=outputs,
-            store=ResultStore(place.store),
+            store=ResultStore(place.store, source.owner),
             runner=runner,
             limit=limit,
             report=request.progress or report_nothing,

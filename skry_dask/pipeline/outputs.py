@@ -17,6 +17,8 @@ from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
 from skry_dask.store.open import is_group
+from skry_dask.store.owner import owner_of
+from skry_dask.store.room import can_write_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -189,18 +191,6 @@ def _check_suffix(image: Path, kind: str | None) -> None:
         )
 
 
-def can_write_in(folder: Path) -> bool:
-    """Return whether a folder takes new files, as far as its permissions show.
-
-    A folder without any permission to write is left alone, even where the user is root. On Windows,
-    permissions of folders show nothing: there, writing fails with its own message.
-    """
-    try:
-        return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
-    except OSError:
-        return False
-
-
 def _same_file(path: Path, other: Path) -> bool:
     return path.exists() and other.exists() and path.samefile(other)
 
@@ -237,16 +227,23 @@ def place_of_results(source: Source, outputs: Outputs, store: Path | None) -> Re
     StoreError
         If the place is taken by something else, has no folder, or holds an output.
     """
-    place = _default_place(source, outputs) if store is None else _chosen_place(store)
+    place = _default_place(source, outputs) if store is None else _chosen_place(store, source)
     for path in outputs.paths:
-        if path.resolve().is_relative_to(place.store.resolve()):
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place.store)):
             raise StoreError(f"{path} lies in the store {place.store}: give another name with -o")
     return place
 
 
-def _chosen_place(store: Path) -> ResultsPlace:
-    if store.exists() and not is_group(store):
-        raise StoreError(f"{store} exists and is not a store: give another place with --store")
+def _chosen_place(store: Path, source: Source) -> ResultsPlace:
+    if os.path.lexists(store) and not is_group(store):
+        is_broken = store.is_symlink() and not os.path.exists(store)  # noqa: PTH110 never raises
+        what = "is a link that leads nowhere" if is_broken else "exists and is not a store"
+        raise StoreError(f"{store} {what}: give another place with --store")
+    owner = owner_of(store)
+    if owner is not None and not owner.is_same(source.owner):
+        raise StoreError(
+            f"{store} belongs to another capture ({owner.source}): give another place with --store"
+        )
     if not store.absolute().parent.is_dir():
         raise StoreError(f"{store}: there is no folder {store.absolute().parent}: create it first")
     return ResultsPlace(store)

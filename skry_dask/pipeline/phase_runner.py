@@ -161,6 +161,7 @@ class PhaseRunner:
         if stored is None:
             # Copies share the arrays, but not what the phase loads from the store for itself.
             lazy = phase(*(result.data.copy() for result in inputs), options)
+            self.store.check_room(name, lazy)
             data, spent = self._compute(name, digest, lazy)
         else:
             # Workers of a cluster need not see the store.

@@ -37,6 +37,10 @@ CHECKSUM = "checksum"
 """Attribute of a sealed group: digest of all other attributes."""
 
 
+CODECS = frozenset({"bytes", "blosc", "crc32c", "sharding_indexed", "vlen-utf8"})
+"""Names of the codecs with which stores are written; no others are read."""
+
+
 class DamageError(StoreError):
     """A file of a store is missing, or is not as it was written."""
 
@@ -135,7 +139,30 @@ class CheckedStore(WrapperStore[Any]):
             self._checksums = _checksums_in(found.to_bytes())
         elif key in self._checksums and _checksum(found.to_bytes()) != self._checksums[key]:
             raise DamageError(f"{key} has changed")
+        elif is_metadata:
+            _check_codecs(key, found.to_bytes())
         return found
+
+
+def _check_codecs(key: str, document: bytes) -> None:
+    """Refuse an array with a codec that no store of ours has; some run code that is in the data.
+
+    Raises
+    ------
+    StoreError
+        If the metadata name such a codec.
+    """
+    try:
+        codecs = list(json.loads(document).get("codecs", ()))
+        for codec in codecs:  # grows by those within
+            if codec["name"] not in CODECS:
+                raise StoreError(
+                    f"{key} has the unknown codec {codec['name']!r}: make it again with skry_dask"
+                )
+            configuration = codec.get("configuration", {})
+            codecs += configuration.get("codecs", []) + configuration.get("index_codecs", [])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamageError(f"{key} is damaged") from error
 
 
 def _checksums_in(document: bytes) -> dict[str, str]:
@@ -204,6 +231,21 @@ class CheckedArray:
             raise
         except Exception as error:  # whatever damaged bytes make zarr and its codecs raise
             raise damaged(self.where, error, self.remedy) from error
+
+
+def check_schema(where: object, version: object) -> None:
+    """Refuse a store that a newer version of this program has written.
+
+    Raises
+    ------
+    StoreError
+        If the version of its layout is higher than ours.
+    """
+    if isinstance(version, int) and version > SCHEMA:
+        raise StoreError(
+            f"{where} has schema {version}, this program knows up to {SCHEMA}: install a newer "
+            "skry_dask, or give another place with --store"
+        )
 
 
 IMPORT_AGAIN = "delete it and import the capture again"

@@ -32,11 +32,11 @@ def temporary_name(place: Path) -> Path:
     return place.with_name(f"{place.name}{PARTIAL}{uuid.uuid4().hex}")
 
 
-def ensure_group(folder: Path) -> None:
-    """Make a folder a zarr group, if it is none yet; that above it must exist."""
+def ensure_group(folder: Path, attributes: dict[str, Any] | None = None) -> None:
+    """Make a folder a zarr group with attributes, if it is none yet; that above it must exist."""
     folder.mkdir(exist_ok=True)
     if not (folder / METADATA).exists():
-        write_group(folder, {})
+        write_group(folder, attributes or {})
 
 
 def write_group(folder: Path, attributes: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from skry_dask.store.checked import (
     CheckedArray,
     CheckedStore,
     DamageError,
+    check_schema,
     damaged,
 )
 from skry_dask.store.digest import SCHEMA
@@ -47,6 +48,11 @@ def is_group(path: Path) -> bool:
     return (path / "zarr.json").is_file()
 
 
+def is_zarr_2(path: Path) -> bool:
+    """Return whether a folder is a group or an array of zarr format 2, which is not read."""
+    return any((path / name).is_file() for name in (".zgroup", ".zarray"))
+
+
 def is_store(path: Path) -> bool:
     """Return whether a folder is a store with all of its frames."""
     return SCHEMA_ATTRIBUTE in attributes_of(path) and (path / "frames").is_dir()
@@ -67,16 +73,20 @@ def open_store(location: Location) -> zarr.Group:
     """
     storage = CheckedStore(_storage(location))
     try:
-        group = zarr.open_group(storage, mode="r", zarr_format=3)
+        group = zarr.open_group(storage, mode="r", zarr_format=3, use_consolidated=False)
         version = group.attrs[SCHEMA_ATTRIBUTE]
     except DamageError as error:
         raise damaged(location, error) from error
     except StoreError:
         raise
     except (FileNotFoundError, KeyError) as error:
-        raise StoreError(f"{location} is not a store: import the capture again") from error
+        raise StoreError(
+            f"{location} is not a store of this program, which are in zarr format 3: import the "
+            "capture again"
+        ) from error
     except Exception as error:  # whatever damaged metadata make zarr raise
         raise damaged(location, error) from error
+    check_schema(location, version)
     if version != SCHEMA:
         raise StoreError(
             f"{location} has schema {version}, this program knows {SCHEMA}: import the capture "

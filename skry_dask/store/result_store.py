@@ -21,9 +21,16 @@ from zarr.storage import LocalStore, MemoryStore
 
 from skry_dask.errors import StoreError
 from skry_dask.io.atomic import explain_write_errors
-from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
+from skry_dask.store.checked import (
+    METADATA,
+    SCHEMA_ATTRIBUTE,
+    check_schema,
+    metadata_of_arrays,
+    sealed,
+)
 from skry_dask.store.folder import (
     COMPLETE,
+    attributes_of,
     ensure_group,
     flush,
     is_complete,
@@ -31,6 +38,7 @@ from skry_dask.store.folder import (
     sweep,
     temporary_name,
 )
+from skry_dask.store.owner import mark_of
 from skry_dask.store.results import (
     COORDINATES,
     N_FILES,
@@ -39,6 +47,7 @@ from skry_dask.store.results import (
     count_files,
     read_result,
 )
+from skry_dask.store.room import check_room
 from skry_dask.store.tables import (
     WHOLE_BYTES,
     array_options,
@@ -55,6 +64,8 @@ if TYPE_CHECKING:
 
     from zarr.core.buffer import Buffer
 
+    from skry_dask.store.owner import Owner
+
 log = logging.getLogger(__name__)
 
 
@@ -65,18 +76,28 @@ class ResultStore(Results):
     ----------
     path
         Folder of the store; made when the first result is saved.
+    owner
+        The capture whose results these are; a new store belongs to it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: Owner | None = None) -> None:
         super().__init__(path)
+        self.owner = owner
         self.damaged: list[str] = []
         """Notes on results that were damaged and have been removed."""
 
     def find(self, phase: str, digest: str) -> xr.Dataset | None:
-        """Open a complete result, or return None; a damaged one is removed and noted."""
+        """Open a complete result, or return None; a damaged one is removed and noted.
+
+        Raises
+        ------
+        StoreError
+            If a newer version of this program has written it.
+        """
         place = self.path / phase / digest
         if not place.is_dir():
             return None
+        check_schema(place, attributes_of(place).get(SCHEMA_ATTRIBUTE))
         try:
             if not is_complete(place):
                 raise StoreError(f"{METADATA} is damaged")
@@ -89,6 +110,17 @@ class ResultStore(Results):
             shutil.rmtree(place, ignore_errors=True)
             return None
         return found
+
+    def check_room(self, phase: str, result: xr.Dataset) -> None:
+        """Refuse to compute a result that cannot be stored.
+
+        Raises
+        ------
+        StoreError
+            If the store is read-only, or its disk has too little space.
+        """
+        n_files = 2 * len(result.variables) + 2  # values and metadata of each
+        check_room(self.path, result.nbytes, n_files, f"the result of {phase}")
 
     def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
         """Write a result; other processes see all of it or nothing.
@@ -114,7 +146,7 @@ class ResultStore(Results):
         temporary = temporary_name(place)
         with explain_write_errors(self.path):
             sweep(self.path / phase)
-            ensure_group(self.path)
+            ensure_group(self.path, {} if self.owner is None else mark_of(self.owner))
             ensure_group(self.path / phase)
         with unfinished(temporary):
             try:

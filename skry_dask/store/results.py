@@ -258,7 +258,7 @@ def read_result(place: Path) -> xr.Dataset:
         If files are missing. Damaged files raise whatever zarr and its codecs raise.
     """
     storage = CheckedStore(LocalStore(place.absolute(), read_only=True))
-    group = zarr.open_group(storage, mode="r", zarr_format=3)
+    group = zarr.open_group(storage, mode="r", zarr_format=3, use_consolidated=False)
     attrs = group.attrs.asdict()
     if attrs.get(SCHEMA_ATTRIBUTE) != SCHEMA:
         raise StoreError(f"it has schema {attrs.get(SCHEMA_ATTRIBUTE)}, not {SCHEMA}")

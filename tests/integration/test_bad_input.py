@@ -269,3 +269,35 @@ def test_a_read_only_store_is_read_and_results_go_beside_the_output(
         assert not (kept / "align").exists()
     finally:
         kept.chmod(0o755)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+def test_side_files_that_have_no_end_are_refused(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for flag in ("--points-file", "--anchors-file", "--active-flags", "--dark", "--flat"):
+        for file in ("pipe", "/dev/zero"):
+            outcome = cli("stack", moon_ser, "-o", "out.tif", flag, file)
+            assert_one_line(outcome, f"{file} is not a file but a device or a pipe")
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_disk_without_space_for_a_result_is_told_before_it_is_computed(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    outcome = cli("stack", moon_ser, "-o", "out.tif", "--store", "kept.skry")
+    assert_one_line(outcome, "the result of reference into kept.skry", "0.0 MB are free", "--store")
+    assert not (tmp_path / "kept.skry").exists()
+
+
+def test_a_store_of_another_capture_is_refused(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    other = ser_of(tmp_path / "mars.ser", np.zeros((2, 100, 100), np.uint8))
+    skry.run(moon_ser, store=tmp_path / "kept.skry")
+    skry.import_capture(moon_ser, tmp_path / "frames.skry")
+    for store in ("kept.skry", "frames.skry"):
+        outcome = cli("stack", other, "-o", "out.tif", "--store", store)
+        assert_one_line(outcome, store, "belongs to another capture", "moon.ser", "--store")

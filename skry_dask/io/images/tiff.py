@@ -187,6 +187,12 @@ def _page_header(path: Path, page: TiffPage, number: int) -> ImageHeader:
             f"page {number} has {n_samples} samples of {bits} bits ({dtype}, photometric "
             f"interpretation {photometric}), which is not supported",
         )
+    if page.imagelength < 1 or page.imagewidth < 1:
+        raise damaged(
+            path,
+            "TIFF",
+            f"page {number} has width {page.imagewidth}, height {page.imagelength}",
+        )
     palette = _read_palette(page) if photometric == _PALETTE else None
     channels = 3 if photometric == _RGB else 1
     if palette is not None:

@@ -5,9 +5,10 @@ and would notice a change of the file of a kernel, but not of a file that it tak
 Here they are in a folder of the user's cache, with a subfolder for each version of the package, its
 kernels' sources, numba, Python and the processor.
 
-What is loaded from the folder runs, so it is used only if nobody but its owner can write to it, and
-the owner is the user or the system's administrator. A folder that cannot be written to but holds
-kernels is used, so that the image of a container can bring them along.
+What is loaded from the folder runs, so it is used only if nobody but its owner can write to it, or
+put another one in its place, and the owner is the user or the system's administrator. A folder that
+cannot be written to but holds kernels is used, so that the image of a container can bring them
+along. A folder that exists and is not used is named once, in a warning of the log.
 """
 
 from __future__ import annotations
@@ -106,14 +107,17 @@ def _user() -> str:
 def _is_usable(found: Path) -> bool:
     """Whether a folder holds kernels or can be written, and nobody else can write to it."""
     try:
-        if not found.is_dir():
+        is_new = not found.is_dir()
+        if is_new:
+            found.parent.parent.mkdir(parents=True, exist_ok=True)
             # Nobody else gets access, whatever the umask says.
-            found.parent.mkdir(parents=True, exist_ok=True)
-            found.mkdir(mode=0o700, exist_ok=True)
-            _remove_unused(found)
-        if not _is_safe(found):
-            log.debug("%s is not used for compiled kernels: others can write to it", found)
+            for new in (found.parent, found):
+                new.mkdir(mode=0o700, exist_ok=True)
+        if reason := _danger(found):
+            log.warning("%s is not used for compiled kernels: %s", found.parent, reason)
             return False
+        if is_new:
+            _remove_unused(found)
         if next(found.rglob("*.nb*"), None) is None:
             tempfile.TemporaryFile(dir=found).close()
         elif os.access(found, os.W_OK):
@@ -124,14 +128,34 @@ def _is_usable(found: Path) -> bool:
     return True
 
 
-def _is_safe(found: Path) -> bool:
-    """Whether only the user, or the administrator, can have written what is in a folder."""
+def _danger(found: Path) -> str | None:
+    """Say how somebody else may have written what is in a folder; None if nobody can have."""
     if not hasattr(os, "getuid"):
         # Windows: folders of the user's profile, temporary ones too, are closed to other users.
-        return VARIABLE in os.environ or found.is_relative_to(Path.home())
-    about = found.lstat()
-    owned = about.st_uid in (os.getuid(), 0)
-    return stat.S_ISDIR(about.st_mode) and owned and not about.st_mode & OTHERS_MAY_WRITE
+        is_own = VARIABLE in os.environ or found.is_relative_to(Path.home())
+        return None if is_own else "it lies outside of your profile"
+    for place in (found.parent, found):
+        about = place.lstat() if place == found else place.stat()
+        if not stat.S_ISDIR(about.st_mode):
+            return f"{place} is a link"
+        if about.st_uid not in (os.getuid(), 0):
+            return f"{place} belongs to another user; take a folder of your own"
+        if about.st_mode & OTHERS_MAY_WRITE:
+            return f"others can write to {place}; chmod go-w"
+    for place in found.parent.resolve().parents:
+        # In a sticky folder, such as /tmp, nobody can rename what belongs to others.
+        mode = place.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"others can write to {place} and put another folder in its place; chmod o-w"
+    return None
+
+
+def is_own_file(path: Path) -> bool:
+    """Return whether only the user, or the administrator, can have written a file that exists."""
+    if not hasattr(os, "getuid"):
+        return True
+    about = path.stat()
+    return about.st_uid in (os.getuid(), 0) and not about.st_mode & OTHERS_MAY_WRITE
 
 
 def _remove_unused(found: Path) -> None:

@@ -114,7 +114,7 @@ try:
             """Load what was compiled for a signature; None if nothing was, or it is damaged."""
             path = path_of(self._function, _arguments(signature))
             try:
-                if path is None or not path.exists():
+                if path is None or not path.exists() or not cache_folder.is_own_file(path):
                     return None
                 return _rebuild(context, pickle.loads(path.read_bytes()))
             except Exception as error:  # a file cut short can raise anything
@@ -198,6 +198,7 @@ def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.write_bytes(data)
+        temporary.chmod(0o644)  # whatever the umask says
         os.replace(temporary, path)  # noqa: PTH105 - replaces a file on Windows, too
     finally:
         temporary.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +17,8 @@ from skry_dask.io.files import (
     is_folder,
     open_for_reading,
     read_into,
+    read_text,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class SlowFile:
@@ -64,6 +62,24 @@ def test_errors_of_the_operating_system_name_the_file_and_a_remedy(tmp_path: Pat
     ):
         message = str(cannot_read(path, OSError(number, os.strerror(number))))
         assert re.fullmatch(rf"cannot read .*moon\.ser: .+; {remedy}.*", message)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ReaderError, match="device or a pipe; copy it"), open_for_reading(path):
+            pass
+        with pytest.raises(ReaderError, match="device or a pipe; copy it"):
+            read_text(path, 100)
+
+
+def test_a_text_file_is_read_up_to_its_greatest_length(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_bytes(b"\xef\xbb\xbfy,x\n1,\xff2\n")
+    assert read_text(path, 13) == "y,x\n1,\ufffd2\n"
+    with pytest.raises(ReaderError, match=r"points\.csv is over 9 bytes.*right file"):
+        read_text(path, 9)
 
 
 def test_a_name_that_is_too_long_is_no_folder(tmp_path: Path) -> None:

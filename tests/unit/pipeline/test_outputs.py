@@ -118,10 +118,15 @@ def test_a_store_that_cannot_be_is_refused(moon_ser: Path, tmp_path: Path) -> No
     source = resolve(moon_ser)
     (tmp_path / "taken").mkdir()
     skry.import_capture(moon_ser, tmp_path / "kept.skry")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "astray").symlink_to("nothing")
     inside = Outputs(image=tmp_path / "kept.skry" / "a.tif")
     for outputs, store, words in (
         (Outputs(), tmp_path / "taken", "taken exists and is not a store"),
         (Outputs(), tmp_path / "no" / "a.skry", "there is no folder"),
+        (Outputs(), tmp_path / "loop", "leads nowhere: give another place with --store"),
+        (Outputs(), tmp_path / "astray", "leads nowhere: give another place with --store"),
+        (Outputs(), tmp_path / "loop" / "a.skry", "there is no folder"),
         (inside, tmp_path / "kept.skry", "lies in the store"),
     ):
         with pytest.raises(StoreError, match=words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ import zarr
 
 import skry_dask as skry
 from skry_dask.errors import StoreError
+from skry_dask.store.checked import sealed
 from skry_dask.store.frames import write_frames
 from tests.stores import IMAGES, INFO, decoded_frames
 
@@ -124,3 +126,26 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(StoreError, match=r"pip install 'skry_dask\[cloud\]'"):
         skry.open_capture("s3://bucket/moon.skry")
+
+
+def test_a_codec_that_no_store_of_ours_has_is_refused(store: Path) -> None:
+    for codecs in ([{"name": "numcodecs.pickle"}], [{"name": "sharding_indexed"}]):
+        if codecs[0]["name"] == "sharding_indexed":
+            codecs[0]["configuration"] = {"codecs": [{"name": "numcodecs.pickle"}]}
+        path = store / "frame" / "zarr.json"
+        metadata = json.loads(path.read_bytes())
+        path.write_text(json.dumps({**metadata, "codecs": codecs}))
+        arrays = {
+            f"{name}/zarr.json": (store / name / "zarr.json").read_bytes()
+            for name in ("frames", "frame", "time")
+        }
+        (store / "zarr.json").write_bytes(sealed((store / "zarr.json").read_bytes(), arrays))
+        with pytest.raises(StoreError, match=r"unknown codec 'numcodecs.pickle': make it again"):
+            skry.open_capture(store)
+
+
+def test_a_store_of_zarr_format_2_is_refused(tmp_path: Path, url: str) -> None:
+    zarr.create_group(tmp_path / "old.skry", zarr_format=2)
+    for location in (tmp_path / "old.skry", f"{url}/old.skry"):
+        with pytest.raises(StoreError, match=r"format 3.*import the capture again"):
+            skry.open_capture(location)

@@ -149,3 +149,11 @@ def test_a_job_may_run_in_the_event_loop_of_a_notebook(
     assert {about["status"] for about in phases.values()} == {"ran"}
     results = skry.open_results(moon_ser.with_suffix(".skry"))
     assert all(f"{phase}/{about['digest']}" in results for phase, about in phases.items())
+
+
+def test_a_result_of_a_newer_version_is_refused_and_stays(store: ResultStore) -> None:
+    store.save("align", "abc", small_result())
+    zarr.open_group(store.path / "align" / "abc", mode="a").attrs["skry_schema"] = 99
+    with pytest.raises(StoreError, match=r"schema 99.*install a newer skry_dask"):
+        store.find("align", "abc")
+    assert (store.path / "align" / "abc").is_dir()

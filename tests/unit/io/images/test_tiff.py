@@ -248,3 +248,13 @@ def test_a_file_is_closed_after_reading(path: Path) -> None:
 
 def is_open(path: Path) -> bool:
     return path.resolve() in [Path(file.path) for file in psutil.Process().open_files()]
+
+
+def test_a_page_without_rows_or_columns_is_refused(path: Path) -> None:
+    for tag in (256, 257):
+        content = bytearray(image_bytes.tiff([GREY16]))
+        set_tag(content, tag, 0)
+        path.write_bytes(content)
+        for read in (read_image, open_reader):
+            with pytest.raises(ReaderError, match=r"page 0 has width .*, height .*; check that"):
+                read(path)

@@ -63,7 +63,9 @@ def test_a_folder_is_closed_to_others_whatever_the_umask_says(place: Path) -> No
     assert place.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_that_others_can_write_to_is_not_used(place: Path, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_write_to_is_not_used_and_named(
+    place: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place.mkdir(parents=True)
     (place / "kernel.nbk").write_bytes(b"")
     for mode in (0o777, 0o770):
@@ -71,6 +73,12 @@ def test_a_folder_that_others_can_write_to_is_not_used(place: Path, tmp_path: Pa
         assert cache_folder.folder() != place
     place.chmod(0o755)
     assert cache_folder.folder() == place
+    for above, mode in ((place.parent, 0o770), (tmp_path, 0o777)):
+        before = above.stat().st_mode
+        above.chmod(mode)
+        assert cache_folder.folder() != place
+        assert str(above) in caplog.records[-1].message
+        above.chmod(before)
     shutil.rmtree(place)
     target = tmp_path / "elsewhere"
     target.mkdir()

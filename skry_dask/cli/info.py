@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skry_dask.capture.lazy_frames import bits_in_use
 from skry_dask.capture.source import resolve
 from skry_dask.options import Cfa
@@ -11,6 +13,10 @@ from skry_dask.options import Cfa
 if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.options import ReadOptions
+    from skry_dask.types import AnyArray
+
+OLDEST_DATE = np.datetime64("1980-01-01")
+"""Times before it are no dates, but count from the first frame, as in most compressed videos."""
 
 
 def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str, Any]:
@@ -29,8 +35,8 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         ``source``, ``format``, ``frames`` (for compressed video what its header claims, or None),
         ``width``, ``height``, ``colour`` ("mono", "RGB" or "raw RGGB"), ``dtype``, ``bits``; for
         16-bit samples that are read in place what `describe_depth` returns, from a few frames;
-        ``first_time`` and ``last_time`` where they are known; other attributes of the file; and
-        ``problems``.
+        ``first_time`` and ``last_time`` where they are known, ``duration`` in seconds where only
+        times since the first frame are; other attributes of the file; and ``problems``.
 
     Raises
     ------
@@ -56,8 +62,15 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     if used:
         found |= describe_depth(used, found["bits"])
     if time is not None and len(time):
-        found |= {"first_time": str(time[0]), "last_time": str(time[-1])}
+        found |= _described_times(time)
     return found | {name: value for name, value in attrs.items() if name not in found}
+
+
+def _described_times(time: AnyArray) -> dict[str, Any]:
+    """Describe the times of frames, datetime64[ns] (frame), which may count from the first one."""
+    if time[-1] < OLDEST_DATE:
+        return {"duration": round((time[-1] - time[0]) / np.timedelta64(1, "s"), 3)}
+    return {"first_time": str(time[0]), "last_time": str(time[-1])}
 
 
 def describe_depth(used: int, bits: int) -> dict[str, int | str]:

@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image
 
 import skry_dask as skry
+from tests.encoded_videos import encode, smooth_frames
 from tests.processes import complaints
 
 if TYPE_CHECKING:
@@ -195,6 +196,14 @@ def test_info_works_on_stores_and_shows_problems(moon_ser: Path, cli: CommandLin
     found = json.loads(cli("info", "short.skry", "--json")[1])
     assert found["frames"] == 10
     assert len(found["problems"]) == 1
+
+
+def test_info_shows_times_without_a_date_as_a_duration(tmp_path: Path, cli: CommandLine) -> None:
+    encode(tmp_path / "a.mkv", smooth_frames(11), rate=10)
+    cli("import", "a.mkv", "a.skry")
+    found = json.loads(cli("info", "a.skry", "--json")[1])
+    assert found["duration"] == 1.0
+    assert "first_time" not in found
 
 
 def test_a_simulated_capture_comes_with_its_truth(tmp_path: Path, cli: CommandLine) -> None:

@@ -10,13 +10,15 @@ Cost: 0.45 us for each call of a kernel. A job calls 16 kernels per frame: 0.07 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 import uuid
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 PROCESS = uuid.uuid4().hex
 """Identifies this process among those of a cluster."""
@@ -73,6 +75,12 @@ _THREADS: list[tuple[threading.Thread, dict[str, float]]] = []
 _ENDED = dict.fromkeys(Spent._fields, 0.0)
 _OWN = _Counters()
 
+_PASSES: OrderedDict[str, Spent] = OrderedDict()
+"""What the tasks of each pass over frames have spent, until that is asked for."""
+
+KEPT_PASSES = 1000
+"""Of this many passes it is kept, where nobody asks for it."""
+
 
 def spent() -> Spent:
     """Add up what all threads of this process have spent so far, ended ones too."""
@@ -92,6 +100,17 @@ def spent() -> Spent:
 def spent_here() -> tuple[str, Spent]:
     """Return what this process has spent so far, after its identity: for workers of a cluster."""
     return PROCESS, spent()
+
+
+def take_passes(names: Iterable[str]) -> tuple[str, Spent]:
+    """Return what the frame tasks of passes have spent here, after the identity of this process.
+
+    Where several captures are worked on at once, that of each is known by its passes alone. It is
+    forgotten here.
+    """
+    with _LOCK:
+        found = [_PASSES.pop(name, Spent()) for name in names]
+    return PROCESS, functools.reduce(Spent.plus, found, Spent())
 
 
 def add_kernel(seconds: float) -> None:
@@ -129,11 +148,31 @@ def _add_bytes(n_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def task() -> Iterator[None]:
-    """Count a task that works on a chunk of frames."""
+def task(frame_pass: str = "") -> Iterator[None]:
+    """Count a task that works on a chunk of frames.
+
+    Parameters
+    ----------
+    frame_pass
+        Name of the pass that it belongs to; what its tasks have spent is kept apart, too.
+    """
     began = time.perf_counter()
-    before = _OWN.kernels + _OWN.reading + _OWN.compiling
+    before = _own()
     yield
-    elsewhere = _OWN.kernels + _OWN.reading + _OWN.compiling - before
-    _OWN.other += time.perf_counter() - began - elsewhere
+    spent = _own().since(before)
+    elsewhere = spent.kernels + spent.reading + spent.compiling
+    other = time.perf_counter() - began - elsewhere
+    _OWN.other += other
     _OWN.tasks += 1
+    if frame_pass:
+        with _LOCK:
+            so_far = _PASSES.get(frame_pass, Spent())
+            _PASSES[frame_pass] = so_far.plus(spent._replace(tasks=1, other=other))
+            if len(_PASSES) > KEPT_PASSES:
+                _PASSES.popitem(last=False)
+
+
+def _own() -> Spent:
+    """Return what this thread has spent so far."""
+    own = _OWN
+    return Spent(own.tasks, own.read_bytes, own.kernels, own.reading, own.compiling, own.other)

@@ -1,7 +1,8 @@
 """Progress of passes over frames: each task that has worked on a chunk of frames is counted.
 
-In this process tasks are counted by the profile, which dask's callback looks at after each task. On
-a cluster, workers log an event for each of them, which the scheduler forwards to the client.
+Tasks name their pass, and each computation counts those of its own passes, so that several can run
+at once. In this process tasks count themselves; on a cluster, workers log an event for each of
+them, which the scheduler forwards to the client.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
-
-from dask.callbacks import Callback
 
 from skry_dask import profiling
 
@@ -20,6 +20,44 @@ if TYPE_CHECKING:
 
 TOPIC = "skry-frame-tasks"
 """Topic of the events that workers log."""
+
+_LOCK = threading.Lock()
+_COUNTS: dict[str, _Count] = {}
+"""Whatever counts the tasks of a pass, by name of the pass."""
+
+_SUBSCRIBERS: Counter[str] = Counter()
+"""Number of computations that follow the events of a cluster, by identity of the client."""
+
+
+class _Count:
+    """Counts the finished tasks of a computation.
+
+    Parameters
+    ----------
+    total
+        Number of tasks to expect.
+    progress
+        Called with the number of finished tasks and the total.
+    """
+
+    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
+        self.total, self.progress = total, progress
+        self.done = 0
+        self.lock = threading.Lock()
+
+    def one(self) -> None:
+        """Count a task; more than the total, which ran twice, are left out."""
+        with self.lock:
+            if self.done < self.total:
+                self.done += 1
+                self.progress(self.done, self.total)
+
+    def rest(self) -> None:
+        """Count what is missing at the end: it could not be watched, or is still on its way."""
+        with self.lock:
+            if self.done < self.total:
+                self.done = self.total
+                self.progress(self.done, self.total)
 
 
 @contextlib.contextmanager
@@ -31,11 +69,19 @@ def frame_task(frame_pass: str) -> Iterator[None]:
     frame_pass
         Name of the pass that it belongs to.
     """
-    with profiling.task():
+    with profiling.task(frame_pass):
         yield
     worker = _worker()
     if worker is not None:
         worker.log_event(TOPIC, frame_pass)
+    else:
+        _count(frame_pass)
+
+
+def _count(frame_pass: str) -> None:
+    count = _COUNTS.get(frame_pass)
+    if count is not None:
+        count.one()
 
 
 def _worker() -> Any | None:
@@ -51,30 +97,25 @@ def _worker() -> Any | None:
 
 
 @contextlib.contextmanager
-def count_here(total: int, progress: Callable[[int, int], None]) -> Iterator[None]:
+def count_here(n_tasks: dict[str, int], progress: Callable[[int, int], None]) -> Iterator[None]:
     """Report tasks that finish in this process while the context lasts.
 
     Parameters
     ----------
-    total
-        Number of tasks to expect.
+    n_tasks
+        Number of tasks to expect, by pass.
     progress
-        Called with the number of finished tasks and the total after each of them. Tasks of dask's
-        process scheduler are reported at the end, all together.
+        Called with the number of finished tasks and the total after each of them, from the thread
+        that ran it. Tasks of dask's process scheduler are reported at the end, all together.
     """
-    before = profiling.spent().tasks
-    reported = 0
-
-    def report(*_: Any) -> None:
-        nonlocal reported
-        while reported < min(profiling.spent().tasks - before, total):
-            reported += 1
-            progress(reported, total)
-
-    with Callback(posttask=report):
+    count = _Count(sum(n_tasks.values()), progress)
+    _COUNTS.update(dict.fromkeys(n_tasks, count))
+    try:
         yield
-    if reported < total:
-        progress(total, total)
+    finally:
+        for frame_pass in n_tasks:
+            del _COUNTS[frame_pass]
+    count.rest()
 
 
 @contextlib.contextmanager
@@ -86,29 +127,23 @@ def count_on_cluster(
     Parameters
     ----------
     client
-        Connected to the cluster.
+        Connected to the cluster. It has one handler for a topic, which all computations share.
     n_tasks
-        Number of tasks to expect, by pass; events of other passes are left alone.
+        Number of tasks to expect, by pass.
     progress
         As for `count_here`; called from the client's thread. A task that a lost worker had finished
         counts once more when it runs again, but never beyond the total.
     """
-    total, done = sum(n_tasks.values()), 0
-    lock = threading.Lock()
-
-    def count(event: tuple[float, str]) -> None:
-        nonlocal done
-        with lock:
-            if event[1] in n_tasks and done < total:
-                done += 1
-                progress(done, total)
-
-    client.subscribe_topic(TOPIC, count)
-    try:
-        yield
-    finally:
-        client.unsubscribe_topic(TOPIC)
-    with lock:  # The last events may still be on their way.
-        if done < total:
-            done = total
-            progress(total, total)
+    with count_here(n_tasks, progress):
+        with _LOCK:
+            _SUBSCRIBERS[client.id] += 1
+            if _SUBSCRIBERS[client.id] == 1:
+                client.subscribe_topic(TOPIC, lambda event: _count(event[1]))
+        try:
+            yield
+        finally:
+            with _LOCK:
+                _SUBSCRIBERS[client.id] -= 1
+                if not _SUBSCRIBERS[client.id]:
+                    del _SUBSCRIBERS[client.id]
+                    client.unsubscribe_topic(TOPIC)

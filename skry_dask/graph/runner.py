@@ -165,7 +165,7 @@ class Runner:
             if progress is not None and self.client is not None:
                 during.enter_context(count_on_cluster(self.client, n_tasks, progress))
             elif progress is not None:
-                during.enter_context(count_here(sum(n_tasks.values()), progress))
+                during.enter_context(count_here(n_tasks, progress))
             computed = result.compute(**options)
         if self.after_compute is not None:
             self.after_compute()

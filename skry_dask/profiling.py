@@ -102,15 +102,19 @@ def spent_here() -> tuple[str, Spent]:
     return PROCESS, spent()
 
 
-def take_passes(names: Iterable[str]) -> tuple[str, Spent]:
-    """Return what the frame tasks of passes have spent here, after the identity of this process.
+def take_passes(names: Iterable[str]) -> Spent:
+    """Return what the tasks of passes over frames have spent in this process, and forget it.
 
-    Where several captures are worked on at once, that of each is known by its passes alone. It is
-    forgotten here.
+    For captures that are worked on at once: what each has spent is known by its passes alone. Of a
+    capture on its own, kernels outside of passes are known as well, by what `spent` returns.
     """
     with _LOCK:
-        found = [_PASSES.pop(name, Spent()) for name in names]
-    return PROCESS, functools.reduce(Spent.plus, found, Spent())
+        return total(_PASSES.pop(name, Spent()) for name in names)
+
+
+def total(spent: Iterable[Spent]) -> Spent:
+    """Add up what several have spent."""
+    return functools.reduce(Spent.plus, spent, Spent())
 
 
 def add_kernel(seconds: float) -> None:

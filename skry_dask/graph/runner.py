@@ -7,7 +7,7 @@ is used; otherwise the scheduler that dask is configured for, otherwise threads.
 from __future__ import annotations
 
 import contextlib
-import functools
+import copy
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from skry_dask.errors import OptionsError
 from skry_dask.graph.frame_passes import count_tasks
 from skry_dask.graph.frame_progress import count_here, count_on_cluster
 from skry_dask.graph.shared_accumulators import shared_by_threads
-from skry_dask.profiling import Spent, spent_here
+from skry_dask.profiling import Spent, spent_here, take_passes, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,6 +95,22 @@ class Runner:
         self.client = client
         self.workers = workers or CPU_COUNT
         self.after_compute = after_compute
+        self.number: int | None = None
+        """Number of its job among several that run at once; None = its job is alone."""
+
+    def for_one_of_several(self, number: int, after_compute: Callable[[], None]) -> Runner:
+        """Make a runner for one of several jobs that run at once on the same threads or cluster.
+
+        Parameters
+        ----------
+        number
+            Number of the job. On a cluster tasks of jobs with smaller numbers come first.
+        after_compute
+            In place of that of this runner.
+        """
+        runner = copy.copy(self)
+        runner.number, runner.after_compute = number, after_compute
+        return runner
 
     @property
     def n_threads(self) -> int:
@@ -130,14 +146,17 @@ class Runner:
         The Dataset, and what tasks have spent; None where some ran in processes that cannot be
         asked: workers that were lost, or those of dask's own process scheduler.
         """
-        n_tasks = n_frame_tasks(result)
-        before = self._spent()
-        computed = self.compute(result, progress)
-        after = self._spent()
-        # A worker that joined later has spent all that it has on this.
-        differences = [now.since(before.get(process, Spent())) for process, now in after.items()]
-        total = functools.reduce(Spent.plus, differences, Spent())
-        return computed, total if total.tasks == n_tasks else None
+        passes = _frame_tasks(result)
+        if self.number is None:
+            before = self._spent()
+            computed = self.compute(result, progress)
+            after = self._spent()
+            # A worker that joined later has spent all that it has on this.
+            spent = total(now.since(before.get(name, Spent())) for name, now in after.items())
+        else:
+            computed = self.compute(result, progress)
+            spent = self._spent_on(list(passes))
+        return computed, spent if spent.tasks == sum(passes.values()) else None
 
     def _spent(self) -> dict[str, Spent]:
         """Ask all processes that run tasks what they have spent so far."""
@@ -145,6 +164,12 @@ class Runner:
             return dict([spent_here()])
         # Workers may share a process, and then all of them report the same.
         return dict(self.client.run(spent_here, on_error="ignore").values())
+
+    def _spent_on(self, passes: list[str]) -> Spent:
+        """Ask all processes that run tasks what they have spent on passes over frames."""
+        if self.client is None:
+            return take_passes(passes)
+        return total(self.client.run(take_passes, passes, on_error="ignore").values())
 
     def compute(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
@@ -175,7 +200,8 @@ class Runner:
     def _scheduler(self) -> Iterator[dict[str, Any]]:
         """Options for dask's `compute`: by default, threads that share accumulators."""
         if not self.shares_accumulators:
-            yield {}
+            in_order = self.client is not None and self.number is not None
+            yield {"priority": -(self.number or 0)} if in_order else {}
             return
         with shared_by_threads(self.workers) as pool:
             # Given the name of a scheduler, dask looks for a client: it imports distributed, 0.1 s.

@@ -7,6 +7,9 @@ look at them, so a batch that was interrupted, or has grown, is called again as 
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,20 +17,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
 from skry_dask.pipeline.job import JobRequest
+from skry_dask.pipeline.memory_limit import SharedMemory
+from skry_dask.pipeline.progress import report_nothing
 from skry_dask.pipeline.run import run_request
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.runner import Runner
-    from skry_dask.pipeline.progress import Progress
+    from skry_dask.pipeline.progress import Progress, Report
 
 log = logging.getLogger(__name__)
 
 ONE_CAPTURE = ("output", "store")
 """Arguments of `run` that only fit one capture."""
+
+THREADS_PER_CAPTURE = 4
+"""On a cluster, one capture more is worked on at the same time for each so many threads."""
+
+MOST_AT_ONCE = 8
+"""Most captures that are worked on at the same time: their graphs are made in one process."""
 
 
 class Outcome(NamedTuple):
@@ -52,6 +63,7 @@ def run_many(
     sources: Sequence[Input],
     *,
     out_dir: str | os.PathLike[str] | None = None,
+    in_flight: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     **arguments: Any,
 ) -> list[Outcome]:
@@ -66,6 +78,9 @@ def run_many(
     out_dir
         Folder for the images ``moon-stack.tif``, created if it does not exist; None = write no
         images.
+    in_flight
+        Number of captures that are worked on at the same time, as far as memory goes; by default 1
+        on threads, and on a cluster a number that follows from that of its threads.
     on_outcome
         Called with each `Outcome` as soon as it is known, in the calling thread.
     **arguments
@@ -99,28 +114,113 @@ def run_many(
     check_collisions(jobs)
     if folder is not None:
         create_folder(folder)
-    return run_jobs(jobs, on_outcome=on_outcome, **arguments)
+    return run_jobs(jobs, in_flight=in_flight, on_outcome=on_outcome, **arguments)
 
 
 def run_jobs(
     jobs: Sequence[StackJob],
     *,
+    in_flight: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     **arguments: Any,
 ) -> list[Outcome]:
     """Run jobs whose names do not collide; otherwise as `run_many`."""
     common = JobRequest.of((), **arguments)
-    outcomes = []
+    if in_flight is not None and in_flight < 1:
+        raise OptionsError(f"in_flight is {in_flight}: it must be at least 1")
+    outcomes: dict[int, Outcome] = {}
     with common.resources() as runner:
-        for job in jobs:
-            outcome = _attempt(_request(job, common, runner, is_alone=len(jobs) == 1), job)
-            outcomes.append(outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
-    return outcomes
+        n_at_once = min(in_flight or captures_at_once(runner), len(jobs))
+        with closing(_run(jobs, replace(common, runner=runner), n_at_once)) as finished:
+            for number, outcome in finished:
+                outcomes[number] = outcome
+                if on_outcome is not None:
+                    on_outcome(outcome)
+    return [outcomes[number] for number in sorted(outcomes)]
 
 
-def _request(job: StackJob, common: JobRequest, runner: Runner, *, is_alone: bool) -> JobRequest:
+def captures_at_once(runner: Runner) -> int:
+    """Choose how many captures are worked on at the same time.
+
+    While one of them is prepared or finished in this process, by one thread, the workers have tasks
+    of the others. That part grows with the number of workers that wait for it.
+
+    Parameters
+    ----------
+    runner
+        Runs the jobs.
+    """
+    if runner.client is None:
+        return 1
+    return min(1 + -(-runner.n_threads // THREADS_PER_CAPTURE), MOST_AT_ONCE)
+
+
+def _run(
+    jobs: Sequence[StackJob], common: JobRequest, n_at_once: int
+) -> Generator[tuple[int, Outcome]]:
+    """Run jobs, and yield the number and the outcome of each as soon as it is known."""
+    if n_at_once <= 1:
+        for number, job in enumerate(jobs):
+            yield number, _attempt(_request(job, common, is_alone=len(jobs) == 1), job)
+        return
+    memory, stop = SharedMemory(), threading.Event()
+    with ThreadPoolExecutor(n_at_once, "skry-job") as pool:
+        numbers = {
+            pool.submit(_attempt_one, number, job, common, memory, stop): number
+            for number, job in enumerate(jobs)
+        }
+        try:
+            for done in as_completed(numbers):
+                yield numbers[done], done.result()
+        except BaseException:  # such as Ctrl-C: jobs end at their next task, or phase on a cluster
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _attempt_one(
+    number: int, job: StackJob, common: JobRequest, memory: SharedMemory, stop: threading.Event
+) -> Outcome:
+    """Run one of several jobs that run at the same time."""
+    request = _request(job, common, is_alone=False)
+    return _attempt(
+        replace(
+            request,
+            memory=memory,
+            progress=_stoppable(request.progress or report_nothing, stop),
+            runner=_runner_for(common, number, stop),
+        ),
+        job,
+    )
+
+
+def _runner_for(common: JobRequest, number: int, stop: threading.Event) -> Runner | None:
+    """Make the runner of one of several jobs that run at the same time."""
+
+    def after_compute() -> None:
+        _check(stop)
+        if common.after_compute is not None:
+            common.after_compute()
+
+    return common.runner and common.runner.for_one_of_several(number, after_compute)
+
+
+def _stoppable(report: Report, stop: threading.Event) -> Report:
+    """Let a job end when it reports progress after the batch was stopped."""
+
+    def checked(event: Progress) -> None:
+        _check(stop)
+        report(event)
+
+    return checked
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise SkryError("the batch was stopped: the same call continues")
+
+
+def _request(job: StackJob, common: JobRequest, *, is_alone: bool) -> JobRequest:
     """Make the request of one job of what all jobs have in common."""
     report = common.progress
     if report is not None and not is_alone:
@@ -129,13 +229,8 @@ def _request(job: StackJob, common: JobRequest, runner: Runner, *, is_alone: boo
         def report(event: Progress) -> None:
             of_all(event._replace(capture=job.name))
 
-    return replace(
-        common,
-        source=job.source,
-        outputs=replace(common.outputs, image=job.image),
-        progress=report,
-        runner=runner,
-    )
+    outputs = replace(common.outputs, image=job.image)
+    return replace(common, source=job.source, outputs=outputs, progress=report)
 
 
 def _attempt(request: JobRequest, job: StackJob) -> Outcome:

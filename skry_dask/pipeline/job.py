@@ -25,7 +25,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.runner import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.options import Canvas, Options
-from skry_dask.pipeline.memory_budget import Shapes, check, frames_per_chunk
+from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
     from skry_dask.graph.runner import Runner
+    from skry_dask.pipeline.memory_limit import SharedMemory
     from skry_dask.pipeline.progress import Report
 
 
@@ -64,6 +65,10 @@ class Job:
         How much memory the process may use, on a cluster each worker; None = no limit.
     report
         Called with progress.
+    held
+        Closed at the end of the job.
+    memory
+        Memory that jobs share which run at the same time.
     notes
         What the user should know about the job before it runs.
     """
@@ -75,6 +80,8 @@ class Job:
     runner: Runner
     limit: Limit | None
     report: Report
+    held: contextlib.ExitStack
+    memory: SharedMemory | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -82,7 +89,8 @@ class Job:
 class JobRequest:
     """A job as the user asks for it, not checked yet; see `run`.
 
-    ``runner`` is what it runs on, where that has been opened for several jobs.
+    ``runner`` is what it runs on, where that has been opened for several jobs; ``memory`` is what
+    they share.
     """
 
     source: Input
@@ -97,6 +105,7 @@ class JobRequest:
     progress: Report | None = None
     after_compute: Callable[[], None] | None = None
     runner: Runner | None = None
+    memory: SharedMemory | None = None
 
     @classmethod
     def of(
@@ -155,7 +164,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
-    with request.resources() as runner:
+    with contextlib.ExitStack() as held, request.resources() as runner:
         if limit is None and runner.client is None:
             limit = machine_limit()
         source = resolve(request.source, options.read)
@@ -177,6 +186,8 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             runner=runner,
             limit=limit,
             report=request.progress or report_nothing,
+            held=held,
+            memory=request.memory,
             notes=() if place.note is None else (place.note,),
         )
 
@@ -234,8 +245,12 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         job.runner.threads_together,
         shares_accumulators=job.runner.shares_accumulators,
     )
-    capture = in_chunks(capture, frames_per_chunk(shapes, opened.n_chunk, job.limit))
+    n_chunk = frames_per_chunk(shapes, opened.n_chunk, job.limit)
+    capture = in_chunks(capture, n_chunk)
     seconds = time.perf_counter() - began
+    if job.memory is not None:
+        limit = None if job.limit is None else job.limit.size - START
+        job.held.enter_context(job.memory.taken(estimate(shapes, n_chunk) - START, limit))
     capture = calibrate(capture, job.options.calibrate)
     excluded = capture["frame"].to_numpy()[excluded_frames(capture)].tolist()
     digest = capture.attrs["digest"]

@@ -8,7 +8,9 @@ groups above the process's own count as well.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import deque
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +112,56 @@ def _cgroup_limits() -> Iterator[int]:
                     yield int((mount / group / name).read_text())
                 except (OSError, ValueError):  # there is none, or it says "max"
                     continue
+
+
+class SharedMemory:
+    """Memory that several jobs share: a job waits until what it needs is free.
+
+    Jobs are served in the order in which they ask. A job that needs more than all of it runs alone.
+
+    Examples
+    --------
+    >>> from skry_dask.pipeline.memory_limit import SharedMemory
+    >>> memory = SharedMemory()
+    >>> with memory.taken(600, limit=1000), memory.taken(400, limit=1000):
+    ...     pass
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._taken: list[int] = []
+
+    @contextlib.contextmanager
+    def taken(self, size: int, limit: int | None) -> Iterator[None]:
+        """Wait for memory, and hold it while the context lasts.
+
+        Parameters
+        ----------
+        size
+            Bytes.
+        limit
+            How much all jobs may have together, bytes; None = no limit.
+        """
+
+        def fits() -> bool:
+            return not self._taken or limit is None or sum(self._taken) + size <= limit
+
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(lambda: self._waiting[0] is ticket and fits())
+                self._taken.append(size)
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken.remove(size)
+                self._changed.notify_all()
 
 
 class PeakMemory:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from skry_dask.unfinished import remove_unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that ask a program to end, of all systems: Ctrl-C; the system, kill or a batch queue; a
@@ -30,6 +30,9 @@ CONTINUING = ("stack", "import", "compile")
 
 FLUSH_SECONDS = 0.2
 """How long output that is printed already may take until its reader has it."""
+
+_SAID: list[Callable[[], str]] = []
+"""What else to say; see `saying`."""
 
 SHOW_CURSOR = "\x1b[?25h\n"
 """What a terminal needs after progress bars, which hide its cursor."""
@@ -95,6 +98,22 @@ def _next_signal(source: int) -> int:
     return number
 
 
+@contextlib.contextmanager
+def saying(what: Callable[[], str]) -> Iterator[None]:
+    """Say how far a command is, too, if it is interrupted while the context lasts.
+
+    Parameters
+    ----------
+    what
+        Called then; returns a clause such as "2 of 9 captures are finished".
+    """
+    _SAID.append(what)
+    try:
+        yield
+    finally:
+        _SAID.pop()
+
+
 def _end(number: int, words: Sequence[str]) -> None:
     """Say what happened, remove what is unfinished, and exit."""
     flush = threading.Thread(target=_flush, daemon=True)
@@ -130,7 +149,7 @@ def interruption(words: Sequence[str], name: str = "") -> str:
     name
         Name of the signal, if it was not the user's Ctrl-C.
     """
-    by = f" by {name}" if name else ""
+    by = "".join([f" by {name}" if name else "", *(f", {what()}" for what in _SAID)])
     if words[:1] and words[0] in CONTINUING:
         return f"interrupted{by}: the same command continues from the parts that are finished"
     return f"interrupted{by}: nothing is kept, run the same command again"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.cli.interruption import saying
 from skry_dask.cli.process import release_freed_memory
 from skry_dask.cli.terminal import (
     describe_job,
@@ -47,32 +48,33 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **ch
     any other failure, and where too few frames could be aligned; the image is written then.
     """
     began = time.perf_counter()
-    n_finished = 0
-    with reporting_compilation(), progress_bars(several=len(jobs) > 1) as bars:
+    n_finished, several = 0, len(jobs) > 1
+
+    def how_far() -> str:
+        return f"{n_finished} of {len(jobs)} captures are finished"
+
+    with (
+        saying(how_far) if several else contextlib.nullcontext(),
+        reporting_compilation(),
+        progress_bars(several=several) as bars,
+    ):
 
         def show(outcome: Outcome) -> None:
             nonlocal n_finished
             n_finished += 1
             with bars.paused(outcome.job.name):
                 judged = _judge(outcome, allow_few=allow_few)
-                _print_outcome(judged, as_json=as_json, is_alone=len(jobs) == 1)
+                _print_outcome(judged, as_json=as_json, is_alone=not several)
 
-        try:
-            outcomes = run_jobs(
-                jobs,
-                on_outcome=show,
-                progress=bars.report,
-                after_compute=release_freed_memory,
-                **choices,
-            )
-        except KeyboardInterrupt:
-            if len(jobs) > 1:
-                with bars.paused():
-                    done = f"{n_finished} of {len(jobs)} captures are finished"
-                    print(f"skry: {done}, the others are stopped", file=sys.stderr)
-            raise
+        outcomes = run_jobs(
+            jobs,
+            on_outcome=show,
+            progress=bars.report,
+            after_compute=release_freed_memory,
+            **choices,
+        )
     judged = [_judge(outcome, allow_few=allow_few) for outcome in outcomes]
-    if len(jobs) > 1 and not as_json:
+    if several and not as_json:
         print("\n".join(_describe_batch(judged, time.perf_counter() - began)))
     return max(_exit_status(outcome.error) for outcome in judged)
 

@@ -76,6 +76,13 @@ AGAIN = "nothing is kept, run the same command again"
             CONTINUES,
         ),
         ("SIGTERM", "skry_dask.pipeline.run.track", "stack moon.ser", 143, CONTINUES),
+        (
+            "SIGTERM",
+            "skry_dask.pipeline.run.track",
+            "stack moon.ser other.ser",
+            143,
+            f"interrupted by SIGTERM, 0 of 2 captures are finished: {CONTINUES}",
+        ),
         ("SIGHUP", "os.rename", "simulate moon -o m.ser --frames 3", 129, f"by SIGHUP: {AGAIN}"),
     ],
 )

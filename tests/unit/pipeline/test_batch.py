@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +12,11 @@ import pytest
 
 import skry_dask as skry
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions
+from skry_dask.simulation.simulate import write_capture
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from skry_dask.pipeline.progress import Progress
 
 
@@ -76,3 +81,55 @@ def test_an_image_must_not_be_written_over_another_capture(tmp_path: Path) -> No
         with pytest.raises(skry.OptionsError, match="would become part of the input"):
             check_collisions([moon, StackJob(source, Path("b.tif"))])
     check_collisions([moon, StackJob(images[0], Path("b.tif"))])
+
+
+def test_several_captures_at_once_give_the_bits_of_one_at_a_time(
+    moon: xr.Dataset, tmp_path: Path
+) -> None:
+    sources = []
+    for number, n_frames in enumerate((12, 16, 14)):
+        path = tmp_path / f"{number}.ser"
+        small = moon.isel(frame=slice(n_frames), y=slice(100), x=slice(120))
+        write_capture(path, small.chunk(frame=4))
+        sources.append(path)
+    (tmp_path / "bad.ser").write_text("not a video")
+    both, begun, events = threading.Barrier(2, timeout=20), set(), []
+
+    def report(event: Progress) -> None:
+        events.append((event.capture, event.phase, event.done == event.total))
+        if event.capture not in begun and len(begun) < 2:
+            begun.add(event.capture)
+            both.wait()  # the first two captures are worked on at the same time
+
+    given = [sources[0], tmp_path / "bad.ser", *sources[1:]]
+    outcomes = skry.run_many(given, out_dir=tmp_path / "a", in_flight=2, progress=report, workers=1)
+    assert [outcome.job.source for outcome in outcomes] == given
+    assert [type(outcome.error) for outcome in outcomes].count(skry.ReaderError) == 1
+    for source in sources:
+        ended = [phase for capture, phase, is_end in events if is_end and capture == str(source)]
+        assert ended == ["align", "quality", "track", "stack"]
+    phases = [outcome.summary["phases"] for outcome in outcomes if outcome.summary]
+    assert all("kernel_share" in phase for of_job in phases for phase in of_job.values())
+    for source in sources:
+        shutil.rmtree(source.with_suffix(".skry"))
+    skry.run_many(sources, out_dir=tmp_path / "b", in_flight=1)
+    for source in sources:
+        one, other = (tmp_path / name / f"{source.stem}-stack.tif" for name in "ab")
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_an_interruption_stops_jobs_that_run_and_those_that_wait(
+    moon_ser: Path, tmp_path: Path
+) -> None:
+    sources = [tmp_path / f"{number}.ser" for number in range(4)]
+    for path in sources:
+        path.write_bytes(moon_ser.read_bytes())
+    (tmp_path / "bad.ser").write_text("not a video")
+
+    def interrupt(_: skry.Outcome) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        skry.run_many([tmp_path / "bad.ser", *sources], in_flight=2, on_outcome=interrupt)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skry-job")]
+    assert not list(tmp_path.glob("*.skry/stack"))

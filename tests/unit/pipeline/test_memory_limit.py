@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,14 @@ import pytest
 import skry_dask as skry
 from skry_dask.errors import OptionsError
 from skry_dask.pipeline import memory_limit
-from skry_dask.pipeline.memory_limit import MIB, PeakMemory, in_mib, machine_limit, parse_size
+from skry_dask.pipeline.memory_limit import (
+    MIB,
+    PeakMemory,
+    SharedMemory,
+    in_mib,
+    machine_limit,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +150,47 @@ def test_a_peak_that_windows_records_is_taken(
     monkeypatch.setattr(memory_limit.psutil, "Process", Process)
     with PeakMemory() as peak:
         assert peak.size == 7 * MIB
+
+
+def test_jobs_share_memory_in_the_order_in_which_they_ask() -> None:
+    memory, running, log = SharedMemory(), [], []
+    changed = threading.Condition()
+
+    def job(name: str, size: int, end: threading.Event) -> None:
+        with memory.taken(size, limit=100):
+            with changed:
+                running.append(size)
+                log.append((name, sum(running)))
+                changed.notify_all()
+            end.wait()
+            with changed:
+                running.remove(size)
+
+    ends, threads = {}, []
+
+    def start(name: str, size: int, *, waits: bool) -> None:
+        ends[name] = threading.Event()
+        n_log = len(log)
+        threads.append(threading.Thread(target=job, args=(name, size, ends[name])))
+        threads[-1].start()
+        with changed:
+            if not waits:
+                assert changed.wait_for(lambda: len(log) > n_log, timeout=20)
+
+    def end(name: str, n_begun: int) -> None:
+        ends[name].set()
+        with changed:
+            assert changed.wait_for(lambda: len(log) == n_begun, timeout=20)
+
+    start("a", 60, waits=False)
+    start("b", 40, waits=False)
+    start("larger than all", 150, waits=True)
+    start("small", 10, waits=True)  # which would fit, but was later
+    end("a", 2)
+    end("b", 3)
+    end("larger than all", 4)
+    ends["small"].set()
+    for thread in threads:
+        thread.join()
+    assert [name for name, _ in log] == ["a", "b", "larger than all", "small"]
+    assert [total for _, total in log] == [60, 100, 150, 10]

@@ -23,6 +23,7 @@ from dask.graph_manipulation import clone
 
 from skry_dask.graph.frame_progress import frame_task
 from skry_dask.graph.frame_tables import table_blocks
+from skry_dask.graph.kept_rows import map_missing_frames
 from skry_dask.graph.row_tasks import drop_dims, rechunk_rows, row_tasks, task_name
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dask.highlevelgraph import HighLevelGraph
     from numpy.typing import DTypeLike
 
+    from skry_dask.graph.kept_rows import KeptRows, RowKeeper
     from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, Frames
 
@@ -118,6 +120,7 @@ def map_frames(
     shared: Sequence[Shared] = (),
     shape: tuple[int, ...] = (),
     dtype: DTypeLike,
+    kept: KeptRows | None = None,
 ) -> da.Array:
     """Call a function with each chunk of frames, lazily.
 
@@ -139,6 +142,9 @@ def map_frames(
         Dims of the returned arrays after ``frame``.
     dtype
         Data type of the returned arrays.
+    kept
+        Rows that are known already, whose frames are not read, and where others are kept; the
+        tables along are in memory then. None: no row is known, and none is kept.
 
     Returns
     -------
@@ -155,9 +161,20 @@ def map_frames(
     array([1., 2., 3., 4., 5., 6.])
     """
     name = task_name(function)
-    process = partial(_process if developer is None else _process_grey, function, name)
+    process: Any = partial(_process if developer is None else _process_grey, function, name)
     lazy = shared if developer is None else [*shared, developer]
-    blocks, n_extra = frame_tasks(process, frames, along, lazy, name=name, shape=shape, dtype=dtype)
+    about: dict[str, Any] = {"name": name, "shape": shape, "dtype": dtype}
+    if kept is not None and kept.known is not None:
+        has = developer is not None
+        source = FrameSource(frames)
+        with annotate_pass(name):
+            blocks, n_extra = map_missing_frames(
+                function, source, along, lazy, kept, **about, has_developer=has
+            )
+    else:
+        if kept is not None:
+            process, along = partial(_keep_rows, process, kept.keeper), (kept.keys, *along)
+        blocks, n_extra = frame_tasks(process, frames, along, lazy, **about)
     # Fewer blocks first, so that there are fewer to drop dims of.
     return drop_dims(rechunk_rows(blocks, table_blocks(blocks)), n_extra)
 
@@ -176,6 +193,18 @@ def _process_grey(
     *others, developer = arguments
     with frame_task(frame_pass):
         return function(developer.grey(frames), *others)
+
+
+def _keep_rows(
+    process: Callable[..., AnyArray],
+    keeper: RowKeeper,
+    frames: Frames,
+    keys: AnyArray,
+    *arguments: Any,
+) -> AnyArray:
+    rows = process(frames, *arguments)
+    keeper.add(keys, rows)
+    return rows
 
 
 def frame_tasks(

@@ -59,11 +59,16 @@ if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
+    from skry_dask.graph.pieces import Pieces
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
 def estimate_quality(
-    capture: xr.Dataset, alignment: xr.Dataset, options: QualityOptions | None = None
+    capture: xr.Dataset,
+    alignment: xr.Dataset,
+    options: QualityOptions | None = None,
+    *,
+    pieces: Pieces | None = None,
 ) -> xr.Dataset:
     """Estimate the quality of each area of each frame, and make the reference image.
 
@@ -75,6 +80,8 @@ def estimate_quality(
         From `align`; loaded if it is lazy, because the region fixes the shapes of the result.
     options
         See `QualityOptions`.
+    pieces
+        Rows that are known from before, and where others are kept; None: neither.
 
     Returns
     -------
@@ -118,16 +125,7 @@ def estimate_quality(
     offset, excluded = alignment["offset"].to_numpy(), excluded_frames(capture)
     grid = AreaGrid.of_region(region, options.area_size)
     developer = Developer.of(capture)
-    area_quality = map_frames(
-        measure_area_detail,
-        frames,
-        offset,
-        measured,
-        developer=dask.delayed(developer, traverse=False),
-        shared=[_shared(grid), _shared(options.detail_scale), _shared(developer.white)],
-        shape=(grid.n_areas,),
-        dtype=np.float32,
-    )
+    area_quality = _area_quality(capture, developer, offset, measured, grid, options, pieces)
     weights = blending_weights(grid.centres, options.blending * options.area_size)
     blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
     n_reference = max(1, round(int(measured.sum()) * options.reference_percent / 100))
@@ -145,6 +143,41 @@ def estimate_quality(
         **_image_variables(frames, selected, offset, mesh, developer),
     }
     return result(capture, options, variables, _coordinates(grid))
+
+
+def _area_quality(
+    capture: xr.Dataset,
+    developer: Developer,
+    offset: FloatArray,
+    measured: BoolArray,
+    grid: AreaGrid,
+    options: QualityOptions,
+    pieces: Pieces | None,
+) -> da.Array:
+    """Measure the detail of areas in each frame, unless it is known: float32 (frame, area)."""
+    kept = None
+    if pieces is not None:
+        kept = pieces.rows(
+            capture,
+            [offset],
+            measured,
+            [options.version, developer, grid, options.detail_scale],
+            stored=lambda result: result["area_quality"].variable,
+            blank=np.nan,
+            shape=(grid.n_areas,),
+            dtype=np.float32,
+        )
+    return map_frames(
+        measure_area_detail,
+        whole_frames(capture),
+        offset,
+        measured,
+        developer=_shared(developer),
+        shared=[_shared(grid), _shared(options.detail_scale), _shared(developer.white)],
+        shape=(grid.n_areas,),
+        dtype=np.float32,
+        kept=kept,
+    )
 
 
 def _map_table(

@@ -29,15 +29,19 @@ from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.dispersion import channel_shift
-from skry_dask.phases.tracking.displacement_field import displacement_field
+from skry_dask.phases.tracking.displacement_field import (
+    INACTIVE,
+    MISSING,
+    displacement_field,
+)
 from skry_dask.phases.tracking.point_matching import ReferencePoints, is_measured, match_points
 
 if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
-    from skry_dask.phases.tracking.displacement_field import DisplacementField
-    from skry_dask.types import IntArray
+    from skry_dask.graph.pieces import Pieces
+    from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
 
 
 def track(
@@ -45,6 +49,8 @@ def track(
     alignment: xr.Dataset,
     quality: xr.Dataset,
     options: TrackOptions | None = None,
+    *,
+    pieces: Pieces | None = None,
 ) -> xr.Dataset:
     """Measure the displacement of reference points in each frame.
 
@@ -57,6 +63,8 @@ def track(
         fixes the points and so the shapes of the result.
     options
         See `TrackOptions`.
+    pieces
+        Rows that are known from before, and where others are kept; None: neither.
 
     Returns
     -------
@@ -64,6 +72,8 @@ def track(
         - ``position`` float64 (point, axis), on the canvas, px;
         - ``displacement`` float32 (frame, point, axis), px: the scene at canvas point p shows at
           p + offset + displacement; its mean over frames is 0; NaN in inactive frames;
+        - ``measured`` int16 (frame, point, axis), the displacement as it was measured, in units of
+          its attribute ``step_px``; below -32766 where it was not;
         - ``valid`` bool (frame, point), whether the point was measured, rather than taken from its
           neighbours;
         - ``valid_fraction`` float64 (point), fraction of active frames in which it was measured;
@@ -98,6 +108,18 @@ def track(
     developer = Developer.of(capture)
     lazy_developer = dask.delayed(developer, traverse=False)
     points = ReferencePoints.of_image(image.to_numpy(), region, options, developer)
+    kept = None
+    if pieces is not None:
+        kept = pieces.rows(
+            capture,
+            [offset],
+            active,
+            [options.version, developer, image.to_numpy(), region, *points.choices],
+            stored=lambda result: result["measured"].variable,
+            blank=INACTIVE,
+            shape=(len(points.position), 2),
+            dtype=np.int16,
+        )
     measured = map_frames(
         match_points,
         frames,
@@ -107,9 +129,10 @@ def track(
         shared=[dask.delayed(points, traverse=False)],
         shape=(len(points.position), 2),
         dtype=np.int16,
+        kept=kept,
     )
     field = displacement_field(measured, active, points.measured)
-    variables = _variables(points.position, measured, field, int(active.sum()))
+    variables = _variables(points.measured, measured, field, int(active.sum()))
     if options.align_channels and developer.planes != (GREY,):
         frame_quality = quality["frame_quality"].load().to_numpy()
         shift = channel_shift(
@@ -138,9 +161,10 @@ def _check(options: TrackOptions, shape: tuple[int, ...], region: Region) -> Non
 
 
 def _variables(
-    position: IntArray, measured: da.Array, field: DisplacementField, n_active: int
+    points: MeasuredPoints, measured: da.Array, field: DisplacementField, n_active: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
+    position = points.position
     valid = map_table(is_measured, measured, shape=(len(position),), dtype=bool)
     fraction = field.n_valid / max(n_active, 1)
     return {
@@ -152,6 +176,15 @@ def _variables(
             field.displacement,
             "px",
             "local displacement of the scene, its mean over frames subtracted",
+        ),
+        "measured": variable(
+            ("frame", "point", "axis"),
+            measured,
+            "1",
+            "local displacement as it was measured, in steps of step_px",
+            step_px=points.step,
+            flag_values=[MISSING, INACTIVE],
+            flag_meanings="not_found inactive_frame",
         ),
         "valid": variable(("frame", "point"), valid, "1", "measured, not taken from neighbours"),
         "valid_fraction": variable(

@@ -6,14 +6,17 @@ stored under a digest, and the next phase starts from there.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from skry_dask.graph.pieces import Pieces
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
+from skry_dask.store.blobs import FolderBlobs
 from skry_dask.store.digest import digest_of, digest_of_values
 from skry_dask.store.tables import large_tables
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from skry_dask.store.result_store import ResultStore
 
 log = logging.getLogger(__name__)
+
+PIECES = "pieces"
+"""Folder of a store with what interrupted jobs have left."""
 
 Status: TypeAlias = Literal["ran", "reused"]
 
@@ -139,7 +145,8 @@ class PhaseRunner:
         Parameters
         ----------
         phase
-            Called as ``phase(*datasets, options)``; returns a lazy Dataset.
+            Called as ``phase(*datasets, options)``, with ``pieces`` if it takes them; returns a
+            lazy Dataset.
         options
             Options of the phase.
         inputs
@@ -159,10 +166,14 @@ class PhaseRunner:
         stored = self.store.find(name, digest)
         spent = None
         if stored is None:
+            pieces = self._pieces(name)
+            keeps = "pieces" in inspect.signature(phase).parameters
             # Copies share the arrays, but not what the phase loads from the store for itself.
-            lazy = phase(*(result.data.copy() for result in inputs), options)
+            copies = [result.data.copy() for result in inputs]
+            lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
             self.store.check_room(name, lazy)
-            data, spent = self._compute(name, digest, lazy)
+            with pieces:
+                data, spent = self._compute(name, digest, lazy, pieces)
         else:
             # Workers of a cluster need not see the store.
             data = stored if self.runner.client is None else stored.load()
@@ -179,7 +190,19 @@ class PhaseRunner:
             spent=spent,
         )
 
-    def _compute(self, name: str, digest: str, lazy: xr.Dataset) -> tuple[xr.Dataset, Spent | None]:
+    def _pieces(self, name: str) -> Pieces:
+        """Find out what is known of a phase from before, and keep what is done now for later."""
+        return Pieces(
+            self.store,
+            FolderBlobs(self.store.path / PIECES),
+            name,
+            self.check_unchanged,
+            on_cluster=self.runner.client is not None,
+        )
+
+    def _compute(
+        self, name: str, digest: str, lazy: xr.Dataset, pieces: Pieces
+    ) -> tuple[xr.Dataset, Spent | None]:
         """Compute a phase's result and store it; also return what that took, if it is known."""
 
         def progress(done: int, total: int) -> None:
@@ -191,9 +214,15 @@ class PhaseRunner:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
                 self.check_unchanged()
                 # In the writer's thread: in a notebook, this one has an event loop.
-                self._writer.submit(new.finish, computed).result()
+                self._writer.submit(new.finish, pieces.label(computed)).result()
+            pieces.finish()
             return self.store[f"{name}/{digest}"], spent
         result, spent = self.runner.measure(lazy, progress)
         self.check_unchanged()
-        self._writes.append(self._writer.submit(self.store.save, name, digest, result))
+
+        def save() -> None:
+            self.store.save(name, digest, pieces.label(result))
+            pieces.finish()
+
+        self._writes.append(self._writer.submit(save))
         return result, spent

@@ -30,6 +30,7 @@ from skry_dask.store.checked import (
 )
 from skry_dask.store.folder import (
     COMPLETE,
+    PARTIAL,
     attributes_of,
     ensure_group,
     flush,
@@ -48,6 +49,7 @@ from skry_dask.store.results import (
     read_result,
 )
 from skry_dask.store.room import check_room
+from skry_dask.store.row_pieces import ROWS
 from skry_dask.store.tables import (
     WHOLE_BYTES,
     array_options,
@@ -121,6 +123,38 @@ class ResultStore(Results):
         """
         n_files = 2 * len(result.variables) + 2  # values and metadata of each
         check_room(self.path, result.nbytes, n_files, f"the result of {phase}")
+
+    def with_rows(self, phase: str, key: str) -> Iterator[xr.Dataset]:
+        """Open the complete results of a phase whose rows depend on the same, the newest first.
+
+        Parameters
+        ----------
+        phase
+            Name of the phase.
+        key
+            What the rows depend on: ``key`` of the attribute ``rows``.
+
+        Yields
+        ------
+        xarray.Dataset
+            A result; damaged ones are left out.
+        """
+        places = []
+        for metadata in (self.path / phase).glob("*/zarr.json"):
+            attrs = attributes_of(metadata.parent)
+            rows = attrs.get(ROWS)
+            if not attrs.get(COMPLETE) or PARTIAL in metadata.parent.name:
+                continue
+            if isinstance(rows, dict) and rows.get("key") == key:
+                places.append((str(attrs.get(WRITTEN)), metadata.parent))
+        for _, place in sorted(places, reverse=True):
+            try:
+                result = read_result(place)
+                read_through(result)
+            except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
+                log.info("%s is damaged (%s): no rows are taken from it", place, error)
+            else:
+                yield result
 
     def save(self, phase: str, digest: str, result: xr.Dataset) -> None:
         """Write a result; other processes see all of it or nothing.

@@ -108,6 +108,11 @@ class ReferencePoints:
         )
 
     @property
+    def choices(self) -> tuple[int, int, IntArray]:
+        """All that determines them besides the reference image and its region."""
+        return self.block_size, self.search_radius, self.position
+
+    @property
     def position(self) -> IntArray:
         """Position on the canvas: int64 (point, axis), px."""
         return self.measured.position

@@ -39,6 +39,7 @@ DOCUMENTED = {
     "points": {
         "position": (("point", "axis"), np.float64, "px"),
         "displacement": (("frame", "point", "axis"), np.float32, "px"),
+        "measured": (("frame", "point", "axis"), np.int16, "1"),
         "valid": (("frame", "point"), np.bool_, "1"),
         "valid_fraction": (("point",), np.float64, "1"),
         "mean_displacement": (("point", "axis"), np.float64, "px"),

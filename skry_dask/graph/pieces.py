@@ -1,0 +1,216 @@
+"""What a phase finds of earlier runs when its graph is built, and keeps for later ones.
+
+A phase tells what its rows depend on; `Pieces` looks for rows of the same in complete results of
+the phase and in pieces of interrupted runs, and keeps the rows that are measured now.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import dask
+import numpy as np
+
+from skry_dask.errors import StoreError
+from skry_dask.graph.datasets import variable
+from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
+from skry_dask.store.content import digest_of_content
+from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import xarray as xr
+    from numpy.typing import DTypeLike
+
+    from skry_dask.graph.kept_rows import RowSource
+    from skry_dask.store.blobs import Blobs
+    from skry_dask.store.result_store import ResultStore
+    from skry_dask.types import AnyArray, BoolArray, IntArray
+
+log = logging.getLogger(__name__)
+
+ROW_KEY = "row_key"
+"""Variable of a stored result: uint64 (frame), see `row_keys`."""
+
+FLUSH_SECONDS = 5.0
+"""Default of the dask setting ``skry.flush-seconds``: how long rows are gathered, s."""
+
+
+class Pieces:
+    """Rows of one phase in one job, from before and for later.
+
+    Parameters
+    ----------
+    store
+        Keeps the results of phases.
+    blobs
+        Keep pieces.
+    phase
+        Name of the phase.
+    check_unchanged
+        Called before rows are kept: raises `SkryError` if their frames may have changed.
+    on_cluster
+        Whether workers of a cluster run the tasks.
+    """
+
+    def __init__(
+        self,
+        store: ResultStore,
+        blobs: Blobs,
+        phase: str,
+        check_unchanged: Callable[[], None],
+        *,
+        on_cluster: bool = False,
+    ) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.phase = phase
+        self.check_unchanged = check_unchanged
+        self.on_cluster = on_cluster
+        self._table: _Table | None = None
+
+    def rows(
+        self,
+        capture: xr.Dataset,
+        along: Sequence[AnyArray],
+        measured: BoolArray,
+        depends: Sequence[Any],
+        *,
+        stored: Callable[[xr.Dataset], Table],
+        blank: float,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+    ) -> KeptRows:
+        """Look for rows of the phase's table that are known, and prepare to keep the others.
+
+        Parameters
+        ----------
+        capture
+            The frames with their numbers, rows and columns; its attribute ``frames_digest`` or, if
+            no frames were selected, ``digest`` says what they are.
+        along
+            float64 or int64 (frame, ...): tables of which a row depends on its frame's rows.
+        measured
+            bool (frame), whether the frame is measured.
+        depends
+            Whatever else the rows depend on; see `digest_of_content`.
+        stored
+            Takes the table from a stored result of the phase.
+        blank
+            Value of the rows of frames that are not measured.
+        shape, dtype
+            Dims of the table after the first, and its data type.
+        """
+        pixels = [capture[dim].to_numpy() for dim in ("y", "x") if dim in capture.coords]
+        kind = [str(np.dtype(dtype).descr), list(shape)]
+        key = digest_of_content(self.phase, list(depends), pixels, kind)
+        about = {"key": key, "frames": frames_digest(capture)}
+        keys = row_keys(capture["frame"].to_numpy(), along, measured)
+        seconds = float(dask.config.get("skry.flush-seconds", FLUSH_SECONDS))
+        place = f"{ROWS}/{self.phase}/{key}"
+        keeper = RowKeeper(self.blobs, place, about, seconds, self.check_unchanged)
+        self._table = _Table(about, keys, keeper)
+        known = KnownRows(keys, blank)
+        for known_keys, source in self._known(about, place, stored):
+            known.add(known_keys, source)
+            if not known.missing.any():
+                break
+        if self.on_cluster:
+            keeper.announce()
+        if not known.n_found:
+            return KeptRows(keys, None, known.missing, keeper)
+        n_missing = int(known.missing.sum())
+        log.info("%s: %d rows are known, %d are measured", self.phase, known.n_found, n_missing)
+        rows = LoadedRows(known, shape, dtype) if self.on_cluster else known
+        return KeptRows(keys, rows, known.missing, keeper)
+
+    def _known(
+        self, about: dict[str, Any], place: str, stored: Callable[[xr.Dataset], Table]
+    ) -> Iterator[tuple[AnyArray, RowSource]]:
+        """Find known rows with the same rows key: their keys, and where they are."""
+        for result in self.store.with_rows(self.phase, about["key"]):
+            if result.attrs[ROWS]["frames"] == about["frames"]:
+                yield result[ROW_KEY].to_numpy(), TableRows(stored(result))
+        for key in list_pieces(self.blobs, place):
+            piece = read_piece(self.blobs, key)
+            if piece is not None and piece.about["frames"] == about["frames"]:
+                yield piece.keys, PieceRows(self.blobs, key)
+
+    def label(self, result: xr.Dataset) -> xr.Dataset:
+        """Add to the result of the phase by what its rows are known later."""
+        if self._table is None:
+            return result
+        words = "hash of all that the measurement of the frame depends on, but for what rows share"
+        keys = variable(("frame",), self._table.keys, "1", words)
+        return result.assign({ROW_KEY: keys}).assign_attrs({ROWS: self._table.about})
+
+    def __enter__(self) -> Pieces:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Gather no more rows; keep those gathered if the phase does not go on."""
+        if self._table is not None:
+            if failed:
+                self._table.keeper.flush()
+            self._table.keeper.close()
+
+    def finish(self) -> None:
+        """Delete the pieces of the phase, because its result is complete."""
+        if self._table is not None:
+            self._table.keeper.finish()
+
+
+class _Table(NamedTuple):
+    """The table of a phase: what its rows belong to, their keys, and what keeps them."""
+
+    about: dict[str, Any]
+    keys: AnyArray
+    keeper: RowKeeper
+
+
+class Table(Protocol):
+    """A table in memory, or one whose rows are read when they are used."""
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
+class TableRows(NamedTuple):
+    """Rows of a table of a stored result."""
+
+    table: Table
+
+    def read(self, rows: IntArray) -> AnyArray:
+        """Read rows by their positions, ascending."""
+        first = int(rows[0])
+        found = np.asarray(self.table[first : int(rows[-1]) + 1])
+        whole: AnyArray = found if len(found) == len(rows) else found[rows - first]
+        return whole
+
+
+class PieceRows(NamedTuple):
+    """Rows of a piece, which is read when they are used."""
+
+    blobs: Blobs
+    key: str
+
+    def read(self, rows: IntArray) -> AnyArray:
+        """Read rows by their positions.
+
+        Raises
+        ------
+        StoreError
+            If the piece has been damaged or deleted since the graph was built.
+        """
+        piece = read_piece(self.blobs, self.key)
+        if piece is None:
+            raise StoreError(f"{self.key} of the store was deleted meanwhile: run the job again")
+        taken: AnyArray = piece.rows[rows]
+        return taken
+
+
+def frames_digest(capture: xr.Dataset) -> str:
+    """Return the digest of the frames of a capture, whatever the selection of frames."""
+    attrs = capture.attrs
+    return str(attrs.get("frames_digest", attrs.get("digest")))

@@ -1,4 +1,4 @@
-"""Decoding a capture into a store, once.
+"""Decoding a capture into a store, once; after an interruption, from where it was.
 
 Compressed videos and images have to be decoded from their beginning; raw videos are imported the
 same way on request.
@@ -6,15 +6,20 @@ same way on request.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from skry_dask.errors import StoreError
 from skry_dask.io.reader import DecodedFrame, RawReader
 from skry_dask.store.checked import SCHEMA_ATTRIBUTE
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import attributes_of
-from skry_dask.store.frames import chunk_frames, write_frames
+from skry_dask.store.frames import chunk_frames
+from skry_dask.store.import_folder import import_folder, sweep_import
+from skry_dask.store.imports import write_frames
 from skry_dask.store.open import is_store, open_store
 
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
     Report: TypeAlias = Callable[[int, int | None], None]
     """Called with the number of frames decoded so far, and the number that the file claims."""
+
+log = logging.getLogger(__name__)
 
 
 def decode(
@@ -62,11 +69,19 @@ def decode(
         If no frame can be decoded, or the capture has changed meanwhile.
     """
     if _has_frames_of(store, attrs):
+        sweep_import(store)
         return False
     claimed = reader.info.n_frames
     progress = (lambda done: report(done, claimed)) if report else None
-    frames = _in_sequence(reader) if isinstance(reader, RawReader) else reader.decode()
-    write_frames(store, reader.info, _checked(frames, check_unchanged), attrs, progress)
+
+    def frames_from(number: int) -> Iterator[DecodedFrame]:
+        yield from _frames_from(reader, number)
+        check_unchanged()
+
+    with import_folder(store) as place:
+        if _has_frames_of(store, attrs):  # another process has just imported them
+            return False
+        write_frames(place, reader.info, frames_from, attrs, progress)
     return True
 
 
@@ -91,21 +106,26 @@ def _has_frames_of(store: Path, attrs: dict[str, Any]) -> bool:
     return False
 
 
-def _checked(
-    frames: Iterator[DecodedFrame], check_unchanged: Callable[[], None]
-) -> Iterator[DecodedFrame]:
-    """Pass frames on, and look at their capture again after the last one."""
-    yield from frames
-    check_unchanged()
+def _frames_from(reader: RawReader | VideoReader, number: int) -> Iterator[DecodedFrame]:
+    """Decode a frame and all that follow."""
+    if isinstance(reader, RawReader):
+        return _in_sequence(reader, number)
+    if number and not reader.random_access:
+        log.info(
+            "%s is decoded from its beginning, because frames depend on those before them",
+            reader.path,
+        )
+    return reader.decode(number)
 
 
-def _in_sequence(reader: RawReader) -> Iterator[DecodedFrame]:
-    """Read a raw video from its beginning to its end, a chunk at a time."""
+def _in_sequence(reader: RawReader, number: int) -> Iterator[DecodedFrame]:
+    """Read a raw video from a frame to its end, a chunk at a time."""
     info = reader.info
     n_frames, n_chunk = info.n_frames or 0, chunk_frames(info)
-    numbers = range(n_frames) if info.number is None else info.number.tolist()
-    for start in range(0, n_frames, n_chunk):
+    numbers = np.arange(n_frames) if info.number is None else info.number
+    first = int(np.searchsorted(numbers, number))
+    for start in range(first, n_frames, n_chunk):
         images = reader.read(start, min(start + n_chunk, n_frames))
         for i, image in enumerate(images, start):
             time = None if info.time is None else int(info.time[i])
-            yield DecodedFrame(numbers[i], image, time)
+            yield DecodedFrame(int(numbers[i]), image, time)

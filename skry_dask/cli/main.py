@@ -36,7 +36,7 @@ from skry_dask.cli.terminal import (
     print_error,
     print_notes,
     progress_bars,
-    reporting_compilation,
+    reporting,
 )
 from skry_dask.cli.usage import parse
 from skry_dask.errors import OptionsError, SkryError
@@ -181,7 +181,7 @@ def demo(*, out_dir: Path = Path("skry-demo"), frames: int = 200) -> int:
     with importing():
         from skry_dask.cli.demo import run_demo
 
-    with reporting_compilation(), progress_bars() as bars:
+    with reporting(), progress_bars() as bars:
         lines = run_demo(out_dir, frames, bars.report)
     print("\n".join(lines))
     return 0
@@ -219,6 +219,8 @@ def info(source: str, /, *, json_: AsJson = False, read: Reading = ReadOptions()
 def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
 
+    After an interruption, the same command continues.
+
     Parameters
     ----------
     source
@@ -231,7 +233,7 @@ def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> in
         from skry_dask.cli.inputs import expand_input
         from skry_dask.pipeline.progress import Progress
 
-    with progress_bars() as bars:
+    with reporting(), progress_bars() as bars:
         capture = import_capture(
             expand_input(source),
             store,
@@ -323,7 +325,7 @@ def simulate(
         from skry_dask.simulation.simulate import write_capture, write_truth
 
     capture = simulate_capture(scene, options)
-    with reporting_compilation(), progress_bars() as bars:
+    with reporting(), progress_bars() as bars:
         write_capture(
             output,
             capture,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skry_dask.cli.inputs import expand_input
-from skry_dask.cli.terminal import print_notes, progress_bars, reporting_compilation
+from skry_dask.cli.terminal import print_notes, progress_bars, reporting
 from skry_dask.pipeline.masters import make_master
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_master(
     -------
     Exit status: 0.
     """
-    with reporting_compilation(), progress_bars() as bars:
+    with reporting(), progress_bars() as bars:
         made = make_master(
             expand_input(source),
             output,

@@ -13,7 +13,7 @@ from skry_dask.cli.terminal import (
     describe_job,
     print_error,
     progress_bars,
-    reporting_compilation,
+    reporting,
 )
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.batch import Outcome, run_jobs
@@ -55,7 +55,7 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **ch
 
     with (
         saying(how_far) if several else contextlib.nullcontext(),
-        reporting_compilation(),
+        reporting(),
         progress_bars(several=several) as bars,
     ):
 

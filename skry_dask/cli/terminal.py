@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from skry_dask.errors import SkryError
     from skry_dask.pipeline.progress import Progress
 
+REPORTING = (
+    "skry_dask.capture.decode",
+    "skry_dask.kernels",
+    "skry_dask.store.import_folder",
+    "skry_dask.store.imports",
+    "skry_dask.store.locks",
+)
+"""Modules whose INFO messages users see: kernels are compiled, imports go on, processes wait."""
+
 
 def print_error(error: SkryError, job: str | None = None) -> None:
     """Print why a command failed: one line on standard error.
@@ -50,17 +59,17 @@ class _PrintingHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def reporting_compilation() -> Iterator[None]:
-    """Print when kernels are compiled, because the program seems to hang meanwhile."""
-    log = logging.getLogger("skry_dask.kernels")
-    handler, level = _PrintingHandler(logging.INFO), log.level
-    log.addHandler(handler)
-    log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
-    try:
+def reporting() -> Iterator[None]:
+    """Print what is going on where the program seems to hang, or continues an earlier run."""
+    handler = _PrintingHandler(logging.INFO)
+    with contextlib.ExitStack() as at_end:
+        for name in REPORTING:
+            log = logging.getLogger(name)
+            at_end.callback(log.setLevel, log.level)
+            at_end.callback(log.removeHandler, handler)
+            log.addHandler(handler)
+            log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
         yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 class ProgressBars:

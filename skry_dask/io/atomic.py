@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -78,19 +78,20 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if target.is_dir():  # Windows reports it as a lack of permission
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         temporary, handle, is_locked = _open_temporary(target)
-        with unfinished(temporary):
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    yield file
-                    file.flush()
-                    os.fsync(file.fileno())
-                    if is_locked:
-                        temporary.replace(target)
-                if not is_locked:
-                    temporary.replace(target)
-            except BaseException:  # KeyboardInterrupt as well
-                temporary.unlink(missing_ok=True)
-                raise
+        with unfinished(temporary), ExitStack() as finally_:
+            # What is locked is removed or renamed before it is closed, all else after that.
+            file = os.fdopen(handle, "wb")
+            if is_locked:
+                finally_.enter_context(file)
+            finally_.callback(temporary.unlink, missing_ok=True)
+            if not is_locked:
+                finally_.enter_context(file)
+            yield file
+            file.flush()
+            os.fsync(handle)
+            if not is_locked:
+                file.close()
+            temporary.replace(target)
 
 
 def _open_temporary(target: Path) -> tuple[Path, int, bool]:
@@ -106,7 +107,10 @@ def _open_temporary(target: Path) -> tuple[Path, int, bool]:
     """
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     usual = target.with_name(f".skry-{digest}{UNFINISHED}")
-    handle = open_locked(usual) if os.name != "nt" else None  # Windows renames no open file
+    handle = None
+    if os.name != "nt":  # Windows renames no open file
+        with suppress(BlockingIOError):
+            handle = open_locked(usual)
     if handle is not None:
         os.ftruncate(handle, 0)
         return usual, handle, True

@@ -1,10 +1,11 @@
-"""Locks on open files, which the operating system releases when their process ends.
+"""Locks on files, which the operating system releases when their process ends, however it does.
 
 They are advisory: they keep out only those who ask for them, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -55,11 +56,12 @@ def open_locked(path: Path) -> int | None:
     Returns
     -------
     int or None
-        File descriptor, open for writing; the content stays. None if another process has locked the
-        file, or there are no locks.
+        File descriptor, open for writing; the content stays. None where there are no locks.
 
     Raises
     ------
+    BlockingIOError
+        If another process, or this one, has locked the file.
     OSError
         If the file cannot be opened.
     """
@@ -67,12 +69,26 @@ def open_locked(path: Path) -> int | None:
     while True:
         handle = os.open(path, flags, 0o666)
         locked = try_lock(handle)
-        if not locked:
-            os.close(handle)
-            return None
-        if _is_still(path, handle):
+        if locked and _is_still(path, handle):
             return handle
-        os.close(handle)  # it was removed or renamed before the lock was ours
+        os.close(handle)
+        if locked is None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        if not locked:
+            raise BlockingIOError(f"{path} is locked")
+        # It was removed or renamed before the lock was ours.
+
+
+def release(path: Path, handle: int) -> None:
+    """Remove a file that `open_locked` opened, and close it."""
+    if sys.platform == "win32":  # which removes no open file
+        os.close(handle)
+    with contextlib.suppress(OSError):  # another process may have locked it by now
+        path.unlink()
+    if sys.platform != "win32":
+        os.close(handle)
 
 
 def _is_still(path: Path, handle: int) -> bool:

@@ -97,15 +97,17 @@ class RawReader(Protocol):
 class VideoReader(Protocol):
     """Reader of frames that have to be decoded in sequence.
 
-    `path` names the capture, `files` are the files that it consists of.
+    `path` names the capture, `files` are the files that it consists of. `random_access` says
+    whether frames are decoded without those before them.
     """
 
     path: Path
     files: tuple[Path, ...]
     info: CaptureInfo
+    random_access: bool
 
-    def decode(self) -> Iterator[DecodedFrame]:
-        """Decode all frames from the beginning to the end."""
+    def decode(self, start: int = 0) -> Iterator[DecodedFrame]:
+        """Decode all frames from that of number `start` to the end."""
         ...
 
 

@@ -31,6 +31,7 @@ from skry_dask.pipeline.outputs import Outputs, place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.store.digest import digest_of
+from skry_dask.store.import_folder import sweep_import
 from skry_dask.store.result_store import ResultStore
 
 if TYPE_CHECKING:
@@ -238,6 +239,8 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         job.report(Progress("import", done, total))
 
     opened = job.source.open(job.store.path, progress)
+    if opened.decoded is None:
+        sweep_import(job.store.path)
     capture = select(opened.capture, job.options.select)
     shapes = Shapes.of(
         capture,

@@ -136,7 +136,7 @@ class CheckedStore(WrapperStore[Any]):
         elif not len(found):  # which zarr takes for a missing chunk of a shard, and so for zeros
             raise DamageError(f"{key} is cut")
         elif key == METADATA:
-            self._checksums = _checksums_in(found.to_bytes())
+            self._checksums = checksums_in(found.to_bytes())
         elif key in self._checksums and _checksum(found.to_bytes()) != self._checksums[key]:
             raise DamageError(f"{key} has changed")
         elif is_metadata:
@@ -165,7 +165,7 @@ def _check_codecs(key: str, document: bytes) -> None:
         raise DamageError(f"{key} is damaged") from error
 
 
-def _checksums_in(document: bytes) -> dict[str, str]:
+def checksums_in(document: bytes) -> dict[str, str]:
     """Return the checksums that a group states; none if it has another schema.
 
     Raises

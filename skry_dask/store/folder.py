@@ -23,6 +23,15 @@ COMPLETE = "complete"
 PARTIAL = ".partial-"
 """Marks the name of a folder that is being written."""
 
+FRAMES = "frames"
+"""Array of the frames of a store."""
+
+IMPORT = f"{FRAMES}{PARTIAL}import"
+"""Folder of an unfinished import in its store, with a lock of its own; see `import_folder`."""
+
+LOCK = ".lock"
+"""Suffix of a lock; see `locks`."""
+
 METADATA = "zarr.json"
 """File with the metadata of a group or of an array."""
 
@@ -64,15 +73,6 @@ def is_complete(group: Path) -> bool:
     return bool(attributes_of(group).get(COMPLETE))
 
 
-def replace(temporary: Path, place: Path) -> None:
-    """Put a folder in place of another one; there is always one of them."""
-    aside = temporary_name(place)
-    if place.exists():
-        place.rename(aside)
-    temporary.rename(place)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def rename_new(temporary: Path, place: Path) -> None:
     """Rename a folder to its final name, in place of an incomplete one if there is one.
 
@@ -93,27 +93,33 @@ def rename_new(temporary: Path, place: Path) -> None:
 
 
 def is_leftover(folder: Path) -> bool:
-    """Return whether a folder holds nothing but what an import left that was killed early.
+    """Return whether a folder without a group's metadata is an unfinished import.
 
-    That is our partial folders and, until a group has its metadata, partial files.
+    It holds nothing but partial folders, partial files and locks; or an import was interrupted
+    while it moved its arrays to their places, and its own folder is still there.
     """
-    return folder.is_dir() and all(
-        PARTIAL in path.name
-        or path.name.startswith(".skry-")
-        or (path.name.startswith("zarr.") and path.suffix == ".partial")
-        for path in folder.iterdir()
+    return folder.is_dir() and (
+        (folder / IMPORT).is_dir()
+        or all(
+            PARTIAL in path.name
+            or path.name.startswith(".skry-")
+            or path.suffix == LOCK
+            or (path.name.startswith("zarr.") and path.suffix == ".partial")
+            for path in folder.iterdir()
+        )
     )
 
 
 def sweep(folder: Path) -> None:
-    """Remove what interrupted runs left behind more than a day ago."""
+    """Remove what interrupted runs left behind more than a day ago, all but imports and locks."""
     for leftover in (
         *folder.glob(f"*{PARTIAL}*"),
         *folder.glob("zarr.*.partial"),
         *folder.glob(f".skry-*{UNFINISHED}"),
     ):
         with contextlib.suppress(OSError):
-            if leftover.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+            old = leftover.stat().st_mtime < time.time() - LEFTOVER_SECONDS
+            if old and leftover.name != IMPORT:
                 if leftover.is_dir():
                     shutil.rmtree(leftover, ignore_errors=True)
                 else:

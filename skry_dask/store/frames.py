@@ -1,28 +1,22 @@
-"""Writing decoded frames into a store: completely or not at all."""
+"""The files of a store with frames: shards of compressed frames, their numbers and times."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import LocalStore
+from zarr.storage import MemoryStore
 
-from skry_dask.errors import ReaderError
-from skry_dask.io.atomic import atomic_write, explain_write_errors
-from skry_dask.store.checked import METADATA, metadata_of_arrays, sealed
-from skry_dask.store.folder import attributes_of, flush, replace, sweep, temporary_name
-from skry_dask.unfinished import unfinished
+from skry_dask.store.checked import METADATA, sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from skry_dask.io.reader import CaptureInfo, DecodedFrame
+    from zarr.core.buffer import Buffer
+
+    from skry_dask.io.reader import CaptureInfo
     from skry_dask.types import Frames, IntArray
 
 CHUNK_BYTES = 2**23
@@ -33,9 +27,6 @@ MIN_CHUNK_FRAMES = 2
 
 MAX_CHUNK_FRAMES = 64
 """Largest number of frames per chunk."""
-
-MAX_PROBLEMS = 100
-"""Number of damaged frames that are listed; more are counted."""
 
 LOSSLESS = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """Compression of frames, each with a checksum of its own."""
@@ -85,108 +76,27 @@ def add_coordinates(
             array.attrs.update({"units": "nanoseconds since 1970-01-01", "calendar": "standard"})
 
 
-def write_frames(
-    path: Path,
-    info: CaptureInfo,
-    frames: Iterable[DecodedFrame],
-    attrs: dict[str, Any],
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Write a capture's frames into a store.
+def frames_array(
+    store: MemoryStore, info: CaptureInfo, n_frames: int, n_shard: int
+) -> zarr.Array[Any]:
+    """Create the array of the frames of a store, in memory.
 
     Parameters
     ----------
-    path
-        Folder of the store; phase results that it already holds stay.
+    store
+        Gets its files.
     info
         What the file says about its frames.
-    frames
-        In the order of the file; entries without an image are counted as problems.
-    attrs
-        Attributes of the capture; problems of frames are added to ``problems``. They are written
-        last, and mark the store as whole.
-    progress
-        Called with the number of frames decoded so far.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written.
-    ReaderError
-        If no frame has an image.
+    n_frames
+        Number of frames.
+    n_shard
+        Number of frames per shard, which is one file.
     """
-    with explain_write_errors(path):
-        path.mkdir(parents=False, exist_ok=True)
-        sweep(path)
-        _remove_damaged_metadata(path)
-        group = zarr.open_group(LocalStore(path), mode="a")
-        temporary = temporary_name(path / "frames")
-        with contextlib.ExitStack() as partial:
-            partial.enter_context(unfinished(temporary))
-            partial.callback(shutil.rmtree, temporary, ignore_errors=True)
-            written = _write_shards(group, temporary.name, info, frames, progress)
-            problems = _shortened(written.problems)
-            if not written.numbers:
-                raise ReaderError(
-                    f"{attrs.get('source', path)}: not one frame could be decoded"
-                    f"{' (' + problems[0] + ')' if problems else ''}: convert it to SER"
-                )
-            flush(temporary)
-            if attributes_of(path).get("digest") == attrs.get("digest", ""):
-                return  # another process was as fast, and others may be reading its frames
-            # From here to the seal this is no store: new frames never go with the old digest.
-            group.attrs.put({})
-            replace(temporary, path / "frames")
-        has_times = len(written.times) == len(written.numbers)
-        add_coordinates(group, written.numbers, written.times if has_times else None)
-        all_problems = [*attrs.get("problems", ()), *problems]
-        group.attrs.put({**attrs, "problems": all_problems})
-        _seal(path)
-
-
-def _remove_damaged_metadata(path: Path) -> None:
-    """Remove the metadata of a store that cannot be read, so that it can be written anew."""
-    metadata = path / METADATA
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            is_group = json.loads(metadata.read_bytes())["node_type"] == "group"
-        except (ValueError, KeyError, TypeError):
-            is_group = False
-        if not is_group:
-            metadata.unlink()
-
-
-def _seal(path: Path) -> None:
-    """Mark a store as whole, with the checksums of its metadata."""
-    arrays = {
-        name: content
-        for name, content in metadata_of_arrays(path).items()
-        if name.split("/")[0] in ("frames", "frame", "time")
-    }
-    with atomic_write(path / METADATA) as file:
-        file.write(sealed((path / METADATA).read_bytes(), arrays))
-
-
-class _Written(NamedTuple):
-    """What is known about the frames that have been written."""
-
-    numbers: list[int]
-    times: list[int]
-    problems: list[str]
-
-
-def _write_shards(
-    group: zarr.Group,
-    name: str,
-    info: CaptureInfo,
-    frames: Iterable[DecodedFrame],
-    progress: Callable[[int], None] | None,
-) -> _Written:
-    """Write images shard by shard into a new array of a group."""
-    n_shard, shape = chunk_frames(info), info.frame_shape
-    array = group.create_array(
-        name,
-        shape=(0, *shape),
+    shape = info.frame_shape
+    return zarr.create_array(
+        store,
+        name="frames",
+        shape=(n_frames, *shape),
         dtype=info.dtype,
         chunks=(1, *shape),
         shards=(n_shard, *shape),
@@ -196,37 +106,73 @@ def _write_shards(
         # every chunk with the fill value: 328 in place of 2047 MB/s.
         config={"write_empty_chunks": True},
     )
-    written = _Written([], [], [])
-    shard: list[Frames] = []
-
-    def write_shard() -> None:
-        start = array.shape[0]
-        array.resize((start + len(shard), *shape))
-        array[start:] = np.stack(shard)
-        shard.clear()
-        if progress:
-            progress(len(written.numbers))
-
-    for frame in frames:
-        if frame.image is None:
-            written.problems.append(f"frame {frame.number} is skipped: {frame.problem}")
-            continue
-        if frame.problem:
-            written.problems.append(f"frame {frame.number}: {frame.problem}")
-        shard.append(frame.image)
-        written.numbers.append(frame.number)
-        if frame.time is not None:
-            written.times.append(frame.time)
-        if len(shard) == n_shard:
-            write_shard()
-    if shard:
-        write_shard()
-    return written
 
 
-def _shortened(problems: list[str]) -> list[str]:
-    """List the first problems and count the others."""
-    n_others = len(problems) - MAX_PROBLEMS
-    if n_others <= 0:
-        return problems
-    return [*problems[:MAX_PROBLEMS], f"{n_others} more frames have problems, unlisted"]
+def shard_key(number: int, info: CaptureInfo) -> str:
+    """Name the file of a shard within the store."""
+    return "/".join(["frames/c", str(number), *("0" for _ in info.frame_shape)])
+
+
+class ShardEncoder:
+    """Makes the files of shards, in memory; from several threads at a time.
+
+    Parameters
+    ----------
+    info
+        What the file says about its frames.
+    n_shard
+        Number of frames per shard.
+    """
+
+    def __init__(self, info: CaptureInfo, n_shard: int) -> None:
+        self.info = info
+        self.n_shard = n_shard
+
+    def encode(self, images: Sequence[Frames]) -> bytes:
+        """Compress the images of a shard, of which the last of a store has fewer than the others.
+
+        Parameters
+        ----------
+        images
+            Each uint8 or uint16 (y, x[, channel]).
+        """
+        files: dict[str, Buffer] = {}
+        array = frames_array(MemoryStore(files), self.info, len(images), self.n_shard)
+        array[:] = np.stack(images)
+        return files[shard_key(0, self.info)].to_bytes()
+
+
+def metadata_files(
+    info: CaptureInfo,
+    n_shard: int,
+    number: Sequence[int],
+    time: Sequence[int] | None,
+    attrs: dict[str, Any],
+) -> dict[str, bytes]:
+    """Make all files of a store but the shards of its frames.
+
+    Parameters
+    ----------
+    info
+        What the file says about its frames.
+    n_shard
+        Number of frames per shard.
+    number, time
+        See `add_coordinates`.
+    attrs
+        Attributes of the capture.
+
+    Returns
+    -------
+    dict
+        Content by name; the last one makes the others a store.
+    """
+    files: dict[str, Buffer] = {}
+    store = MemoryStore(files)
+    group = zarr.create_group(store, attributes=attrs)
+    frames_array(store, info, len(number), n_shard)
+    add_coordinates(group, number, time)
+    contents = {name: files[name].to_bytes() for name in sorted(files)}
+    document = contents.pop(METADATA)
+    arrays = {k: v for k, v in contents.items() if k.endswith(f"/{METADATA}")}
+    return {**contents, METADATA: sealed(document, arrays)}

@@ -62,6 +62,7 @@ class SequenceReader:
     path: Path
     files: tuple[Path, ...]
     info: CaptureInfo
+    random_access = True
 
     def __init__(
         self,
@@ -108,8 +109,13 @@ class SequenceReader:
             ),
         )
 
-    def decode(self) -> Iterator[DecodedFrame]:
-        """Decode from the first image to the last.
+    def decode(self, start: int = 0) -> Iterator[DecodedFrame]:
+        """Decode from an image to the last.
+
+        Parameters
+        ----------
+        start
+            Number of the first image. Files before that which has it are not read.
 
         Yields
         ------
@@ -121,10 +127,14 @@ class SequenceReader:
         number = 0
         for path, count, time in zip(self.files, self._counts, self._times, strict=True):
             time = time if self.info.time is not None else None
+            if number + count <= start:
+                number += count
+                continue
             with closing(_decode_file(path, count)) as images:
                 for stored in images:
-                    image, problem = self._to_frame(path, stored)
-                    yield DecodedFrame(number, image, time, problem)
+                    if number >= start:
+                        image, problem = self._to_frame(path, stored)
+                        yield DecodedFrame(number, image, time, problem)
                     number += 1
 
     def _check_same_kind(self, first: ImageHeader, headers: list[ImageHeader | str]) -> None:

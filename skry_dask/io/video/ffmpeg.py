@@ -60,6 +60,7 @@ class PyAvReader:
     path: Path
     files: tuple[Path, ...]
     info: CaptureInfo
+    random_access = False
 
     def __init__(self, path: str | os.PathLike[str], *, grey: bool = False) -> None:
         self.path = Path(path)
@@ -93,8 +94,14 @@ class PyAvReader:
                 problems=(*_truncation(self.path), *_frame_problems(frame, is_colour)),
             )
 
-    def decode(self) -> Iterator[DecodedFrame]:
+    def decode(self, start: int = 0) -> Iterator[DecodedFrame]:
         """Decode from the beginning to the end.
+
+        Parameters
+        ----------
+        start
+            Number of the first frame that is wanted. Those before it are decoded, too, because
+            later ones depend on them, but not converted.
 
         Yields
         ------
@@ -116,11 +123,15 @@ class PyAvReader:
             first_stamp = _first_time_stamp(container, stream)
             for number, frame, problem in decode_entries(container, stream):
                 if frame is None:
-                    yield DecodedFrame(number, None, problem=problem)
+                    if number >= start:
+                        yield DecodedFrame(number, None, problem=problem)
                     continue
                 time, stamp = None, frame.pts if frame.pts is not None else frame.dts
                 if stamp is not None and frame.time_base:
                     first_stamp = stamp if first_stamp is None else first_stamp
+                if number < start:
+                    continue
+                if stamp is not None and frame.time_base and first_stamp is not None:
                     time = round((stamp - first_stamp) * frame.time_base * 1_000_000_000)
                 image, failure = _convert(frame, self.info.dtype, is_colour, codec)
                 if image is not None and image.shape != shape:

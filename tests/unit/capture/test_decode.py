@@ -57,6 +57,7 @@ def test_a_capture_that_changes_while_it_is_decoded_is_not_kept(
     moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("skry_dask.store.frames.MAX_CHUNK_FRAMES", 16)
+    monkeypatch.setattr("skry_dask.store.import_folder.MAX_PARALLEL", 1)
 
     def change(*_: object) -> None:
         moon_ser.write_bytes(moon_ser.read_bytes()[:-1] + b"1")

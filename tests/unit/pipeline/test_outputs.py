@@ -14,7 +14,7 @@ import skry_dask as skry
 from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.pipeline.outputs import Outputs, ResultsPlace, brightness_scale, place_of_results
-from tests.stores import INFO, decoded_frames
+from tests.stores import INFO, decoded_frames, write_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,6 @@ def test_results_of_a_store_at_a_url_go_beside_the_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from skry_dask.capture import source as sources
-    from skry_dask.store.frames import write_frames
 
     attrs = {"digest": "d", "format": "test", "source": "moon.mp4", "bits": 12}
     write_frames(tmp_path / "a.skry", INFO, decoded_frames(), attrs)

@@ -12,9 +12,8 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask.errors import StoreError
 from skry_dask.store import tables
-from skry_dask.store.frames import write_frames
 from skry_dask.store.result_store import ResultStore
-from tests.stores import IMAGES, INFO, decoded_frames, small_result
+from tests.stores import IMAGES, INFO, decoded_frames, small_result, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

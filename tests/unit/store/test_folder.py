@@ -13,7 +13,6 @@ from skry_dask.store.folder import (
     flush,
     is_complete,
     rename_new,
-    replace,
     sweep,
     temporary_name,
 )
@@ -47,15 +46,6 @@ def test_a_new_folder_takes_its_place_unless_a_complete_one_is_there(tmp_path: P
     with pytest.raises(FileExistsError):
         rename_new(second, place)
     assert "second" not in attributes_of(place)
-
-
-def test_a_folder_replaces_another_and_nothing_else_is_left(tmp_path: Path) -> None:
-    place = tmp_path / "frames"
-    for number in (1, 2):
-        temporary = temporary_name(place)
-        replace(group(temporary, number=number), place)
-        assert attributes_of(place) == {"number": number}
-    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
 
 def test_leftovers_go_when_they_are_a_day_old(tmp_path: Path) -> None:

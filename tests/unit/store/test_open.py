@@ -17,8 +17,7 @@ import zarr
 import skry_dask as skry
 from skry_dask.errors import StoreError
 from skry_dask.store.checked import sealed
-from skry_dask.store.frames import write_frames
-from tests.stores import IMAGES, INFO, decoded_frames
+from tests.stores import IMAGES, INFO, decoded_frames, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

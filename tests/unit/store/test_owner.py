@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skry_dask.store.folder import ensure_group
-from skry_dask.store.frames import write_frames
 from skry_dask.store.owner import Owner, mark_of, owner_of
 from skry_dask.store.result_store import ResultStore
-from tests.stores import INFO, decoded_frames, small_result
+from tests.stores import INFO, decoded_frames, small_result, write_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

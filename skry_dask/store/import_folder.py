@@ -1,0 +1,172 @@
+"""Importing frames into a store in a folder.
+
+The files are written to ``frames.partial-import`` in the store, and moved to their places when all
+of them are there. One process at a time imports into a store. Where there are no locks, several
+may: each has a place of its own, which nothing continues, and the last to finish makes the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from dask.system import CPU_COUNT
+
+from skry_dask.io.atomic import explain_write_errors
+from skry_dask.store.blobs import FolderBlobs
+from skry_dask.store.checked import (
+    CHECKSUMS,
+    METADATA,
+    SCHEMA_ATTRIBUTE,
+    DamageError,
+    checksums_in,
+)
+from skry_dask.store.folder import (
+    FRAMES,
+    IMPORT,
+    attributes_of,
+    flush,
+    sweep,
+    temporary_name,
+    write_group,
+)
+from skry_dask.store.locks import exclusive, exclusive_if_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from skry_dask.store.blobs import Blobs
+
+log = logging.getLogger(__name__)
+
+ARRAYS = (FRAMES, "frame", "time")
+"""Arrays of a store with frames."""
+
+JOURNAL = "journal"
+"""Folder of the records of an import; removed when all other files are there."""
+
+MAX_PARALLEL = 4
+"""Largest number of shards that are compressed at a time."""
+
+
+class ImportFolder:
+    """Where an import keeps its files until they are a store in a folder; see `ImportPlace`.
+
+    Parameters
+    ----------
+    store
+        Folder of the store.
+    partial
+        Folder within it for the files.
+    """
+
+    def __init__(self, store: Path, partial: Path) -> None:
+        self.name = str(store)
+        self.store = store
+        self.partial = partial
+        self.journal: Blobs = FolderBlobs(partial / JOURNAL)
+        self.n_parallel = min(CPU_COUNT, MAX_PARALLEL)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a file of the store; see `ImportPlace.put`."""
+        path = self.partial / key
+        with explain_write_errors(self.store):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def has(self, key: str, size: int, checksum: int) -> bool:
+        """Return whether a file is there as it was written; see `ImportPlace.has`."""
+        try:
+            content = (self.partial / key).read_bytes()
+        except OSError:
+            return False
+        return len(content) == size and zlib.crc32(content) == checksum
+
+    def is_ready(self, digest: str) -> bool:
+        """Return whether all files are there, with the capture's digest."""
+        try:
+            document = (self.partial / METADATA).read_bytes()
+            return bool(checksums_in(document)) and bool(_attributes(document)["digest"] == digest)
+        except (OSError, DamageError, KeyError):
+            return False
+
+    def publish(self) -> None:
+        """Make the files a store; see `ImportPlace.publish`. It may have been interrupted before.
+
+        From the beginning to the end there is no store, so that new frames never go with old
+        numbers or the old digest. Results that the folder holds stay.
+        """
+        with explain_write_errors(self.store):
+            flush(self.partial)
+            shutil.rmtree(self.partial / "journal", ignore_errors=True)
+            if SCHEMA_ATTRIBUTE in attributes_of(self.store):
+                write_group(self.store, {})
+            document = (self.partial / METADATA).read_bytes()
+            written = _attributes(document)[CHECKSUMS]
+            for name in ARRAYS:
+                new, place = self.partial / name, self.store / name
+                if place.exists() and (new.exists() or f"{name}/{METADATA}" not in written):
+                    shutil.rmtree(self.partial / f"old-{name}", ignore_errors=True)
+                    place.rename(self.partial / f"old-{name}")
+                if new.exists():
+                    new.rename(place)
+            (self.partial / METADATA).replace(self.store / METADATA)
+        self.drop()
+
+    def drop(self) -> bool:
+        """Remove all files and records; return whether there were any."""
+        if not self.partial.exists():
+            return False
+        shutil.rmtree(self.partial, ignore_errors=True)
+        return True
+
+
+def _attributes(document: bytes) -> dict[str, Any]:
+    attributes: dict[str, Any] = json.loads(document)["attributes"]
+    return attributes
+
+
+@contextlib.contextmanager
+def import_folder(store: Path) -> Iterator[ImportFolder]:
+    """Provide the place of an import into a store, once no other process imports into it.
+
+    Parameters
+    ----------
+    store
+        Folder of the store, which is made, and removed if nothing is in it at the end.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    with contextlib.ExitStack() as at_end:
+        with explain_write_errors(store):
+            with contextlib.suppress(FileExistsError):
+                store.mkdir()
+                at_end.callback(_remove_if_empty, store)
+            part = store / FRAMES
+            is_locked = at_end.enter_context(exclusive(part, f"it imports into {store}"))
+            sweep(store)
+        partial = store / IMPORT
+        yield ImportFolder(store, partial if is_locked else temporary_name(store / FRAMES))
+
+
+def sweep_import(store: Path) -> None:
+    """Remove what an interrupted import has left in a store, unless an import goes on there."""
+    if (store / IMPORT).exists():
+        with exclusive_if_free(store / FRAMES) as is_locked:
+            if is_locked:
+                if (store / IMPORT / JOURNAL).exists():
+                    log.info("%s: an unfinished import is dropped", store)
+                shutil.rmtree(store / IMPORT, ignore_errors=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

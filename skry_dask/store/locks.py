@@ -1,0 +1,89 @@
+"""Locks on parts of a store: a second process waits for the first, or for its end.
+
+The lock is a file beside the part, ``NAME.lock``. The operating system releases it when its process
+ends, also by a crash; the file that stays then is removed with the next lock. Where there are no
+locks, as on some network file systems, processes work beside each other: see the users of
+`exclusive`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from skry_dask.io.locks import open_locked, release
+from skry_dask.store.folder import LOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 0.1
+"""Time between two attempts to get a lock."""
+
+
+@contextlib.contextmanager
+def exclusive(part: Path, what: str) -> Iterator[bool]:
+    """Hold the lock of a part of a store, after waiting for others who hold it.
+
+    Parameters
+    ----------
+    part
+        File or folder, which need not exist; the folder above it does.
+    what
+        What is done to it, for the message while waiting.
+
+    Yields
+    ------
+    bool
+        Whether this process holds the lock; False where there are no locks.
+    """
+    path = lock_of(part)
+    handle = _wait(path, what)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            release(path, handle)
+
+
+@contextlib.contextmanager
+def exclusive_if_free(part: Path) -> Iterator[bool]:
+    """Hold the lock of a part of a store, unless another process does.
+
+    Yields
+    ------
+    bool
+        Whether this process holds the lock.
+    """
+    path = lock_of(part)
+    try:
+        handle = open_locked(path)
+    except OSError:  # another process has it, or nothing can be written here
+        handle = None
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            release(path, handle)
+
+
+def lock_of(part: Path) -> Path:
+    """Name the lock of a part of a store."""
+    return part.with_name(f"{part.name}{LOCK}")
+
+
+def _wait(path: Path, what: str) -> int | None:
+    is_told = False
+    while True:
+        try:
+            return open_locked(path)
+        except BlockingIOError:
+            if not is_told:
+                log.info("waiting for another process: %s", what)
+                is_told = True
+            time.sleep(WAIT_SECONDS)

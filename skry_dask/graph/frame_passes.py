@@ -161,7 +161,6 @@ def map_frames(
     array([1., 2., 3., 4., 5., 6.])
     """
     name = task_name(function)
-    process: Any = partial(_process if developer is None else _process_grey, function, name)
     lazy = shared if developer is None else [*shared, developer]
     about: dict[str, Any] = {"name": name, "shape": shape, "dtype": dtype}
     if kept is not None and kept.known is not None:
@@ -173,7 +172,8 @@ def map_frames(
             )
     else:
         if kept is not None:
-            process, along = partial(_keep_rows, process, kept.keeper), (kept.keys, *along)
+            function, along = partial(_keep_rows, function, kept.keeper), (kept.keys, *along)
+        process = partial(_process if developer is None else _process_grey, function, name)
         blocks, n_extra = frame_tasks(process, frames, along, lazy, **about)
     # Fewer blocks first, so that there are fewer to drop dims of.
     return drop_dims(rechunk_rows(blocks, table_blocks(blocks)), n_extra)
@@ -196,13 +196,13 @@ def _process_grey(
 
 
 def _keep_rows(
-    process: Callable[..., AnyArray],
+    function: Callable[..., AnyArray],
     keeper: RowKeeper,
     frames: Frames,
     keys: AnyArray,
     *arguments: Any,
 ) -> AnyArray:
-    rows = process(frames, *arguments)
+    rows = function(frames, *arguments)
     keeper.add(keys, rows)
     return rows
 

@@ -274,7 +274,7 @@ def map_missing_frames(
         ),
         _block_sizes(kept.missing, frames.frames.chunks[0], BLOCK_BYTES // row_bytes),
         (range(len(frames)), kept.known or (), kept.keys, *along),
-        [dask.delayed(frames, traverse=False), *shared],
+        [dask.delayed(frames, traverse=False), *shared] if kept.missing.any() else (),
         name=name,
         shape=shape,
         dtype=dtype,

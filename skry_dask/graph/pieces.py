@@ -161,6 +161,12 @@ class Pieces:
         if self._table is not None:
             self._table.keeper.finish()
 
+    def delete_of(self, result: xr.Dataset) -> None:
+        """Delete the pieces of a complete result, for a job that was killed before it did."""
+        rows = result.attrs.get(ROWS)
+        if isinstance(rows, dict):
+            self.blobs.delete(f"{ROWS}/{self.phase}/{rows['key']}")
+
 
 class _Table(NamedTuple):
     """The table of a phase: what its rows belong to, their keys, and what keeps them."""

@@ -29,14 +29,22 @@ from skry_dask.options import AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
 from skry_dask.phases.alignment.frame_alignment import Reason
-from skry_dask.phases.alignment.frame_records import RECORD, align_frames, drop_far_frames
+from skry_dask.phases.alignment.frame_records import (
+    RECORD,
+    align_frames,
+    drop_far_frames,
+    stored_records,
+)
 from skry_dask.phases.alignment.key_frames import nearest_key_frames
 from skry_dask.phases.reference import choose_reference
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.graph.kept_rows import KeptRows
+    from skry_dask.graph.pieces import Pieces
     from skry_dask.phases.alignment.frame_alignment import Template
+    from skry_dask.types import IntArray
 
 
 def align(
@@ -44,6 +52,7 @@ def align(
     options: AlignOptions | None = None,
     *,
     reference: xr.Dataset | None = None,
+    pieces: Pieces | None = None,
 ) -> xr.Dataset:
     """Find where the scene lies in each frame.
 
@@ -55,6 +64,9 @@ def align(
         See `AlignOptions`.
     reference
         From `choose_reference`, with the same options; None: chosen in the same graph.
+    pieces
+        Rows that are known from before, and where others are kept, given the reference; None:
+        neither.
 
     Returns
     -------
@@ -93,10 +105,11 @@ def align(
     aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
     aligner = dask.delayed(Aligner.with_method)(aligner, chosen)
     template = dask.delayed(_template_of_reference)(aligner, chosen, keys)
+    nearest = nearest_key_frames(indices, len(frames))
     records = map_frames(
         align_frames,
         frames,
-        nearest_key_frames(indices, len(frames)),
+        nearest,
         developer=dask.delayed(developer, traverse=False),
         shared=[
             aligner,
@@ -104,11 +117,45 @@ def align(
             call_each(Aligner.far_template, [aligner, chosen], list(enumerate(keys))),
         ],
         dtype=RECORD,
+        kept=None if pieces is None else _kept(capture, options, reference, nearest, pieces),
     )
     records = records.rechunk(-1).map_blocks(
         drop_far_frames, frames.shape[1:3], options.min_overlap, dtype=RECORD
     )
     return result(capture, options, _variables(records, reference["reference"]))
+
+
+def _kept(
+    capture: xr.Dataset,
+    options: AlignOptions,
+    reference: xr.Dataset,
+    nearest: IntArray,
+    pieces: Pieces,
+) -> KeptRows:
+    """Find known records; one depends on its frame, the reference, and a far key frame if any."""
+    chosen = ChosenReference.of(reference)
+    frame_shape = capture["frames"].shape[1:3]
+    far = [
+        (number, *alignment.offset, alignment.confidence)
+        if chosen.is_far(i, options.min_confidence, frame_shape)
+        else (-1.0, 0.0, 0.0, 0.0)
+        for i, (number, alignment) in enumerate(
+            zip(reference["key_frame"].to_numpy().tolist(), chosen.alignments, strict=True)
+        )
+    ]
+    return pieces.rows(
+        capture,
+        [np.array(far, np.float64)[nearest]],
+        np.ones(len(nearest), bool),
+        [
+            *(options.version, options.anchors, options.anchor_size, options.min_confidence),
+            *(Developer.of(capture), chosen.method, int(reference["reference"])),
+        ],
+        stored=stored_records,
+        blank=0.0,
+        shape=(),
+        dtype=RECORD,
+    )
 
 
 def _template_of_reference(aligner: Aligner, chosen: ChosenReference, keys: list[int]) -> Template:

@@ -175,6 +175,7 @@ class PhaseRunner:
             with pieces:
                 data, spent = self._compute(name, digest, lazy, pieces)
         else:
+            self._pieces(name).delete_of(stored)
             # Workers of a cluster need not see the store.
             data = stored if self.runner.client is None else stored.load()
         status: Status = "ran" if stored is None else "reused"

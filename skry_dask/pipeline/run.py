@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
+    from skry_dask.graph.pieces import Pieces
     from skry_dask.options import AlignOptions, Options
     from skry_dask.pipeline.progress import Report
 
@@ -163,5 +164,7 @@ def run_request(request: JobRequest) -> xr.Dataset:
     return result.data.assign_attrs(summary=as_json(summary))
 
 
-def _align_to(capture: xr.Dataset, reference: xr.Dataset, options: AlignOptions) -> xr.Dataset:
-    return align(capture, options, reference=reference)
+def _align_to(
+    capture: xr.Dataset, reference: xr.Dataset, options: AlignOptions, *, pieces: Pieces
+) -> xr.Dataset:
+    return align(capture, options, reference=reference, pieces=pieces)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import pkgutil
+import shutil
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import dask
+import numpy as np
 import pytest
 import xarray as xr
 
 import skry_dask as skry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from skry_dask.pipeline.progress import Progress, Report
 
 N_FRAMES, FRAME_BYTES = 40, 180 * 240
 
-SMALL_CHUNKS: dict[str, Any] = {"memory_limit": "300MiB", "workers": 2}
+CHUNK = 7
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +47,11 @@ def frames_read(result: xr.Dataset) -> dict[str, float]:
     return {name: phase.get("read_bytes", 0) / FRAME_BYTES for name, phase in phases.items()}
 
 
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read `CHUNK` frames at a time."""
+    monkeypatch.setattr("skry_dask.pipeline.job.frames_per_chunk", lambda *_: CHUNK)
+
+
 def stop_at(phase: str, done: int) -> Report:
     """Interrupt a job when so many chunks of a phase are done."""
 
@@ -62,14 +72,119 @@ def assert_same_results(store: Path, expected: Path) -> None:
     assert names[0] == names[1]
 
 
+KERNELS = {
+    "align": "skry_dask.phases.align.align_frames",
+    "quality": "skry_dask.phases.quality.measure_area_detail",
+    "track": "skry_dask.phases.track.match_points",
+}
+"""What measures the frames of each phase."""
+
+
+class Measured(Counter[str]):
+    """Number of frames that each phase has measured since this was made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        for phase, place in KERNELS.items():
+            monkeypatch.setattr(place, self.counted(phase, pkgutil.resolve_name(place)))
+
+    def counted(self, phase: str, measure: Callable[..., Any]) -> Callable[..., Any]:
+        """Count the frames that a function is called with."""
+
+        @functools.wraps(measure)
+        def count(frames: Any, *arguments: Any) -> Any:
+            self[phase] += len(frames)
+            return measure(frames, *arguments)
+
+        return count
+
+
+@pytest.mark.parametrize("phase", KERNELS)
 def test_rows_of_an_interrupted_phase_are_not_measured_again(
-    moon_file: Path, uninterrupted: Path, tmp_path: Path
+    phase: str,
+    moon_file: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for phase, passes in (("quality", 2), ("track", 1)):
-        store = tmp_path / f"{phase}.skry"
-        with pytest.raises(KeyboardInterrupt):
-            skry.run(moon_file, store=store, progress=stop_at(phase, 1), **SMALL_CHUNKS)
-        assert (store / "pieces").is_dir()
-        read = frames_read(skry.run(moon_file, store=store, **SMALL_CHUNKS))
-        assert read[phase] < N_FRAMES * passes
-        assert_same_results(store, uninterrupted)
+    small_chunks(monkeypatch)
+    measured = Measured(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        skry.run(moon_file, store=tmp_path / "s", progress=stop_at(phase, 2), workers=1)
+    assert (tmp_path / "s" / "pieces").is_dir()
+    before = measured[phase]
+    assert 0 < before < N_FRAMES
+    result = skry.run(moon_file, store=tmp_path / "s", workers=2)
+    assert measured == dict.fromkeys(KERNELS, N_FRAMES)
+    if phase == "track":  # the other phases read some frames twice
+        assert frames_read(result)["track"] == N_FRAMES - before
+    assert_same_results(tmp_path / "s", uninterrupted)
+
+
+def test_damaged_pieces_are_measured_again(
+    moon_file: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        skry.run(moon_file, store=tmp_path / "s", progress=stop_at("track", 3), workers=1)
+    pieces = sorted((tmp_path / "s" / "pieces").rglob("*-*"))
+    for i, piece in enumerate(pieces):
+        content = bytearray(piece.read_bytes())
+        content[(7919 * i + 50) % len(content)] ^= 1 << i
+        piece.write_bytes(content[: -i or None])
+    measured = Measured(monkeypatch)
+    skry.run(moon_file, store=tmp_path / "s")
+    assert measured == {"track": N_FRAMES}
+    assert_same_results(tmp_path / "s", uninterrupted)
+
+
+def test_pieces_of_a_capture_that_has_changed_are_not_kept(
+    moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch)
+
+    def overwrite(progress: Progress) -> None:
+        if (progress.phase, progress.done) == ("quality", 3):
+            content = moon_ser.read_bytes()
+            moon_ser.write_bytes(content[:178] + content[178:][::-1])
+
+    with pytest.raises(skry.ReaderError, match="has changed while it was read"):
+        skry.run(moon_ser, store=tmp_path / "s", progress=overwrite, workers=1)
+    assert not (tmp_path / "s" / "pieces").exists()
+
+
+def test_other_options_measure_only_what_they_change(
+    moon_file: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for choices, expected in (
+        ({"min_overlap": 0.3}, {}),
+        ({"reference_percent": 20.0}, {"track": N_FRAMES}),
+        ({"blending": 0.0}, {"track": N_FRAMES}),
+        ({"area_size": 30}, {"quality": N_FRAMES, "track": N_FRAMES}),
+        ({"search_radius": 10}, {"track": N_FRAMES}),
+    ):
+        store, fresh = (tmp_path / f"{name}{len(expected)}" for name in ("again", "fresh"))
+        shutil.rmtree(store, ignore_errors=True)
+        shutil.copytree(uninterrupted, store)
+        with monkeypatch.context() as during:
+            measured = Measured(during)
+            found = skry.run(moon_file, store=store, **choices)
+        assert measured == expected, choices
+        shutil.rmtree(fresh, ignore_errors=True)
+        expected_result = skry.run(moon_file, store=fresh, **choices)
+        np.testing.assert_array_equal(found["stack"], expected_result["stack"])
+
+
+def test_of_more_frames_only_the_new_ones_are_aligned(
+    moon_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skry.run(moon_file, store=tmp_path / "s", reference=5, frames="2:24")
+    measured = Measured(monkeypatch)
+    more = skry.run(moon_file, store=tmp_path / "s", reference=5)
+    assert measured["align"] == N_FRAMES - 22
+    fewer = skry.run(moon_file, store=tmp_path / "s", reference=5, frames="4:33")
+    assert measured["align"] == N_FRAMES - 22
+    monkeypatch.undo()
+    for result, frames in ((more, None), (fewer, "4:33")):
+        fresh = skry.run(moon_file, store=tmp_path / "fresh", reference=5, frames=frames)
+        np.testing.assert_array_equal(result["stack"], fresh["stack"])

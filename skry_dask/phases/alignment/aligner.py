@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 DETAIL_RADIUS = 3
 """Radius of the box blurs against which the detail of a key frame is measured, px."""
 
-FAR_SHARE = 0.25
-"""Key frames whose offset is at least this share of the frame's side serve as templates too."""
-
 TEMPLATES: dict[AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate]] = {
     AlignMethod.ANCHORS: AnchorTemplate,
     AlignMethod.CENTROID: CentroidTemplate,
@@ -155,9 +152,6 @@ class Aligner:
         Its alignment and its template; None where it is near the reference, not aligned with
         confidence, or the method needs none.
         """
-        alignment = chosen.alignments[index]
-        unsure = alignment.confidence < self.options.min_confidence
-        if unsure or self.options.method is not AlignMethod.ANCHORS:
+        if not chosen.is_far(index, self.options.min_confidence, self.source.shape[1:3]):
             return None
-        shares = (abs(v) / n for v, n in zip(alignment.offset, self.source.shape[1:3], strict=True))
-        return (alignment, self.template(0, [key])) if max(shares) >= FAR_SHARE else None
+        return chosen.alignments[index], self.template(0, [key])

@@ -21,6 +21,10 @@ METHODS = (AlignMethod.ANCHORS, AlignMethod.CENTROID, AlignMethod.DISC)
 """Methods by their number in results."""
 
 
+FAR_SHARE = 0.25
+"""Key frames whose offset is at least this share of the frame's side serve as templates too."""
+
+
 class ChosenReference(NamedTuple):
     """The result of `choose_reference` as tasks use it.
 
@@ -38,11 +42,38 @@ class ChosenReference(NamedTuple):
     position: int
     alignments: list[FrameAlignment]
 
+    @classmethod
+    def of(cls, reference: xr.Dataset) -> ChosenReference:
+        """Take the result of `choose_reference`, which is loaded if it is lazy."""
+        reference.load()
+        values = (reference[name].to_numpy() for name in _NAMES)
+        return _chosen(reference["key_frame"].to_numpy(), *values)
+
+    def is_far(self, index: int, min_confidence: float, frame_shape: tuple[int, ...]) -> bool:
+        """Return whether a key frame serves as a template for frames near it.
+
+        Parameters
+        ----------
+        index
+            Position of the key frame among them.
+        min_confidence
+            Least confidence of its own alignment.
+        frame_shape
+            Height and width of a frame, px.
+        """
+        alignment = self.alignments[index]
+        if alignment.confidence < min_confidence or self.method is not AlignMethod.ANCHORS:
+            return False
+        shares = (abs(v) / n for v, n in zip(alignment.offset, frame_shape, strict=True))
+        return max(shares) >= FAR_SHARE
+
+
+_NAMES = ("reference", "method", "key_offset", "key_confidence", "key_reason")
+
 
 def chosen_reference(reference: xr.Dataset) -> Delayed:
     """Turn the result of `choose_reference`, lazy or not, into a lazy `ChosenReference`."""
-    names = ("reference", "method", "key_offset", "key_confidence", "key_reason")
-    values = (reference[name] for name in names)
+    values = (reference[name] for name in _NAMES)
     lazy = (only_chunk(v.data.rechunk(-1)) if v.chunks is not None else v.data for v in values)
     return dask.delayed(_chosen)(reference["key_frame"].to_numpy(), *lazy)
 

@@ -10,6 +10,8 @@ from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
 from skry_dask.phases.alignment.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from skry_dask.phases.alignment.aligner import Aligner
     from skry_dask.phases.alignment.frame_alignment import Template
     from skry_dask.types import AnyArray, Float32Array, Frames, IntArray
@@ -78,6 +80,26 @@ def _align_through(
     by_key = template.align(frame, thumbnail)
     y, x = (a + b for a, b in zip(of_key.offset, by_key.offset, strict=True))
     return FrameAlignment((y, x), min(of_key.confidence, by_key.confidence), by_key.reason)
+
+
+def stored_records(alignment: xr.Dataset) -> AnyArray:
+    """Take the records from a result of align, as they were before `drop_far_frames`.
+
+    Parameters
+    ----------
+    alignment
+        From `align`, computed.
+
+    Returns
+    -------
+    `RECORD` (frame)
+    """
+    records = np.zeros(alignment.sizes["frame"], RECORD)
+    records["y"], records["x"] = alignment["offset"].to_numpy().T
+    for name in ("confidence", "reason", "brightness"):
+        records[name] = alignment[name].to_numpy()
+    records["reason"][records["reason"] == Reason.TOO_LITTLE_OVERLAP] = Reason.ACTIVE
+    return records
 
 
 def drop_far_frames(

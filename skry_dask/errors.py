@@ -27,3 +27,7 @@ class BudgetError(SkryError):
 
 class AlignmentError(SkryError):
     """Too few frames could be aligned for the job to go on."""
+
+
+class ClusterError(SkryError):
+    """A cluster does not answer, has no workers that can do the job, or has lost them."""

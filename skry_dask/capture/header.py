@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from skry_dask.capture.inputs import first_name
+from skry_dask.io.reader import RawReader
 from skry_dask.store.digest import digest_of
 from skry_dask.store.open import array_of, attributes_of_capture, read_times
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
     import zarr
 
-    from skry_dask.io.reader import RawReader, VideoReader
+    from skry_dask.capture.inputs import Input
+    from skry_dask.io.reader import VideoReader
     from skry_dask.types import IntArray
 
 
@@ -52,13 +55,16 @@ def header_of_store(group: zarr.Group, location: Path | str) -> Header:
     )
 
 
-def header_of_reader(reader: RawReader | VideoReader, fingerprint: str) -> Header:
-    """Take the header that a reader has read, with the `fingerprint` of the files."""
+def header_of_reader(reader: RawReader | VideoReader, fingerprint: str, given: Input) -> Header:
+    """Take the header that a reader has read, with the `fingerprint` of the files.
+
+    The source is named as the user does, while readers of raw video have an absolute path.
+    """
     info = reader.info
     # The digest depends on how frames are decoded, too: a video can be read in colour or as grey.
     decoded_as = [info.channels, info.dtype]
     attrs = {
-        "source": str(reader.path),
+        "source": first_name(given) if isinstance(reader, RawReader) else str(reader.path),
         "format": info.format,
         "bits": info.bits,
         **({} if info.cfa is None else {"cfa": info.cfa}),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from skry_dask.capture.identity import (
+    FilesIdentity,
+    Identity,
+    StoreIdentity,
+    remember,
+    require_same,
+)
 from skry_dask.errors import OptionsError
 from skry_dask.options import Cfa, as_json
 from skry_dask.profiling import reading
@@ -43,19 +51,22 @@ class LazyFrames(NamedTuple):
         int64 (frame), number of each frame in the file.
     time
         int64 (frame), ns since 1970-01-01 UTC, or None.
+    identity
+        What another process has to see in order to read the same frames.
     """
 
     array: ArrayOnDisk
     n_chunk: int
     number: IntArray
     time: IntArray | None
+    identity: Identity
 
     @classmethod
-    def of_raw_video(cls, reader: RawReader) -> LazyFrames:
+    def of_raw_video(cls, reader: RawReader, identity: FilesIdentity) -> LazyFrames:
         """Take the frames of a raw video, in place."""
         info = reader.info
         number = np.arange(info.n_frames or 0) if info.number is None else info.number
-        return cls(_RawFrames(reader), chunk_frames(info), number, info.time)
+        return cls(_RawFrames(reader), chunk_frames(info), number, info.time, identity)
 
     @classmethod
     def of_store(cls, group: zarr.Group, location: Location) -> LazyFrames:
@@ -77,7 +88,9 @@ class LazyFrames(NamedTuple):
         number = read_labels(group, "frame", location)
         time = read_times(group, location)
         checked = CheckedArray(frames, str(location), IMPORT_AGAIN)
-        return cls(checked, (frames.shards or frames.chunks)[0], number, time)
+        place = location.absolute() if isinstance(location, Path) else location
+        identity = StoreIdentity(place, str(group.attrs.get("digest", "")))
+        return cls(checked, (frames.shards or frames.chunks)[0], number, time, identity)
 
     def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:
         """Label the frames with dims, coordinates and units; see `open_capture`."""
@@ -85,7 +98,7 @@ class LazyFrames(NamedTuple):
         _, *shape = self.array.shape
         frames = xr.Variable(
             dims,
-            lazy_array(_TimedReads(self.array)),
+            lazy_array(_CheckedReads(self.array, self.identity)),
             {"units": "grey level", "long_name": "raw frames"},
             {"preferred_chunks": dict(zip(dims, (self.n_chunk, *shape), strict=True))},
         )
@@ -100,15 +113,18 @@ class LazyFrames(NamedTuple):
         return xr.Dataset({"frames": frames}, coords, attrs)
 
 
-class _TimedReads:
-    """Frames whose reading is counted in the profile."""
+class _CheckedReads:
+    """Frames whose reading is counted in the profile, and which no other input can replace."""
 
-    def __init__(self, array: ArrayOnDisk) -> None:
+    def __init__(self, array: ArrayOnDisk, identity: Identity) -> None:
         self.array = array
+        self.identity = identity
         self.shape = array.shape
         self.dtype = array.dtype
+        remember(identity)
 
     def __getitem__(self, key: tuple[Any, ...]) -> AnyArray:
+        require_same(self.identity)
         with reading() as add_bytes:
             frames: AnyArray = self.array[key]
             add_bytes(frames.nbytes)

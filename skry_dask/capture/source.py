@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import zarr
 
     from skry_dask.capture.decode import Report
+    from skry_dask.capture.identity import Identity
     from skry_dask.capture.inputs import Input
     from skry_dask.io.reader import VideoReader
 
@@ -55,11 +56,14 @@ class OpenedCapture(NamedTuple):
         Number of frames that are best read at a time.
     decoded
         Whether frames were decoded just now; None where they need not be.
+    identity
+        What another process has to see in order to read the same frames.
     """
 
     capture: xr.Dataset
     n_chunk: int
     decoded: bool | None
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,7 +151,7 @@ class Source(ABC):
         """
         frames, attrs, decoded = self._open(store, report)
         capture = correct_capture(frames.dataset(attrs), self.read)
-        return OpenedCapture(capture, frames.n_chunk, decoded)
+        return OpenedCapture(capture, frames.n_chunk, decoded, frames.identity)
 
     @abstractmethod
     def check_unchanged(self) -> None:
@@ -237,7 +241,8 @@ class RawSource(Source):
     def _open(
         self, store: Path | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
-        return LazyFrames.of_raw_video(self.reader), self.header.attrs, None
+        frames = LazyFrames.of_raw_video(self.reader, self.watch.identity())
+        return frames, self.header.attrs, None
 
     def as_group(self, store: Path | None = None) -> zarr.Group:
         """Present the video as a store without copying it."""
@@ -323,7 +328,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
         given = tuple(given)
     reader = open_reader(given, byte_order=order, grey=read.grey)
     watch = FilesWatch.begin(reader.files, verify=read.verify)
-    header = header_of_reader(reader, watch.digest)
+    header = header_of_reader(reader, watch.digest, given)
     if isinstance(reader, RawReader):
         return RawSource(given=given, read=read, header=header, reader=reader, watch=watch)
     return EncodedSource(given=given, read=read, header=header, reader=reader, watch=watch)

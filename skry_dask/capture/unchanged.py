@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from skry_dask.capture.identity import FilesIdentity
 from skry_dask.errors import ReaderError
 from skry_dask.store.digest import fingerprint
 from skry_dask.store.folder import attributes_of
@@ -45,9 +46,16 @@ class FilesWatch:
         ReaderError
             If a file cannot be read.
         """
+        # Absolute: the working folder may change, and that of a worker is another one.
+        files = tuple(path.absolute() for path in files)
         states = tuple(_state(path) for path in files)
         digest = fingerprint(files, verify=verify)
-        return cls(files=tuple(files), states=states, digest=digest, verify=verify)
+        return cls(files=files, states=states, digest=digest, verify=verify)
+
+    def identity(self) -> FilesIdentity:
+        """Return what another process has to see in order to read the same files."""
+        digest = fingerprint(self.files) if self.verify else self.digest
+        return FilesIdentity(self.files, digest)
 
     def check(self) -> None:
         """Look at the files again.

@@ -79,6 +79,7 @@ def stack(
     store: Path | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    wait_workers: float | None = None,
     memory_limit: str | None = None,
     allow_few: bool = False,
     json_: AsJson = False,
@@ -122,6 +123,9 @@ def stack(
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads of this process].
     workers
         Number of threads, without a scheduler [default: one per core].
+    wait_workers
+        How many seconds to wait for workers of a cluster that has none [default: 5, and 10 when all
+        are lost].
     memory_limit
         How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
         what the machine or container has].
@@ -154,6 +158,7 @@ def stack(
         store=store,
         scheduler=scheduler,
         workers=workers,
+        wait_workers=wait_workers,
         memory_limit=memory_limit,
         options=Options(
             read=read,

@@ -35,6 +35,9 @@ def configure_process() -> None:
     """Prepare this process for large arrays in several threads. Call it before threads start."""
     # dask already uses every core; waiting BLAS threads would spin for 0.2 s of CPU time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # We say in one line what has happened to a cluster; distributed logs tracebacks, too.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     if libc := _glibc():
         # One heap for all threads: each thread's own would keep what it freed, 40 MiB in all.
         libc.mallopt(M_ARENA_MAX, 1)

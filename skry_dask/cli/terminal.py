@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REPORTING = (
     "skry_dask.capture.decode",
+    "skry_dask.graph.cluster",
     "skry_dask.kernels",
     "skry_dask.store.import_folder",
     "skry_dask.store.imports",

@@ -155,7 +155,7 @@ def captures_at_once(runner: Runner) -> int:
         Runs the jobs.
     """
     n_more = runner.n_threads / THREADS_PER_CAPTURE
-    n_more = math.floor(n_more) if runner.client is None else math.ceil(n_more)
+    n_more = math.ceil(n_more) if runner.is_cluster else math.floor(n_more)
     return min(1 + n_more, MOST_AT_ONCE)
 
 

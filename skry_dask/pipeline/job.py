@@ -22,7 +22,7 @@ from skry_dask.graph.datasets import (
     stacked_frames,
     with_excluded,
 )
-from skry_dask.graph.runner import resources
+from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.options import Canvas, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
@@ -102,6 +102,7 @@ class JobRequest:
     store: str | os.PathLike[str] | None = None
     scheduler: str | None = None
     workers: int | None = None
+    wait_workers: float | None = None
     memory_limit: str | int | None = None
     progress: Report | None = None
     after_compute: Callable[[], None] | None = None
@@ -147,7 +148,9 @@ class JobRequest:
         """
         if self.runner is not None:
             return contextlib.nullcontext(self.runner)
-        return resources(self.scheduler, self.workers, self.after_compute)
+        return resources(
+            self.scheduler, self.workers, self.after_compute, wait_workers=self.wait_workers
+        )
 
 
 @contextlib.contextmanager
@@ -166,7 +169,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
     with contextlib.ExitStack() as held, request.resources() as runner:
-        if limit is None and runner.client is None:
+        if limit is None and not runner.is_cluster:
             limit = machine_limit()
         source = resolve(request.source, options.read)
         outputs.check_inputs(
@@ -183,8 +186,9 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             source=source,
             options=options,
             outputs=outputs,
-            store=ResultStore(place.store, source.owner),
-            runner=runner,
+            # Workers of a cluster have other working folders.
+            store=ResultStore(place.store.absolute(), source.owner),
+            runner=runner.for_job(),
             limit=limit,
             report=request.progress or report_nothing,
             held=held,
@@ -241,6 +245,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     opened = job.source.open(job.store.path, progress)
     if opened.decoded is None:
         sweep_import(job.store.path)
+    job.runner.require(opened.identity, store=job.store.path)
     capture = select(opened.capture, job.options.select)
     shapes = Shapes.of(
         capture,

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skry_dask.capture.frame_means import master_dark, master_flat
-from skry_dask.capture.open import open_source
+from skry_dask.capture.open import in_chunks
+from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
-from skry_dask.graph.runner import resources
+from skry_dask.graph.resources import resources
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
 from skry_dask.pipeline.progress import Progress, report_nothing
@@ -82,11 +83,9 @@ def make_master(
     with resources(scheduler, workers) as runner:
         resolved = resolve(source, read)
         outputs.check_inputs(resolved, dark)
-        capture = open_source(
-            resolved,
-            selection,
-            progress=lambda done, total: report(Progress("import", done, total)),
-        )
+        opened = resolved.open(report=lambda done, total: report(Progress("import", done, total)))
+        runner.require(opened.identity)
+        capture = in_chunks(select(opened.capture, selection), opened.n_chunk)
         lazy = master_flat(capture, dark) if flat else master_dark(capture)
         made = runner.compute(lazy, lambda done, total: report(Progress(name, done, total)))
         resolved.check_unchanged()

@@ -177,7 +177,7 @@ class PhaseRunner:
         else:
             self._pieces(name).delete_of(stored)
             # Workers of a cluster need not see the store.
-            data = stored if self.runner.client is None else stored.load()
+            data = stored if self.runner.sees_store else stored.load()
         status: Status = "ran" if stored is None else "reused"
         seconds = time.perf_counter() - began
         log.info("%s %s in %.3f s", name, status, seconds)
@@ -198,7 +198,7 @@ class PhaseRunner:
             FolderBlobs(self.store.path / PIECES),
             name,
             self.check_unchanged,
-            on_cluster=self.runner.client is not None,
+            on_cluster=self.runner.is_cluster,
         )
 
     def _compute(
@@ -210,7 +210,7 @@ class PhaseRunner:
             self.report(Progress(name, done, total))
 
         # Workers of a cluster need not see the store.
-        if self.runner.client is None and large_tables(lazy):
+        if self.runner.sees_store and large_tables(lazy):
             with self.store.new(name, digest) as new:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
                 self.check_unchanged()

@@ -46,6 +46,7 @@ def run(
     store: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    wait_workers: float | None = None,
     memory_limit: str | int | None = None,
     progress: Report | None = None,
     after_compute: Callable[[], None] | None = None,
@@ -78,6 +79,9 @@ def run(
         Address of a dask scheduler; by default an active client, else threads.
     workers
         Number of threads.
+    wait_workers
+        How long to wait for workers of a cluster that has none, s; by default 5 s at first, and
+        10 s when all are lost.
     memory_limit
         How much memory the process may use, on a cluster each worker: "2 GB", "500MiB", or a number
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
@@ -121,6 +125,7 @@ def run(
         store=store,
         scheduler=scheduler,
         workers=workers,
+        wait_workers=wait_workers,
         memory_limit=memory_limit,
         progress=progress,
         after_compute=after_compute,

@@ -225,6 +225,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
     ]
     return [
         *job.notes,
+        *job.runner.notes,
         *job.store.damaged,
         *(str(problem) for problem in results.frames.data.attrs["problems"]),
         *_notes_on_alignment(results),

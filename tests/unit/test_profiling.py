@@ -14,7 +14,8 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask import profiling
 from skry_dask.cli.terminal import describe_job
-from skry_dask.graph.runner import Runner, resources
+from skry_dask.graph.resources import resources
+from skry_dask.graph.runner import Runner
 from skry_dask.kernels.compilation.decorators import kernel
 from skry_dask.pipeline.run import run
 from skry_dask.pipeline.summary import UNKNOWN, profile

@@ -56,7 +56,7 @@ class AviReader:
     info: CaptureInfo
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # Workers of a cluster have other working folders.
         self.files = (self.path,)
         problems: list[str] = []
         with open_for_reading(self.path) as file:

@@ -76,7 +76,7 @@ class SerReader:
     def __init__(
         self, path: str | os.PathLike[str], *, byte_order: ByteOrder | None = None
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # Workers of a cluster have other working folders.
         self.files = (self.path,)
         problems: list[str] = []
         with open_for_reading(self.path) as file:

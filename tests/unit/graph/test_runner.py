@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,9 @@ from dask.system import CPU_COUNT
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError
-from skry_dask.graph import runner
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.runner import Runner, n_frame_tasks, resources
+from skry_dask.graph.resources import resources
+from skry_dask.graph.runner import Runner, n_frame_tasks
 from skry_dask.pipeline.run import run
 from tests.watched_frames import WatchedFrames
 
@@ -119,45 +118,6 @@ def test_a_number_of_workers_below_1_is_refused(workers: int) -> None:
 def test_workers_of_a_cluster_are_its_own() -> None:
     with pytest.raises(OptionsError, match="contradict"), resources("tcp://127.0.0.1:1", 2):
         pass
-
-
-def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(runner, "CONNECT_SECONDS", 1)
-    with (
-        pytest.raises(OptionsError, match=r"tcp://127\.0\.0\.1:1.*cannot be reached"),
-        resources("tcp://127.0.0.1:1"),
-    ):
-        pass
-
-
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with (
-        pytest.raises(OptionsError, match=r"skry_dask\[distributed\]"),
-        resources("tcp://127.0.0.1:1"),
-    ):
-        pass
-
-
-@pytest.mark.cluster
-def test_a_job_on_a_cluster_reports_progress_and_gives_the_same_bits(moon_ser: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    here = run(moon_ser, store=moon_ser.with_name("here.skry"))
-    events: list[Progress] = []
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        there = run(
-            moon_ser,
-            store=moon_ser.with_name("there.skry"),
-            scheduler=cluster.scheduler_address,
-            progress=events.append,
-        )
-    assert here["stack"].to_numpy().tobytes() == there["stack"].to_numpy().tobytes()
-    last = {event.phase: event for event in events}
-    assert all(event.done == event.total > 0 for event in last.values())
-    assert list(last) == ["align", "quality", "track", "stack"]
 
 
 @pytest.mark.cluster

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from skry_dask.errors import AlignmentError, StoreError
-from skry_dask.graph.runner import resources
+from skry_dask.graph.resources import resources
 from skry_dask.options import AlignOptions, QualityOptions
 from skry_dask.pipeline.phase_runner import PhaseResult, PhaseRunner
 from skry_dask.store import result_store

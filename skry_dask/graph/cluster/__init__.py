@@ -1,0 +1,1 @@
+"""Clusters of dask.distributed: connecting, checking workers, and computing without hanging."""

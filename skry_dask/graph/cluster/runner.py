@@ -1,0 +1,162 @@
+"""Running lazy results on a cluster: only on workers that can do the job, and never for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.errors import ClusterError
+from skry_dask.graph.cluster.answers import ask
+from skry_dask.graph.cluster.computing import NoWorkersError, compute_arrays
+from skry_dask.graph.cluster.workers import Workers
+from skry_dask.graph.frame_progress import count_on_cluster
+from skry_dask.graph.runner import Runner, frame_tasks
+from skry_dask.profiling import spent_here, take_passes, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import xarray as xr
+
+    from skry_dask.graph.cluster.workers import Input
+    from skry_dask.profiling import Spent
+
+
+class ClusterRunner(Runner):
+    """Computes lazy results on a cluster.
+
+    Parameters
+    ----------
+    client
+        Connected to the cluster, which has workers.
+    wait_workers
+        How long to wait for workers where there are none, s; None = some seconds.
+    after_compute
+        See `Runner`.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        wait_workers: float | None = None,
+        after_compute: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(after_compute=after_compute)
+        self.client = client
+        self.wait_workers = wait_workers
+        self.asked = Workers(client)
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that run tasks."""
+        return sum(self._threads().values())
+
+    @property
+    def threads_together(self) -> int:
+        """Number of threads that share the memory of one process."""
+        return max(self._threads().values(), default=1)
+
+    @property
+    def shares_accumulators(self) -> bool:
+        """Never: see `shared_accumulators`."""
+        return False
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether other processes compute, perhaps on other machines: yes."""
+        return True
+
+    @property
+    def sees_store(self) -> bool:
+        """Whether all workers see the folder of the results and can write there."""
+        return self.asked.sees_store
+
+    @property
+    def notes(self) -> list[str]:
+        """Which workers were not used, and why."""
+        return self.asked.notes
+
+    def for_job(self) -> ClusterRunner:
+        """Return a runner for one of several jobs: each asks workers what it needs itself."""
+        runner = copy.copy(self)
+        runner.asked = Workers(self.client)
+        return runner
+
+    def require(self, *inputs: Input, store: Path | None = None) -> None:
+        """Ask all workers whether they see an input and the folder of the results.
+
+        Raises
+        ------
+        ClusterError
+            If none of them can be used.
+        """
+        self.asked.require(*inputs, store=store)
+
+    def compute(
+        self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None
+    ) -> xr.Dataset:
+        """Compute a phase's Dataset on workers that can do the job; see `Runner.compute`.
+
+        Workers that have joined are asked first. Where an error comes from a worker that joined
+        later and cannot be used, the result is computed again without it.
+        """
+        self.asked.ask_new()
+        while True:
+            try:
+                computed = self._compute(result, progress)
+                break
+            except NoWorkersError:
+                before = set(self.asked.usable)
+                self.asked.ask_new()
+                if self.asked.usable.keys() <= before:
+                    raise
+            except ClusterError:
+                raise
+            except Exception:
+                if not self.asked.ask_new():
+                    raise
+        if self.after_compute is not None:
+            self.after_compute()
+        return computed
+
+    def _compute(
+        self, result: xr.Dataset, progress: Callable[[int, int], None] | None
+    ) -> xr.Dataset:
+        lazy = {name: values for name, values in result.data_vars.items() if values.chunks}
+        workers = set(self.asked.usable) if self.asked.refused else None
+        with contextlib.ExitStack() as during:
+            if progress is not None:
+                n_tasks = frame_tasks(result)
+                during.enter_context(count_on_cluster(self.client, n_tasks, progress))
+            arrays = [values.data for values in lazy.values()]
+            computed = compute_arrays(
+                self.client, arrays, workers, wait=self.wait_workers, priority=-(self.number or 0)
+            )
+        return result.assign(
+            {
+                name: (values.dims, array, values.attrs)
+                for (name, values), array in zip(lazy.items(), computed, strict=True)
+            }
+        )
+
+    def _spent(self) -> dict[str, Spent]:
+        """Ask all processes that run tasks what they have spent so far."""
+        # Workers may share a process, and then all of them report the same.
+        return dict(self._run(spent_here).values())
+
+    def _spent_on(self, passes: list[str]) -> Spent:
+        """Ask all processes that run tasks what they have spent on passes over frames."""
+        return total(self._run(take_passes, passes).values())
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Call a function in each worker that is there; those that fail are left out."""
+        workers = sorted(self._threads().keys() & self.asked.usable.keys())
+        return ask(
+            lambda: self.client.run(function, *arguments, workers=workers, on_error="ignore")
+        )
+
+    def _threads(self) -> dict[str, int]:
+        found = ask(self.client.nthreads)
+        return {name: n for name, n in found.items() if name not in self.asked.refused}

@@ -1,0 +1,116 @@
+"""Whole jobs on worker processes: the same bits as on threads, and never another video."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import skry_dask as skry
+from skry_dask.errors import ClusterError
+from skry_dask.simulation.simulate import write_capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from skry_dask.pipeline.progress import Progress
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Two workers with one thread each, in processes of their own."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module")
+def on_threads(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The image that threads of this process make."""
+    store = tmp_path_factory.mktemp("here") / "here.skry"
+    return bits(skry.run(moon_file, store=store))
+
+
+def bits(result: Any) -> bytes:
+    return result["stack"].to_numpy().tobytes()
+
+
+def test_a_job_gives_the_same_bits_and_reports_progress(
+    address: str, moon_ser: Path, on_threads: bytes
+) -> None:
+    events: list[Progress] = []
+    result = skry.run(moon_ser, scheduler=address, progress=events.append)
+    assert bits(result) == on_threads
+    last = {event.phase: event for event in events}
+    assert all(event.done == event.total > 0 for event in last.values())
+    assert list(last) == ["align", "quality", "track", "stack"]
+
+
+def test_a_relative_name_means_the_file_here(
+    address: str,
+    moon_ser: Path,
+    on_threads: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from distributed import Client
+
+    other = tmp_path / "other"
+    other.mkdir()
+    options = skry.SimulateOptions(frames=40, height=180, width=240, seed=8)
+    write_capture(other / "moon.ser", skry.simulate("moon", options))
+    monkeypatch.chdir(moon_ser.parent)
+    with Client(address, set_as_default=False) as client:
+        before = client.run(os.getcwd)
+        client.run(os.chdir, str(other))
+        try:
+            assert bits(skry.run("moon.ser", scheduler=address)) == on_threads
+        finally:
+            client.run(os.chdir, next(iter(before.values())))
+
+
+def see_nothing(self: object) -> str:
+    return "it is in another building"
+
+
+def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
+    address: str, moon_ser: Path, on_threads: bytes
+) -> None:
+    from distributed import Client
+
+    from skry_dask.capture.identity import FilesIdentity
+
+    def blind(see: Any = see_nothing) -> Any:
+        seen, FilesIdentity.problem = FilesIdentity.problem, see
+        return seen
+
+    with Client(address, set_as_default=False) as client:
+        first, second = sorted(client.nthreads())
+        seen = client.run(blind, workers=[first])[first]
+        try:
+            result = skry.run(moon_ser, scheduler=address)
+            assert bits(result) == on_threads
+            (note,) = [n for n in result.attrs["summary"]["notes"] if "not used" in n]
+            assert f"1 workers were not used, {first}: it is in another building" in note
+            client.run(blind, workers=[second])
+            with pytest.raises(ClusterError, match=f"no worker can be used: {first}.*{second}"):
+                skry.run(moon_ser, scheduler=address, store=moon_ser.with_name("new.skry"))
+        finally:
+            client.run(blind, seen)
+
+
+def test_an_active_client_is_used_and_stays_open(
+    address: str, moon_ser: Path, on_threads: bytes
+) -> None:
+    from distributed import Client
+
+    with Client(address) as client:
+        assert bits(skry.run(moon_ser)) == on_threads
+        assert client.submit(np.sqrt, 4).result() == 2

@@ -13,7 +13,7 @@ import xarray as xr
 
 from skry_dask import profiling
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.runner import resources
+from skry_dask.graph.resources import resources
 
 if TYPE_CHECKING:
     from skry_dask.graph.runner import Runner

@@ -141,6 +141,33 @@ class Developer:
         coloured = (self.cfa or self.channels > 1) and not self.grey_only
         return COLOURS if coloured else (GREY,)
 
+    @property
+    def reach(self) -> int:
+        """Distance of the farthest pixel that a developed pixel depends on, px along each axis."""
+        neighbours = 2 if self.cfa else 1
+        return (0 if self.bad is None else neighbours) + (2 if self.cfa else 0)
+
+    def cropped(self, rows: slice, columns: slice) -> Developer:
+        """Build the developer of a part of each frame.
+
+        Parameters
+        ----------
+        rows, columns
+            The part, with start and stop; the starts are even where frames are raw colour. Pixels
+            nearer than `reach` to a side that is not the frame's own are not developed exactly.
+        """
+        bad = self.bad
+        if bad is not None:
+            start, stop = (rows.start, columns.start), (rows.stop, columns.stop)
+            inside = ((bad[:, :2] >= start) & (bad[:, :2] < stop)).all(axis=1)
+            bad = bad[inside]
+            bad[:, :2] -= start
+        dark, gain = (
+            m if m is None else np.ascontiguousarray(m[rows, columns])
+            for m in (self.dark, self.gain)
+        )
+        return dataclasses.replace(self, dark=dark, gain=gain, bad=bad)
+
     def units(self, plane: str) -> int:
         """Return the number of units per grey level in the values of a plane."""
         return DEMOSAICED if self.cfa and plane != GREY else 1

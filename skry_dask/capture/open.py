@@ -14,6 +14,7 @@ from xarray.backends import BackendEntrypoint
 from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
+from skry_dask.graph.frame_parts import remember_unread
 from skry_dask.options import ReadOptions
 from skry_dask.store.folder import is_leftover
 from skry_dask.store.open import STORE_SUFFIX, is_group
@@ -99,7 +100,8 @@ def in_chunks(capture: xr.Dataset, n_chunk: int) -> xr.Dataset:
 
     Chunks need not be those of a store: a few frames of a shard are read without the rest.
     """
-    return capture.assign(frames=capture["frames"].chunk({"frame": n_chunk}))
+    frames = capture["frames"]
+    return capture.assign(frames=remember_unread(frames.chunk({"frame": n_chunk}), frames))
 
 
 class SkryBackend(BackendEntrypoint):

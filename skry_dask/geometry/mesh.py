@@ -185,9 +185,9 @@ class TriangleMesh:
     @property
     def n_pixels(self) -> IntArray:
         """Number of image pixels of each triangle: int64 (triangle)."""
-        lengths = self.spans.spans[:, 2] - self.spans.spans[:, 1]
-        owner = np.repeat(np.arange(len(self.triangles)), np.diff(self.spans.first))
-        return np.bincount(owner, lengths, len(self.triangles)).astype(np.int64)
+        before = np.zeros(len(self.spans.spans) + 1, np.int64)
+        np.cumsum(self.spans.spans[:, 2] - self.spans.spans[:, 1], out=before[1:])
+        return np.diff(before[self.spans.first])
 
     @property
     def y_coords(self) -> AnyArray:

@@ -10,10 +10,12 @@ import xarray as xr
 
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry.canvas import Region, overlap_region
+from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import as_json
 from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
+    from skry_dask.graph.windowed_array import Window
     from skry_dask.options import PhaseOptions
     from skry_dask.types import BoolArray
 
@@ -47,7 +49,7 @@ def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **att
     return xr.Variable(dims, data, {"units": units, "long_name": long_name, **attrs})
 
 
-def image_variable(planes: da.Array, long_name: str) -> Any:
+def image_variable(planes: da.Array, long_name: str, window: Window | None = None) -> Any:
     """Make the variable of an image, 1 = full scale.
 
     Parameters
@@ -56,14 +58,21 @@ def image_variable(planes: da.Array, long_name: str) -> Any:
         (plane, y, x): one plane, or three of red, green and blue.
     long_name
         What the image is, in words.
+    window
+        Builds rows and columns of the planes, where they can be computed apart.
 
     Returns
     -------
     xarray.Variable (y, x) or (y, x, channel)
     """
-    if len(planes) == 1:
-        return variable(("y", "x"), planes[0], "1", long_name)
-    return variable(("y", "x", "channel"), da.moveaxis(planes, 0, -1), "1", long_name)
+    image = _planes_last(planes)
+    if window is not None:
+        image = WindowedArray.of(image, lambda y, x: _planes_last(window(y, x)))
+    return variable(("y", "x", "channel")[: image.ndim], image, "1", long_name)
+
+
+def _planes_last(planes: da.Array) -> da.Array:
+    return planes[0] if len(planes) == 1 else da.moveaxis(planes, 0, -1)
 
 
 def result(

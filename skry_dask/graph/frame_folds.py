@@ -26,6 +26,7 @@ from skry_dask.graph.shared_accumulators import Fold, SharedSum, shared_sum
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from skry_dask.graph.frame_parts import FrameNumbers
     from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, Frames
 
@@ -45,7 +46,7 @@ to the total when they are full, seldom are."""
 
 def fold_frames(
     function: Callable[..., None],
-    frames: da.Array,
+    frames: da.Array | FrameNumbers,
     *along: Rows | da.Array,
     shared: Sequence[Shared] = (),
     shape: tuple[int, ...],
@@ -63,7 +64,7 @@ def fold_frames(
         Called as ``function(frames, *along, *shared, accumulator)``; adds to the accumulator, int32
         or int64 (*shape). Tasks are named after it.
     frames, along, shared
-        As for `map_frames`.
+        As for `map_frames`; or `FrameNumbers`, of which each call gets those of its frames.
     shape
         Shape of the accumulator.
     max_increment

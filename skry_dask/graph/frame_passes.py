@@ -21,6 +21,7 @@ import numpy as np
 from dask.blockwise import Blockwise
 from dask.graph_manipulation import clone
 
+from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.frame_progress import frame_task
 from skry_dask.graph.frame_tables import table_blocks
 from skry_dask.graph.kept_rows import map_missing_frames
@@ -209,7 +210,7 @@ def _keep_rows(
 
 def frame_tasks(
     function: Callable[..., Any],
-    frames: da.Array,
+    frames: da.Array | FrameNumbers,
     along: Sequence[Rows | da.Array],
     shared: Sequence[Shared],
     *,
@@ -234,7 +235,8 @@ def frame_tasks(
     See `row_tasks`.
     """
     with annotate_pass(name):
-        whole = (own_copy(frames), *along)
+        own = frames if isinstance(frames, FrameNumbers) else own_copy(frames)
+        whole = (own, *along)
         sizes = frames.chunks[0]
         return row_tasks(function, sizes, whole, shared, name=name, **about)
 

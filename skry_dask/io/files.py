@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
-    from skry_dask.types import AnyArray
+    from skry_dask.types import AnyArray, IntArray
 
 _REMEDIES = {
     errno.ENOENT: "check the path",
@@ -189,3 +189,24 @@ def check_frame_range(path: Path, start: int, stop: int, n_frames: int) -> None:
             f"cannot read frames {start} to {stop} of {path}: it has {n_frames} frames; ask for "
             f"0 <= start <= stop <= {n_frames}"
         )
+
+
+def check_frame_numbers(path: Path, frames: IntArray, n_frames: int) -> None:
+    """Refuse frame numbers that a file does not have.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    frames
+        int64 (frame), numbers of the frames to be read.
+    n_frames
+        Number of frames in the file.
+
+    Raises
+    ------
+    ReaderError
+        Unless all of them are from 0 to ``n_frames - 1``.
+    """
+    if len(frames):
+        check_frame_range(path, int(frames.min()), int(frames.max()) + 1, n_frames)

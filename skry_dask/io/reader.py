@@ -92,6 +92,23 @@ class RawReader(Protocol):
         """
         ...
 
+    def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
+        """Read the same rows and columns of some frames; no other rows are read from the file.
+
+        Parameters
+        ----------
+        frames
+            int64 (frame), counted without dropped frames.
+        rows, columns
+            Consecutive ones that a frame has.
+
+        Returns
+        -------
+        uint8 or uint16 (frame, y, x) or (frame, y, x, channel)
+            Native byte order, C-contiguous, newly allocated.
+        """
+        ...
+
 
 @runtime_checkable
 class VideoReader(Protocol):

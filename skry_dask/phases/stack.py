@@ -19,9 +19,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skry_dask.graph.datasets import image_variable, result, variable
+from skry_dask.graph.frame_parts import FrameParts
+from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.stack_plan import StackPlan
+from skry_dask.phases.stacking.stack_windows import StackWindows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,6 +60,11 @@ def stack(
 
         Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle.
 
+        A window, ``result["stack"].isel(y=slice(300, 400), x=slice(400, 500))``, up to half of the
+        image, reads only the rows of the frames that it needs, adds only its own fragments, and has
+        the bits of the whole. (Frames of stores are read whole; `StackOptions.normalise` measures
+        all frames first.)
+
         Holes of a drizzled image, on which no drop fell, are filled from their neighbours where
         they are at most 8 px wide; their count is 0.
 
@@ -86,13 +94,16 @@ def stack(
     sums = plan.add_up(selected, requests)
     images = plan.images(sums, requests, plan.blur(selected))
     count = plan.count(sums, requests)
+    windows = StackWindows(plan, FrameParts.of(capture), selected, requests)
     taken = fragments.sum(axis=1)
     return result(
         capture,
         options,
         {
-            "stack": image_variable(images, "mean of the selected fragments"),
-            "count": variable(("y", "x"), count, "1", "frames averaged"),
+            "stack": image_variable(images, "mean of the selected fragments", windows.images),
+            "count": variable(
+                ("y", "x"), WindowedArray.of(count, windows.count), "1", "frames averaged"
+            ),
             "fragments": variable(("frame",), taken, "1", "fragments taken from the frame"),
         },
         plan.coords,

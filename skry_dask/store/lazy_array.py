@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from skry_dask.types import AnyArray
 
 
 class ArrayOnDisk(Protocol):
-    """An array that reads what is indexed, by integers and slices."""
+    """An array that reads what is indexed: by integers, slices, and at most one ascending array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,7 +40,7 @@ def lazy_array(array: ArrayOnDisk) -> indexing.LazilyIndexedArray:
     Parameters
     ----------
     array
-        Any shape and dtype; indexed by a tuple of integers and slices.
+        Any shape and dtype; see `ArrayOnDisk`.
     """
     return indexing.LazilyIndexedArray(_Adapter(array))
 
@@ -54,5 +53,17 @@ class _Adapter(BackendArray):
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> AnyArray:
         return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self.array.__getitem__
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
         )
+
+    def _read(self, key: tuple[Any, ...]) -> AnyArray:
+        """Read by slices, integers and ascending arrays, of which all but the first are slices."""
+        arrays = [dim for dim, k in enumerate(key) if isinstance(k, np.ndarray)]
+        within = list(key)
+        for dim in arrays[1:]:
+            within[dim] = slice(int(key[dim][0]), int(key[dim][-1]) + 1)
+        found: AnyArray = self.array[tuple(within)]
+        for dim in arrays[1:]:
+            axis = dim - sum(isinstance(k, int | np.integer) for k in key[:dim])
+            found = np.take(found, key[dim] - key[dim][0], axis=axis)
+        return found

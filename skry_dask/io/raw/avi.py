@@ -16,7 +16,7 @@ import numpy as np
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
 from skry_dask.io.containers.avi import AviHeader, find_video_chunks, is_avi, read_avi_header
-from skry_dask.io.files import check_frame_range, open_for_reading
+from skry_dask.io.files import check_frame_numbers, check_frame_range, open_for_reading
 from skry_dask.io.raw.avi_layout import Layout, is_uncompressed, layout_of
 from skry_dask.io.reader import CaptureInfo
 
@@ -102,6 +102,32 @@ class AviReader:
         with open_for_reading(self.path) as file:
             self._layout.read(file, self._starts[start:stop], frames)
         return frames
+
+    def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
+        """Read the same rows and columns of some frames.
+
+        Parameters
+        ----------
+        frames
+            int64 (frame), counted from 0; frames that are left out do not count.
+        rows, columns
+            Consecutive ones that a frame has. Whole rows are read.
+
+        Returns
+        -------
+        As `read`.
+
+        Raises
+        ------
+        ReaderError
+            If the file does not have these frames, or cannot be read.
+        """
+        check_frame_numbers(self.path, frames, len(self._starts))
+        shape = (len(frames), len(rows), len(columns), *self.info.frame_shape[2:])
+        part = np.empty(shape, self._layout.dtype)
+        with open_for_reading(self.path) as file:
+            self._layout.read_part(file, self._starts[frames], rows, columns, part)
+        return part
 
     def _read_header(self, file: FileIO, size: int) -> AviHeader:
         file.seek(0)

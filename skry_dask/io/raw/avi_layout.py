@@ -129,7 +129,8 @@ class Layout:
             for first in range(0, self.height, len(band)):
                 rows = band[: self.height - first]
                 read_into(file, start + first * self.stride, rows)
-                self._convert(rows, as_stored[first : first + len(rows)])
+                pixels = rows[:, : self.width * self.pixel_bytes]
+                self._convert(pixels, as_stored[first : first + len(rows)])
 
     @property
     def _is_stored_as_is(self) -> bool:
@@ -144,9 +145,35 @@ class Layout:
         n_rows = 0 if self._is_stored_as_is else min(self.height, max_rows)
         return np.empty((n_rows, self.stride), np.uint8)
 
-    def _convert(self, stored: NDArray[np.uint8], target: AnyArray) -> None:
-        """Convert stored rows, uint8 (y, byte), to (y, x) or (y, x, channel)."""
-        samples = stored[:, : self.width * self.pixel_bytes]
+    def read_part(
+        self, file: FileIO, starts: IntArray, rows: range, columns: range, part: Frames
+    ) -> None:
+        """Read the same rows and columns of some frames into an array.
+
+        Parameters
+        ----------
+        file, starts
+            As for `read`.
+        rows, columns
+            Consecutive ones that a frame has.
+        part
+            (frame, y, x) or (frame, y, x, channel), as large.
+
+        Raises
+        ------
+        ReaderError
+            If the file ends before the last of them.
+        """
+        stored = np.empty((len(rows), self.stride), np.uint8)
+        first = self.height - rows.stop if self.bottom_up else rows.start
+        at = columns.start * self.pixel_bytes
+        for target, start in zip(part, starts.tolist(), strict=True):
+            read_into(file, start + first * self.stride, stored)
+            as_stored = target[::-1] if self.bottom_up else target
+            self._convert(stored[:, at : at + len(columns) * self.pixel_bytes], as_stored)
+
+    def _convert(self, samples: NDArray[np.uint8], target: AnyArray) -> None:
+        """Convert stored pixels, uint8 (y, byte), to (y, x) or (y, x, channel)."""
         if self.pixel_bytes == 2:
             target[...] = samples.view("<u2")
         elif self.pixel_bytes > 2:

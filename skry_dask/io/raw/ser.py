@@ -17,7 +17,12 @@ import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
-from skry_dask.io.files import check_frame_range, open_for_reading, read_into
+from skry_dask.io.files import (
+    check_frame_numbers,
+    check_frame_range,
+    open_for_reading,
+    read_into,
+)
 from skry_dask.io.raw.ser_header import (
     BAYER,
     CMY,
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from skry_dask.io.raw.ser_samples import ByteOrder
-    from skry_dask.types import AnyArray, Frames
+    from skry_dask.types import AnyArray, Frames, IntArray
 
 _PIXELS_PER_SWAP = 1 << 15
 # ColorIDs that `write_ser` can write.
@@ -130,6 +135,41 @@ class SerReader:
         frames = np.empty((stop - start, *self.info.frame_shape), self._stored_dtype)
         with open_for_reading(self.path) as file:
             read_into(file, HEADER_BYTES + start * self._frame_bytes, frames)
+        return self._in_native_order(frames)
+
+    def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
+        """Read the same rows and columns of some frames.
+
+        Parameters
+        ----------
+        frames
+            int64 (frame), counted from 0.
+        rows, columns
+            Consecutive ones that a frame has. Whole rows are read.
+
+        Returns
+        -------
+        As `read`.
+
+        Raises
+        ------
+        ReaderError
+            If the file does not have these frames, or cannot be read.
+        """
+        n_frames, width = self.info.n_frames or 0, self.info.width
+        check_frame_numbers(self.path, frames, n_frames)
+        _, _, *channels = self.info.frame_shape
+        band = np.empty((len(rows), width, *channels), self._stored_dtype)
+        part = np.empty((len(frames), len(rows), len(columns), *channels), self._stored_dtype)
+        first = HEADER_BYTES + rows.start * (self._frame_bytes // self.info.height)
+        with open_for_reading(self.path) as file:
+            for number, target in zip(frames.tolist(), part, strict=True):
+                read_into(file, first + number * self._frame_bytes, band)
+                target[...] = band[:, columns.start : columns.stop]
+        return self._in_native_order(part)
+
+    def _in_native_order(self, frames: Frames) -> Frames:
+        """Convert samples as they are stored: native byte order; red, green, blue."""
         if not frames.dtype.isnative:
             frames = frames.byteswap(inplace=True).view(frames.dtype.newbyteorder("native"))
         if self._is_bgr:

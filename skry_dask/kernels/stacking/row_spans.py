@@ -7,12 +7,51 @@ is computed in 32.32, in integers too: the result does not depend on how spans a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from skry_dask.kernels.compilation.decorators import inlined
 
+if TYPE_CHECKING:
+    from skry_dask.types import BoolArray, FloatArray
+
 HALF_PHASE = 128
 """Half of 1/256 px in 16.16: added once to a place, so that its upper bits are rounded."""
+
+MAX_COEFFICIENT = 2.0**15
+"""Places are counted from another pixel exactly where no coefficient is larger, px."""
+
+MAX_ORIGIN_PX = 2.0**19
+"""Largest place of that pixel, px: a float64 holds it with 32 fractional bits and one to spare."""
+
+
+def counted_from(affine: FloatArray, row: int, column: int) -> tuple[FloatArray, BoolArray]:
+    """Count rows and columns from another pixel of the image, so that all places keep their bits.
+
+    Parameters
+    ----------
+    affine
+        float64 (..., 2, 3): place in the frame = affine @ (1, row, column) of the image, px.
+    row, column
+        The pixel of the image that becomes the first.
+
+    Returns
+    -------
+    affine
+        float64 (..., 2, 3), for rows and columns from there. Whole pixels, up to 2**19, can be
+        added to places without rounding.
+    exact
+        bool (...), whether all places of a fragment keep their bits: false for coefficients far
+        beyond those of fragments that are seen.
+    """
+    with np.errstate(invalid="ignore"):  # NaN is not exact
+        integers = np.floor(affine * 2.0**32 + 0.5).astype(np.int64)
+    origin = integers[..., 0] + row * integers[..., 1] + column * integers[..., 2]
+    moved = affine.copy()
+    moved[..., 0] = origin * 2.0**-32
+    small = np.max(np.abs(affine), axis=(-1, -2)) < MAX_COEFFICIENT
+    return moved, small & (np.max(np.abs(moved[..., 0]), axis=-1) < MAX_ORIGIN_PX)
 
 
 @inlined

@@ -42,21 +42,45 @@ class CornerMotion:
     weights, followed
         float64 and int64 (fixed point, neighbour): the reference points that each fixed point
         follows, and their weights.
+    n_corners
+        Number of reference points that are corners, the first ones; None = all.
     """
 
     displacement: xr.Variable
     offset: FloatArray
     weights: FloatArray
     followed: IntArray
+    n_corners: int | None = None
 
     def __getitem__(self, frames: slice) -> CornerMotion:
         """Select frames."""
         return replace(self, displacement=self.displacement[frames], offset=self.offset[frames])
 
+    def select(self, frames: IntArray, corners: IntArray) -> CornerMotion:
+        """Select frames and corners: indices, ascending."""
+        n_points = self.displacement.shape[1]
+        own, fixed = corners[corners < n_points], corners[corners >= n_points] - n_points
+        followed = self.followed[fixed]
+        others = np.setdiff1d(followed, own)
+        points = np.concatenate([own, others])
+        place = np.empty(n_points, np.int64)
+        place[points] = np.arange(len(points))
+        return CornerMotion(
+            self.displacement[frames][:, points],
+            self.offset[frames],
+            self.weights[fixed],
+            place[followed],
+            len(own),
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
         """Read the displacements and move the corners."""
         motion = _move_corners(
-            self.displacement.to_numpy(), self.offset[:, None], self.weights, self.followed
+            self.displacement.to_numpy(),
+            self.offset[:, None],
+            self.weights,
+            self.followed,
+            self.n_corners,
         )
         return motion if dtype is None else motion.astype(dtype)
 
@@ -96,13 +120,22 @@ def corner_motion(
 
 
 def _move_corners(
-    displacement: FloatArray, offset: FloatArray, weights: FloatArray, followed: IntArray
+    displacement: FloatArray,
+    offset: FloatArray,
+    weights: FloatArray,
+    followed: IntArray,
+    n_corners: int | None = None,
 ) -> FloatArray:
-    points = displacement.astype(np.float64)
-    fixed = np.zeros((len(points), len(followed), 2))
+    own = displacement[:, :n_corners]
+    motion = np.empty((len(own), own.shape[1] + len(followed), 2))
+    motion[:, : own.shape[1]] = own
+    fixed = motion[:, own.shape[1] :]
+    fixed[...] = 0.0
     for k in range(followed.shape[1]):
-        fixed += weights[:, k, None] * points[:, followed[:, k]]
-    return np.concatenate([points, fixed], axis=1) + offset
+        fixed += weights[:, k, None] * displacement[:, followed[:, k]]
+    for axis in range(2):  # in place and with long inner loops: 2.4 ms in place of 3.5
+        motion[:, :, axis] += offset[:, :, axis]
+    return motion
 
 
 def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:

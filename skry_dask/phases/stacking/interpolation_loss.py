@@ -44,12 +44,18 @@ RANDOM_VARIANCE = 1 / 6
 BLOCK_FRAMES = 64
 """Number of frames whose variances are added up in one task."""
 
+LARGE_BLOCK_FRAMES = 256
+"""The same where nothing else takes memory, so that there are fewer tasks."""
+
 VARIANCE_STEP = 2.0**-20
 """Variances are added up in multiples of this, px**2, so that their order does not matter."""
 
 
 def interpolation_blur(
-    selected: BoolArray, motion: CornerMotion | da.Array, mesh: TriangleMesh
+    selected: BoolArray,
+    motion: CornerMotion | da.Array,
+    mesh: TriangleMesh,
+    n_block: int = BLOCK_FRAMES,
 ) -> da.Array:
     """Add up the variance by which bilinear interpolation blurs the selected fragments, lazily.
 
@@ -61,6 +67,8 @@ def interpolation_blur(
         float64 (frame, corner, axis), px.
     mesh
         Divides the image into fragments.
+    n_block
+        Number of frames whose variances are added up in one task.
 
     Returns
     -------
@@ -72,7 +80,7 @@ def interpolation_blur(
         add_blur,
         motion,
         pack_selection(selected),
-        sizes=[min(BLOCK_FRAMES, n_frames - i) for i in range(0, n_frames, BLOCK_FRAMES)],
+        sizes=[min(n_block, n_frames - i) for i in range(0, n_frames, n_block)],
         shared=[dask.delayed(mesh, traverse=False)],
         shape=(n_selections, 2, 2),
         dtype=np.int64,

@@ -66,6 +66,13 @@ def mean_images(
     )
 
 
+def reach_of(resampling: Resampling) -> int:
+    """Find how far away sums influence a pixel of the mean image, px of the image."""
+    if isinstance(resampling, Drizzled):
+        return 3 * HOLE_REACH_PX  # holes are closed by growing and shrinking, then filled
+    return int(resampling.restores_contrast)  # by differences of neighbours
+
+
 def divide_sums(
     values: IntArray, weights: AnyArray, units: Sequence[float], black: int, white: int
 ) -> Float32Array:

@@ -13,6 +13,8 @@ counts are added up pixel by pixel.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import dask
@@ -26,7 +28,7 @@ from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_
 from skry_dask.phases.stacking.resampling import CUBIC, UNBOUNDED_INCREMENT, colour_sites
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dask.delayed import Delayed
 
@@ -111,13 +113,23 @@ def shift_and_add(
     )
     if resampling.counts_pixels:
         return ImageSums(total[:, 0], total[:, 1])
-    return ImageSums(total[:, 0], _pixel_counts(selected, requests, mesh.spans))
+    return ImageSums(total[:, 0], pixel_counts(selected, requests, mesh.spans))
 
 
-def _pixel_counts(
+def pixel_counts(
     selected: BoolArray | da.Array, requests: Sequence[ImageRequest], spans: Spans
 ) -> da.Array:
-    """Count the selected frames at each pixel, lazily: int32 (image, y, x)."""
+    """Count the selected frames at each pixel, lazily: int32 (image, y, x).
+
+    Parameters
+    ----------
+    selected
+        bool (frame, selection, fragment).
+    requests
+        The images.
+    spans
+        Pixels of the fragments.
+    """
     # A selection in memory is summed now, so that it does not travel in the graph.
     return da.map_blocks(
         _paint_counts,
@@ -168,29 +180,87 @@ def add_chunk(
         int32 or int64 (image, 1 or 2, y, x), changed in place.
     """
     selected = unpack_selection(packed, mesh.spans.n_fragments)
-    sites = [colour_sites(developer, request.plane) for request in requests]
+    images = FrameImages(mesh.spans, developer, requests, resampling)
     for frame, of_frame, moved, factor in zip(
         frames, selected, np.asarray(motion), gain, strict=True
     ):
-        wanted = [i for i, request in enumerate(requests) if of_frame[request.selection].any()]
-        if not wanted:
+        if not of_frame.any():
             continue
         affine = mesh.affine(moved)
-        names = list(dict.fromkeys(requests[i].plane for i in wanted))
+        images.add(frame, of_frame, partial(_places, affine, colour_shift), int(factor), sums)
+
+
+def _places(affine: FloatArray, colour_shift: FloatArray | None, image: int) -> FloatArray:
+    return affine if colour_shift is None else shift_fragments(affine, colour_shift[image])
+
+
+def shift_fragments(affine: FloatArray, shift: FloatArray) -> FloatArray:
+    """Shift all fragments (..., 2, 3) by the same vector (axis), px."""
+    shifted = affine.copy()
+    shifted[..., 0] += shift
+    return shifted
+
+
+@dataclass(frozen=True, eq=False)
+class FrameImages:
+    """The images that are made of each frame, and where their fragments are.
+
+    Parameters
+    ----------
+    spans
+        Pixels of the fragments in the sums.
+    developer
+        Of the frames.
+    requests
+        The images.
+    resampling
+        How frames get onto the canvas.
+    """
+
+    spans: Spans
+    developer: Developer
+    requests: Sequence[ImageRequest]
+    resampling: Resampling
+
+    @cached_property
+    def sites(self) -> list[IntArray]:
+        """Of each image, see `colour_sites`."""
+        return [colour_sites(self.developer, request.plane) for request in self.requests]
+
+    def add(
+        self,
+        frame: Frames,
+        selected: BoolArray,
+        places: Callable[[int], FloatArray],
+        gain: int,
+        sums: IntArray,
+    ) -> None:
+        """Add the selected fragments of one frame to sums.
+
+        Parameters
+        ----------
+        frame
+            uint8 or uint16 (y, x[, channel]), raw.
+        selected
+            bool (selection, fragment).
+        places
+            Called with the index of an image; returns float64 (fragment, 2, 3), see `Mesh.affine`.
+        gain
+            In units of ``2**-FRAME_GAIN_BITS``; 0 leaves the frame as it is, without the
+            fractional bits that scaling adds.
+        sums
+            int32 or int64 (image, 1 or 2, y, x), changed in place.
+        """
+        developer, resampling = self.developer, self.resampling
+        wanted = [i for i, request in enumerate(self.requests) if selected[request.selection].any()]
+        names = list(dict.fromkeys(self.requests[i].plane for i in wanted))
         planes = dict(zip(names, resampling.develop(developer, frame, names), strict=True))
-        if factor:
+        if gain:
             for name in names:
                 black = developer.black * resampling.plane_units(developer, name)
-                planes[name] = scale_brightness(planes[name], int(factor), black)
+                planes[name] = scale_brightness(planes[name], gain, black)
         for i in wanted:
-            plane, selection = requests[i]
-            shifted = affine if colour_shift is None else _shift(affine, colour_shift[i])
-            fragments = of_frame[selection]
-            resampling.add(planes[plane], sites[i], mesh.spans, shifted, fragments, sums[i])
-
-
-def _shift(affine: FloatArray, shift: FloatArray) -> FloatArray:
-    """Shift all fragments (fragment, 2, 3) by the same vector (axis), px."""
-    shifted = affine.copy()
-    shifted[:, :, 0] += shift
-    return shifted
+            plane, selection = self.requests[i]
+            resampling.add(
+                planes[plane], self.sites[i], self.spans, places(i), selected[selection], sums[i]
+            )

@@ -28,9 +28,13 @@ from skry_dask.phases.stacking.fragment_selection import (
     select_fragments,
 )
 from skry_dask.phases.stacking.frame_gain import frame_gains
-from skry_dask.phases.stacking.interpolation_loss import interpolation_blur
+from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
-from skry_dask.phases.stacking.resampling import Drizzled, Interpolated
+from skry_dask.phases.stacking.resampling import (
+    UNBOUNDED_INCREMENT,
+    Drizzled,
+    Interpolated,
+)
 from skry_dask.phases.stacking.shift_and_add import shift_and_add
 from skry_dask.types import CHANNEL
 
@@ -161,10 +165,6 @@ class StackPlan:
         requests
             The images to make; all planes of a selection follow one another.
         """
-        colour_shift = None
-        if self.colour_shift is not None:
-            n_selections = len(requests) // len(self.developer.planes)
-            colour_shift = dask.delayed(np.tile)(self.colour_shift, (n_selections, 1))
         return shift_and_add(
             self.frames,
             selected,
@@ -172,19 +172,35 @@ class StackPlan:
             self.mesh,
             dask.delayed(self.developer, traverse=False),
             requests,
-            colour_shift,
+            self.shift_of_images(requests),
             peak=self.developer.peak(self.developer.planes),
             resampling=self.resampling,
             gain=self.gain,
         )
 
-    def blur(self, selected: BoolArray) -> da.Array | None:
+    @property
+    def max_increment(self) -> int:
+        """Largest change that one frame makes to a sum."""
+        if self.gain is not None:
+            return UNBOUNDED_INCREMENT
+        return self.resampling.max_increment(self.developer.peak(self.developer.planes))
+
+    def shift_of_images(self, requests: list[ImageRequest]) -> Delayed | None:
+        """Find the position of each image's plane: lazy float64 (image, axis), px, or None."""
+        if self.colour_shift is None:
+            return None
+        n_selections = len(requests) // len(self.developer.planes)
+        return dask.delayed(np.tile)(self.colour_shift, (n_selections, 1))
+
+    def blur(self, selected: BoolArray, n_block: int = BLOCK_FRAMES) -> da.Array | None:
         """Add up the blur of interpolation, where the images' contrast is to be restored.
 
         Parameters
         ----------
         selected
             bool (frame, selection, fragment).
+        n_block
+            Number of frames of a task.
 
         Returns
         -------
@@ -193,7 +209,7 @@ class StackPlan:
         resampling = self.resampling
         if not isinstance(resampling, Interpolated) or not resampling.restores_contrast:
             return None
-        return interpolation_blur(selected, self.motion, self.mesh)
+        return interpolation_blur(selected, self.motion, self.mesh, n_block)
 
     def images(
         self, sums: ImageSums, requests: list[ImageRequest], blur: da.Array | None

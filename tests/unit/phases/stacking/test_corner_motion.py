@@ -9,7 +9,7 @@ import xarray as xr
 
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import TriangleMesh
-from skry_dask.phases.stacking.corner_motion import corner_motion
+from skry_dask.phases.stacking.corner_motion import CornerMotion, corner_motion
 
 N_FRAMES = 7
 
@@ -57,3 +57,19 @@ def test_stored_and_lazy_displacements_move_corners_alike(
     assert isinstance(lazy, da.Array)
     np.testing.assert_array_equal(np.asarray(motion), lazy.compute())
     np.testing.assert_array_equal(np.asarray(motion[2:5]), lazy[2:5].compute())
+
+
+@pytest.mark.parametrize("n_points", [4, 0])
+def test_selected_corners_move_as_they_do_among_all(
+    mesh: TriangleMesh, offset: np.ndarray, n_points: int
+) -> None:
+    if n_points == 0:
+        mesh = TriangleMesh.of_points(np.zeros((0, 2)), mesh.region)
+    motion = corner_motion(displacements(n_points), offset, mesh)
+    assert isinstance(motion, CornerMotion)
+    last = len(mesh.corners) - 1
+    for corners in ([0, 2, 5, last], [last - 1, last], [0, 1]):
+        some = motion.select(np.array([0, 3, 4]), np.array(corners))
+        expected = np.asarray(motion)[[0, 3, 4]][:, corners]
+        np.testing.assert_array_equal(np.asarray(some), expected)
+        np.testing.assert_array_equal(np.asarray(some[1:]), expected[1:])

@@ -6,6 +6,7 @@ stored under a digest, and the next phase starts from there.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import time
@@ -165,19 +166,23 @@ class PhaseRunner:
         digest = digest_of(of_inputs, name, options.version, as_json(options))
         stored = self.store.find(name, digest)
         spent = None
-        if stored is None:
-            pieces = self._pieces(name)
-            keeps = "pieces" in inspect.signature(phase).parameters
-            # Copies share the arrays, but not what the phase loads from the store for itself.
-            copies = [result.data.copy() for result in inputs]
-            lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
-            self.store.check_room(name, lazy)
-            with pieces:
-                data, spent = self._compute(name, digest, lazy, pieces)
-        else:
-            self._pieces(name).delete_of(stored)
-            # Workers of a cluster need not see the store.
-            data = stored if self.runner.sees_store else stored.load()
+        with contextlib.ExitStack() as held:
+            if stored is None:
+                held.enter_context(self.store.exclusive(name, digest))
+                stored = self.store.find(name, digest)  # another job may have computed it
+            if stored is None:
+                pieces = self._pieces(name)
+                keeps = "pieces" in inspect.signature(phase).parameters
+                # Copies share the arrays, but not what the phase loads from the store for itself.
+                copies = [result.data.copy() for result in inputs]
+                lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
+                self.store.check_room(name, lazy)
+                with pieces:
+                    data, spent = self._compute(name, digest, lazy, pieces, held)
+            else:
+                self._pieces(name).delete_of(stored)
+                # Workers of a cluster need not see the store.
+                data = stored if self.runner.sees_store else stored.load()
         status: Status = "ran" if stored is None else "reused"
         seconds = time.perf_counter() - began
         log.info("%s %s in %.3f s", name, status, seconds)
@@ -202,7 +207,12 @@ class PhaseRunner:
         )
 
     def _compute(
-        self, name: str, digest: str, lazy: xr.Dataset, pieces: Pieces
+        self,
+        name: str,
+        digest: str,
+        lazy: xr.Dataset,
+        pieces: Pieces,
+        held: contextlib.ExitStack,
     ) -> tuple[xr.Dataset, Spent | None]:
         """Compute a phase's result and store it; also return what that took, if it is known."""
 
@@ -221,9 +231,12 @@ class PhaseRunner:
         result, spent = self.runner.measure(lazy, progress)
         self.check_unchanged()
 
+        until_saved = held.pop_all()
+
         def save() -> None:
-            self.store.save(name, digest, pieces.label(result))
-            pieces.finish()
+            with until_saved:
+                self.store.save(name, digest, pieces.label(result))
+                pieces.finish()
 
         self._writes.append(self._writer.submit(save))
         return result, spent

@@ -93,21 +93,29 @@ def rename_new(temporary: Path, place: Path) -> None:
 
 
 def is_leftover(folder: Path) -> bool:
-    """Return whether a folder without a group's metadata is an unfinished import.
+    """Return whether a folder without a group's metadata is unfinished: an import, or a first job.
 
     It holds nothing but partial folders, partial files and locks; or an import was interrupted
     while it moved its arrays to their places, and its own folder is still there.
     """
-    return folder.is_dir() and (
-        (folder / IMPORT).is_dir()
-        or all(
-            PARTIAL in path.name
-            or path.name.startswith(".skry-")
-            or path.suffix == LOCK
-            or (path.name.startswith("zarr.") and path.suffix == ".partial")
-            for path in folder.iterdir()
-        )
+    return folder.is_dir() and ((folder / IMPORT).is_dir() or _is_unfinished(folder))
+
+
+def _is_unfinished(folder: Path) -> bool:
+    return all(
+        PARTIAL in path.name
+        or path.name.startswith(".skry-")
+        or path.suffix == LOCK
+        or (path.name.startswith("zarr.") and path.suffix == ".partial")
+        or (path.is_dir() and _is_unfinished(path))
+        for path in folder.iterdir()
     )
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def sweep(folder: Path) -> None:

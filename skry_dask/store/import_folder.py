@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import shutil
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,16 @@ from skry_dask.store.checked import (
 from skry_dask.store.folder import (
     FRAMES,
     IMPORT,
+    PARTIAL,
     attributes_of,
     flush,
+    remove_if_empty,
     sweep,
     temporary_name,
     write_group,
 )
-from skry_dask.store.locks import exclusive, exclusive_if_free
+from skry_dask.store.locks import WAIT_SECONDS, exclusive, exclusive_if_free
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +54,9 @@ ARRAYS = (FRAMES, "frame", "time")
 JOURNAL = "journal"
 """Folder of the records of an import; removed when all other files are there."""
 
+MOVE_SECONDS = 60
+"""Time after which a process is taken for dead that moves files to their places."""
+
 MAX_PARALLEL = 4
 """Largest number of shards that are compressed at a time."""
 
@@ -63,9 +70,12 @@ class ImportFolder:
         Folder of the store.
     partial
         Folder within it for the files.
+    is_locked
+        Whether no other process imports into it.
     """
 
-    def __init__(self, store: Path, partial: Path) -> None:
+    def __init__(self, store: Path, partial: Path, *, is_locked: bool) -> None:
+        self.is_locked = is_locked
         self.name = str(store)
         self.store = store
         self.partial = partial
@@ -101,13 +111,16 @@ class ImportFolder:
         From the beginning to the end there is no store, so that new frames never go with old
         numbers or the old digest. Results that the folder holds stay.
         """
-        with explain_write_errors(self.store):
+        with explain_write_errors(self.store), self._alone():
             flush(self.partial)
             shutil.rmtree(self.partial / "journal", ignore_errors=True)
-            if SCHEMA_ATTRIBUTE in attributes_of(self.store):
+            attributes = _attributes((self.partial / METADATA).read_bytes())
+            written, before = attributes[CHECKSUMS], attributes_of(self.store)
+            if not self.is_locked and before == attributes:
+                self.drop()  # another process was as fast, and others may be reading its frames
+                return
+            if SCHEMA_ATTRIBUTE in before:
                 write_group(self.store, {})
-            document = (self.partial / METADATA).read_bytes()
-            written = _attributes(document)[CHECKSUMS]
             for name in ARRAYS:
                 new, place = self.partial / name, self.store / name
                 if place.exists() and (new.exists() or f"{name}/{METADATA}" not in written):
@@ -117,6 +130,24 @@ class ImportFolder:
                     new.rename(place)
             (self.partial / METADATA).replace(self.store / METADATA)
         self.drop()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep out others for the moment that renaming takes, where there are no locks."""
+        mark = self.store / f"{FRAMES}{PARTIAL}moved"
+        while not self.is_locked:
+            with contextlib.suppress(FileExistsError):
+                mark.mkdir()
+                break
+            with contextlib.suppress(FileNotFoundError):
+                if mark.stat().st_mtime < time.time() - MOVE_SECONDS:
+                    mark.rmdir()
+            time.sleep(WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            if not self.is_locked:
+                mark.rmdir()
 
     def drop(self) -> bool:
         """Remove all files and records; return whether there were any."""
@@ -149,12 +180,14 @@ def import_folder(store: Path) -> Iterator[ImportFolder]:
         with explain_write_errors(store):
             with contextlib.suppress(FileExistsError):
                 store.mkdir()
-                at_end.callback(_remove_if_empty, store)
+                at_end.callback(remove_if_empty, store)
             part = store / FRAMES
             is_locked = at_end.enter_context(exclusive(part, f"it imports into {store}"))
             sweep(store)
-        partial = store / IMPORT
-        yield ImportFolder(store, partial if is_locked else temporary_name(store / FRAMES))
+        partial = store / IMPORT if is_locked else temporary_name(store / FRAMES)
+        if not is_locked:
+            at_end.enter_context(unfinished(partial))
+        yield ImportFolder(store, partial, is_locked=is_locked)
 
 
 def sweep_import(store: Path) -> None:
@@ -165,8 +198,3 @@ def sweep_import(store: Path) -> None:
                 if (store / IMPORT / JOURNAL).exists():
                     log.info("%s: an unfinished import is dropped", store)
                 shutil.rmtree(store / IMPORT, ignore_errors=True)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import time
 from typing import TYPE_CHECKING
 
 from skry_dask.io.locks import open_locked, release
-from skry_dask.store.folder import LOCK
+from skry_dask.store.folder import LOCK, PARTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+JOB = f"{PARTIAL}job"
+"""Suffix of a folder in which the holder of a lock writes a part."""
 
 WAIT_SECONDS = 0.1
 """Time between two attempts to get a lock."""
@@ -70,6 +74,24 @@ def exclusive_if_free(part: Path) -> Iterator[bool]:
     finally:
         if handle is not None:
             release(path, handle)
+
+
+def job_folder(part: Path) -> Path:
+    """Name the folder in which the holder of a lock writes the part."""
+    return part.with_name(f"{part.name}{JOB}")
+
+
+def sweep_unlocked(folder: Path) -> None:
+    """Remove what killed processes have left: locks that nobody holds, and folders of theirs."""
+    left = {
+        path.name.removesuffix(suffix)
+        for suffix in (LOCK, JOB)
+        for path in folder.glob(f"*{suffix}")
+    }
+    for name in left:
+        with exclusive_if_free(folder / name) as is_locked:
+            if is_locked:
+                shutil.rmtree(job_folder(folder / name), ignore_errors=True)
 
 
 def lock_of(part: Path) -> Path:

@@ -35,10 +35,12 @@ from skry_dask.store.folder import (
     ensure_group,
     flush,
     is_complete,
+    remove_if_empty,
     rename_new,
     sweep,
     temporary_name,
 )
+from skry_dask.store.locks import exclusive, job_folder, sweep_unlocked
 from skry_dask.store.owner import mark_of
 from skry_dask.store.results import (
     COORDINATES,
@@ -87,6 +89,7 @@ class ResultStore(Results):
         self.owner = owner
         self.damaged: list[str] = []
         """Notes on results that were damaged and have been removed."""
+        self._exclusive: set[Path] = set()
 
     def find(self, phase: str, digest: str) -> xr.Dataset | None:
         """Open a complete result, or return None; a damaged one is removed and noted.
@@ -168,6 +171,24 @@ class ResultStore(Results):
             new.finish(result)
 
     @contextlib.contextmanager
+    def exclusive(self, phase: str, digest: str) -> Iterator[None]:
+        """Hold the right to compute a result; wait first while another process does so.
+
+        Where there are no locks, processes compute beside each other, and the first result counts.
+        """
+        place = self.path / phase / digest
+        with contextlib.ExitStack() as at_end:
+            # What is wrong with the folder is said when the result is written.
+            with contextlib.suppress(OSError):
+                for folder in (self.path, self.path / phase):
+                    folder.mkdir(exist_ok=True)
+                    at_end.callback(remove_if_empty, folder)
+                if at_end.enter_context(exclusive(place, f"it computes {phase} in {self.path}")):
+                    self._exclusive.add(place)
+                    at_end.callback(self._exclusive.discard, place)
+            yield
+
+    @contextlib.contextmanager
     def new(self, phase: str, digest: str) -> Iterator[NewResult]:
         """Provide a place for a result, which is found once the context is left without an error.
 
@@ -177,9 +198,11 @@ class ResultStore(Results):
             If the store cannot be written.
         """
         place = self.path / phase / digest
-        temporary = temporary_name(place)
+        temporary = job_folder(place) if place in self._exclusive else temporary_name(place)
         with explain_write_errors(self.path):
             sweep(self.path / phase)
+            sweep_unlocked(self.path / phase)
+            shutil.rmtree(temporary, ignore_errors=True)
             ensure_group(self.path, {} if self.owner is None else mark_of(self.owner))
             ensure_group(self.path / phase)
         with unfinished(temporary):

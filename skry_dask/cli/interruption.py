@@ -4,7 +4,7 @@ The signal wakes a thread that does all of this, whatever the others are doing: 
 decoder or a flush to a slow disk need not come to an end. Python's own way, an exception in the
 main thread, would wait for all of them, and can be lost in a library that catches everything.
 
-Unfinished work is dropped; finished parts are on disk already.
+Unfinished work is dropped; finished parts are on disk already, or saved now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from skry_dask.unfinished import remove_unfinished
+from skry_dask.unfinished import remove_unfinished, save_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +30,9 @@ CONTINUING = ("stack", "import", "compile")
 
 FLUSH_SECONDS = 0.2
 """How long output that is printed already may take until its reader has it."""
+
+SAVE_SECONDS = 2.0
+"""Longest time for saving finished parts of the work; most often it takes a few ms."""
 
 _SAID: list[Callable[[], str]] = []
 """What else to say; see `saying`."""
@@ -125,6 +128,7 @@ def _end(number: int, words: Sequence[str]) -> None:
         if os.isatty(2):
             line = SHOW_CURSOR + line
         os.write(2, line.encode())
+    save_work(SAVE_SECONDS)
     remove_unfinished()
     if "multiprocessing" in sys.modules:
         import multiprocessing

@@ -6,6 +6,7 @@ the phase and in pieces of interrupted runs, and keeps the rows that are measure
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from skry_dask.graph.datasets import variable
 from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
+from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +55,8 @@ class Pieces:
         Called before rows are kept: raises `SkryError` if their frames may have changed.
     on_cluster
         Whether workers of a cluster run the tasks.
+    sees_store
+        Whether whatever runs the tasks can read the store.
     """
 
     def __init__(
@@ -63,13 +67,16 @@ class Pieces:
         check_unchanged: Callable[[], None],
         *,
         on_cluster: bool = False,
+        sees_store: bool = True,
     ) -> None:
         self.store = store
         self.blobs = blobs
         self.phase = phase
         self.check_unchanged = check_unchanged
         self.on_cluster = on_cluster
+        self.sees_store = sees_store
         self._table: _Table | None = None
+        self._during = contextlib.ExitStack()
 
     def rows(
         self,
@@ -123,7 +130,7 @@ class Pieces:
             return KeptRows(keys, None, known.missing, keeper)
         n_missing = int(known.missing.sum())
         log.info("%s: %d rows are known, %d are measured", self.phase, known.n_found, n_missing)
-        rows = LoadedRows(known, shape, dtype) if self.on_cluster else known
+        rows = known if self.sees_store else LoadedRows(known, shape, dtype)
         return KeptRows(keys, rows, known.missing, keeper)
 
     def _known(
@@ -147,10 +154,13 @@ class Pieces:
         return result.assign({ROW_KEY: keys}).assign_attrs({ROWS: self._table.about})
 
     def __enter__(self) -> Pieces:
+        if self._table is not None:
+            self._during.enter_context(saving(self._table.keeper.flush))
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         """Gather no more rows; keep those gathered if the phase does not go on."""
+        self._during.close()
         if self._table is not None:
             if failed:
                 self._table.keeper.flush()

@@ -6,6 +6,7 @@ stored under a digest, and the next phase starts from there.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import inspect
 import logging
@@ -20,6 +21,7 @@ from skry_dask.pipeline.progress import Progress
 from skry_dask.store.blobs import FolderBlobs
 from skry_dask.store.digest import digest_of, digest_of_values
 from skry_dask.store.tables import large_tables
+from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,12 +127,17 @@ class PhaseRunner:
         self.check_unchanged = check_unchanged
         self._writer = ThreadPoolExecutor(1, "skry-store")
         self._writes: list[Future[None]] = []
+        self._during = contextlib.ExitStack()
 
     def __enter__(self) -> PhaseRunner:
+        self.store.sweep()
+        # A signal may come while a result of which rows are not kept any more is being written.
+        self._during.enter_context(saving(lambda: concurrent.futures.wait(self._writes)))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._writer.shutdown()
+        self._during.close()
         for write in self._writes:
             write.result()
 
@@ -204,6 +211,7 @@ class PhaseRunner:
             name,
             self.check_unchanged,
             on_cluster=self.runner.is_cluster,
+            sees_store=self.runner.sees_store,
         )
 
     def _compute(

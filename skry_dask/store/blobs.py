@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from skry_dask.errors import StoreError
 from skry_dask.io.atomic import explain_write_errors
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     import builtins
@@ -125,7 +126,7 @@ class FolderBlobs:
         path = self._path(key)
         # Beside the blob, so that it is deleted with the other blobs if this process is killed.
         temporary = path.with_name(f".{secrets.token_hex(8)}")
-        with explain_write_errors(self.folder):
+        with explain_write_errors(self.folder), unfinished(temporary):
             try:
                 self._write_new(temporary, seal_blob(key, content))
                 temporary.replace(path)

@@ -30,6 +30,7 @@ from skry_dask.store.checked import (
 )
 from skry_dask.store.folder import (
     COMPLETE,
+    LOCK,
     PARTIAL,
     attributes_of,
     ensure_group,
@@ -115,6 +116,11 @@ class ResultStore(Results):
             shutil.rmtree(place, ignore_errors=True)
             return None
         return found
+
+    def sweep(self) -> None:
+        """Remove what processes have left that were killed while they wrote results."""
+        for folder in {path.parent for path in self.path.glob(f"*/*{LOCK}")}:
+            sweep_unlocked(folder)
 
     def check_room(self, phase: str, result: xr.Dataset) -> None:
         """Refuse to compute a result that cannot be stored.

@@ -5,25 +5,27 @@ from __future__ import annotations
 import functools
 import pkgutil
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import dask
 import numpy as np
 import pytest
-import xarray as xr
 
 import skry_dask as skry
+from tests.kill_points import CHUNK, assert_same_results, killed_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import xarray as xr
+
     from skry_dask.pipeline.progress import Progress, Report
 
 N_FRAMES, FRAME_BYTES = 40, 180 * 240
-
-CHUNK = 7
 
 
 @pytest.fixture(autouse=True)
@@ -62,22 +64,35 @@ def stop_at(phase: str, done: int) -> Report:
     return report
 
 
-def assert_same_results(store: Path, expected: Path) -> None:
-    """Compare all that two stores hold, and look for files that are left over."""
-    found, known = skry.open_results(store), skry.open_results(expected)
-    assert list(found) == list(known)
-    for name in known:
-        xr.testing.assert_identical(found[name].load(), known[name].load())
-    names = [{path.name for path in place.rglob("*")} for place in (store, expected)]
-    assert names[0] == names[1]
-
-
 KERNELS = {
     "align": "skry_dask.phases.align.align_frames",
     "quality": "skry_dask.phases.quality.measure_area_detail",
     "track": "skry_dask.phases.track.match_points",
 }
 """What measures the frames of each phase."""
+
+
+INTERRUPTED = """
+import functools, os, signal, sys
+from skry_dask.pipeline import run
+
+def end(table):
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+@functools.wraps(run.track)
+def terminated(*arguments, **kept):
+    "Track, and end the process by a signal once all is measured."
+    lazy = track(*arguments, **kept)
+    table = lazy["measured"]
+    return lazy.assign(measured=table.copy(data=table.data.map_blocks(end, meta=table.data._meta)))
+
+track, run.track = run.track, terminated
+sys.argv[1:1] = ["stack"]
+from skry_dask.__main__ import start
+start()
+"""
+"""``skry stack`` that gets a signal when the track phase has measured all frames."""
 
 
 class Measured(Counter[str]):
@@ -121,6 +136,32 @@ def test_rows_of_an_interrupted_phase_are_not_measured_again(
     assert_same_results(tmp_path / "s", uninterrupted)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_process_that_is_killed_leaves_what_the_next_one_continues(
+    share: float, moon_file: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    # In the quality phase, and in the track phase: `tests.kill_points` does this at any moment.
+    n_moments = 420
+    assert killed_job(moon_file, tmp_path / "s", int(share * n_moments), {"workers": 2}) == -1
+    read = frames_read(skry.run(moon_file, store=tmp_path / "s"))
+    assert sum(read.values()) < 4.5 * N_FRAMES  # of 6: align and quality read frames twice
+    assert_same_results(tmp_path / "s", uninterrupted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")
+def test_a_signal_saves_the_rows_that_are_measured(
+    moon_file: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moon_file, "--store", tmp_path / "s"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (143, "")
+    read = frames_read(skry.run(moon_file, store=tmp_path / "s"))
+    assert read == {"align": 0, "quality": 0, "track": 0, "stack": N_FRAMES}
+    assert_same_results(tmp_path / "s", uninterrupted)
+
+
 def test_damaged_pieces_are_measured_again(
     moon_file: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,9 +199,7 @@ def test_other_options_measure_only_what_they_change(
 ) -> None:
     for choices, expected in (
         ({"min_overlap": 0.3}, {}),
-        ({"reference_percent": 20.0}, {"track": N_FRAMES}),
         ({"blending": 0.0}, {"track": N_FRAMES}),
-        ({"area_size": 30}, {"quality": N_FRAMES, "track": N_FRAMES}),
         ({"search_radius": 10}, {"track": N_FRAMES}),
     ):
         store, fresh = (tmp_path / f"{name}{len(expected)}" for name in ("again", "fresh"))

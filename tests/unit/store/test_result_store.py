@@ -15,6 +15,7 @@ from zarr.errors import ContainsGroupError
 import skry_dask as skry
 from skry_dask.errors import StoreError
 from skry_dask.store import result_store, tables
+from skry_dask.store.locks import job_folder
 from skry_dask.store.result_store import ResultStore
 from tests.stores import fail_with_full_disk, small_result
 
@@ -110,6 +111,22 @@ def test_leftovers_of_interrupted_runs_are_removed(store: ResultStore) -> None:
     os.utime(old, (0, 0))
     store.save("align", "abd", small_result())
     assert not old.exists()
+
+
+def test_what_killed_processes_leave_is_removed_and_what_others_write_stays(
+    store: ResultStore,
+) -> None:
+    with store.exclusive("align", "a"), store.new("align", "a") as new:
+        dead = job_folder(store.path / "align" / "b")
+        dead.mkdir()
+        (dead / "zarr.json").write_text("{}")
+        (dead.parent / "b.lock").touch()
+        (dead.parent / "c.lock").touch()  # its folder was not made yet, or is renamed
+        store.sweep()
+        left = {path.name for path in dead.parent.iterdir()}
+        assert left == {"zarr.json", new.folder.name, "a.lock"}
+        new.finish(small_result())
+    assert {path.name for path in dead.parent.iterdir()} == {"zarr.json", "a"}
 
 
 def test_another_process_may_begin_the_store_at_the_same_time(

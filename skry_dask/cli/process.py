@@ -37,7 +37,8 @@ def configure_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # We say in one line what has happened to a cluster; distributed logs tracebacks, too.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    for name in ("asyncio", "distributed.client", "tornado.application"):
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.CRITICAL)
     if libc := _glibc():
         # One heap for all threads: each thread's own would keep what it freed, 40 MiB in all.
         libc.mallopt(M_ARENA_MAX, 1)

@@ -79,6 +79,7 @@ def stack(
     store: Path | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    processes: int | None = None,
     wait_workers: float | None = None,
     memory_limit: str | None = None,
     allow_few: bool = False,
@@ -122,7 +123,11 @@ def stack(
     scheduler
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads of this process].
     workers
-        Number of threads, without a scheduler [default: one per core].
+        Number of threads, without a scheduler [default: one per core; of each of several
+        processes one].
+    processes
+        Compute in this number of processes, a cluster on this machine that is closed at the end
+        [default: threads of this process].
     wait_workers
         How many seconds to wait for workers of a cluster that has none [default: 5, and 10 when all
         are lost].
@@ -158,6 +163,7 @@ def stack(
         store=store,
         scheduler=scheduler,
         workers=workers,
+        processes=processes,
         wait_workers=wait_workers,
         memory_limit=memory_limit,
         options=Options(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 
@@ -18,6 +18,8 @@ from skry_dask.graph.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from skry_dask.graph.cluster.runner import ClusterRunner
+
 
 @contextlib.contextmanager
 def resources(
@@ -25,6 +27,7 @@ def resources(
     workers: int | None = None,
     after_compute: Callable[[], None] | None = None,
     *,
+    processes: int | None = None,
     wait_workers: float | None = None,
 ) -> Iterator[Runner]:
     """Provide what graphs run on, for as long as the context lasts.
@@ -34,9 +37,12 @@ def resources(
     scheduler
         Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``.
     workers
-        Number of threads where there is no cluster; by default one per core.
+        Number of threads where there is no cluster, by default one per core; with ``processes``
+        of each process, by default one.
     after_compute
         See `Runner`.
+    processes
+        Number of processes of a cluster on this machine, which is closed at the end.
     wait_workers
         How long to wait for workers of a cluster that has none, s; by default 5 s at first, and
         10 s when all are lost.
@@ -48,56 +54,74 @@ def resources(
     ClusterError
         If the scheduler cannot be reached, or has no workers that can be used.
     """
-    _check(scheduler, workers, wait_workers)
+    _check(scheduler, workers, processes, wait_workers)
     # Asked which way of rechunking is best, dask imports all of distributed (0.2 s). Arrays that
     # are rechunked here are small.
     with dask.config.set({"array.rechunk.method": "tasks"}), contextlib.ExitStack() as during:
-        runner = None
-        if scheduler is not None or "distributed" in sys.modules:
-            runner = _on_cluster(scheduler, wait_workers, after_compute, during)
+        runner: Runner | None = None
+        client = None
+        if processes is not None:
+            client = _start_processes(processes, workers or 1, during)
+        elif scheduler is not None or "distributed" in sys.modules:
+            client = _client(scheduler, during)
+        if client is not None:
+            runner = _on_cluster(client, wait_workers, after_compute, processes or 0)
+            during.callback(runner.close)
         if runner is None:
             runner = Runner(workers, after_compute)
         with dask.config.set(num_workers=runner.workers):
             yield runner
 
 
-def _check(scheduler: str | None, workers: int | None, wait_workers: float | None) -> None:
+def _check(
+    scheduler: str | None, workers: int | None, processes: int | None, wait_workers: float | None
+) -> None:
     """Refuse numbers out of range, and choices that contradict each other."""
-    if workers is not None and workers < 1:
-        raise OptionsError(f"workers is {workers}: it must be at least 1")
+    for name, number in (("workers", workers), ("processes", processes)):
+        if number is not None and number < 1:
+            raise OptionsError(f"{name} is {number}: it must be at least 1")
+        if number is not None and scheduler is not None:
+            raise OptionsError(
+                f"{name} {number} and scheduler {scheduler} contradict each other: a cluster has "
+                "its own workers"
+            )
     if wait_workers is not None and wait_workers < 0:
         raise OptionsError(f"wait_workers is {wait_workers:g} s: it must be at least 0")
-    if workers is not None and scheduler is not None:
+
+
+def _start_processes(processes: int, threads: int, during: contextlib.ExitStack) -> Any:
+    try:
+        from skry_dask.graph.cluster.local import local_client
+
+        return during.enter_context(local_client(processes, threads))
+    except ImportError as error:
         raise OptionsError(
-            f"workers {workers} and scheduler {scheduler} contradict each other: a cluster has its "
-            "own workers"
-        )
+            f"processes is {processes}, but distributed is not installed: "
+            "pip install 'skry_dask[distributed]'"
+        ) from error
+
+
+def _client(scheduler: str | None, during: contextlib.ExitStack) -> Any | None:
+    """Connect to a scheduler, or take the active client, if there is one."""
+    from skry_dask.graph.cluster.connection import active_client, close, connect
+
+    if scheduler is None:
+        return active_client()
+    client = connect(scheduler)
+    during.callback(close, client)
+    return client
 
 
 def _on_cluster(
-    scheduler: str | None,
+    client: Any,
     wait_workers: float | None,
     after_compute: Callable[[], None] | None,
-    during: contextlib.ExitStack,
-) -> Runner | None:
-    """Use the scheduler, or the active client; None where there is neither."""
-    from skry_dask.graph.cluster.connection import (
-        active_client,
-        close,
-        connect,
-        wait_for_workers,
-    )
-
-    if scheduler is None:
-        client = active_client()
-        if client is None:
-            return None
-    else:
-        client = connect(scheduler)
-        during.callback(close, client)
+    n_processes: int,
+) -> ClusterRunner:
+    from skry_dask.graph.cluster.connection import wait_for_workers
     from skry_dask.graph.cluster.runner import ClusterRunner
 
     wait_for_workers(client, wait_workers)
-    runner = ClusterRunner(client, wait_workers, after_compute)
+    runner = ClusterRunner(client, wait_workers, after_compute, n_processes)
     runner.require()
     return runner

@@ -20,7 +20,7 @@ from skry_dask.graph.shared_accumulators import shared_by_threads
 from skry_dask.profiling import Spent, spent_here, take_passes, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import xarray as xr
@@ -83,6 +83,11 @@ class Runner:
         return False
 
     @property
+    def memory_shares(self) -> int:
+        """Number of processes that share the memory of this machine; 0 = they are elsewhere."""
+        return 1
+
+    @property
     def sees_store(self) -> bool:
         """Whether whatever computes sees the folder of the results and can write there."""
         return True
@@ -96,8 +101,8 @@ class Runner:
         """Return a runner for one of several jobs, which may run at the same time."""
         return self
 
-    def require(self, *inputs: Any, store: Path | None = None) -> None:
-        """Make sure that whatever computes sees an input and the folder of the results.
+    def require(self, *inputs: Any, store: Path | None = None, samples: Sequence[str] = ()) -> None:
+        """Make sure that whatever computes sees an input, and has the kernels for its pixels.
 
         Parameters
         ----------
@@ -105,6 +110,8 @@ class Runner:
             See `skry_dask.graph.cluster.workers.Input`.
         store
             Folder of the results.
+        samples
+            Types of the pixels, such as "u1".
         """
 
     def measure(

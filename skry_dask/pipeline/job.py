@@ -102,6 +102,7 @@ class JobRequest:
     store: str | os.PathLike[str] | None = None
     scheduler: str | None = None
     workers: int | None = None
+    processes: int | None = None
     wait_workers: float | None = None
     memory_limit: str | int | None = None
     progress: Report | None = None
@@ -149,7 +150,11 @@ class JobRequest:
         if self.runner is not None:
             return contextlib.nullcontext(self.runner)
         return resources(
-            self.scheduler, self.workers, self.after_compute, wait_workers=self.wait_workers
+            self.scheduler,
+            self.workers,
+            self.after_compute,
+            processes=self.processes,
+            wait_workers=self.wait_workers,
         )
 
 
@@ -169,8 +174,10 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
     with contextlib.ExitStack() as held, request.resources() as runner:
-        if limit is None and not runner.is_cluster:
+        if limit is None and runner.memory_shares:
             limit = machine_limit()
+        if limit is not None and runner.memory_shares:
+            limit = limit.shared(runner.memory_shares)
         source = resolve(request.source, options.read)
         outputs.check_inputs(
             source,
@@ -245,7 +252,10 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     opened = job.source.open(job.store.path, progress)
     if opened.decoded is None:
         sweep_import(job.store.path)
-    job.runner.require(opened.identity, store=job.store.path)
+    samples = {opened.capture["frames"].dtype.str[1:]}
+    if job.options.calibrate.dark is not None or job.options.calibrate.flat is not None:
+        samples.add("u2")
+    job.runner.require(opened.identity, store=job.store.path, samples=sorted(samples))
     capture = select(opened.capture, job.options.select)
     shapes = Shapes.of(
         capture,

@@ -300,13 +300,18 @@ def _chunk_sizes(preferred: int) -> list[int]:
 
 
 def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
-    needed = in_mib(smallest_limit(shapes, n_chunk))
+    n_all = limit.n_processes
+    needed = in_mib(n_all * smallest_limit(shapes, n_chunk))
     remedy = f"give --memory-limit {needed} or more"
     if shapes.n_threads > 1:
-        alone = in_mib(smallest_limit(replace(shapes, n_threads=1), n_chunk))
+        alone = in_mib(n_all * smallest_limit(replace(shapes, n_threads=1), n_chunk))
         remedy += f", or --workers 1 with {alone} or more"
+    where = f"{shapes.n_threads} threads"
+    if n_all > 1:
+        where = f"{n_all - 1} processes of {where} each"
+        remedy += ", fewer --processes"
     return BudgetError(
         f"stacking {shapes.n_frames} frames of {shapes.width} x {shapes.height} px on "
-        f"{shapes.n_threads} threads needs up to {needed}, {limit.origin} "
-        f"{limit.size // MIB}MiB: {remedy}, or --roi to use fewer pixels of each frame"
+        f"{where} needs up to {needed}, {limit.origin} "
+        f"{n_all * limit.size // MIB}MiB: {remedy}, or --roi to use fewer pixels of each frame"
     )

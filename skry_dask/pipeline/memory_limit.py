@@ -42,13 +42,20 @@ class Limit(NamedTuple):
     Parameters
     ----------
     size
-        Bytes.
+        Bytes, of one process.
     origin
         Who sets the limit, in words that are followed by the size: "this machine has".
+    n_processes
+        Number of processes that share this memory.
     """
 
     size: int
     origin: str
+    n_processes: int = 1
+
+    def shared(self, n_processes: int) -> Limit:
+        """Divide it among processes."""
+        return Limit(self.size // n_processes, self.origin, n_processes)
 
 
 def parse_size(size: str | float) -> int:

@@ -46,6 +46,7 @@ def run(
     store: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    processes: int | None = None,
     wait_workers: float | None = None,
     memory_limit: str | int | None = None,
     progress: Report | None = None,
@@ -78,7 +79,10 @@ def run(
     scheduler
         Address of a dask scheduler; by default an active client, else threads.
     workers
-        Number of threads.
+        Number of threads, by default one per core; with ``processes`` of each process, by default
+        one.
+    processes
+        Compute in this number of processes of this machine.
     wait_workers
         How long to wait for workers of a cluster that has none, s; by default 5 s at first, and
         10 s when all are lost.
@@ -125,6 +129,7 @@ def run(
         store=store,
         scheduler=scheduler,
         workers=workers,
+        processes=processes,
         wait_workers=wait_workers,
         memory_limit=memory_limit,
         progress=progress,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from skry_dask.errors import ClusterError
 from skry_dask.graph.cluster.answers import ask
 from skry_dask.graph.cluster.computing import NoWorkersError, compute_arrays
+from skry_dask.graph.cluster.kernels import forget_on, prepare_on
 from skry_dask.graph.cluster.workers import Workers
 from skry_dask.graph.frame_progress import count_on_cluster
 from skry_dask.graph.runner import Runner, frame_tasks
 from skry_dask.profiling import spent_here, take_passes, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import xarray as xr
@@ -35,6 +36,8 @@ class ClusterRunner(Runner):
         How long to wait for workers where there are none, s; None = some seconds.
     after_compute
         See `Runner`.
+    n_processes
+        Number of workers, if they are processes of this machine that we have started.
     """
 
     def __init__(
@@ -42,10 +45,12 @@ class ClusterRunner(Runner):
         client: Any,
         wait_workers: float | None = None,
         after_compute: Callable[[], None] | None = None,
+        n_processes: int = 0,
     ) -> None:
         super().__init__(after_compute=after_compute)
         self.client = client
         self.wait_workers = wait_workers
+        self.n_processes = n_processes
         self.asked = Workers(client)
 
     @property
@@ -69,6 +74,11 @@ class ClusterRunner(Runner):
         return True
 
     @property
+    def memory_shares(self) -> int:
+        """Number of processes that share the memory of this machine; 0 = they are elsewhere."""
+        return self.n_processes + 1 if self.n_processes else 0
+
+    @property
     def sees_store(self) -> bool:
         """Whether all workers see the folder of the results and can write there."""
         return self.asked.sees_store
@@ -84,8 +94,10 @@ class ClusterRunner(Runner):
         runner.asked = Workers(self.client)
         return runner
 
-    def require(self, *inputs: Input, store: Path | None = None) -> None:
-        """Ask all workers whether they see an input and the folder of the results.
+    def require(
+        self, *inputs: Input, store: Path | None = None, samples: Sequence[str] = ()
+    ) -> None:
+        """Ask all workers whether they see an input, and prepare kernels on them.
 
         Raises
         ------
@@ -93,6 +105,12 @@ class ClusterRunner(Runner):
             If none of them can be used.
         """
         self.asked.require(*inputs, store=store)
+        if samples:
+            prepare_on(self.client, samples)
+
+    def close(self) -> None:
+        """Leave the cluster as it was."""
+        forget_on(self.client)
 
     def compute(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 
 import skry_dask as skry
@@ -104,6 +107,39 @@ def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
                 skry.run(moon_ser, scheduler=address, store=moon_ser.with_name("new.skry"))
         finally:
             client.run(blind, seen)
+
+
+def kill_a_worker(address: str) -> None:
+    """Kill a worker like the system does when memory ends."""
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
+def test_a_worker_killed_in_each_phase_changes_no_bit(
+    address: str, moon_ser: Path, on_threads: bytes
+) -> None:
+    killers: dict[str, threading.Thread] = {}
+
+    def kill_once(event: Progress) -> None:
+        if event.phase not in killers:
+            killers[event.phase] = threading.Thread(target=kill_a_worker, args=(address,))
+            killers[event.phase].start()
+
+    result = skry.run(moon_ser, scheduler=address, progress=kill_once)
+    assert bits(result) == on_threads
+    for killer in killers.values():
+        killer.join()
+    assert set(killers) >= {"align", "quality", "track", "stack"}
+
+
+def test_processes_of_this_machine_end_with_the_job(moon_ser: Path, on_threads: bytes) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    result = skry.run(moon_ser, processes=1, workers=2, memory_limit="3GiB")
+    assert bits(result) == on_threads
+    assert not [p for p in psutil.Process().children(recursive=True) if p not in before]
 
 
 def test_an_active_client_is_used_and_stays_open(

@@ -115,8 +115,19 @@ def test_a_number_of_workers_below_1_is_refused(workers: int) -> None:
         pass
 
 
-def test_workers_of_a_cluster_are_its_own() -> None:
-    with pytest.raises(OptionsError, match="contradict"), resources("tcp://127.0.0.1:1", 2):
+@pytest.mark.parametrize("choice", [{"workers": 2}, {"processes": 2}])
+def test_workers_of_a_cluster_are_its_own(choice: dict[str, int]) -> None:
+    with (
+        pytest.raises(OptionsError, match="contradict"),
+        resources("tcp://127.0.0.1:1", **choice),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_numbers_of_processes_and_seconds_out_of_range_are_refused() -> None:
+    with pytest.raises(OptionsError, match="processes is 0"), resources(processes=0):
+        pass
+    with pytest.raises(OptionsError, match="wait_workers is -1 s"), resources(wait_workers=-1):
         pass
 
 

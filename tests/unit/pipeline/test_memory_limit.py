@@ -110,7 +110,7 @@ LIMITED_CGROUPS: dict[str, dict[str, str | int]] = {
 @pytest.mark.parametrize("files", LIMITED_CGROUPS.values(), ids=LIMITED_CGROUPS)
 def test_the_limit_of_a_container_counts(system: Path, files: dict[str, str | int]) -> None:
     write_files(system, files)
-    assert machine_limit() == (300 * MIB, "this container may use")
+    assert machine_limit() == (300 * MIB, "this container may use", 1)
 
 
 def test_without_such_a_limit_the_machine_has_all_its_memory(system: Path) -> None:

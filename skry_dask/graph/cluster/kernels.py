@@ -70,7 +70,7 @@ def kernels_plugin(samples: Collection[str]) -> Any:
     """
     from distributed import WorkerPlugin
 
-    class Kernels(WorkerPlugin):  # type: ignore[misc] # distributed has no types
+    class Kernels(WorkerPlugin):
         """Prepares kernels; a class of its own here, so that it travels without this package."""
 
         name = NAME

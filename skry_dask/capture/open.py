@@ -101,7 +101,8 @@ def in_chunks(capture: xr.Dataset, n_chunk: int) -> xr.Dataset:
     Chunks need not be those of a store: a few frames of a shard are read without the rest.
     """
     frames = capture["frames"]
-    return capture.assign(frames=remember_unread(frames.chunk({"frame": n_chunk}), frames))
+    chunked = remember_unread(frames.chunk({"frame": n_chunk}), frames.variable)
+    return capture.assign(frames=chunked)
 
 
 class SkryBackend(BackendEntrypoint):

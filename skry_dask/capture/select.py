@@ -15,6 +15,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import with_excluded
+from skry_dask.graph.frame_parts import select_parts
 from skry_dask.io.files import read_text
 from skry_dask.options import SelectOptions, frame_ranges
 from skry_dask.store.digest import digest_of
@@ -76,7 +77,7 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
         )
     selected = capture
     if not wanted.all():
-        selected = selected.isel(frame=np.flatnonzero(wanted))
+        selected = select_parts(selected, frame=np.flatnonzero(wanted))
     if options.roi_px is not None:
         selected = _crop(selected, options.roi_px)
     if selected is not capture and "digest" in capture.attrs:
@@ -115,7 +116,7 @@ def _crop(capture: xr.Dataset, roi: tuple[int, int, int, int]) -> xr.Dataset:
             f"{n_rows} rows and {n_columns} columns, and it ends at row {y + height}, column "
             f"{x + width}"
         )
-    return capture.isel(y=slice(y, y + height), x=slice(x, x + width))
+    return select_parts(capture, y=slice(y, y + height), x=slice(x, x + width))
 
 
 def _source(capture: xr.Dataset) -> str:

@@ -18,6 +18,7 @@ from skry_dask.geometry.mesh import Spans
 from skry_dask.kernels.stacking.rasterise import triangle_affine
 
 if TYPE_CHECKING:
+    from skry_dask.geometry.canvas import Region
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.types import FloatArray, IntArray
 
@@ -28,8 +29,8 @@ class MeshWindow:
 
     Parameters
     ----------
-    mesh
-        Of the whole image.
+    region, scale
+        Of the mesh.
     row, column
         The pixel of the image at which sums begin. Rows are those of the window.
     n_before
@@ -38,18 +39,22 @@ class MeshWindow:
         int64 (fragment), indices of the triangles in the mesh.
     corners
         int64 (corner), ascending: the corners of the mesh that belong to these triangles.
+    positions
+        float64 (corner, axis), of these corners, px from the region's first pixel.
     triangles
         int64 (fragment, 3), indices into ``corners``.
     spans
         Pixels of the triangles; rows and columns count from where the sums begin.
     """
 
-    mesh: TriangleMesh
+    region: Region
+    scale: float
     row: int
     column: int
     n_before: int
     fragments: IntArray
     corners: IntArray
+    positions: FloatArray
     triangles: IntArray
     spans: Spans
 
@@ -75,12 +80,14 @@ class MeshWindow:
         spans = np.stack([row[kept] - rows.start, begin[kept] - left, stop - left], axis=1)
         corners, triangles = np.unique(mesh.triangles[fragments], return_inverse=True)
         return cls(
-            mesh=mesh,
+            region=mesh.region,
+            scale=mesh.scale,
             row=rows.start,
             column=left,
             n_before=columns.start - left,
             fragments=fragments,
             corners=corners,
+            positions=mesh.corners[corners],
             triangles=triangles.reshape(-1, 3).astype(np.int64, copy=False),
             spans=Spans(
                 (rows.stop - rows.start, columns.stop - left),
@@ -119,14 +126,13 @@ class MeshWindow:
         """
         n_frames, n_corners, _ = motion.shape
         # As a single mesh of all frames: one call of the kernel.
-        corners = np.tile(self.mesh.corners[self.corners], (n_frames, 1))
+        corners = np.tile(self.positions, (n_frames, 1))
         triangles = self.triangles + n_corners * np.arange(n_frames)[:, None, None]
-        region = self.mesh.region
         affine = triangle_affine(
             corners,
             triangles.reshape(-1, 3),
             motion.reshape(-1, 2),
-            (float(region.y), float(region.x)),
-            self.mesh.scale,
+            (float(self.region.y), float(self.region.x)),
+            self.scale,
         )
         return affine.reshape(n_frames, len(self.triangles), 2, 3)

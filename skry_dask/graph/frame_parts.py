@@ -2,9 +2,9 @@
 
 A pass over whole frames gets them from dask, chunk by chunk. A task that knows only when it runs
 which rows it needs, because motion decides that, reads them itself. It reads from what the chunks
-of the capture are made of, if nothing was done to them since (`remember_unread`): 300 frames in
-two or three calls of 0.2 ms. From other captures it computes them, 1 ms a call and as much as dask
-takes to compute them.
+of the capture are made of, which is noted when they are made (`remember_unread`): 300 frames in two
+or three calls of 0.2 ms. If anything else was done to the frames since, they are computed, 1 ms a
+call and as much as dask takes to compute them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Unread(NamedTuple):
     variable: xr.Variable
 
 
-def remember_unread(chunked: xr.DataArray, unread: xr.DataArray) -> xr.DataArray:
+def remember_unread(chunked: xr.DataArray, unread: xr.Variable) -> xr.DataArray:
     """Note in the encoding of chunked frames what they are read from, chunk by chunk.
 
     Whatever is done to the frames later gives them another dask name, so the note is not used for
@@ -44,8 +44,35 @@ def remember_unread(chunked: xr.DataArray, unread: xr.DataArray) -> xr.DataArray
     unread
         The same frames, read when they are indexed.
     """
-    chunked.encoding[UNREAD] = _Unread(chunked.data.name, unread.variable)
-    return chunked
+    noted = chunked.copy(deep=False)
+    noted.encoding = {**chunked.encoding, UNREAD: _Unread(chunked.data.name, unread)}
+    return noted
+
+
+def select_parts(capture: xr.Dataset, **indexers: slice | IntArray) -> xr.Dataset:
+    """Select frames, rows or columns of a capture, as its `isel` does, and what they are read from.
+
+    Parameters
+    ----------
+    capture
+        With ``frames``.
+    indexers
+        By dim.
+    """
+    selected = capture.isel(indexers)
+    unread = _unread(capture["frames"])
+    if unread is None:
+        return selected
+    frames = remember_unread(selected["frames"], unread.isel(indexers))
+    return selected.assign(frames=frames)
+
+
+def _unread(frames: xr.DataArray) -> xr.Variable | None:
+    """Find what chunked frames are read from, if nothing was done to them since they were noted."""
+    noted = frames.encoding.get(UNREAD)
+    if frames.chunks is None or not isinstance(noted, _Unread) or noted.name != frames.data.name:
+        return None
+    return noted.variable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +100,8 @@ class FrameParts:
         frames = capture["frames"]
         if frames.chunks is None:
             return cls(frames.variable)
-        unread = frames.encoding.get(UNREAD)
-        if isinstance(unread, _Unread) and unread.name == frames.data.name:
-            return cls(unread.variable)
-        return cls(whole_frames(capture))
+        unread = _unread(frames)
+        return cls(whole_frames(capture) if unread is None else unread)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -16,18 +16,24 @@ Cost: 3.5 ns a pixel of a selected fragment on one core, 9 ns with cubic kernels
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from skry_dask.graph.datasets import image_variable, result, variable
 from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
+from skry_dask.phases.stacking.fragment_selection import FragmentQuality, pack_selection
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.stack_plan import StackPlan
-from skry_dask.phases.stacking.stack_windows import StackWindows
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from skry_dask.phases.stacking.stack_windows import StackWindows
+    from skry_dask.types import AnyArray
 
 
 def stack(
@@ -93,18 +99,31 @@ def stack(
     selected = fragments[:, None]
     sums = plan.add_up(selected, requests)
     images = plan.images(sums, requests, plan.blur(selected))
-    count = plan.count(sums, requests)
-    windows = StackWindows(plan, FrameParts.of(capture), selected, requests)
+    # What a later window needs stays in memory as long as the result: not the quality.
+    kept = replace(plan, fragment_quality=FragmentQuality.of_no_frame())
+    windows = functools.cache(
+        partial(_windows, kept, FrameParts.of(capture), pack_selection(selected), requests)
+    )
+    count = WindowedArray.of(plan.count(sums, requests), lambda y, x: windows().count(y, x))
     taken = fragments.sum(axis=1)
     return result(
         capture,
         options,
         {
-            "stack": image_variable(images, "mean of the selected fragments", windows.images),
-            "count": variable(
-                ("y", "x"), WindowedArray.of(count, windows.count), "1", "frames averaged"
+            "stack": image_variable(
+                images, "mean of the selected fragments", lambda y, x: windows().images(y, x)
             ),
+            "count": variable(("y", "x"), count, "1", "frames averaged"),
             "fragments": variable(("frame",), taken, "1", "fragments taken from the frame"),
         },
         plan.coords,
     )
+
+
+def _windows(
+    plan: StackPlan, frames: FrameParts, packed: AnyArray, requests: list[ImageRequest]
+) -> StackWindows:
+    """Prepare windows when the first one is taken: most jobs take none, and start 2 ms earlier."""
+    from skry_dask.phases.stacking.stack_windows import StackWindows
+
+    return StackWindows(plan, frames, packed, requests)

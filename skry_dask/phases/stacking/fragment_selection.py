@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.options import StackOptions
-    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +138,11 @@ class FragmentQuality:
         per_frame = quality["frame_quality"].load().to_numpy()[:, None]
         return cls(per_frame, active, csr_array(np.ones((1, 1))))
 
+    @classmethod
+    def of_no_frame(cls) -> FragmentQuality:
+        """Take no memory, where fragments have been selected already."""
+        return cls(np.empty((0, 0), np.float32), np.empty(0, bool), csr_array((0, 0)))
+
     def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
         """Select fragments by a criterion, and those without which a pixel would stay empty.
 
@@ -233,8 +238,10 @@ def select_fragments(
 def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:
     """Pack a selection into one bit for each fragment: bool (..., fragment) to uint8 (..., byte).
 
-    A lazy selection stays lazy.
+    A lazy selection stays lazy, and one that is packed already stays as it is.
     """
+    if selected.dtype == np.uint8:
+        return selected
     if not isinstance(selected, da.Array):
         return np.packbits(selected, axis=-1)
     whole = selected.rechunk({selected.ndim - 1: -1})
@@ -246,3 +253,18 @@ def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:
 def unpack_selection(packed: AnyArray, n_fragments: int) -> BoolArray:
     """Unpack what `pack_selection` returned: uint8 (..., byte) to bool (..., fragment)."""
     return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)
+
+
+def unpack_fragments(packed: AnyArray, fragments: IntArray) -> BoolArray:
+    """Unpack the selection of some fragments: uint8 (..., byte) to bool (..., fragment).
+
+    Parameters
+    ----------
+    packed
+        See `pack_selection`.
+    fragments
+        int64 (fragment): their indices.
+    """
+    of_bytes, place = np.unique(fragments // 8, return_inverse=True)
+    bits = np.unpackbits(packed[..., of_bytes], axis=-1).view(bool)
+    return bits[..., 8 * place + fragments % 8]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.phases.stacking.corner_motion import CornerMotion
-    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
 
 FULL_STRENGTH = (2 / np.sinc(0.25) ** 2 - 2) / 4
 """Strength c of the filter that restores frames at random positions."""
@@ -52,7 +52,7 @@ VARIANCE_STEP = 2.0**-20
 
 
 def interpolation_blur(
-    selected: BoolArray,
+    selected: AnyArray,
     motion: CornerMotion | da.Array,
     mesh: TriangleMesh,
     n_block: int = BLOCK_FRAMES,
@@ -62,7 +62,7 @@ def interpolation_blur(
     Parameters
     ----------
     selected
-        bool (frame, selection, fragment).
+        bool (frame, selection, fragment), or packed: see `pack_selection`.
     motion
         float64 (frame, corner, axis), px.
     mesh

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.shift_and_add import ImageSums
-    from skry_dask.types import BoolArray, FloatArray
+    from skry_dask.types import AnyArray, BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,13 +192,13 @@ class StackPlan:
         n_selections = len(requests) // len(self.developer.planes)
         return dask.delayed(np.tile)(self.colour_shift, (n_selections, 1))
 
-    def blur(self, selected: BoolArray, n_block: int = BLOCK_FRAMES) -> da.Array | None:
+    def blur(self, selected: AnyArray, n_block: int = BLOCK_FRAMES) -> da.Array | None:
         """Add up the blur of interpolation, where the images' contrast is to be restored.
 
         Parameters
         ----------
         selected
-            bool (frame, selection, fragment).
+            bool (frame, selection, fragment), or packed.
         n_block
             Number of frames of a task.
 

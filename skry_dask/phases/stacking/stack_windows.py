@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.resampling import ImageRequest
     from skry_dask.phases.stacking.shift_and_add import ImageSums
     from skry_dask.phases.stacking.stack_plan import StackPlan
-    from skry_dask.types import BoolArray
+    from skry_dask.types import AnyArray
 
 
 class _Part(NamedTuple):
@@ -38,15 +38,15 @@ class StackWindows:
         Of the whole stack.
     frames
         Of the capture.
-    selected
-        bool (frame, selection, fragment).
+    packed
+        uint8 (frame, selection, byte), see `pack_selection`.
     requests
         The images.
     """
 
     plan: StackPlan
     frames: FrameParts
-    selected: BoolArray
+    packed: AnyArray
     requests: list[ImageRequest]
     _parts: dict[tuple[int, ...], _Part] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class StackWindows:
         """Make a window of the mean images: lazy float32 (image, y, x)."""
         part = self._part(rows, columns)
         # Of all fragments, wherever the window is: the whole image is restored by the same filter.
-        blur = self.plan.blur(self.selected, LARGE_BLOCK_FRAMES)
+        blur = self.plan.blur(self.packed, LARGE_BLOCK_FRAMES)
         images = self.plan.images(part.sums, self.requests, blur)
         return images[:, part.rows, part.columns]
 
@@ -73,7 +73,7 @@ class StackWindows:
                 for window, n in zip((rows, columns), self.plan.mesh.spans.shape, strict=True)
             )
             window = MeshWindow.of_mesh(self.plan.mesh, y, x)
-            sums = window_sums(self.plan, self.frames, self.selected, self.requests, window)
+            sums = window_sums(self.plan, self.frames, self.packed, self.requests, window)
             self._parts.clear()  # of earlier windows
             self._parts[key] = _Part(sums, own_rows, own_columns)
         return self._parts[key]

@@ -21,7 +21,11 @@ from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.kernels.stacking.row_spans import counted_from
 from skry_dask.phases.stacking.corner_motion import CornerMotion
-from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
+from skry_dask.phases.stacking.fragment_selection import (
+    pack_selection,
+    unpack_fragments,
+    unpack_selection,
+)
 from skry_dask.phases.stacking.shift_and_add import (
     FrameImages,
     ImageSums,
@@ -57,7 +61,7 @@ MAX_CHUNKS = 8
 def window_sums(
     plan: StackPlan,
     frames: FrameParts,
-    selected: BoolArray,
+    packed: AnyArray,
     requests: list[ImageRequest],
     window: MeshWindow,
 ) -> ImageSums:
@@ -69,8 +73,8 @@ def window_sums(
         Of the whole stack.
     frames
         Of the capture.
-    selected
-        bool (frame, selection, fragment), of all fragments.
+    packed
+        uint8 (frame, selection, byte), of all fragments; see `pack_selection`.
     requests
         The images to make.
     window
@@ -80,7 +84,7 @@ def window_sums(
     -------
     See `shift_and_add`; of the window's rows and columns.
     """
-    of_window = selected[:, :, window.fragments]
+    of_window = unpack_fragments(packed, window.fragments)
     used = np.flatnonzero(of_window.any(axis=(1, 2)))
     numbers = used if len(used) else np.zeros(1, np.int64)
     resampling, developer = plan.resampling, plan.developer
@@ -111,7 +115,7 @@ def window_sums(
 def _frames_per_task(plan: StackPlan, window: MeshWindow) -> int:
     """Choose the number of frames whose parts are about as large as a chunk of whole frames."""
     n_chunk, height = max(plan.frames.chunks[0]), plan.frames.shape[1]
-    n_rows = min(window.spans.shape[0] / window.mesh.scale + DRIFT_PX, height)
+    n_rows = min(window.spans.shape[0] / window.scale + DRIFT_PX, height)
     return min(int(n_chunk * height / n_rows), n_chunk * MAX_CHUNKS)
 
 

@@ -78,13 +78,17 @@ def test_what_was_done_to_a_capture_is_in_its_parts(
         np.testing.assert_array_equal(part, expected[np.isin(NUMBERS, frames)])
 
 
-def test_a_selection_that_was_opened_with_the_capture_is_read_in_parts(path: Path) -> None:
-    selection = skry.SelectOptions(exclude="1,4", roi="2,2,60,97")
-    capture = skry.open_capture(path, selection=selection)
-    parts = FrameParts.of(capture)
-    assert isinstance(parts.frames, xr.Variable)
-    expected = capture["frames"].to_numpy()[NUMBERS, ROWS, COLUMNS]
-    np.testing.assert_array_equal(parts.read(NUMBERS, ROWS, COLUMNS), expected)
+def test_what_was_selected_is_read_in_parts(path: Path) -> None:
+    some = skry.SelectOptions(frames="1:12:1", exclude="4", roi="2,2,60,97")
+    opened = skry.open_capture(path)
+    for capture in (skry.open_capture(path, selection=some), skry.select(opened, some)):
+        parts = FrameParts.of(capture)
+        assert isinstance(parts.frames, xr.Variable)
+        expected = capture["frames"].to_numpy()[NUMBERS, ROWS, COLUMNS]
+        np.testing.assert_array_equal(parts.read(NUMBERS, ROWS, COLUMNS), expected)
+    np.testing.assert_array_equal(
+        FrameParts.of(opened).read(NUMBERS, ROWS, COLUMNS)[:1], opened["frames"][:1, ROWS, COLUMNS]
+    )
 
 
 def test_a_capture_with_parts_can_be_written_as_any_dataset(path: Path, tmp_path: Path) -> None:

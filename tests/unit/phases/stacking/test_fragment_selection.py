@@ -12,6 +12,7 @@ from skry_dask.phases.stacking.fragment_selection import (
     pack_selection,
     select_fragments,
     select_to_cover,
+    unpack_fragments,
     unpack_selection,
 )
 from tests import reference
@@ -107,6 +108,9 @@ def test_packed_selections_are_unpacked_to_themselves_lazy_or_not():
         packed = pack_selection(selected)
         assert packed.shape == (6, 2, -(-n_fragments // 8))
         np.testing.assert_array_equal(unpack_selection(packed, n_fragments), selected)
+        some = np.unique(rng.integers(0, n_fragments, 5))
+        np.testing.assert_array_equal(unpack_fragments(packed, some), selected[..., some])
+        assert pack_selection(packed) is packed
         lazy = pack_selection(da.from_array(selected, chunks=(4, 1, 5)))
         assert lazy.shape == packed.shape
         np.testing.assert_array_equal(lazy.compute(), packed)

@@ -66,6 +66,7 @@ class _Counters(threading.local):
         self.tasks = self.read_bytes = 0
         self.kernels = self.reading = self.compiling = self.other = 0.0
         self.n_compiling = 0
+        self.claimed = (0, 0.0)  # bytes and time of reading when the last task ended
         with _LOCK:
             _THREADS.append((threading.current_thread(), self.__dict__))
 
@@ -168,10 +169,20 @@ def task(frame_pass: str = "") -> Iterator[None]:
     other = time.perf_counter() - began - elsewhere
     _OWN.other += other
     _OWN.tasks += 1
+    # dask reads a chunk for a task just before it, on the same thread.
+    n_bytes, seconds = _OWN.claimed
+    _OWN.claimed = (_OWN.read_bytes, _OWN.reading)
     if frame_pass:
+        spent = Spent(
+            tasks=1,
+            read_bytes=_OWN.read_bytes - n_bytes,
+            kernels=spent.kernels,
+            reading=_OWN.reading - seconds,
+            compiling=spent.compiling,
+            other=other,
+        )
         with _LOCK:
-            so_far = _PASSES.get(frame_pass, Spent())
-            _PASSES[frame_pass] = so_far.plus(spent._replace(tasks=1, other=other))
+            _PASSES[frame_pass] = _PASSES.get(frame_pass, Spent()).plus(spent)
             if len(_PASSES) > KEPT_PASSES:
                 _PASSES.popitem(last=False)
 

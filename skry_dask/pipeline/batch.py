@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.runner import Runner
-    from skry_dask.pipeline.progress import Progress, Report
+    from skry_dask.pipeline.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def _run(
     """Run jobs, and yield the number and the outcome of each as soon as it is known."""
     if n_at_once <= 1:
         for number, job in enumerate(jobs):
-            yield number, _attempt(_request(job, common, is_alone=len(jobs) == 1), job)
+            yield number, _attempt(_request(job, common, len(jobs)), job)
         return
     memory, stop = SharedMemory(), threading.Event()
     with ThreadPoolExecutor(n_at_once, "skry-job") as pool:
@@ -186,48 +186,31 @@ def _attempt_one(
     number: int, job: StackJob, common: JobRequest, memory: SharedMemory, stop: threading.Event
 ) -> Outcome:
     """Run one of several jobs that run at the same time."""
-    request = _request(job, common, is_alone=False)
-    return _attempt(
-        replace(
-            request,
-            memory=memory,
-            progress=_stoppable(request.progress or report_nothing, stop),
-            runner=_runner_for(common, number, stop),
-        ),
-        job,
-    )
+    request = _request(job, common, 2)
+    runner, report = request.runner, request.progress or report_nothing
 
-
-def _runner_for(common: JobRequest, number: int, stop: threading.Event) -> Runner | None:
-    """Make the runner of one of several jobs that run at the same time."""
+    def check() -> None:
+        if stop.is_set():
+            raise SkryError("the batch was stopped: the same call continues")
 
     def after_compute() -> None:
-        _check(stop)
+        check()
         if common.after_compute is not None:
             common.after_compute()
 
-    return common.runner and common.runner.for_one_of_several(number, after_compute)
-
-
-def _stoppable(report: Report, stop: threading.Event) -> Report:
-    """Let a job end when it reports progress after the batch was stopped."""
-
-    def checked(event: Progress) -> None:
-        _check(stop)
+    def checked_report(event: Progress) -> None:
+        if runner is not None and not runner.is_cluster:  # whose events come to a thread of dask
+            check()
         report(event)
 
-    return checked
+    own = runner and runner.for_one_of_several(number, after_compute)
+    return _attempt(replace(request, memory=memory, progress=checked_report, runner=own), job)
 
 
-def _check(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise SkryError("the batch was stopped: the same call continues")
-
-
-def _request(job: StackJob, common: JobRequest, *, is_alone: bool) -> JobRequest:
+def _request(job: StackJob, common: JobRequest, n_jobs: int) -> JobRequest:
     """Make the request of one job of what all jobs have in common."""
     report = common.progress
-    if report is not None and not is_alone:
+    if report is not None and n_jobs > 1:
         of_all = report
 
         def report(event: Progress) -> None:

@@ -102,7 +102,7 @@ def running_on(place: str, n_workers: int) -> Iterator[None]:
             from distributed import Client, LocalCluster
 
             cluster = LocalCluster(
-                n_workers=n_workers, threads_per_worker=1, dashboard_address=None
+                n_workers=n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
             )
             stack.enter_context(stack.enter_context(cluster).get_client())
             assert isinstance(Client.current(), Client)

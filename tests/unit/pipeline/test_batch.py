@@ -109,7 +109,8 @@ def test_several_captures_at_once_give_the_bits_of_one_at_a_time(
         ended = [phase for capture, phase, is_end in events if is_end and capture == str(source)]
         assert ended == ["align", "quality", "track", "stack"]
     phases = [outcome.summary["phases"] for outcome in outcomes if outcome.summary]
-    assert all("kernel_share" in phase for of_job in phases for phase in of_job.values())
+    for phase in (phase for of_job in phases for phase in of_job.values()):
+        assert phase["read_bytes"] >= 12 * 100 * 120
     for source in sources:
         shutil.rmtree(source.with_suffix(".skry"))
     skry.run_many(sources, out_dir=tmp_path / "b", in_flight=1)

@@ -10,6 +10,7 @@ worker of one thread, stacking 6400 frames of 840 x 612 px in 400 chunks: see `m
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,15 +21,18 @@ import numpy as np
 
 from skry_dask.graph.frame_passes import FrameSource, annotate_pass, frame_tasks
 from skry_dask.graph.frame_progress import frame_task
+from skry_dask.graph.kept.known_sums import Marks, Partial
 from skry_dask.graph.row_tasks import row_tasks, task_name
 from skry_dask.graph.shared_accumulators import Fold, SharedSum, shared_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from skry_dask.graph.frame_parts import FrameNumbers
+    from skry_dask.graph.kept.known_sums import KnownSums
+    from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.graph.row_tasks import Rows, Shared
-    from skry_dask.types import AnyArray, Frames
+    from skry_dask.types import AnyArray, Frames, IntArray
 
 SPLIT_EVERY = 2
 """Number of accumulators that one task adds up: with more of them, more wait for each other."""
@@ -51,6 +55,7 @@ def fold_frames(
     shared: Sequence[Shared] = (),
     shape: tuple[int, ...],
     max_increment: int,
+    keeper: SumKeeper | None = None,
 ) -> da.Array:
     """Add up what a function makes of all frames, lazily.
 
@@ -69,6 +74,10 @@ def fold_frames(
         Shape of the accumulator.
     max_increment
         Largest absolute change that one frame can make to an entry of the accumulator.
+    keeper
+        Keeps the sums; None = they are not kept. The first array along is the selection that they
+        hold. If sums are known, the second one is what these hold, and the function adds the
+        difference to the accumulator.
 
     Returns
     -------
@@ -93,14 +102,15 @@ def fold_frames(
         dtype=dtype.name,
         max_frames=int(np.iinfo(dtype).max) // max(max_increment, 1),
         n_frames=len(frames),
+        keeper=keeper,
     )
     accumulators, n_extra = _accumulators(function, fold, frames, along, shared)
     with annotate_pass(fold.name):  # So that no task of its own passes accumulators on.
         return da.reduction(
             accumulators,
             chunk=_as_it_is,
-            combine=_add_up,
-            aggregate=_add_up,
+            combine=partial(_add_up, fold),
+            aggregate=partial(_add_up_all, fold, None if keeper is None else keeper.to_add),
             axis=tuple(range(1 + n_extra)),
             split_every={0: SPLIT_EVERY},
             concatenate=False,
@@ -110,14 +120,14 @@ def fold_frames(
         )
 
 
-Accumulated: TypeAlias = "AnyArray | SharedSum"
+Accumulated: TypeAlias = "AnyArray | Partial | SharedSum"
 """What a task of a fold returns: its accumulator, or the sum to which it has added its chunk."""
 
 
 def _accumulators(
     function: Callable[..., None],
     fold: Fold,
-    frames: da.Array,
+    frames: da.Array | FrameNumbers,
     along: Sequence[Rows | da.Array],
     shared: Sequence[Shared],
 ) -> tuple[da.Array, int]:
@@ -125,57 +135,84 @@ def _accumulators(
     about: Any = {"name": fold.name, "shape": fold.shape, "dtype": fold.dtype, "n_rows": 1}
     sizes, numbers = frames.chunks[0], range(len(frames))
     runs = runs_of_chunks(sizes, fold.max_frames)
+    n_marks = 0 if fold.keeper is None else 1 + (fold.keeper.known is not None)
     if len(runs) == len(sizes):
-        process = partial(_fold_chunk, function, fold)
+        process = partial(_fold_chunk, function, fold, n_marks)
         return frame_tasks(process, frames, (numbers, *along), shared, **about)
+    source = FrameSource(frames) if isinstance(frames, da.Array) else frames
     with annotate_pass(fold.name):
         return row_tasks(
-            partial(_fold_run, function, fold, len(along)),
+            partial(_fold_run, function, fold, len(along), n_marks),
             [sum(run) for run in runs],
             (_Chunks(sizes), *along),
-            [dask.delayed(FrameSource(frames), traverse=False), *shared],
+            [dask.delayed(source, traverse=False), *shared],
             **about,
         )
 
 
 def _fold_chunk(
-    function: Callable[..., None], fold: Fold, frames: Frames, numbers: range, *arguments: Any
+    function: Callable[..., None],
+    fold: Fold,
+    n_marks: int,
+    frames: Frames,
+    numbers: range,
+    *arguments: Any,
 ) -> Accumulated:
-    with frame_task(fold.name):
-        total = shared_sum(fold)
-        if total is not None:
-            total.add(numbers, lambda accumulator: function(frames, *arguments, accumulator))
-            return total
-        accumulator = fold.accumulator()
+    def add_to(accumulator: AnyArray) -> None:
         function(frames, *arguments, accumulator)
-        return accumulator[None]
+
+    marks = Marks(numbers, *arguments[:n_marks]) if n_marks else None
+    with frame_task(fold.name):
+        return _fold_chunks(fold, [(numbers, add_to, marks)])
 
 
 def _fold_run(
     function: Callable[..., None],
     fold: Fold,
     n_along: int,
+    n_marks: int,
     chunks: list[range],
     *arguments: Any,
 ) -> Accumulated:
     """Read a run of chunks, one after the other, and add each to the same accumulator."""
     along, source, shared = arguments[:n_along], arguments[n_along], arguments[n_along + 1 :]
 
-    def add_to(accumulator: AnyArray, numbers: range) -> None:
-        rows = slice(numbers.start - chunks[0].start, numbers.stop - chunks[0].start)
+    def parts() -> Iterator[_Part]:
+        for numbers in chunks:
+            rows = slice(numbers.start - chunks[0].start, numbers.stop - chunks[0].start)
+            of_chunk = [values[rows] for values in along]
+            marks = Marks(numbers, *of_chunk[:n_marks]) if n_marks else None
+            yield numbers, partial(add_to, numbers, of_chunk), marks
+
+    def add_to(numbers: range, of_chunk: list[Any], accumulator: AnyArray) -> None:
         frames = source[numbers.start : numbers.stop]
-        function(frames, *(values[rows] for values in along), *shared, accumulator)
+        function(frames, *of_chunk, *shared, accumulator)
 
     with frame_task(fold.name):
-        total = shared_sum(fold)
-        if total is not None:
-            for numbers in chunks:
-                total.add(numbers, partial(add_to, numbers=numbers))
-            return total
-        accumulator = fold.accumulator()
-        for numbers in chunks:
-            add_to(accumulator, numbers)
+        return _fold_chunks(fold, parts())
+
+
+_Part: TypeAlias = "tuple[range, Callable[[AnyArray], None], Marks | None]"
+"""A chunk: its frames, what adds it to an accumulator, and what that then holds."""
+
+
+def _fold_chunks(fold: Fold, parts: Iterable[_Part]) -> Accumulated:
+    total = shared_sum(fold)
+    if total is not None:
+        for numbers, add_to, marks in parts:
+            total.add(numbers, add_to, marks)
+        return total
+    began = time.monotonic()
+    accumulator, held = fold.accumulator(), []
+    for _numbers, add_to, marks in parts:
+        add_to(accumulator)
+        if marks is not None:
+            held.append(marks)
+    if fold.keeper is None:
         return accumulator[None]
+    part = Partial(accumulator, held, time.monotonic() - began)
+    fold.keeper.keep_part(part)
+    return part
 
 
 class _Chunks:
@@ -199,15 +236,37 @@ def _as_it_is(block: Accumulated, axis: tuple[int, ...], keepdims: bool) -> Accu
     return block
 
 
-def _add_up(blocks: list[Any], axis: tuple[int, ...], keepdims: bool) -> Accumulated:
+def _add_up(fold: Fold, blocks: list[Any], axis: tuple[int, ...], keepdims: bool) -> Accumulated:
     """Add up accumulators; where they were shared, all of them are the same sum."""
     first, *others = _flat(blocks)
     if isinstance(first, SharedSum):
-        return first if keepdims else first.take_total()
+        return first
+    if isinstance(first, Partial):
+        part = first.plus(others)
+        if fold.keeper is not None and keepdims:
+            fold.keeper.keep_part(part)
+        return part
     total = first.astype(np.int64)
     for accumulator in others:
         total += accumulator
-    return total if keepdims else total.reshape(total.shape[len(axis) :])
+    return total
+
+
+def _add_up_all(
+    fold: Fold, known: KnownSums | None, blocks: list[Any], axis: tuple[int, ...], keepdims: bool
+) -> IntArray:
+    """Add up the last accumulators, and the sums that were known before."""
+    total: Any = _add_up(fold, blocks, axis, keepdims)
+    if isinstance(total, SharedSum):
+        return total.take_total()
+    if not isinstance(total, Partial):
+        return total.reshape(total.shape[len(axis) :])
+    sums = total.sums
+    if known is not None:
+        sums += known.load()
+    if fold.keeper is not None:
+        fold.keeper.finish(sums, total.marks)
+    return sums
 
 
 def _flat(blocks: Any) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """What a phase finds of earlier runs when its graph is built, and keeps for later ones.
 
 A phase tells what its rows depend on; `Pieces` looks for rows of the same in complete results of
-the phase and in pieces of interrupted runs, and keeps the rows that are measured now.
+the phase and in pieces of interrupted runs, and keeps the rows that are measured now. Likewise for
+the sums over frames of a phase, see `kept.sums`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 
 from skry_dask.errors import StoreError
 from skry_dask.graph.datasets import variable
+from skry_dask.graph.frame_parts import FrameParts
+from skry_dask.graph.kept.sums import SAVE_SECONDS, SumKeeper
 from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
@@ -41,7 +44,7 @@ FLUSH_SECONDS = 5.0
 
 
 class Pieces:
-    """Rows of one phase in one job, from before and for later.
+    """Rows and sums of one phase in one job, from before and for later.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ class Pieces:
         Name of the phase.
     check_unchanged
         Called before rows are kept: raises `SkryError` if their frames may have changed.
+    inputs
+        Digests of the inputs of the phase.
     on_cluster
         Whether workers of a cluster run the tasks.
     sees_store
@@ -65,6 +70,7 @@ class Pieces:
         blobs: Blobs,
         phase: str,
         check_unchanged: Callable[[], None],
+        inputs: Sequence[str] = (),
         *,
         on_cluster: bool = False,
         sees_store: bool = True,
@@ -75,8 +81,34 @@ class Pieces:
         self.check_unchanged = check_unchanged
         self.on_cluster = on_cluster
         self.sees_store = sees_store
-        self._table: _Table | None = None
+        self.inputs = tuple(inputs)
         self._during = contextlib.ExitStack()
+        self._table: _Table | None = None
+        self._sums: SumKeeper | None = None
+
+    def sums(self, capture: xr.Dataset, depends: Callable[[], Sequence[Any]]) -> SumKeeper:
+        """Prepare to find the sums of the phase, and to keep them.
+
+        Parameters
+        ----------
+        capture
+            As for `rows`.
+        depends
+            Returns whatever else the sums depend on, but the selection of what is added up; see
+            `digest_of_content`.
+        """
+        frames = [frames_digest(capture), capture["frame"].to_numpy(), _pixels(capture)]
+        self._sums = SumKeeper(
+            self.blobs,
+            self.phase,
+            FrameParts.of(capture),
+            lambda: [self.phase, *frames, *depends()],
+            self.check_unchanged,
+            on_cluster=self.on_cluster,
+            sees_store=self.sees_store,
+            seconds=float(dask.config.get("skry.flush-seconds", SAVE_SECONDS)),
+        )
+        return self._sums
 
     def rows(
         self,
@@ -110,7 +142,7 @@ class Pieces:
         shape, dtype
             Dims of the table after the first, and its data type.
         """
-        pixels = [capture[dim].to_numpy() for dim in ("y", "x") if dim in capture.coords]
+        pixels = _pixels(capture)
         kind = [str(np.dtype(dtype).descr), list(shape)]
         key = digest_of_content(self.phase, list(depends), pixels, kind)
         about = {"key": key, "frames": frames_digest(capture)}
@@ -165,11 +197,15 @@ class Pieces:
             if failed:
                 self._table.keeper.flush()
             self._table.keeper.close()
+        if self._sums is not None:
+            self._sums.stop(failed=failed is not None)
 
     def finish(self) -> None:
         """Delete the pieces of the phase, because its result is complete."""
         if self._table is not None:
             self._table.keeper.finish()
+        if self._sums is not None:
+            self._sums.complete()
 
     def delete_of(self, result: xr.Dataset) -> None:
         """Delete the pieces of a complete result, for a job that was killed before it did."""
@@ -224,6 +260,11 @@ class PieceRows(NamedTuple):
             raise StoreError(f"{self.key} of the store was deleted meanwhile: run the job again")
         taken: AnyArray = piece.rows[rows]
         return taken
+
+
+def _pixels(capture: xr.Dataset) -> list[AnyArray]:
+    """List the rows and columns of the file's frames that a capture has."""
+    return [capture[dim].to_numpy() for dim in ("y", "x") if dim in capture.coords]
 
 
 def frames_digest(capture: xr.Dataset) -> str:

@@ -13,14 +13,19 @@ Everywhere else tasks return accumulators of their own. So it cannot go wrong un
 - A chunk whose task runs twice is added once.
 - A task that fails may leave an accumulator half changed; it is not used, and there is no sum.
 - There is a sum only once all frames have been added.
+
+Where sums are kept (`graph.kept.sums`), threads that find it time add their accumulators to the
+total, which is kept when it holds all that was added before that time. No thread waits for another.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +33,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from skry_dask.graph.kept.known_sums import Marks
+    from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.types import AnyArray, IntArray
 
 
@@ -47,6 +54,8 @@ class Fold:
         Number of frames that can be added to an accumulator of this dtype without overflow.
     n_frames
         Number of frames to be added.
+    keeper
+        Keeps the sums; None = they are not kept.
     """
 
     name: str
@@ -54,16 +63,21 @@ class Fold:
     dtype: str
     max_frames: int
     n_frames: int
+    keeper: SumKeeper | None = None
 
     def accumulator(self) -> AnyArray:
         """Allocate an accumulator, all 0."""
         return np.zeros(self.shape, self.dtype)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Accumulator:
+    """An accumulator, what it holds, and since when: s of the clock."""
+
     array: AnyArray
     n_frames: int = 0
+    marks: list[Marks] = field(default_factory=list)
+    since: float = math.inf
 
 
 class SharedSum:
@@ -78,12 +92,17 @@ class SharedSum:
     def __init__(self, fold: Fold) -> None:
         self.fold = fold
         self._lock = threading.Lock()
+        self._all: list[_Accumulator] = []
         self._idle: list[_Accumulator] = []
         self._total: IntArray | None = None
+        self._marks: list[Marks] = []
+        self._total_lock = threading.Lock()
         self._begun: set[int] = set()
         self._n_added = 0
 
-    def add(self, numbers: range, add_to: Callable[[AnyArray], None]) -> None:
+    def add(
+        self, numbers: range, add_to: Callable[[AnyArray], None], marks: Marks | None = None
+    ) -> None:
         """Add a chunk of frames, unless that has been begun before.
 
         Parameters
@@ -92,30 +111,72 @@ class SharedSum:
             Indices of these frames among all.
         add_to
             Called with an accumulator, to which it adds the chunk.
+        marks
+            What the accumulator then holds of them, where sums are kept.
         """
         with self._lock:
             if numbers.start in self._begun or not numbers:
                 return
             self._begun.add(numbers.start)
-            idle = self._idle.pop() if self._idle else None
-        accumulator = idle or _Accumulator(self.fold.accumulator())
+            accumulator = self._idle.pop() if self._idle else None
+        if accumulator is None:
+            accumulator = _Accumulator(self.fold.accumulator())
+            with self._lock:
+                self._all.append(accumulator)
         if accumulator.n_frames + len(numbers) > self.fold.max_frames:
             self._empty(accumulator)
+        began = time.monotonic()
         add_to(accumulator.array)
         accumulator.n_frames += len(numbers)
+        if marks is not None:
+            accumulator.marks.append(marks)
+            accumulator.since = min(accumulator.since, began)
         with self._lock:
             self._idle.append(accumulator)
             self._n_added += len(numbers)
+        if self.fold.keeper is not None:
+            self._keep_if_due(self.fold.keeper)
 
     def _empty(self, accumulator: _Accumulator) -> None:
-        """Add a full accumulator to the total, and set it to 0."""
-        with self._lock:
+        """Add an accumulator that no other thread has to the total, and set it to 0."""
+        with self._total_lock:
             if self._total is None:
-                self._total = accumulator.array.astype(np.int64)
+                self._total = self._first_total(accumulator.array)
             else:
                 self._total += accumulator.array
+            self._marks += accumulator.marks
         accumulator.array[...] = 0
-        accumulator.n_frames = 0
+        accumulator.n_frames, accumulator.marks, accumulator.since = 0, [], math.inf
+
+    def _first_total(self, first: AnyArray, *, copy: bool = True) -> IntArray:
+        """Begin the total with the sums that are known, if there are any, and an accumulator."""
+        keeper = self.fold.keeper
+        if keeper is None or keeper.known is None:
+            return first.astype(np.int64, copy=copy)
+        total = keeper.known.load()
+        total += first
+        return total
+
+    def _keep_if_due(self, keeper: SumKeeper) -> None:
+        """Add idle accumulators to the total if it is time to keep it, and keep it when it is due.
+
+        That is when no other accumulator holds what was added before that time.
+        """
+        due = keeper.is_due()
+        if due is None:
+            return
+        with self._lock:
+            taken = [one for one in self._idle if one.since < due]
+            self._idle = [one for one in self._idle if one.since >= due]
+        for accumulator in taken:
+            self._empty(accumulator)
+        with self._lock:
+            self._idle += taken
+            is_up_to_date = all(one.since >= due for one in self._all)
+        if is_up_to_date and self._total is not None:
+            with self._total_lock:
+                if keeper.is_due() == due:  # no other thread was faster
+                    keeper.keep(self._total, self._marks)
 
     def take_total(self) -> IntArray:
         """Add up the accumulators, which are used up by that: int64, of the fold's shape.
@@ -132,12 +193,16 @@ class SharedSum:
                     f"{self.fold.name}: compute the result again"
                 )
             self._n_added = 0
+            self._all = []
+            marks = [*self._marks, *(mark for one in self._idle for mark in one.marks)]
             total, self._total = self._total, None
             if total is None:
                 first = self._idle.pop().array if self._idle else self.fold.accumulator()
-                total = first.astype(np.int64, copy=False)
+                total = self._first_total(first, copy=False)
             while self._idle:
                 total += self._idle.pop().array
+        if self.fold.keeper is not None:
+            self.fold.keeper.finish(total, marks)
         return total
 
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
+    from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.graph.pieces import Pieces
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
@@ -81,7 +82,7 @@ def estimate_quality(
     options
         See `QualityOptions`.
     pieces
-        Rows that are known from before, and where others are kept; None: neither.
+        Rows and sums that are known from before, and where others are kept; None: neither.
 
     Returns
     -------
@@ -138,9 +139,13 @@ def estimate_quality(
         dtype=bool,
     )
     mesh = AreaMesh.of_region(region, options.area_size)
+    keeper = None
+    if pieces is not None:
+        about = [options.version, options.area_size]
+        keeper = pieces.sums(capture, lambda: [*about, region, developer, offset])
     variables = {
         **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy(), excluded),
-        **_image_variables(frames, selected, offset, mesh, developer),
+        **_image_variables(frames, selected, offset, mesh, developer, keeper),
     }
     return result(capture, options, variables, _coordinates(grid))
 
@@ -243,6 +248,7 @@ def _image_variables(
     offset: FloatArray,
     mesh: AreaMesh,
     developer: Developer,
+    keeper: SumKeeper | None,
 ) -> dict[str, Any]:
     """Make the composite and the reference image in one pass over the frames."""
     requests = [*(ImageRequest(plane, 0) for plane in developer.planes), ImageRequest(GREY, 1)]
@@ -254,6 +260,7 @@ def _image_variables(
         dask.delayed(developer, traverse=False),
         requests,
         peak=developer.peak([request.plane for request in requests]),
+        keeper=keeper,
     )
     images = mean_images(sums, developer, requests)
     return {

@@ -32,6 +32,7 @@ from skry_dask.phases.stacking.stack_plan import StackPlan
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.graph.pieces import Pieces
     from skry_dask.phases.stacking.stack_windows import StackWindows
     from skry_dask.types import AnyArray
 
@@ -42,6 +43,8 @@ def stack(
     quality: xr.Dataset,
     points: xr.Dataset,
     options: StackOptions | None = None,
+    *,
+    pieces: Pieces | None = None,
 ) -> xr.Dataset:
     """Average the best fragments of all frames.
 
@@ -54,6 +57,8 @@ def stack(
         positions of points are loaded if they are lazy; displacements stay lazy.
     options
         See `StackOptions`.
+    pieces
+        Sums that are known from before, and where others are kept; None: neither.
 
     Returns
     -------
@@ -97,7 +102,13 @@ def stack(
     requests = [ImageRequest(plane) for plane in plan.developer.planes]
     fragments = plan.select(options)
     selected = fragments[:, None]
-    sums = plan.add_up(selected, requests)
+    keeper = None
+    if pieces is not None:
+        # Motion follows from the points and what they were made from, gain from the motion.
+        area_size = quality.attrs["options"]["area_size"] if options.normalise else 0
+        about = [options.version, pieces.inputs[-1], area_size]
+        keeper = pieces.sums(capture, lambda: [*about, *plan.content])
+    sums = plan.add_up(selected, requests, keeper)
     images = plan.images(sums, requests, plan.blur(selected))
     # What a later window needs stays in memory as long as the result: not the quality.
     kept = replace(plan, fragment_quality=FragmentQuality.of_no_frame())

@@ -178,7 +178,7 @@ class PhaseRunner:
                 held.enter_context(self.store.exclusive(name, digest))
                 stored = self.store.find(name, digest)  # another job may have computed it
             if stored is None:
-                pieces = self._pieces(name)
+                pieces = self._pieces(name, of_inputs)
                 keeps = "pieces" in inspect.signature(phase).parameters
                 # Copies share the arrays, but not what the phase loads from the store for itself.
                 copies = [result.data.copy() for result in inputs]
@@ -187,7 +187,7 @@ class PhaseRunner:
                 with pieces:
                     data, spent = self._compute(name, digest, lazy, pieces, held)
             else:
-                self._pieces(name).delete_of(stored)
+                self._pieces(name, of_inputs).delete_of(stored)
                 # Workers of a cluster need not see the store.
                 data = stored if self.runner.sees_store else stored.load()
         status: Status = "ran" if stored is None else "reused"
@@ -203,13 +203,14 @@ class PhaseRunner:
             spent=spent,
         )
 
-    def _pieces(self, name: str) -> Pieces:
+    def _pieces(self, name: str, of_inputs: list[str]) -> Pieces:
         """Find out what is known of a phase from before, and keep what is done now for later."""
         return Pieces(
             self.store,
             FolderBlobs(self.store.path / PIECES),
             name,
             self.check_unchanged,
+            of_inputs,
             on_cluster=self.runner.is_cluster,
             sees_store=self.runner.sees_store,
         )

@@ -168,7 +168,7 @@ def test_damaged_pieces_are_measured_again(
     small_chunks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         skry.run(moon_file, store=tmp_path / "s", progress=stop_at("track", 3), workers=1)
-    pieces = sorted((tmp_path / "s" / "pieces").rglob("*-*"))
+    pieces = sorted((tmp_path / "s" / "pieces" / "rows").rglob("*-*"))
     for i, piece in enumerate(pieces):
         content = bytearray(piece.read_bytes())
         content[(7919 * i + 50) % len(content)] ^= 1 << i

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
 import dask.array as da
 import numpy as np
 
 from skry_dask.graph.frame_folds import fold_frames
+from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.kernels.frame.brightness import scale_brightness
 from skry_dask.kernels.stacking.rasterise import fill_fragments
+from skry_dask.phases.stacking.changed_fragments import CALL_BYTES, cost_of, runs_of
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
 from skry_dask.phases.stacking.resampling import CUBIC, UNBOUNDED_INCREMENT, colour_sites
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.develop import Developer
     from skry_dask.geometry.mesh import Mesh, Spans
+    from skry_dask.graph.frame_parts import FrameParts
+    from skry_dask.graph.kept.known_sums import KnownSums
+    from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
@@ -67,6 +72,7 @@ def shift_and_add(
     peak: int = UNBOUNDED_INCREMENT,
     resampling: Resampling = CUBIC,
     gain: IntArray | da.Array | None = None,
+    keeper: SumKeeper | None = None,
 ) -> ImageSums:
     """Add up the selected fragments of all frames, lazily.
 
@@ -93,27 +99,59 @@ def shift_and_add(
     gain
         int64 (frame), factor of each frame's brightness in units of ``2**-FRAME_GAIN_BITS``, never
         0; or None to leave all frames as they are.
+    keeper
+        Finds sums of other selections, and keeps these; None: neither.
     """
     n_planes = 1 + resampling.counts_pixels
+    shape = (len(requests), n_planes, *mesh.spans.shape)
+    packed = pack_selection(selected)
+    known = None if keeper is None else _known_sums(keeper, shape, packed, frames, len(requests))
+    kept: list[Any] = [packed] if known is None else [packed, known.held]
     total = fold_frames(
-        add_chunk,
-        frames,
-        pack_selection(selected),
+        add_chunk if known is None else add_changes,
+        frames if known is None else FrameNumbers(np.arange(len(frames)), frames.chunksize[0]),
+        *kept,
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
         shared=[
+            *(
+                []
+                if keeper is None or known is None
+                else [dask.delayed(keeper.frames, traverse=False)]
+            ),
             dask.delayed(mesh, traverse=False),
             developer,
             dask.delayed(tuple(requests), traverse=False),
             dask.delayed(None) if colour_shift is None else colour_shift,
             dask.delayed(resampling, traverse=False),
         ],
-        shape=(len(requests), n_planes, *mesh.spans.shape),
+        shape=shape,
         max_increment=(UNBOUNDED_INCREMENT if gain is not None else resampling.max_increment(peak)),
+        keeper=keeper,
     )
     if resampling.counts_pixels:
         return ImageSums(total[:, 0], total[:, 1])
     return ImageSums(total[:, 0], pixel_counts(selected, requests, mesh.spans))
+
+
+def _known_sums(
+    keeper: SumKeeper,
+    shape: tuple[int, ...],
+    packed: AnyArray | da.Array,
+    frames: da.Array,
+    n_images: int,
+) -> KnownSums | None:
+    """Find sums from which the wanted ones follow at a smaller cost than from none."""
+    n_selections, n_bytes = packed.shape[1:]
+    per_fragment = shape[-2] * shape[-1] / (8 * n_bytes) * n_images / n_selections
+    frame_pixels, n_chunk = int(np.prod(frames.shape[1:])), frames.chunksize[0]
+    wanted = None if isinstance(packed, da.Array) else packed
+    return keeper.find(
+        shape,
+        packed.shape,
+        wanted,
+        lambda bits, known: cost_of(bits, frame_pixels, per_fragment, n_chunk if known else 0),
+    )
 
 
 def pixel_counts(
@@ -264,3 +302,50 @@ class FrameImages:
             resampling.add(
                 planes[plane], self.sites[i], self.spans, places(i), selected[selection], sums[i]
             )
+
+
+def add_changes(
+    numbers: IntArray,
+    wanted: AnyArray,
+    held: AnyArray,
+    motion: Any,
+    gain: IntArray,
+    parts: FrameParts,
+    *rest: Any,
+) -> None:
+    """Add the difference between two selections of a chunk of frames to an accumulator.
+
+    Sums that hold other fragments become the wanted ones to the bit, because fragments add to
+    integers one by one. Only frames are read of which a fragment changes. Values are rounded when
+    they are added, so none is subtracted as a negative value: instead the sums change their sign,
+    the fragments are added, and the sums change their sign again, once for each chunk.
+
+    Parameters
+    ----------
+    numbers
+        int64 (frame): indices of the frames.
+    wanted, held
+        uint8 (frame, selection, byte), see `pack_selection`: what the sums are to hold, and what
+        known sums hold.
+    motion, gain
+        As for `add_chunk`.
+    parts
+        The frames, read when they are needed.
+    rest
+        All further arguments of `add_chunk`; the last one is the accumulator.
+    """
+    sums: IntArray = rest[-1]
+    more, less = wanted & ~held, held & ~wanted
+    subtracted = []
+    changed = np.asarray((more | less).any(axis=(1, 2)))
+    whole = [slice(0, n) for n in parts.shape[1:3]]
+    for rows in runs_of(changed, CALL_BYTES // parts.frame_bytes):
+        read = parts.read(numbers[rows], *whole)
+        add_chunk(read, more[rows], motion[rows], gain[rows], *rest)
+        if less[rows].any():
+            subtracted.append((read, less[rows], motion[rows], gain[rows]))
+    if subtracted:
+        np.negative(sums, out=sums)
+        for chunk in subtracted:
+            add_chunk(*chunk, *rest)
+        np.negative(sums, out=sums)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
 
     from skry_dask.geometry.canvas import Region
+    from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.options import StackOptions
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
@@ -155,7 +156,18 @@ class StackPlan:
         shape = (len(selected), len(self.mesh.triangles))
         return np.ascontiguousarray(np.broadcast_to(selected, shape))
 
-    def add_up(self, selected: BoolArray, requests: list[ImageRequest]) -> ImageSums:
+    @property
+    def content(self) -> list[Any]:
+        """All that sums depend on but the frames, their motion and gain, and the selection."""
+        mesh = self.mesh
+        return [self.developer, mesh.region, mesh.corners, mesh.scale, self.resampling]
+
+    def add_up(
+        self,
+        selected: BoolArray,
+        requests: list[ImageRequest],
+        keeper: SumKeeper | None = None,
+    ) -> ImageSums:
         """Add up selected fragments, lazily.
 
         Parameters
@@ -164,6 +176,8 @@ class StackPlan:
             bool (frame, selection, fragment).
         requests
             The images to make; all planes of a selection follow one another.
+        keeper
+            See `shift_and_add`.
         """
         return shift_and_add(
             self.frames,
@@ -176,6 +190,7 @@ class StackPlan:
             peak=self.developer.peak(self.developer.planes),
             resampling=self.resampling,
             gain=self.gain,
+            keeper=keeper,
         )
 
     @property

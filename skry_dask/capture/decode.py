@@ -18,7 +18,7 @@ from skry_dask.store.checked import SCHEMA_ATTRIBUTE
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import attributes_of
 from skry_dask.store.frames import chunk_frames
-from skry_dask.store.import_folder import import_folder, sweep_import
+from skry_dask.store.import_url import drop_leftovers, import_into
 from skry_dask.store.imports import write_frames
 from skry_dask.store.open import is_store, open_store
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from skry_dask.io.reader import VideoReader
+    from skry_dask.io.remote import Location
 
     Report: TypeAlias = Callable[[int, int | None], None]
     """Called with the number of frames decoded so far, and the number that the file claims."""
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def decode(
     reader: RawReader | VideoReader,
-    store: Path,
+    store: Location,
     attrs: dict[str, Any],
     report: Report | None,
     check_unchanged: Callable[[], None],
@@ -69,7 +70,7 @@ def decode(
         If no frame can be decoded, or the capture has changed meanwhile.
     """
     if _has_frames_of(store, attrs):
-        sweep_import(store)
+        drop_leftovers(store)
         return False
     claimed = reader.info.n_frames
     progress = (lambda done: report(done, claimed)) if report else None
@@ -78,14 +79,14 @@ def decode(
         yield from _frames_from(reader, number)
         check_unchanged()
 
-    with import_folder(store) as place:
+    with import_into(store) as place:
         if _has_frames_of(store, attrs):  # another process has just imported them
             return False
         write_frames(place, reader.info, frames_from, attrs, progress)
     return True
 
 
-def _has_frames_of(store: Path, attrs: dict[str, Any]) -> bool:
+def _has_frames_of(store: Location, attrs: dict[str, Any]) -> bool:
     """Return whether a store has the frames of a capture, in its present state.
 
     Raises

@@ -10,12 +10,11 @@ from skry_dask.store.digest import digest_of
 from skry_dask.store.open import array_of, attributes_of_capture, read_times
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import zarr
 
     from skry_dask.capture.inputs import Input
     from skry_dask.io.reader import VideoReader
+    from skry_dask.io.remote import Location
     from skry_dask.types import IntArray
 
 
@@ -43,7 +42,7 @@ class Header(NamedTuple):
     attrs: dict[str, Any]
 
 
-def header_of_store(group: zarr.Group, location: Path | str) -> Header:
+def header_of_store(group: zarr.Group, location: Location) -> Header:
     """Read the header of a store."""
     frames = array_of(group, "frames", location)
     return Header(

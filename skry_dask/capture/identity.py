@@ -7,13 +7,16 @@ carry an identity, and a process that gets them looks at the input once before i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from skry_dask.errors import ReaderError, SkryError
 from skry_dask.store.digest import fingerprint
 from skry_dask.store.folder import attributes_of
-from skry_dask.store.open import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from skry_dask.io.remote import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,13 @@ class StoreIdentity:
         Attribute of the store.
     """
 
-    location: Path | str
+    location: Location
     digest: str
 
     def problem(self) -> str:
         """Say in words what this process sees instead of the store; empty if it sees it."""
         try:
-            if isinstance(self.location, Path):
-                found = attributes_of(self.location).get("digest")
-            else:
-                found = open_store(self.location).attrs.get("digest")
+            found = attributes_of(self.location).get("digest")
         except SkryError as error:
             return str(error)
         if found is None:

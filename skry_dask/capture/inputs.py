@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from skry_dask.io.files import open_for_reading
 from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
+from skry_dask.io.remote import RemotePath, is_url, shown
 from skry_dask.store.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def sidecar(given: Input) -> Path:
     given
         A video, a folder, pattern or list of images; need not exist.
     """
-    path = Path(first_name(given))
+    name = first_name(given)
+    path = Path(RemotePath(name).name if is_url(name) else name)
     if path.name in ("", ".."):  # ".", ".." or a root
         path = path.resolve()
     stem = path.name if path.is_dir() else path.stem
@@ -37,10 +39,10 @@ def sidecar(given: Input) -> Path:
 
 
 def first_name(given: Input) -> str:
-    """Name an input: its path, or that of the first of several images."""
+    """Name an input: its path, or that of the first of several images; see `shown` for URLs."""
     if isinstance(given, str | os.PathLike):
-        return os.fspath(given)
-    return os.fspath(next(iter(given), ""))
+        return shown(os.fspath(given))
+    return shown(os.fspath(next(iter(given), "")))
 
 
 def includes(given: Input, path: Path) -> bool:

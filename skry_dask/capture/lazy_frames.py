@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from skry_dask.capture.identity import (
     require_same,
 )
 from skry_dask.errors import OptionsError
+from skry_dask.io.remote import absolute
 from skry_dask.options import Cfa, as_json
 from skry_dask.profiling import reading
 from skry_dask.store.checked import IMPORT_AGAIN, CheckedArray
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     import zarr
 
     from skry_dask.io.reader import RawReader
+    from skry_dask.io.remote import Location
     from skry_dask.options import ReadOptions
     from skry_dask.store.lazy_array import ArrayOnDisk
-    from skry_dask.store.open import Location
     from skry_dask.types import AnyArray, IntArray
 
 SAMPLED_FRAMES = 8
@@ -88,8 +88,7 @@ class LazyFrames(NamedTuple):
         number = read_labels(group, "frame", location)
         time = read_times(group, location)
         checked = CheckedArray(frames, str(location), IMPORT_AGAIN)
-        place = location.absolute() if isinstance(location, Path) else location
-        identity = StoreIdentity(place, str(group.attrs.get("digest", "")))
+        identity = StoreIdentity(absolute(location), str(group.attrs.get("digest", "")))
         return cls(checked, (frames.shards or frames.chunks)[0], number, time, identity)
 
     def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:

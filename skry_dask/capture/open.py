@@ -15,6 +15,7 @@ from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
 from skry_dask.graph.frame_parts import remember_unread
+from skry_dask.io.remote import located
 from skry_dask.options import ReadOptions
 from skry_dask.store.folder import is_leftover
 from skry_dask.store.open import STORE_SUFFIX, is_group
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.decode import Report
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
+    from skry_dask.io.remote import RemotePath
     from skry_dask.options import ByteOrder, Cfa, SelectOptions
 
 
@@ -37,7 +39,7 @@ def open_capture(
     read: ReadOptions | None = None,
     selection: SelectOptions | None = None,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | RemotePath | None = None,
     progress: Report | None = None,
 ) -> xr.Dataset:
     """Open a video, a sequence of images or a store.
@@ -87,11 +89,11 @@ def open_capture(
 def open_source(
     source: Source,
     selection: SelectOptions | None = None,
-    store: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | RemotePath | None = None,
     progress: Report | None = None,
 ) -> xr.Dataset:
     """Open a source that is resolved already; see `open_capture`."""
-    opened = source.open(Path(store) if store else None, progress)
+    opened = source.open(None if store is None else located(store), progress)
     return in_chunks(select(opened.capture, selection), opened.n_chunk)
 
 
@@ -136,7 +138,7 @@ def as_zarr(
     source: Input,
     read: ReadOptions | None = None,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | RemotePath | None = None,
 ) -> zarr.Group:
     """Open a capture as a read-only zarr group, for programs that know zarr and not skry_dask.
 
@@ -167,12 +169,12 @@ def as_zarr(
     >>> import skry_dask as skry
     >>> frames = skry.as_zarr("moon.ser")["frames"]  # doctest: +SKIP
     """
-    return resolve(source, read).as_group(Path(store) if store else None)
+    return resolve(source, read).as_group(None if store is None else located(store))
 
 
 def import_capture(
     source: Input,
-    store: str | os.PathLike[str],
+    store: str | os.PathLike[str] | RemotePath,
     read: ReadOptions | None = None,
     *,
     progress: Report | None = None,
@@ -184,8 +186,8 @@ def import_capture(
     source
         A video, or a folder, pattern or list of images.
     store
-        The folder to make. If it has frames of the same capture, they are kept where the file has
-        not changed since, and replaced where it has.
+        The folder to make, or its URL, such as ``s3://bucket/moon.skry``. If it has frames of the
+        same capture, they are kept where the file has not changed since, and replaced where it has.
     read
         How the capture is read; the store remembers it.
     progress
@@ -208,8 +210,10 @@ def import_capture(
     >>> import skry_dask as skry
     >>> capture = skry.import_capture("moon.mp4", "moon.skry")  # doctest: +SKIP
     """
-    store = Path(store)
-    if store.exists() and not is_group(store) and not is_leftover(store):
-        raise StoreError(f"{store} exists and is not a store: give a new name")
-    resolve(source, read).import_into(store, progress)
-    return open_capture(store)
+    place = located(store)
+    if not isinstance(place, Path):
+        place.check_folder()
+    elif place.exists() and not is_group(place) and not is_leftover(place):
+        raise StoreError(f"{place} exists and is not a store: give a new name")
+    resolve(source, read).import_into(place, progress)
+    return open_capture(place if isinstance(place, Path) else place.url)

@@ -22,6 +22,7 @@ from skry_dask.capture.unchanged import FilesWatch, check_store
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
+from skry_dask.io.remote import RemotePath, is_url
 from skry_dask.options import ReadOptions
 from skry_dask.store.checked import IMPORT_AGAIN, METADATA
 from skry_dask.store.in_place import in_place
@@ -29,7 +30,6 @@ from skry_dask.store.open import attributes_of_capture as attributes_of
 from skry_dask.store.open import (
     is_group,
     is_store,
-    is_url,
     is_zarr_2,
     open_store,
 )
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.identity import Identity
     from skry_dask.capture.inputs import Input
     from skry_dask.io.reader import VideoReader
+    from skry_dask.io.remote import Location
 
 
 class OpenedCapture(NamedTuple):
@@ -134,7 +135,7 @@ class Source(ABC):
         """
         return includes(self.given, path)
 
-    def open(self, store: Path | None = None, report: Report | None = None) -> OpenedCapture:
+    def open(self, store: Location | None = None, report: Report | None = None) -> OpenedCapture:
         """Open the frames lazily, decoding them first where that is needed.
 
         Parameters
@@ -165,16 +166,16 @@ class Source(ABC):
 
     @abstractmethod
     def _open(
-        self, store: Path | None, report: Report | None
+        self, store: Location | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
         """Return the frames, their attributes, and `OpenedCapture.decoded`."""
 
     @abstractmethod
-    def as_group(self, store: Path | None = None) -> zarr.Group:
+    def as_group(self, store: Location | None = None) -> zarr.Group:
         """Present the frames as a read-only zarr group; see `as_zarr`."""
 
     @abstractmethod
-    def import_into(self, store: Path, report: Report | None = None) -> None:
+    def import_into(self, store: Location, report: Report | None = None) -> None:
         """Decode the frames into a store; see `import_capture`."""
 
 
@@ -190,7 +191,7 @@ class StoreSource(Source):
         The store, opened for reading.
     """
 
-    location: Path | str
+    location: Location
     group: zarr.Group
 
     @property
@@ -199,20 +200,19 @@ class StoreSource(Source):
         return self.location if isinstance(self.location, Path) else None
 
     def _open(
-        self, store: Path | None, report: Report | None
+        self, store: Location | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
         return LazyFrames.of_store(self.group, self.location), self.header.attrs, None
 
     def check_unchanged(self) -> None:
         """Compare the store's digest, which an import changes."""
-        if isinstance(self.location, Path):
-            check_store(self.location, self.header.attrs["digest"])
+        check_store(self.location, self.header.attrs["digest"])
 
-    def as_group(self, store: Path | None = None) -> zarr.Group:
+    def as_group(self, store: Location | None = None) -> zarr.Group:
         """Return the store."""
         return self.group
 
-    def import_into(self, store: Path, report: Report | None = None) -> None:
+    def import_into(self, store: Location, report: Report | None = None) -> None:
         """Refuse: the frames are in a store already."""
         raise ReaderError(
             f"{self.location} is a store already: copy the folder to keep it elsewhere"
@@ -239,16 +239,16 @@ class RawSource(Source):
         self.watch.check()
 
     def _open(
-        self, store: Path | None, report: Report | None
+        self, store: Location | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
         frames = LazyFrames.of_raw_video(self.reader, self.watch.identity())
         return frames, self.header.attrs, None
 
-    def as_group(self, store: Path | None = None) -> zarr.Group:
+    def as_group(self, store: Location | None = None) -> zarr.Group:
         """Present the video as a store without copying it."""
         return in_place(self.reader)
 
-    def import_into(self, store: Path, report: Report | None = None) -> None:
+    def import_into(self, store: Location, report: Report | None = None) -> None:
         """Compress the frames into a store."""
         decode(self.reader, store, self.attrs, report, self.watch.check)
 
@@ -274,7 +274,7 @@ class EncodedSource(Source):
         """Do nothing: frames are decoded already, and the files were looked at again then."""
 
     def _open(
-        self, store: Path | None, report: Report | None
+        self, store: Location | None, report: Report | None
     ) -> tuple[LazyFrames, dict[str, Any], bool | None]:
         store = store or sidecar(self.given)
         _ = self.attrs  # refuses options that do not fit, before anything is decoded
@@ -284,13 +284,13 @@ class EncodedSource(Source):
         attrs = {**attributes_of(group), "source": self.header.attrs["source"]}
         return LazyFrames.of_store(group, store), attrs, decoded
 
-    def as_group(self, store: Path | None = None) -> zarr.Group:
+    def as_group(self, store: Location | None = None) -> zarr.Group:
         """Decode the frames into a store and return that."""
         store = store or sidecar(self.given)
         decode(self.reader, store, self.header.attrs, None, self.watch.check)
         return open_store(store)
 
-    def import_into(self, store: Path, report: Report | None = None) -> None:
+    def import_into(self, store: Location, report: Report | None = None) -> None:
         """Decode the frames into a store."""
         decode(self.reader, store, self.attrs, report, self.watch.check)
 
@@ -334,7 +334,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
     return EncodedSource(given=given, read=read, header=header, reader=reader, watch=watch)
 
 
-def _store_location(given: Input) -> Path | str | None:
+def _store_location(given: Input) -> Location | None:
     """Return the folder or URL of a store with frames, or None for anything else.
 
     Raises
@@ -345,7 +345,7 @@ def _store_location(given: Input) -> Path | str | None:
         If it is a store whose metadata are damaged, or an import that was interrupted.
     """
     if isinstance(given, str) and is_url(given):
-        return given
+        return RemotePath(given)
     if not isinstance(given, str | os.PathLike):
         return None
     path = Path(given)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from skry_dask.io.remote import Location
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesWatch:
@@ -82,7 +84,7 @@ class FilesWatch:
         return fingerprint(self.files, verify=self.verify) == self.digest
 
 
-def check_store(location: Path, digest: str) -> None:
+def check_store(location: Location, digest: str) -> None:
     """Compare the digest of a store with what it was.
 
     Raises

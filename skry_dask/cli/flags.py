@@ -6,11 +6,20 @@ The fields of an options dataclass are flags of their own: ``name="*"`` leaves o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Group, Parameter
 
+from skry_dask.errors import OptionsError
+from skry_dask.io.remote import RemotePath, located
 from skry_dask.options import ReadOptions, SelectOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
+    from skry_dask.io.remote import Location
 
 ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
 
@@ -28,7 +37,26 @@ SIMULATE = Parameter(name="*")
 Reading: TypeAlias = Annotated[ReadOptions, READ]
 Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json")]
-Output: TypeAlias = Annotated[Path, Parameter(alias="-o")]
+
+
+def _to_location(_: Any, tokens: Sequence[Token]) -> Location:
+    return located(tokens[0].value)
+
+
+def _to_path(_: Any, tokens: Sequence[Token]) -> Path:
+    place = located(tokens[0].value)
+    if not isinstance(place, Path):
+        raise OptionsError(f"{place} is a URL: give a file on this machine, then copy it there")
+    return place
+
+
+Place: TypeAlias = Annotated[
+    Path | RemotePath, Parameter(converter=_to_location, accepts_keys=False, n_tokens=1)
+]
+"""A file or folder to write, on this machine or at a URL."""
+
+Output: TypeAlias = Annotated[Place, Parameter(alias="-o")]
+LocalOutput: TypeAlias = Annotated[Path, Parameter(alias="-o", converter=_to_path)]
 
 
 def shown_default(value: Any) -> str | None:

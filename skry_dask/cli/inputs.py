@@ -19,11 +19,14 @@ from skry_dask.io.files import cannot_read, open_for_reading
 from skry_dask.io.images.formats import find_image_format, has_image_suffix
 from skry_dask.io.images.image_files import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
+from skry_dask.io.remote import is_url
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
-from skry_dask.store.open import is_group, is_url
+from skry_dask.store.open import is_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from skry_dask.io.remote import Location
 
 VIDEO_SUFFIXES = (".ser", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mts", ".wmv")
 """Suffixes by which videos are told from other files in a folder; SER and AVI need none."""
@@ -32,10 +35,10 @@ VIDEO_SUFFIXES = (".ser", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg
 def plan_jobs(
     inputs: Sequence[str],
     *,
-    output: Path | None,
-    out_dir: Path | None,
+    output: Location | None,
+    out_dir: Location | None,
     output_format: str | None,
-    store: Path | None,
+    store: Location | None,
 ) -> list[StackJob]:
     """Find the captures that were named, and name the image of each.
 

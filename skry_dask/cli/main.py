@@ -24,7 +24,9 @@ from skry_dask.cli.flags import (
     TRACK_GROUP,
     AsJson,
     ImageKinds,
+    LocalOutput,
     Output,
+    Place,
     Reading,
     Selecting,
     shown_default,
@@ -71,12 +73,12 @@ app = App(
 @app.command(sort_key=0, usage="Usage: skry stack INPUT... [OPTIONS]")
 def stack(
     *inputs: str,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    out_dir: Path | None = None,
+    output: Annotated[Place | None, Parameter(alias="-o")] = None,
+    out_dir: Place | None = None,
     output_format: ImageKinds | None = None,
     composite: bool = False,
     table: bool = False,
-    store: Path | None = None,
+    store: Place | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
     processes: int | None = None,
@@ -227,7 +229,7 @@ def info(source: str, /, *, json_: AsJson = False, read: Reading = ReadOptions()
 
 
 @app.command(name="import", sort_key=3)
-def import_(source: str, store: Path, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
+def import_(source: str, store: Place, /, *, read: Reading = ReadOptions()) -> int:  # noqa: B008
     """Decode a capture into a compressed, chunked store: for a cluster, or for keeping.
 
     After an interruption, the same command continues.
@@ -316,7 +318,7 @@ def simulate(
     scene: Scene,
     /,
     *,
-    output: Output,
+    output: LocalOutput,
     options: Annotated[SimulateOptions, SIMULATE] = SimulateOptions(),  # noqa: B008
 ) -> int:
     """Simulate a capture whose truth is known.

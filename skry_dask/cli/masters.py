@@ -11,12 +11,13 @@ from skry_dask.pipeline.masters import make_master
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from skry_dask.io.remote import Location
     from skry_dask.options import ReadOptions, SelectOptions
 
 
 def write_master(
     source: str,
-    output: Path,
+    output: Location,
     output_format: str | None,
     read: ReadOptions,
     selection: SelectOptions,

@@ -21,9 +21,10 @@ from skry_dask.profiling import Spent, spent_here, take_passes, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import xarray as xr
+
+    from skry_dask.io.remote import Location
 
 
 class Runner:
@@ -101,7 +102,9 @@ class Runner:
         """Return a runner for one of several jobs, which may run at the same time."""
         return self
 
-    def require(self, *inputs: Any, store: Path | None = None, samples: Sequence[str] = ()) -> None:
+    def require(
+        self, *inputs: Any, store: Location | None = None, samples: Sequence[str] = ()
+    ) -> None:
         """Make sure that whatever computes sees an input, and has the kernels for its pixels.
 
         Parameters

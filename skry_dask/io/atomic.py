@@ -161,7 +161,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 @contextmanager
-def explain_write_errors(target: Path) -> Iterator[None]:
+def explain_write_errors(target: object) -> Iterator[None]:
     """Turn errors of the operating system into one line that names the target and a remedy.
 
     Parameters

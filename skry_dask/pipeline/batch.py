@@ -12,10 +12,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.errors import OptionsError, SkryError
+from skry_dask.io.remote import located
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
 from skry_dask.pipeline.job import JobRequest
 from skry_dask.pipeline.memory_limit import SharedMemory
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.runner import Runner
+    from skry_dask.io.remote import RemotePath
     from skry_dask.pipeline.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Outcome(NamedTuple):
 def run_many(
     sources: Sequence[Input],
     *,
-    out_dir: str | os.PathLike[str] | None = None,
+    out_dir: str | os.PathLike[str] | RemotePath | None = None,
     in_flight: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     **arguments: Any,
@@ -110,7 +111,7 @@ def run_many(
     for name in ONE_CAPTURE:
         if arguments.get(name) is not None:
             raise OptionsError(f"{name} is for one capture: call run for each, or leave it out")
-    folder, kind = None if out_dir is None else Path(out_dir), arguments.get("output_format")
+    folder, kind = None if out_dir is None else located(out_dir), arguments.get("output_format")
     jobs = [StackJob(of, folder and folder / image_name(of, kind)) for of in sources]
     check_collisions(jobs)
     if folder is not None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.errors import OptionsError, StoreError
-from skry_dask.store.open import is_url
+from skry_dask.io.remote import RemotePath, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.capture.inputs import Input
+    from skry_dask.io.remote import Location
 
 SUFFIXES = {
     "tiff16": ".tif",
@@ -42,7 +43,7 @@ class StackJob(NamedTuple):
     """
 
     source: Input
-    image: Path | None
+    image: Location | None
 
     @property
     def name(self) -> str:
@@ -72,7 +73,7 @@ def image_name(source: Input, output_format: str | None) -> str:
     return f"{sidecar(source).stem}-stack{suffix}"
 
 
-def create_folder(folder: Path) -> None:
+def create_folder(folder: Location) -> None:
     """Create the folder for images, and those above it, unless they exist.
 
     Raises
@@ -80,6 +81,9 @@ def create_folder(folder: Path) -> None:
     StoreError
         If that is impossible.
     """
+    if isinstance(folder, RemotePath):
+        folder.check_folder()
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -113,7 +117,7 @@ def _check_images(jobs: Sequence[StackJob]) -> None:
     for job in jobs:
         if job.image is None:
             continue
-        other = found.setdefault(os.fspath(job.image).casefold(), job)
+        other = found.setdefault(str(job.image).casefold(), job)
         if other is job:
             continue
         if _is_same_source(job, other):
@@ -146,7 +150,7 @@ def _check_stores(jobs: Sequence[StackJob]) -> None:
 
 def _check_inputs(jobs: Sequence[StackJob]) -> None:
     """Refuse images that would be written over a capture, or among the images of one."""
-    images = {os.path.realpath(job.image): job for job in jobs if job.image is not None}
+    images = {os.path.realpath(job.image): job for job in jobs if isinstance(job.image, Path)}
     for job in jobs:
         if is_url(job.name):
             continue

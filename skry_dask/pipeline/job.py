@@ -24,6 +24,7 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
+from skry_dask.io.remote import absolute, located
 from skry_dask.options import Canvas, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
@@ -131,7 +132,7 @@ class JobRequest:
         """
         own = {field.name for field in fields(cls)}
         single = {name: others.pop(name) for name in others.keys() - own}
-        image = None if output is None else Path(output)
+        image = None if output is None else located(output)
         return cls(
             source=source,
             options=options or Options.of(**single),
@@ -187,14 +188,14 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             request.anchors_file,
             request.points_file,
         )
-        chosen = None if request.store is None else Path(request.store)
+        chosen = None if request.store is None else located(request.store)
         place = place_of_results(source, outputs, chosen)
         yield Job(
             source=source,
             options=options,
             outputs=outputs,
             # Workers of a cluster have other working folders.
-            store=ResultStore(place.store.absolute(), source.owner),
+            store=ResultStore(absolute(place.store), source.owner),
             runner=runner.for_job(),
             limit=limit,
             report=request.progress or report_nothing,
@@ -250,7 +251,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         job.report(Progress("import", done, total))
 
     opened = job.source.open(job.store.path, progress)
-    if opened.decoded is None:
+    if opened.decoded is None and isinstance(job.store.path, Path):
         sweep_import(job.store.path)
     samples = {opened.capture["frames"].dtype.str[1:]}
     if job.options.calibrate.dark is not None or job.options.calibrate.flat is not None:

@@ -11,8 +11,10 @@ from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
 from skry_dask.graph.resources import resources
 from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.io.remote import located
 from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
 from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.upload import to_write
 
 if TYPE_CHECKING:
     import os
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
+    from skry_dask.io.remote import RemotePath
     from skry_dask.options import ReadOptions, SelectOptions
     from skry_dask.pipeline.progress import Report
 
 
 def make_master(
     source: Input,
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | RemotePath,
     *,
     flat: bool = False,
     dark: str | os.PathLike[str] | None = None,
@@ -72,7 +75,7 @@ def make_master(
     >>> import skry_dask as skry
     >>> dark = skry.make_master("covered.ser", "dark.tif")  # doctest: +SKIP
     """
-    output = Path(output)
+    output = located(output)
     kind = output_format or (
         "tiff32" if image_kind_for(output) == "tiff16" else image_kind_for(output)
     )
@@ -96,6 +99,7 @@ def make_master(
         "frames": capture.sizes["frame"],
         "scale": brightness_scale(capture),
     }
-    write_image(output, made["master"].to_numpy(), kind=kind, metadata=metadata)
+    with to_write(output) as path:
+        write_image(path, made["master"].to_numpy(), kind=kind, metadata=metadata)
     problems = [*capture.attrs["problems"], *made.attrs.get("problems", ())]
     return made.assign_attrs(problems=problems)

@@ -6,7 +6,7 @@ Whatever can be refused is refused before anything is computed.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,15 +15,20 @@ from skry_dask.capture.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.io.remote import RemotePath
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
+from skry_dask.pipeline.upload import temporary_folder, upload
 from skry_dask.store.open import is_group
 from skry_dask.store.owner import owner_of
 from skry_dask.store.room import can_write_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
 
     from skry_dask.capture.source import Source
+    from skry_dask.io.remote import Location
 
 
 class WrittenFiles(NamedTuple):
@@ -37,7 +42,7 @@ class WrittenFiles(NamedTuple):
         Whether a file was written; False if all of them had the same content already.
     """
 
-    others: list[Path]
+    others: Sequence[Location]
     changed: bool
 
 
@@ -57,12 +62,12 @@ class Outputs:
         Whether to write tables of frames and of reference points beside the image.
     """
 
-    image: Path | None = None
+    image: Location | None = None
     kind: str | None = None
     composite: bool = False
     table: bool = False
 
-    def beside(self, suffix: str) -> Path:
+    def beside(self, suffix: str) -> Location:
         """Name a file after the image.
 
         Raises
@@ -75,7 +80,7 @@ class Outputs:
         return self.image.with_name(f"{self.image.stem}{suffix}")
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Location]:
         """All files to write, the image first."""
         image = self.image
         wanted = [
@@ -85,6 +90,10 @@ class Outputs:
             self.beside("_points.csv") if self.table else None,
         ]
         return [path for path in wanted if path is not None]
+
+    @property
+    def _remote_paths(self) -> list[RemotePath]:
+        return [path for path in self.paths if isinstance(path, RemotePath)]
 
     def check(self) -> None:
         """Refuse what cannot be written, whatever the job reads.
@@ -99,7 +108,11 @@ class Outputs:
         """
         if self.image is not None:
             _check_suffix(self.image, self.kind)
+        if isinstance(self.image, RemotePath):
+            self.image.parent.check_folder()
         for path in self.paths:
+            if isinstance(path, RemotePath):
+                continue
             folder = path.absolute().parent
             if not folder.is_dir():
                 raise StoreError(f"{path}: there is no folder {folder}: create it first")
@@ -128,6 +141,10 @@ class Outputs:
             If a file to write is an input.
         """
         for path in self.paths:
+            if isinstance(path, RemotePath):
+                if str(path) == source.name:
+                    raise StoreError(f"{path} is the input: give another name with -o")
+                continue
             if source.includes(path):
                 raise StoreError(f"{path} is the input, or would be: give another name with -o")
             for other in others:
@@ -163,7 +180,13 @@ class Outputs:
         """
         if self.image is None:
             return WrittenFiles([], changed=False)
-        image, *others = self.paths
+        if isinstance(self.image, RemotePath):
+            with temporary_folder() as folder:
+                local = replace(self, image=folder / self.image.name)
+                local.write(metadata, capture, alignment, quality, points, result)
+                changed = [upload(folder / place.name, place) for place in self._remote_paths]
+            return WrittenFiles(self.paths[1:], any(changed))
+        image, *others = (path for path in self.paths if isinstance(path, Path))
         kind = self.kind or image_kind_for(image)
         changed = [write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)]
         if self.composite:
@@ -175,7 +198,7 @@ class Outputs:
         return WrittenFiles(others, any(changed))
 
 
-def _check_suffix(image: Path, kind: str | None) -> None:
+def _check_suffix(image: Location, kind: str | None) -> None:
     """Refuse an image whose suffix names no format, or another one than its kind."""
     if kind is None:
         image_kind_for(image)
@@ -206,11 +229,11 @@ class ResultsPlace(NamedTuple):
         Why results do not go where they are expected, or None.
     """
 
-    store: Path
+    store: Location
     note: str | None = None
 
 
-def place_of_results(source: Source, outputs: Outputs, store: Path | None) -> ResultsPlace:
+def place_of_results(source: Source, outputs: Outputs, store: Location | None) -> ResultsPlace:
     """Choose the store: the user's, the source's own, or one beside the output.
 
     Parameters
@@ -229,28 +252,43 @@ def place_of_results(source: Source, outputs: Outputs, store: Path | None) -> Re
     """
     place = _default_place(source, outputs) if store is None else _chosen_place(store, source)
     for path in outputs.paths:
-        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place.store)):
+        if _lies_in(path, place.store):
             raise StoreError(f"{path} lies in the store {place.store}: give another name with -o")
     return place
 
 
-def _chosen_place(store: Path, source: Source) -> ResultsPlace:
+def _lies_in(path: Location, folder: Location) -> bool:
+    if isinstance(path, Path) and isinstance(folder, Path):
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    return f"{path}/".startswith(f"{folder}/")
+
+
+def _chosen_place(store: Location, source: Source) -> ResultsPlace:
+    if isinstance(store, RemotePath):
+        store.check_folder()
+        _check_owner(store, source)
+        return ResultsPlace(store)
     if os.path.lexists(store) and not is_group(store):
         is_broken = store.is_symlink() and not os.path.exists(store)  # noqa: PTH110 never raises
         what = "is a link that leads nowhere" if is_broken else "exists and is not a store"
         raise StoreError(f"{store} {what}: give another place with --store")
-    owner = owner_of(store)
-    if owner is not None and not owner.is_same(source.owner):
-        raise StoreError(
-            f"{store} belongs to another capture ({owner.source}): give another place with --store"
-        )
+    _check_owner(store, source)
     if not store.absolute().parent.is_dir():
         raise StoreError(f"{store}: there is no folder {store.absolute().parent}: create it first")
     return ResultsPlace(store)
 
 
+def _check_owner(store: Location, source: Source) -> None:
+    owner = owner_of(store)
+    if owner is not None and not owner.is_same(source.owner):
+        raise StoreError(
+            f"{store} belongs to another capture ({owner.source}): give another place with --store"
+        )
+
+
 def _default_place(source: Source, outputs: Outputs) -> ResultsPlace:
-    beside_output = outputs.image.absolute().parent if outputs.image else Path.cwd()
+    image = outputs.image
+    beside_output = image.absolute().parent if isinstance(image, Path) else Path.cwd()
     home = source.home
     if home is None:
         store = beside_output / source.store_name

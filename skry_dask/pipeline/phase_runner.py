@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from skry_dask.graph.pieces import Pieces
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
-from skry_dask.store.blobs import FolderBlobs
+from skry_dask.store.blobs import blobs_at
 from skry_dask.store.digest import digest_of, digest_of_values
 from skry_dask.store.tables import large_tables
 from skry_dask.unfinished import saving
@@ -207,7 +207,7 @@ class PhaseRunner:
         """Find out what is known of a phase from before, and keep what is done now for later."""
         return Pieces(
             self.store,
-            FolderBlobs(self.store.path / PIECES),
+            blobs_at(self.store.path / PIECES),
             name,
             self.check_unchanged,
             of_inputs,

@@ -14,6 +14,7 @@ import hashlib
 import re
 import secrets
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from skry_dask.errors import StoreError
@@ -22,7 +23,8 @@ from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     import builtins
-    from pathlib import Path
+
+    from skry_dask.io.remote import Location, RemotePath
 
 _MAGIC = b"skryblob1"
 _SEAL_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
@@ -165,3 +167,42 @@ class FolderBlobs:
 
     def _path(self, key: str) -> Path:
         return self.folder.joinpath(*check_key(key).split("/"))
+
+
+class UrlBlobs:
+    """Blobs in a folder at a URL, where each file is whole or not there by itself.
+
+    Parameters
+    ----------
+    folder
+        Holds nothing but blobs.
+    """
+
+    def __init__(self, folder: RemotePath) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of a blob; None if there is none, or it is damaged."""
+        sealed = (self.folder / check_key(key)).read_bytes()
+        return None if sealed is None else unseal_blob(key, sealed)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a blob, or replace it; see `Blobs.put`."""
+        (self.folder / check_key(key)).write_bytes(seal_blob(key, content))
+
+    def list(self, prefix: str) -> builtins.list[str]:
+        """List the keys that begin with the names of a prefix, sorted; damaged blobs too."""
+        keys = [f"{prefix}/{name}" for name in (self.folder / check_key(prefix)).files()]
+        if (self.folder / prefix).state() is not None:
+            keys.append(prefix)
+        return sorted(keys)
+
+    def delete(self, prefix: str) -> None:
+        """Delete all blobs whose keys begin with the names of a prefix; see `Blobs.delete`."""
+        with contextlib.suppress(StoreError):
+            self.folder.delete_files(self.list(prefix))
+
+
+def blobs_at(folder: Location) -> Blobs:
+    """Return the blobs in a folder, or in one at a URL."""
+    return FolderBlobs(folder) if isinstance(folder, Path) else UrlBlobs(folder)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from skry_dask.io.remote import Location
+
 COMPLETE = "complete"
 """Attribute of a group that is whole, written last."""
 
@@ -53,22 +55,27 @@ def write_group(folder: Path, attributes: dict[str, Any]) -> None:
 
     zarr's own way leaves a partial file when it is killed.
     """
-    document = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
     with atomic_write(folder / METADATA) as file:
-        file.write(json.dumps(document, indent=2).encode())
+        file.write(new_group(attributes))
 
 
-def attributes_of(group: Path) -> dict[str, Any]:
+def new_group(attributes: dict[str, Any]) -> bytes:
+    """Make the metadata of a zarr group."""
+    document = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+    return json.dumps(document, indent=2).encode()
+
+
+def attributes_of(group: Location) -> dict[str, Any]:
     """Read the attributes of a zarr group without opening it; none if there is no such group."""
     try:
-        metadata = json.loads((group / METADATA).read_bytes())
+        metadata = json.loads((group / METADATA).read_bytes() or b"")
     except (OSError, ValueError):
         return {}
     attributes = metadata.get("attributes") if isinstance(metadata, dict) else None
     return attributes if isinstance(attributes, dict) else {}
 
 
-def is_complete(group: Path) -> bool:
+def is_complete(group: Location) -> bool:
     """Return whether a group bears its mark."""
     return bool(attributes_of(group).get(COMPLETE))
 

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io.remote_errors import UnreachableError
 from skry_dask.store.digest import SCHEMA, digest_of
 from skry_dask.store.frames import ShardEncoder, chunk_frames, metadata_files, shard_key
 
@@ -160,6 +161,8 @@ def write_frames(
         for key, content in files.items():
             place.put(key, content)
         place.publish()
+    except UnreachableError:
+        raise  # the next import goes on from here
     except (ReaderError, StoreError, MemoryError):
         place.drop()
         raise

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from zarr.storage import LocalStore, WrapperStore
 
 from skry_dask.errors import StoreError
 from skry_dask.store.checked import (
@@ -24,23 +23,14 @@ from skry_dask.store.checked import (
 )
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.folder import attributes_of
+from skry_dask.store.storage import storage_at
 
 if TYPE_CHECKING:
-    from zarr.abc.store import ByteRequest, Store
-    from zarr.core.buffer import Buffer, BufferPrototype
-
+    from skry_dask.io.remote import Location
     from skry_dask.types import AnyArray
-
-Location: TypeAlias = Path | str
-"""Where a store is: a folder, or a URL."""
 
 STORE_SUFFIX = ".skry"
 """Suffix that stores get by default."""
-
-
-def is_url(name: object) -> bool:
-    """Return whether a name is the URL of a store."""
-    return isinstance(name, str) and "://" in name
 
 
 def is_group(path: Path) -> bool:
@@ -53,9 +43,11 @@ def is_zarr_2(path: Path) -> bool:
     return any((path / name).is_file() for name in (".zgroup", ".zarray"))
 
 
-def is_store(path: Path) -> bool:
-    """Return whether a folder is a store with all of its frames."""
-    return SCHEMA_ATTRIBUTE in attributes_of(path) and (path / "frames").is_dir()
+def is_store(place: Location) -> bool:
+    """Return whether a place is a store with all of its frames."""
+    if SCHEMA_ATTRIBUTE not in attributes_of(place):
+        return False
+    return not isinstance(place, Path) or (place / "frames").is_dir()
 
 
 def open_store(location: Location) -> zarr.Group:
@@ -71,7 +63,7 @@ def open_store(location: Location) -> zarr.Group:
     StoreError
         If it is not a store, has another version, is damaged, or cannot be reached.
     """
-    storage = CheckedStore(_storage(location))
+    storage = CheckedStore(storage_at(location))
     try:
         group = zarr.open_group(storage, mode="r", zarr_format=3, use_consolidated=False)
         version = group.attrs[SCHEMA_ATTRIBUTE]
@@ -80,6 +72,8 @@ def open_store(location: Location) -> zarr.Group:
     except StoreError:
         raise
     except (FileNotFoundError, KeyError) as error:
+        if not isinstance(location, Path):
+            (location / METADATA).state()  # says if the bucket does not exist
         raise StoreError(
             f"{location} is not a store of this program, which are in zarr format 3: import the "
             "capture again"
@@ -167,42 +161,3 @@ def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:
             f"{path} has lost {len(missing)} of its {n_shards} files of frames (frames/c/"
             f"{missing[0]}{rest}): delete it and import the capture again"
         )
-
-
-def _storage(location: Location) -> Store:
-    """Open the storage of a store, a folder or a URL, read-only."""
-    if isinstance(location, Path):
-        return LocalStore(location.absolute(), read_only=True)
-    try:
-        from obstore.store import from_url
-        from zarr.storage import ObjectStore
-    except ImportError as error:
-        raise StoreError(
-            f"{location} is a URL, which needs obstore: pip install 'skry_dask[cloud]'"
-        ) from error
-    options: Any = {"allow_http": True} if location.startswith("http://") else None
-    try:
-        return _RemoteStore(ObjectStore(from_url(location, client_options=options), read_only=True))
-    except Exception as error:  # obstore has its own for each service
-        raise StoreError(f"{location} cannot be opened ({_first_line(error)})") from error
-
-
-class _RemoteStore(WrapperStore[Any]):
-    """A store at a URL, with our own errors."""
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Read a file, or a range of its bytes."""
-        try:
-            found: Buffer | None = await self._store.get(key, prototype, byte_range)
-        except Exception as error:  # obstore has its own for each service
-            raise StoreError(
-                f"{key} of {self._store} cannot be read ({_first_line(error)}): check the "
-                "connection, and that the server allows reading parts of files"
-            ) from error
-        return found
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

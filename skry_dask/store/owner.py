@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from skry_dask.store.folder import attributes_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from skry_dask.io.remote import Location
 
 RESULTS_OF = "results_of"
 """Attribute of a store without frames: source and digest of the capture it has results of."""
@@ -35,7 +35,7 @@ class Owner(NamedTuple):
         )
 
 
-def owner_of(store: Path) -> Owner | None:
+def owner_of(store: Location) -> Owner | None:
     """Return the capture that a store belongs to, or None if the store does not say."""
     attrs = attributes_of(store)
     about = attrs.get(RESULTS_OF, attrs)

@@ -9,50 +9,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 import zarr
 from zarr.api.asynchronous import create_array, create_group
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import MemoryStore
 
 from skry_dask.errors import StoreError
 from skry_dask.io.atomic import explain_write_errors
+from skry_dask.io.remote_errors import UnreachableError
 from skry_dask.store.checked import (
     METADATA,
     SCHEMA_ATTRIBUTE,
     check_schema,
-    metadata_of_arrays,
     sealed,
 )
 from skry_dask.store.folder import (
     COMPLETE,
     LOCK,
-    PARTIAL,
     attributes_of,
-    ensure_group,
-    flush,
-    is_complete,
     remove_if_empty,
-    rename_new,
     sweep,
-    temporary_name,
 )
-from skry_dask.store.locks import exclusive, job_folder, sweep_unlocked
+from skry_dask.store.locks import exclusive, sweep_unlocked
+from skry_dask.store.new_places import new_place
 from skry_dask.store.owner import mark_of
+from skry_dask.store.places import (
+    files_of_arrays,
+    groups_in,
+    make_group,
+    read_files,
+    remove,
+    write_files,
+)
 from skry_dask.store.results import (
     COORDINATES,
     N_FILES,
     WRITTEN,
     Results,
-    count_files,
     read_result,
 )
 from skry_dask.store.room import check_room
 from skry_dask.store.row_pieces import ROWS
+from skry_dask.store.storage import storage_at
 from skry_dask.store.tables import (
     WHOLE_BYTES,
     array_options,
@@ -61,14 +64,13 @@ from skry_dask.store.tables import (
     read_through,
     write_table,
 )
-from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from zarr.core.buffer import Buffer
 
+    from skry_dask.io.remote import Location
     from skry_dask.store.owner import Owner
 
 log = logging.getLogger(__name__)
@@ -80,17 +82,17 @@ class ResultStore(Results):
     Parameters
     ----------
     path
-        Folder of the store; made when the first result is saved.
+        Folder of the store, or its place at a URL; made when the first result is saved.
     owner
         The capture whose results these are; a new store belongs to it.
     """
 
-    def __init__(self, path: Path, owner: Owner | None = None) -> None:
+    def __init__(self, path: Location, owner: Owner | None = None) -> None:
         super().__init__(path)
         self.owner = owner
         self.damaged: list[str] = []
         """Notes on results that were damaged and have been removed."""
-        self._exclusive: set[Path] = set()
+        self._exclusive: set[Location] = set()
 
     def find(self, phase: str, digest: str) -> xr.Dataset | None:
         """Open a complete result, or return None; a damaged one is removed and noted.
@@ -101,26 +103,30 @@ class ResultStore(Results):
             If a newer version of this program has written it.
         """
         place = self.path / phase / digest
-        if not place.is_dir():
+        attributes = attributes_of(place)
+        if not attributes and not (isinstance(place, Path) and place.is_dir()):
             return None
-        check_schema(place, attributes_of(place).get(SCHEMA_ATTRIBUTE))
+        check_schema(place, attributes.get(SCHEMA_ATTRIBUTE))
         try:
-            if not is_complete(place):
+            if not attributes.get(COMPLETE):
                 raise StoreError(f"{METADATA} is damaged")
             found = read_result(place)
             read_through(found)
+        except UnreachableError:
+            raise
         except Exception as error:  # whatever a damaged file makes zarr and its codecs raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             log.info("%s is damaged (%s): computing it again", place, reason)
             self.damaged.append(f"{phase} is computed again: its result was damaged ({reason})")
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
             return None
         return found
 
     def sweep(self) -> None:
         """Remove what processes have left that were killed while they wrote results."""
-        for folder in {path.parent for path in self.path.glob(f"*/*{LOCK}")}:
-            sweep_unlocked(folder)
+        if isinstance(self.path, Path):
+            for folder in {path.parent for path in self.path.glob(f"*/*{LOCK}")}:
+                sweep_unlocked(folder)
 
     def check_room(self, phase: str, result: xr.Dataset) -> None:
         """Refuse to compute a result that cannot be stored.
@@ -130,6 +136,8 @@ class ResultStore(Results):
         StoreError
             If the store is read-only, or its disk has too little space.
         """
+        if not isinstance(self.path, Path):
+            return
         n_files = 2 * len(result.variables) + 2  # values and metadata of each
         check_room(self.path, result.nbytes, n_files, f"the result of {phase}")
 
@@ -149,14 +157,12 @@ class ResultStore(Results):
             A result; damaged ones are left out.
         """
         places = []
-        for metadata in (self.path / phase).glob("*/zarr.json"):
-            attrs = attributes_of(metadata.parent)
+        for place in groups_in(self.path / phase):
+            attrs = attributes_of(place)
             rows = attrs.get(ROWS)
-            if not attrs.get(COMPLETE) or PARTIAL in metadata.parent.name:
-                continue
-            if isinstance(rows, dict) and rows.get("key") == key:
-                places.append((str(attrs.get(WRITTEN)), metadata.parent))
-        for _, place in sorted(places, reverse=True):
+            if attrs.get(COMPLETE) and isinstance(rows, dict) and rows.get("key") == key:
+                places.append((str(attrs.get(WRITTEN)), str(place), place))
+        for _, _, place in sorted(places, reverse=True):
             try:
                 result = read_result(place)
                 read_through(result)
@@ -183,6 +189,9 @@ class ResultStore(Results):
         Where there are no locks, processes compute beside each other, and the first result counts.
         """
         place = self.path / phase / digest
+        if not (isinstance(self.path, Path) and isinstance(place, Path)):
+            yield
+            return
         with contextlib.ExitStack() as at_end:
             # What is wrong with the folder is said when the result is written.
             with contextlib.suppress(OSError):
@@ -204,24 +213,15 @@ class ResultStore(Results):
             If the store cannot be written.
         """
         place = self.path / phase / digest
-        temporary = job_folder(place) if place in self._exclusive else temporary_name(place)
+        is_exclusive = place in self._exclusive
         with explain_write_errors(self.path):
-            sweep(self.path / phase)
-            sweep_unlocked(self.path / phase)
-            shutil.rmtree(temporary, ignore_errors=True)
-            ensure_group(self.path, {} if self.owner is None else mark_of(self.owner))
-            ensure_group(self.path / phase)
-        with unfinished(temporary):
-            try:
-                with explain_write_errors(self.path):
-                    new = NewResult(self.path, temporary)
-                yield new
-                with explain_write_errors(self.path):
-                    flush(temporary)
-                    with contextlib.suppress(FileExistsError):
-                        rename_new(temporary, place)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+            if isinstance(self.path, Path):
+                sweep(self.path / phase)
+                sweep_unlocked(self.path / phase)
+            make_group(self.path, {} if self.owner is None else mark_of(self.owner))
+            make_group(self.path / phase)
+        with new_place(self.path, place, is_exclusive=is_exclusive) as folder:
+            yield NewResult(self.path, folder)
 
 
 class NewResult:
@@ -230,15 +230,14 @@ class NewResult:
     Parameters
     ----------
     store
-        Folder of the store.
+        Where the store is.
     folder
-        Folder in which the result is written; made here.
+        Where the result is written; exists.
     """
 
-    def __init__(self, store: Path, folder: Path) -> None:
+    def __init__(self, store: Location, folder: Location) -> None:
         self.store = store
         self.folder = folder
-        self.folder.mkdir()
         self._tables: list[str] = []
 
     def write_tables(self, lazy: xr.Dataset) -> xr.Dataset:
@@ -287,32 +286,28 @@ class NewResult:
         stored = result.drop_vars(self._tables)
         arrays = {str(name): _storable(values) for name, values in stored.variables.items()}
         with explain_write_errors(self.store):
-            self._write(asyncio.run(_files_of_small_arrays(arrays)))
+            small = asyncio.run(_files_of_small_arrays(arrays))
+            write_files(self.folder, {name: file.to_bytes() for name, file in small.items()})
             for name, values in arrays.items():
                 if values.nbytes > WHOLE_BYTES:
                     zarr.create_array(
-                        LocalStore(self.folder),
+                        storage_at(self.folder, read_only=False),
                         name=name,
                         data=values.to_numpy(),
                         chunks=chunks_on_disk(values),
                         **array_options(values),
                     )
+            written = files_of_arrays(self.folder)
             about = {
                 COORDINATES: " ".join(sorted(str(name) for name in stored.coords)),
-                N_FILES: count_files(self.folder),
+                N_FILES: len(written),
                 WRITTEN: datetime.now(UTC).isoformat(timespec="microseconds"),
                 COMPLETE: True,
             }
             group = asyncio.run(_group_document(result.attrs | about))
-            content = sealed(group, metadata_of_arrays(self.folder))
-            (self.folder / METADATA).write_bytes(content)
-
-    def _write(self, files: dict[str, Buffer]) -> None:
-        """Write files that zarr has made in memory."""
-        for name, content in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.to_bytes())
+            documents = [name for name in written if name.endswith(f"/{METADATA}")]
+            content = sealed(group, read_files(self.folder, documents))
+            write_files(self.folder, {METADATA: content})
 
 
 def _storable(values: xr.Variable) -> xr.Variable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.storage import LocalStore
 
 from skry_dask.errors import StoreError
+from skry_dask.io.remote import located
 from skry_dask.store.checked import (
     CHECKSUM,
     CHECKSUMS,
@@ -27,14 +28,18 @@ from skry_dask.store.checked import (
     CheckedStore,
 )
 from skry_dask.store.digest import SCHEMA
-from skry_dask.store.folder import COMPLETE, PARTIAL, attributes_of
+from skry_dask.store.folder import COMPLETE, attributes_of
 from skry_dask.store.lazy_array import lazy_array
-from skry_dask.store.open import STORE_SUFFIX, is_group, is_url
+from skry_dask.store.open import STORE_SUFFIX, array_of, is_group
+from skry_dask.store.places import N_REQUESTS, files_of_arrays, groups_in
+from skry_dask.store.storage import storage_at
 from skry_dask.store.tables import is_large
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+
+    from skry_dask.io.remote import Location
 
 COORDINATES = "coordinates"
 """Attribute with the names of a result's coordinates, space-separated as the CF conventions have
@@ -96,7 +101,7 @@ class Results(Mapping[str, xr.Dataset]):
     Parameters
     ----------
     path
-        Folder of the store.
+        Folder of the store, or its place at a URL.
 
     Examples
     --------
@@ -107,17 +112,16 @@ class Results(Mapping[str, xr.Dataset]):
     >>> results["track"]["displacement"].sel(axis="y")  # doctest: +SKIP
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
 
     @property
     def entries(self) -> list[StoredResult]:
         """All complete results, from the oldest to the newest."""
         found = []
-        for metadata in self.path.glob("*/*/zarr.json"):
-            folder = metadata.parent
+        for folder in (place for phase in groups_in(self.path) for place in groups_in(phase)):
             attrs = attributes_of(folder)
-            if not attrs.get(COMPLETE) or PARTIAL in folder.name:
+            if not attrs.get(COMPLETE):
                 continue
             with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged, or an old layout
                 written = datetime.fromisoformat(attrs[WRITTEN])
@@ -196,7 +200,8 @@ def open_results(path: str | os.PathLike[str]) -> Results:
     Parameters
     ----------
     path
-        Folder of the store, which `run` makes beside the capture: ``moon.ser`` → ``moon.skry``.
+        Folder of the store, which `run` makes beside the capture: ``moon.ser`` → ``moon.skry``; or
+        its URL, such as ``s3://bucket/moon.skry``.
 
     Returns
     -------
@@ -206,17 +211,18 @@ def open_results(path: str | os.PathLike[str]) -> Results:
     Raises
     ------
     StoreError
-        If it is not a store in a folder.
+        If it is not a store, or cannot be reached.
 
     Examples
     --------
     >>> import skry_dask as skry
     >>> points = skry.open_results("moon.skry")["track"]  # doctest: +SKIP
     """
-    if is_url(path):
-        raise StoreError(f"{path} is a URL: copy the store to a folder, then open its results")
-    place = Path(path)
-    if not is_group(place):
+    place = located(path)
+    if not isinstance(place, Path):
+        if (place / METADATA).state() is None:
+            raise StoreError(f"{place} is not a store with results: run a job with --store {place}")
+    elif not is_group(place):
         beside = place.with_suffix(STORE_SUFFIX)
         remedy = f"give {beside}" if is_group(beside) else "run a job on the capture first"
         raise StoreError(f"{place} is not a store with results: {remedy}")
@@ -239,13 +245,13 @@ def _phases(entries: list[StoredResult]) -> list[str]:
     return sorted(newest, key=newest.__getitem__)
 
 
-def read_result(place: Path) -> xr.Dataset:
+def read_result(place: Location) -> xr.Dataset:
     """Read a result, large tables when they are used.
 
     Parameters
     ----------
     place
-        Folder of the result.
+        Folder of the result, or its place at a URL.
 
     Returns
     -------
@@ -257,17 +263,20 @@ def read_result(place: Path) -> xr.Dataset:
     StoreError
         If files are missing. Damaged files raise whatever zarr and its codecs raise.
     """
-    storage = CheckedStore(LocalStore(place.absolute(), read_only=True))
+    storage = CheckedStore(storage_at(place))
     group = zarr.open_group(storage, mode="r", zarr_format=3, use_consolidated=False)
     attrs = group.attrs.asdict()
     if attrs.get(SCHEMA_ATTRIBUTE) != SCHEMA:
         raise StoreError(f"it has schema {attrs.get(SCHEMA_ATTRIBUTE)}, not {SCHEMA}")
     n_files, coordinates = attrs[N_FILES], str(attrs[COORDINATES]).split()
-    n_found = count_files(place)
-    if n_files != n_found:
-        raise StoreError(f"it has {n_found} files, but was written with {n_files}")
-    variables = {name: _read_variable(array, place) for name, array in group.arrays()}
     checksums: Any = attrs[CHECKSUMS]
+    if isinstance(place, Path):
+        n_found = len(files_of_arrays(place))
+        if n_files != n_found:
+            raise StoreError(f"it has {n_found} files, but was written with {n_files}")
+        variables = {name: _read_variable(array, place) for name, array in group.arrays()}
+    else:
+        variables = _read_variables(group, [name.split("/")[0] for name in checksums], place)
     if {f"{name}/{METADATA}" for name in variables} != set(checksums):
         raise StoreError("it has lost arrays")
     attrs = {k: v for k, v in attrs.items() if k not in OWN_ATTRIBUTES}
@@ -276,12 +285,17 @@ def read_result(place: Path) -> xr.Dataset:
     return result
 
 
-def count_files(place: Path) -> int:
-    """Count the files of a result's arrays."""
-    return sum(path.is_file() for path in place.glob("*/**/*"))
+def _read_variables(group: zarr.Group, names: list[str], place: Location) -> dict[str, xr.Variable]:
+    """Read the arrays of a result at a URL, several at a time and without listing its files."""
+
+    def read(name: str) -> xr.Variable:
+        return _read_variable(array_of(group, name, place), place)
+
+    with ThreadPoolExecutor(N_REQUESTS, "skry-get") as pool:
+        return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def _read_variable(array: zarr.Array[Any], place: Path) -> xr.Variable:
+def _read_variable(array: zarr.Array[Any], place: Location) -> xr.Variable:
     """Read an array of a result, or a large table when it is used."""
     dims = getattr(array.metadata, "dimension_names", None) or ()
     on_disk = CheckedArray(array, str(place), "delete that folder, and run the job again")

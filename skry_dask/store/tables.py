@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import LocalStore
 
 from skry_dask.io.atomic import explain_write_errors
+from skry_dask.store.storage import storage_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import dask.array as da
     import xarray as xr
 
+    from skry_dask.io.remote import Location
     from skry_dask.types import AnyArray
 
 LARGE_BYTES = 4 * 2**20
@@ -91,7 +90,7 @@ def array_options(values: xr.Variable) -> dict[str, Any]:
     }
 
 
-def write_table(name: str, table: xr.Variable, folder: Path, store: Path) -> da.Array:
+def write_table(name: str, table: xr.Variable, folder: Location, store: Location) -> da.Array:
     """Create the array of a large table, and let the tasks that compute its blocks write them.
 
     Parameters
@@ -101,7 +100,7 @@ def write_table(name: str, table: xr.Variable, folder: Path, store: Path) -> da.
     table
         Lazy, chunked along its first dim.
     folder
-        Folder of the zarr group.
+        Where the zarr group is.
     store
         The store, for messages.
 
@@ -113,7 +112,7 @@ def write_table(name: str, table: xr.Variable, folder: Path, store: Path) -> da.
     """
     n_rows = rows_per_block(table, table.data.chunksize[0])
     array = zarr.create_array(
-        LocalStore(folder),
+        storage_at(folder, read_only=False),
         name=name,
         shape=table.shape,
         dtype=table.dtype,
@@ -133,7 +132,7 @@ def write_table(name: str, table: xr.Variable, folder: Path, store: Path) -> da.
 
 
 def _write_block(
-    rows: AnyArray, array: zarr.Array[Any], store: Path, block_id: tuple[int, ...]
+    rows: AnyArray, array: zarr.Array[Any], store: Location, block_id: tuple[int, ...]
 ) -> AnyArray:
     start = block_id[0] * array.chunks[0]
     with explain_write_errors(store):

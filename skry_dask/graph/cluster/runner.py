@@ -17,11 +17,11 @@ from skry_dask.profiling import spent_here, take_passes, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import xarray as xr
 
     from skry_dask.graph.cluster.workers import Input
+    from skry_dask.io.remote import Location
     from skry_dask.profiling import Spent
 
 
@@ -95,7 +95,7 @@ class ClusterRunner(Runner):
         return runner
 
     def require(
-        self, *inputs: Input, store: Path | None = None, samples: Sequence[str] = ()
+        self, *inputs: Input, store: Location | None = None, samples: Sequence[str] = ()
     ) -> None:
         """Ask all workers whether they see an input, and prepare kernels on them.
 

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from skry_dask.errors import ClusterError
+from skry_dask.errors import ClusterError, StoreError
 from skry_dask.graph.cluster.answers import ask
 from skry_dask.graph.cluster.versions import PACKAGES, differences, package_digest
+from skry_dask.io.remote import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from skry_dask.io.remote import Location
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ class Needs:
 
     digest: str
     inputs: tuple[Input, ...] = ()
-    mark: Path | None = None
+    mark: Location | None = None
 
 
 class Report(NamedTuple):
@@ -77,6 +81,8 @@ def report(needs: Needs) -> Report:
 
 
 def _sees_store(needs: Needs) -> bool:
+    if isinstance(needs.mark, RemotePath):
+        return _sees_url(needs.mark)
     if needs.mark is None or not needs.mark.exists():
         return False
     try:
@@ -84,6 +90,16 @@ def _sees_store(needs: Needs) -> bool:
             return True
     except OSError:
         return False
+
+
+def _sees_url(mark: RemotePath) -> bool:
+    try:
+        if mark.state() is None:
+            return False
+        mark.write_bytes(b"")
+    except StoreError:
+        return False
+    return True
 
 
 class Workers:
@@ -98,14 +114,14 @@ class Workers:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.inputs: tuple[Input, ...] = ()
-        self.store: Path | None = None
+        self.store: Location | None = None
         self.sees_store = False
         """Whether all of them see the folder of the results and can write there; a worker that
         joins later and does not is not used."""
         self.usable: dict[str, Report] = {}
         self.refused: dict[str, str] = {}
 
-    def require(self, *inputs: Input, store: Path | None = None) -> None:
+    def require(self, *inputs: Input, store: Location | None = None) -> None:
         """Ask all workers anew whether they see an input and the folder of the results.
 
         Raises
@@ -193,15 +209,23 @@ REMEDY = (
 
 
 @contextlib.contextmanager
-def _mark_in(store: Path | None) -> Iterator[Path | None]:
+def _mark_in(store: Location | None) -> Iterator[Location | None]:
     """Put a file into a folder, if it can be written, for as long as the context lasts."""
+    if isinstance(store, RemotePath):
+        mark = store / f"seen.partial-{secrets.token_hex(8)}"
+        try:
+            mark.write_bytes(b"")
+            yield mark
+        finally:
+            store.delete_files([mark.name])
+        return
     try:
         if store is None:
             raise FileNotFoundError
         store.mkdir(exist_ok=True)
-        mark = tempfile.NamedTemporaryFile(dir=store, prefix="seen.partial-")  # noqa: SIM115
+        file = tempfile.NamedTemporaryFile(dir=store, prefix="seen.partial-")  # noqa: SIM115
     except OSError:  # The job finds out itself that it cannot be written.
         yield None
         return
-    with mark:
-        yield Path(mark.name)
+    with file:
+        yield Path(file.name)

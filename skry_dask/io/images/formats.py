@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skry_dask.io.images.image_format import ImageFormat
+    from skry_dask.io.remote import Location
 
 FORMATS: tuple[ImageFormat, ...] = (
     TiffFormat(),
@@ -51,7 +52,7 @@ def find_image_format(head: bytes) -> ImageFormat | None:
     return next((known for known in FORMATS if known.recognises(head)), None)
 
 
-def has_image_suffix(path: Path) -> bool:
+def has_image_suffix(path: Location) -> bool:
     """Return whether the suffix of a file is one of an image format.
 
     Parameters

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from skry_dask.io.remote import RemotePath
     from skry_dask.types import AnyArray
 
 
-def image_kind_for(path: str | os.PathLike[str]) -> ImageKind:
+def image_kind_for(path: str | os.PathLike[str] | RemotePath) -> ImageKind:
     """Choose the kind of an image by the suffix of its file.
 
     Parameters
@@ -38,7 +39,7 @@ def image_kind_for(path: str | os.PathLike[str]) -> ImageKind:
     OptionsError
         If the suffix is none of these.
     """
-    suffix = Path(path).suffix
+    suffix = Path(str(path)).suffix
     writable = [known for known in FORMATS if known.kinds]
     for known in writable:
         if suffix.lower() in known.suffixes:

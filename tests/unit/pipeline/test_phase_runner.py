@@ -13,7 +13,7 @@ from skry_dask.errors import AlignmentError, StoreError
 from skry_dask.graph.resources import resources
 from skry_dask.options import AlignOptions, QualityOptions
 from skry_dask.pipeline.phase_runner import PhaseResult, PhaseRunner
-from skry_dask.store import result_store
+from skry_dask.store import new_places
 from skry_dask.store.result_store import ResultStore
 from tests.stores import fail_with_full_disk
 
@@ -137,7 +137,7 @@ def test_what_was_computed_is_stored_even_if_a_later_phase_fails(
 def test_a_result_that_cannot_be_stored_fails_the_job(
     runner: PhaseRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result_store, "flush", fail_with_full_disk)
+    monkeypatch.setattr(new_places, "flush", fail_with_full_disk)
     with pytest.raises(StoreError, match="No space left"), runner:
         runner.run(Phases().double, AlignOptions(), FRAMES)
 

@@ -14,7 +14,7 @@ from zarr.errors import ContainsGroupError
 
 import skry_dask as skry
 from skry_dask.errors import StoreError
-from skry_dask.store import result_store, tables
+from skry_dask.store import new_places, result_store, tables
 from skry_dask.store.locks import job_folder
 from skry_dask.store.result_store import ResultStore
 from tests.stores import fail_with_full_disk, small_result
@@ -93,7 +93,7 @@ def test_a_damaged_result_counts_as_none_and_is_replaced(
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
     store: ResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result_store, "flush", fail_with_full_disk)
+    monkeypatch.setattr(new_places, "flush", fail_with_full_disk)
     with pytest.raises(StoreError, match=r"a\.skry.*No space left.*free some space"):
         store.save("align", "abc", small_result())
     assert not list((store.path / "align").glob("abc*"))

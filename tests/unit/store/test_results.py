@@ -94,7 +94,6 @@ def test_a_folder_that_is_not_a_store_is_refused_with_the_store_beside_it(
     for path, words in (
         (tmp_path / "moon.ser", "is not a store with results: give .*moon.skry"),
         (tmp_path / "other.skry", "is not a store with results: run a job on the capture first"),
-        ("s3://bucket/moon.skry", "is a URL: copy the store"),
     ):
         with pytest.raises(StoreError, match=words):
             skry.open_results(path)

@@ -1,0 +1,55 @@
+"""Files for URLs: written on this machine, then uploaded."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from skry_dask.unfinished import unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skry_dask.io.remote import Location, RemotePath
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Provide a folder that is removed at the end, also when a signal ends the process."""
+    with TemporaryDirectory(prefix="skry-") as folder, unfinished(folder):
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def to_write(place: Location) -> Iterator[Path]:
+    """Provide the path at which to write a file; one for a URL is uploaded at the end.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be uploaded.
+    """
+    if isinstance(place, Path):
+        yield place
+        return
+    with temporary_folder() as folder:
+        yield folder / place.name
+        upload(folder / place.name, place)
+
+
+def upload(path: Path, place: RemotePath) -> bool:
+    """Write a local file to a URL, unless it is there already; return whether it was not.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be uploaded.
+    """
+    content = path.read_bytes()
+    found = place.state()
+    if found is not None and found.size == len(content) and place.read_bytes() == content:
+        return False
+    place.write_bytes(content)
+    return True

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.captures repeat moon.ser long.ser 10
     python -m tests.benchmarks.captures large large.ser 200 3000 4096
+    python -m tests.benchmarks.captures sparse sparse.ser 815 3000 4096
 
 `measure` does not import this module: on Linux the peak memory of a process is never less than that
 of the process that started it.
@@ -10,12 +11,14 @@ of the process that started it.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from skry_dask.io.raw.ser import SerReader, write_ser
+from tests.ser_bytes import ser_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,9 @@ ROOM = 32
 
 SHARPNESS = (0.8, 1.2, 1.8, 2.6)
 """Blur (sigma) of the frames of a large capture, in turn, px."""
+
+SPARSE_IMAGES = 32
+"""Number of images of a sparse capture, which it shows in turn."""
 
 NOISE_ROWS = 512
 """Number of rows of noise that are drawn once; every frame takes them from another place."""
@@ -52,6 +58,30 @@ def large(target: str, n_frames: int, height: int, width: int) -> None:
     """Write a SER file of 16 bits, see `crops`."""
     frames = crops(n_frames, height, width)
     write_ser(target, frames, n_frames=n_frames, height=height, width=width, bits=16)
+
+
+def sparse(target: str, n_frames: int, height: int, width: int) -> None:
+    """Write a SER file of 16 bits that takes a fifth of its size on most disks.
+
+    A scene of a fifth of the height and width drifts slowly over a black sky, which is not written.
+    """
+    images = []
+    for image in crops(SPARSE_IMAGES, height // 5, width // 5):
+        fade = [
+            np.minimum(np.arange(n), np.arange(n)[::-1]).clip(0, ROOM) / ROOM for n in image.shape
+        ]
+        images.append((image * np.minimum.outer(*fade)).astype("<u2"))
+    with Path(target).open("wb") as file:
+        file.write(ser_header(width, height, 16, n_frames))
+        begin = file.tell()
+        for i in range(n_frames):
+            image = images[i % len(images)]
+            y = int(height * 0.4 + ROOM * np.sin(i / 50))
+            x = int(width * 0.4 + ROOM * np.cos(i / 70))
+            for row, pixels in enumerate(image, y):
+                file.seek(begin + 2 * ((i * height + row) * width + x))
+                file.write(pixels.tobytes())
+        file.truncate(begin + 2 * n_frames * height * width)
 
 
 def crops(n_frames: int, height: int, width: int) -> Iterator[Frames]:
@@ -91,16 +121,18 @@ def main() -> None:
     longer.add_argument("source")
     longer.add_argument("target")
     longer.add_argument("times", type=int)
-    larger = kinds.add_parser("large")
-    larger.add_argument("target")
-    larger.add_argument("frames", type=int)
-    larger.add_argument("height", type=int)
-    larger.add_argument("width", type=int)
+    makers = {"large": large, "sparse": sparse}
+    for kind in makers:
+        larger = kinds.add_parser(kind)
+        larger.add_argument("target")
+        larger.add_argument("frames", type=int)
+        larger.add_argument("height", type=int)
+        larger.add_argument("width", type=int)
     chosen = parser.parse_args()
     if chosen.kind == "repeat":
         repeat(chosen.source, chosen.target, chosen.times)
     else:
-        large(chosen.target, chosen.frames, chosen.height, chosen.width)
+        makers[chosen.kind](chosen.target, chosen.frames, chosen.height, chosen.width)
 
 
 if __name__ == "__main__":

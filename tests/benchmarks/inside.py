@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.inside capture.ser
 
-Prints two lines: how fast 16-bit frames are read in place, and how much of the time of stacking raw
-colour is demosaicing.
+Prints three lines: how fast 16-bit frames are read in place, how much of the time of stacking raw
+colour is demosaicing, and how much of the time of the whole stack a window of it takes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from skry_dask.options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import xarray as xr
 
 
 def fastest(call: Callable[[], object], turns: int = 5) -> float:
@@ -51,14 +53,19 @@ def reading(folder: Path, n_frames: int, height: int, width: int) -> str:
     return f"16-bit SER read in place at {ratio:.2f} x the speed of numpy.fromfile"
 
 
+def stack_of(capture: xr.Dataset) -> xr.Dataset:
+    """Run the phases before the stack, and stack lazily."""
+    alignment = skry.align(capture).compute()
+    quality = skry.estimate_quality(capture, alignment).compute()
+    points = skry.track(capture, alignment, quality).compute()
+    return skry.stack(capture, alignment, quality, points)
+
+
 def demosaicing(path: Path) -> str:
     """Compare the time of demosaicing with that of stacking, on one thread."""
     first = skry.SelectOptions(frames=":64")
     capture = skry.open_capture(path, ReadOptions(cfa="RGGB"), first)
-    alignment = skry.align(capture).compute()
-    quality = skry.estimate_quality(capture, alignment).compute()
-    points = skry.track(capture, alignment, quality).compute()
-    stacked = skry.stack(capture, alignment, quality, points)
+    stacked = stack_of(capture)
     whole = fastest(lambda: stacked.compute(scheduler="synchronous"), 3)
     frames = capture["frames"].to_numpy()
     alone = fastest(lambda: [demosaic(frame, "RGGB") for frame in frames])
@@ -68,13 +75,27 @@ def demosaicing(path: Path) -> str:
     )
 
 
+def windows(path: Path) -> str:
+    """Compare the time of a window in the middle of the image with that of the whole image."""
+    image = stack_of(skry.open_capture(path))["stack"]
+    middle = {dim: slice(n // 2 - 50, n // 2 + 50) for dim, n in image.sizes.items()}
+
+    def window() -> None:
+        image.isel(middle).compute()
+
+    share = fastest(window) / fastest(image.compute)
+    area = image.isel(middle).size / image.size
+    return f"a window of 100 x 100 px, {area:.1%} of the image, takes {share:.1%} of the time"
+
+
 def main() -> None:
-    """Measure reading and demosaicing."""
+    """Measure reading, demosaicing and windows."""
     path = Path(sys.argv[1])
     height, width = SerReader(path).info.frame_shape
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         print(reading(Path(name), 200, height, width))
     print(demosaicing(path))
+    print(windows(path))
 
 
 if __name__ == "__main__":

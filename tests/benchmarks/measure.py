@@ -1,6 +1,6 @@
 """Measure the README's figures: time and memory of whole processes, in turn with other programs.
 
-    python tests/benchmarks/measure.py [--only peers,long,threads,depth,large,inside]
+    python tests/benchmarks/measure.py [--only peers,long,threads,depth,large,limited,inside]
         [--peer 'NAME=COMMAND {avi}'] [--runs 5] [--frames 634] [--size 612x840] [--long 10]
 
 Simulates a lunar capture with known truth (SER and AVI), and prints Markdown. ``--peer``, once for
@@ -8,7 +8,7 @@ each other program, runs it in turn with ``skry stack``; in its command {avi} an
 the captures, which lie in its working folder; the newest image that it leaves is scored. Every run
 starts in an empty folder, with kernels compiled beforehand; figures are medians, ratios are those
 of pairs of runs. With the defaults this takes about 20 minutes and 10 GB in the folder for
-temporary files (TMPDIR), mostly for ``large``.
+temporary files (TMPDIR), mostly for ``large``, and 4 GB for ``limited`` where files can have holes.
 """
 
 from __future__ import annotations
@@ -249,14 +249,24 @@ def large(bench: Bench) -> Iterator[str]:
     yield speeds(runs)
 
 
+def limited(bench: Bench) -> Iterator[str]:
+    """A capture many times larger than the memory that the job may use."""
+    shape = map(str, (bench.options.limited_frames, *bench.options.large_size))
+    path = bench.other("sparse.ser", "sparse", "sparse.ser", *shape)
+    limit = bench.options.memory_limit
+    runs = bench.in_turn(Program.skry(f"limit {limit}", path, "--memory-limit", limit))
+    yield f"{path.stat().st_size / 1e9:.1f} GB"
+    yield speeds(runs)
+
+
 def inside(bench: Bench) -> Iterator[str]:
-    """Reading and demosaicing, which whole processes do not show apart."""
+    """Reading, demosaicing and windows, which whole processes do not show apart."""
     command = [*helper("inside"), str(bench.moon("capture.ser"))]
     yield from run(command, bench.folder).output.splitlines()
 
 
 MEASUREMENTS: dict[str, Callable[[Bench], Iterator[str]]] = {
-    one.__name__: one for one in (peers, long, threads, depth, large, inside)
+    one.__name__: one for one in (peers, long, threads, depth, large, limited, inside)
 }
 """Each by its name for ``--only``; they yield paragraphs of Markdown."""
 
@@ -294,6 +304,8 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=10, metavar="TIMES")
     parser.add_argument("--large-frames", type=int, default=200)
     parser.add_argument("--large-size", type=size_of, default=(3000, 4096), metavar="HEIGHTxWIDTH")
+    parser.add_argument("--limited-frames", type=int, default=815)
+    parser.add_argument("--memory-limit", default="2GiB")
     chosen = parser.parse_args()
     if chosen.runs < 1:
         parser.error(f"--runs is {chosen.runs}: it must be at least 1")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
-from tests.benchmarks.captures import crops, repeat
+from tests.benchmarks.captures import crops, repeat, sparse
 from tests.benchmarks.measure import profile, table
 from tests.benchmarks.running import ROOT, Program, Run, empty, median, newest_image, ratio, run
 from tests.benchmarks.score_stack import place_in
@@ -125,3 +125,11 @@ def test_frames_of_a_large_capture_are_shifted_and_differ_in_sharpness() -> None
     # The fifth is as sharp as the first, but lies elsewhere.
     assert contrast[4] == pytest.approx(contrast[0], rel=0.1)
     assert np.abs(frames[4] - frames[0]).mean() > 1000
+
+
+def test_a_sparse_capture_is_stacked_like_any_other(tmp_path: Path) -> None:
+    sparse(str(tmp_path / "sparse.ser"), 12, 500, 640)
+    result = skry.run(tmp_path / "sparse.ser", memory_limit="2GiB")
+    assert result["count"].max() == 4  # 30 % of 12
+    assert 0 < result["stack"][250, 320] < 1
+    assert result["stack"][20, 20] == 0

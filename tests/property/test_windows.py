@@ -60,7 +60,7 @@ def lazy_stacks(draw: st.DrawFn) -> xr.Dataset:
     shape = (n_frames, HEIGHT, WIDTH, *((3,) if kind == "colour" else ()))
     bits = draw(st.sampled_from([8, 12]))
     frames = random.integers(0, 2**bits, shape).astype(np.uint8 if bits == 8 else np.uint16)
-    drift = draw(st.sampled_from([0.0, 6.0]))
+    drift = draw(st.sampled_from([0.0, 6.0, 24.0]))
     capture, alignment, quality, points = known_results(
         frames,
         random.uniform(-drift, drift, (n_frames, 2)),

@@ -67,6 +67,7 @@ class _Counters(threading.local):
         self.kernels = self.reading = self.compiling = self.other = 0.0
         self.n_compiling = 0
         self.claimed = (0, 0.0)  # bytes and time of reading when the last task ended
+        self.looks = False
         with _LOCK:
             _THREADS.append((threading.current_thread(), self.__dict__))
 
@@ -141,11 +142,28 @@ def compiling() -> Iterator[None]:
 @contextlib.contextmanager
 def reading() -> Iterator[Callable[[int], None]]:
     """Count the time in which frames are read; call what this returns with their size in bytes."""
+    if _OWN.looks:
+        yield _ignore
+        return
     began = time.perf_counter()
     before = _OWN.kernels + _OWN.compiling
     yield _add_bytes
     in_kernels = _OWN.kernels + _OWN.compiling - before
     _OWN.reading += time.perf_counter() - began - in_kernels
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Read frames only to look what they are: that is no part of any phase, and not counted."""
+    _OWN.looks = True
+    try:
+        yield
+    finally:
+        _OWN.looks = False
+
+
+def _ignore(_: int) -> None:
+    """Count nothing."""
 
 
 def _add_bytes(n_bytes: int) -> None:

@@ -142,7 +142,6 @@ def _attributes(
     if "digest" in capture.attrs:
         contents = {name: master.fingerprint for name, master in masters.items()}
         choices = as_json(options) | contents
-        found["frames_digest"] = capture.attrs.get("frames_digest", capture.attrs["digest"])
         found["digest"] = digest_of(
             capture.attrs["digest"], options.phase, options.version, choices
         )

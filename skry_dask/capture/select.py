@@ -84,8 +84,7 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
         left = numbers[wanted].tolist()
         of_capture = capture.attrs["digest"]
         digest = digest_of(of_capture, "select", options.version, left, options.roi)
-        of_frames = capture.attrs.get("frames_digest", of_capture)
-        selected = selected.assign_attrs(digest=digest, frames_digest=of_frames)
+        selected = selected.assign_attrs(digest=digest)
     return with_excluded(selected, excluded[wanted])
 
 

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 ROW_KEY = "row_key"
 """Variable of a stored result: uint64 (frame), see `row_keys`."""
 
+FRAMES = "frames"
+"""Entry of the attribute ``rows`` of a stored result: see `SameFrames.about`."""
+
 FLUSH_SECONDS = 5.0
 """Default of the dask setting ``skry.flush-seconds``: how long rows are gathered, s."""
 
@@ -54,6 +57,8 @@ class Pieces:
         Keep pieces.
     phase
         Name of the phase.
+    frames
+        The frames that the phase measures, whatever the selection.
     check_unchanged
         Called before rows are kept: raises `SkryError` if their frames may have changed.
     inputs
@@ -69,6 +74,7 @@ class Pieces:
         store: ResultStore,
         blobs: Blobs,
         phase: str,
+        frames: SameFrames,
         check_unchanged: Callable[[], None],
         inputs: Sequence[str] = (),
         *,
@@ -78,6 +84,7 @@ class Pieces:
         self.store = store
         self.blobs = blobs
         self.phase = phase
+        self.frames = frames
         self.check_unchanged = check_unchanged
         self.on_cluster = on_cluster
         self.sees_store = sees_store
@@ -97,7 +104,7 @@ class Pieces:
             Returns whatever else the sums depend on, but the selection of what is added up; see
             `digest_of_content`.
         """
-        frames = [frames_digest(capture), capture["frame"].to_numpy(), _pixels(capture)]
+        frames = [self.frames.digest, capture["frame"].to_numpy(), _pixels(capture)]
         self._sums = SumKeeper(
             self.blobs,
             self.phase,
@@ -127,8 +134,7 @@ class Pieces:
         Parameters
         ----------
         capture
-            The frames with their numbers, rows and columns; its attribute ``frames_digest`` or, if
-            no frames were selected, ``digest`` says what they are.
+            With the numbers of the frames that are selected, and of their rows and columns.
         along
             float64 or int64 (frame, ...): tables of which a row depends on its frame's rows.
         measured
@@ -145,14 +151,13 @@ class Pieces:
         pixels = _pixels(capture)
         kind = [str(np.dtype(dtype).descr), list(shape)]
         key = digest_of_content(self.phase, list(depends), pixels, kind)
-        about = {"key": key, "frames": frames_digest(capture)}
         keys = row_keys(capture["frame"].to_numpy(), along, measured)
         seconds = float(dask.config.get("skry.flush-seconds", FLUSH_SECONDS))
         place = f"{ROWS}/{self.phase}/{key}"
-        keeper = RowKeeper(self.blobs, place, about, seconds, self.check_unchanged)
-        self._table = _Table(about, keys, keeper)
+        keeper = RowKeeper(self.blobs, place, self._about, seconds, self.check_unchanged)
+        self._table = _Table(key, keys, keeper)
         known = KnownRows(keys, blank)
-        for known_keys, source in self._known(about, place, stored):
+        for known_keys, source in self._known(key, place, stored):
             known.add(known_keys, source)
             if not known.missing.any():
                 break
@@ -166,16 +171,22 @@ class Pieces:
         return KeptRows(keys, rows, known.missing, keeper)
 
     def _known(
-        self, about: dict[str, Any], place: str, stored: Callable[[xr.Dataset], Table]
+        self, key: str, place: str, stored: Callable[[xr.Dataset], Table]
     ) -> Iterator[tuple[AnyArray, RowSource]]:
         """Find known rows with the same rows key: their keys, and where they are."""
-        for result in self.store.with_rows(self.phase, about["key"]):
-            if result.attrs[ROWS]["frames"] == about["frames"]:
+        for result in self.store.with_rows(self.phase, key):
+            if self.frames.begin_with(result.attrs[ROWS][FRAMES]):
                 yield result[ROW_KEY].to_numpy(), TableRows(stored(result))
-        for key in list_pieces(self.blobs, place):
-            piece = read_piece(self.blobs, key)
-            if piece is not None and piece.about["frames"] == about["frames"]:
-                yield piece.keys, PieceRows(self.blobs, key)
+        for piece_key in list_pieces(self.blobs, place):
+            piece = read_piece(self.blobs, piece_key)
+            if piece is not None and self.frames.begin_with(piece.about):
+                yield piece.keys, PieceRows(self.blobs, piece_key)
+
+    def _about(self) -> dict[str, Any]:
+        """Say what frames were measured; raises `SkryError` if they may have changed since."""
+        about = self.frames.about
+        self.check_unchanged()
+        return about
 
     def label(self, result: xr.Dataset) -> xr.Dataset:
         """Add to the result of the phase by what its rows are known later."""
@@ -183,7 +194,8 @@ class Pieces:
             return result
         words = "hash of all that the measurement of the frame depends on, but for what rows share"
         keys = variable(("frame",), self._table.keys, "1", words)
-        return result.assign({ROW_KEY: keys}).assign_attrs({ROWS: self._table.about})
+        about = {"key": self._table.key, FRAMES: self._about()}
+        return result.assign({ROW_KEY: keys}).assign_attrs({ROWS: about})
 
     def __enter__(self) -> Pieces:
         if self._table is not None:
@@ -207,19 +219,38 @@ class Pieces:
         if self._sums is not None:
             self._sums.complete()
 
-    def delete_of(self, result: xr.Dataset) -> None:
-        """Delete the pieces of a complete result, for a job that was killed before it did."""
-        rows = result.attrs.get(ROWS)
-        if isinstance(rows, dict):
-            self.blobs.delete(f"{ROWS}/{self.phase}/{rows['key']}")
+
+def delete_pieces_of(result: xr.Dataset, blobs: Blobs, phase: str) -> None:
+    """Delete the pieces of a complete result, for a job that was killed before it did."""
+    rows = result.attrs.get(ROWS)
+    if isinstance(rows, dict):
+        blobs.delete(f"{ROWS}/{phase}/{rows['key']}")
 
 
 class _Table(NamedTuple):
-    """The table of a phase: what its rows belong to, their keys, and what keeps them."""
+    """The table of a phase: the digest of what all rows share, their keys, what keeps them."""
 
-    about: dict[str, Any]
+    key: str
     keys: AnyArray
     keeper: RowKeeper
+
+
+class SameFrames(Protocol):
+    """The frames of a capture, which knows them again."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the capture, whatever the selection of frames."""
+        ...
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a later run needs to know them again; JSON-compatible."""
+        ...
+
+    def begin_with(self, about: dict[str, Any]) -> bool:
+        """Return whether these are the frames that an earlier run has seen, or begin with them."""
+        ...
 
 
 class Table(Protocol):
@@ -265,9 +296,3 @@ class PieceRows(NamedTuple):
 def _pixels(capture: xr.Dataset) -> list[AnyArray]:
     """List the rows and columns of the file's frames that a capture has."""
     return [capture[dim].to_numpy() for dim in ("y", "x") if dim in capture.coords]
-
-
-def frames_digest(capture: xr.Dataset) -> str:
-    """Return the digest of the frames of a capture, whatever the selection of frames."""
-    attrs = capture.attrs
-    return str(attrs.get("frames_digest", attrs.get("digest")))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibrate import calibrate
+from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
-from skry_dask.capture.source import resolve
+from skry_dask.capture.source import RawSource, resolve
 from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import union_region
 from skry_dask.graph.datasets import (
@@ -24,7 +25,7 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
-from skry_dask.io.remote import absolute, located
+from skry_dask.io.remote import absolute, is_url, located
 from skry_dask.options import Canvas, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    import xarray as xr
 
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
@@ -280,8 +283,16 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         status={None: None, True: "ran", False: "reused"}[opened.decoded],
         seconds=seconds,
         n_threads=job.runner.n_threads,
+        known=_known_frames(job.source, opened.capture),
     )
     return frames, shapes
+
+
+def _known_frames(source: Source, capture: xr.Dataset) -> KnownFrames:
+    """Prepare to compare frames with those of earlier runs: at URLs by their digest alone."""
+    if is_url(source.given):
+        return KnownFrames(capture, 0)
+    return KnownFrames(capture, SAMPLES if isinstance(source, RawSource) else SAMPLES_DECODED)
 
 
 def with_all_frames(frames: PhaseResult) -> PhaseResult:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from skry_dask.graph.pieces import Pieces
+from skry_dask.graph.pieces import Pieces, delete_pieces_of
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
 from skry_dask.store.blobs import blobs_at
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from skry_dask.capture.known_frames import KnownFrames
     from skry_dask.graph.runner import Runner
     from skry_dask.options import PhaseOptions
     from skry_dask.pipeline.progress import Report
     from skry_dask.profiling import Spent
+    from skry_dask.store.blobs import Blobs
     from skry_dask.store.result_store import ResultStore
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class PhaseResult:
         Number of threads that could run tasks.
     spent
         What tasks took; None where that is not known, or nothing ran.
+    known
+        Of a capture: its frames, to be compared with those of earlier runs.
     """
 
     name: str
@@ -71,6 +75,7 @@ class PhaseResult:
     seconds: float
     n_threads: int
     spent: Spent | None = None
+    known: KnownFrames | None = None
 
     def only(self, *names: str) -> PhaseResult:
         """Take some variables, for a phase that depends on nothing else.
@@ -178,16 +183,17 @@ class PhaseRunner:
                 held.enter_context(self.store.exclusive(name, digest))
                 stored = self.store.find(name, digest)  # another job may have computed it
             if stored is None:
-                pieces = self._pieces(name, of_inputs)
                 keeps = "pieces" in inspect.signature(phase).parameters
+                known = inputs[0].known
+                pieces = self._pieces(name, of_inputs, known) if keeps and known else None
                 # Copies share the arrays, but not what the phase loads from the store for itself.
                 copies = [result.data.copy() for result in inputs]
                 lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
                 self.store.check_room(name, lazy)
-                with pieces:
+                with pieces or contextlib.nullcontext():
                     data, spent = self._compute(name, digest, lazy, pieces, held)
             else:
-                self._pieces(name, of_inputs).delete_of(stored)
+                delete_pieces_of(stored, self._blobs, name)
                 # Workers of a cluster need not see the store.
                 data = stored if self.runner.sees_store else stored.load()
         status: Status = "ran" if stored is None else "reused"
@@ -203,12 +209,17 @@ class PhaseRunner:
             spent=spent,
         )
 
-    def _pieces(self, name: str, of_inputs: list[str]) -> Pieces:
+    @property
+    def _blobs(self) -> Blobs:
+        return blobs_at(self.store.path / PIECES)
+
+    def _pieces(self, name: str, of_inputs: list[str], frames: KnownFrames) -> Pieces:
         """Find out what is known of a phase from before, and keep what is done now for later."""
         return Pieces(
             self.store,
-            blobs_at(self.store.path / PIECES),
+            self._blobs,
             name,
+            frames,
             self.check_unchanged,
             of_inputs,
             on_cluster=self.runner.is_cluster,
@@ -220,7 +231,7 @@ class PhaseRunner:
         name: str,
         digest: str,
         lazy: xr.Dataset,
-        pieces: Pieces,
+        pieces: Pieces | None,
         held: contextlib.ExitStack,
     ) -> tuple[xr.Dataset, Spent | None]:
         """Compute a phase's result and store it; also return what that took, if it is known."""
@@ -234,8 +245,9 @@ class PhaseRunner:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
                 self.check_unchanged()
                 # In the writer's thread: in a notebook, this one has an event loop.
-                self._writer.submit(new.finish, pieces.label(computed)).result()
-            pieces.finish()
+                self._writer.submit(lambda: new.finish(_labelled(computed, pieces))).result()
+            if pieces is not None:
+                pieces.finish()
             return self.store[f"{name}/{digest}"], spent
         result, spent = self.runner.measure(lazy, progress)
         self.check_unchanged()
@@ -244,8 +256,14 @@ class PhaseRunner:
 
         def save() -> None:
             with until_saved:
-                self.store.save(name, digest, pieces.label(result))
-                pieces.finish()
+                self.store.save(name, digest, _labelled(result, pieces))
+                if pieces is not None:
+                    pieces.finish()
 
         self._writes.append(self._writer.submit(save))
         return result, spent
+
+
+def _labelled(result: xr.Dataset, pieces: Pieces | None) -> xr.Dataset:
+    """Add to a result by what a later run knows its rows again."""
+    return result if pieces is None else pieces.label(result)

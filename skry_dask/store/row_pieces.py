@@ -144,7 +144,7 @@ class RowKeeper:
     place
         Prefix of their keys.
     about
-        See `RowPiece`.
+        Called when a piece is written, or the keeper travels; see `RowPiece`.
     seconds
         Time from the first row that is gathered to the writing of a piece, s.
     check_unchanged
@@ -156,13 +156,13 @@ class RowKeeper:
         self,
         blobs: Blobs,
         place: str,
-        about: dict[str, Any],
+        about: Callable[[], dict[str, Any]],
         seconds: float,
         check_unchanged: Callable[[], None],
     ) -> None:
         self.blobs = blobs
         self.place = place
-        self.about = about
+        self.about: Callable[[], dict[str, Any]] | dict[str, Any] = about
         self.seconds = seconds
         self.token = f"{place}/{_TOKEN}{new_name()}"
         self.closed = False
@@ -171,7 +171,8 @@ class RowKeeper:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what only this process can do."""
-        return self.__dict__ | {"check_unchanged": None}
+        about = self.about() if callable(self.about) else self.about
+        return self.__dict__ | {"about": about, "check_unchanged": None}
 
     def announce(self) -> None:
         """Let the workers of a cluster see that they reach the store."""
@@ -217,14 +218,15 @@ class RowKeeper:
         if self.process != PROCESS and self.blobs.get(self.token) is None:
             self.close()
             return
-        if self.check_unchanged is not None:
-            try:
+        try:
+            about = self.about() if callable(self.about) else self.about
+            if self.check_unchanged is not None:
                 self.check_unchanged()
-            except SkryError:  # which the job will end with
-                self.finish()
-                return
+        except SkryError:  # which the job will end with
+            self.finish()
+            return
         keys, rows = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
-        piece = RowPiece(self.about, keys[keys != 0], rows[keys != 0])
+        piece = RowPiece(about, keys[keys != 0], rows[keys != 0])
         if not len(piece.keys):
             return
         try:

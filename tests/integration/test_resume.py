@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 
 import skry_dask as skry
+from skry_dask.simulation.simulate import write_capture
 from tests.kill_points import CHUNK, assert_same_results, killed_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import xarray as xr
 
     from skry_dask.pipeline.progress import Progress, Report
 
@@ -227,3 +227,27 @@ def test_of_more_frames_only_the_new_ones_are_aligned(
     for result, frames in ((more, None), (fewer, "4:33")):
         fresh = skry.run(moon_file, store=tmp_path / "fresh", reference=5, frames=frames)
         np.testing.assert_array_equal(result["stack"], fresh["stack"])
+
+
+@pytest.mark.parametrize("suffix", ["ser", "skry"])
+def test_of_a_capture_that_grew_only_the_new_frames_are_aligned(
+    suffix: str, moon: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow(n_frames: int) -> Path:
+        """Record so many frames, and import them if that is asked for."""
+        write_capture(tmp_path / "moon.ser", moon.isel(frame=slice(n_frames)).chunk({"frame": 16}))
+        if suffix == "skry":
+            skry.import_capture(tmp_path / "moon.ser", tmp_path / "moon.skry")
+        return tmp_path / f"moon.{suffix}"
+
+    skry.run(grow(24), store=tmp_path / "s", reference=5)
+    source = grow(N_FRAMES)
+    measured = Measured(monkeypatch)
+    found = skry.run(source, store=tmp_path / "s", reference=5)
+    assert measured["align"] == N_FRAMES - 24
+    monkeypatch.undo()
+    fresh = skry.run(source, store=tmp_path / "fresh", reference=5)
+    np.testing.assert_array_equal(found["stack"], fresh["stack"])
+    for name in ("align", "quality", "track"):
+        results = (skry.open_results(tmp_path / s)[name].load() for s in ("s", "fresh"))
+        xr.testing.assert_identical(*results)

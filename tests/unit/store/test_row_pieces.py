@@ -37,7 +37,7 @@ def blobs(tmp_path: Path) -> FolderBlobs:
 
 
 def keeper(blobs: FolderBlobs, seconds: float = 1000.0) -> RowKeeper:
-    return RowKeeper(blobs, PLACE, {"frames": "abc"}, seconds, lambda: None)
+    return RowKeeper(blobs, PLACE, lambda: {"frames": "abc"}, seconds, lambda: None)
 
 
 def rows(*keys: int) -> tuple[AnyArray, AnyArray]:
@@ -105,7 +105,7 @@ def test_rows_of_frames_that_have_changed_are_not_kept(blobs: FolderBlobs) -> No
         raise ReaderError("moon.ser has changed")
 
     keeper(blobs, seconds=0.0).add(*rows(1))
-    gathers = RowKeeper(blobs, PLACE, {}, 0.0, changed)
+    gathers = RowKeeper(blobs, PLACE, dict, 0.0, changed)
     gathers.add(*rows(2))
     assert gathers.closed
     assert not blobs.folder.exists()

@@ -25,6 +25,7 @@ from skry_dask.graph.frame_folds import (
     fold_frames,
     runs_of_chunks,
 )
+from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.shared_accumulators import shared_by_threads
 from tests.watched_frames import WatchedFrames
 
@@ -256,3 +257,17 @@ def test_many_chunks_have_the_sum_of_few_and_each_is_read_once_and_freed_before_
             np.testing.assert_array_equal(compute(total), expected)
             assert (frames.watch.reads == 1).all()
             assert frames.watch.most_alive <= 2  # one for each thread
+
+
+@pytest.mark.parametrize("n_chunk", [1, 3, 500])
+def test_tasks_that_read_their_frames_get_the_numbers_of_these(n_chunk):
+    def add_numbers(numbers, weight, total):
+        total += (numbers * weight).sum()
+
+    numbers, weight = np.arange(3, 1203, 3), np.arange(400) % 7
+    total = fold_frames(
+        add_numbers, FrameNumbers(numbers, n_chunk), weight, shape=(1,), max_increment=10**4
+    )
+    expected = [(numbers * weight).sum()]
+    assert total.compute(scheduler="sync") == expected
+    assert compute_shared(total) == expected

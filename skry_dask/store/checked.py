@@ -12,6 +12,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from zarr.storage import WrapperStore
 
 from skry_dask.errors import StoreError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     import zarr
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -216,7 +216,7 @@ class CheckedArray:
         return dtype
 
     def __getitem__(self, key: Any) -> Any:
-        """Read values.
+        """Read values, by integers, slices and at most one ascending array.
 
         Raises
         ------
@@ -224,13 +224,27 @@ class CheckedArray:
             If a chunk that holds some of them is missing or damaged, or cannot be reached.
         """
         try:
-            return self.array[key]
+            return self._read(key)
         except DamageError as error:
             raise damaged(self.where, error, self.remedy) from error
         except (StoreError, MemoryError):
             raise
         except Exception as error:  # whatever damaged bytes make zarr and its codecs raise
             raise damaged(self.where, error, self.remedy) from error
+
+    def _read(self, key: Any) -> Any:
+        """Read consecutive indices at a time: zarr takes 20 times as long for an array of them."""
+        keys = key if isinstance(key, tuple) else (key,)
+        dim = next((i for i, k in enumerate(keys) if isinstance(k, np.ndarray)), None)
+        if dim is None or not len(keys[dim]):
+            return self.array[key]
+        axis = sum(not isinstance(k, int | np.integer) for k in keys[:dim])
+        runs = np.split(keys[dim], np.flatnonzero(np.diff(keys[dim]) != 1) + 1)
+        parts = [
+            self.array[(*keys[:dim], slice(int(run[0]), int(run[-1]) + 1), *keys[dim + 1 :])]
+            for run in runs
+        ]
+        return np.concatenate(parts, axis=axis)
 
 
 def check_schema(where: object, version: object) -> None:

@@ -120,3 +120,13 @@ def test_frames_that_are_all_zeros_are_stored_and_missed(store: Path) -> None:
     (store / "frames/c/2/0/0").write_bytes(b"")
     with pytest.raises(StoreError, match="delete it and import"):
         skry.open_capture(store)["frames"].compute()
+
+
+def test_some_frames_of_a_store_are_read_as_if_all_had_been(store: Path) -> None:
+    frames = xr.open_dataset(store, engine="skry")["frames"].variable
+    whole = frames.to_numpy()
+    for key in ([0, 2], [0, 1, 4], [3, 3], [4, 0], []):
+        np.testing.assert_array_equal(frames[key].to_numpy(), whole[key])
+        some = np.array(key, int)
+        np.testing.assert_array_equal(frames[some, 1, 2:5].to_numpy(), whole[some, 1, 2:5])
+    np.testing.assert_array_equal(frames[1, [0, 3]].to_numpy(), whole[1][[0, 3]])

@@ -37,7 +37,7 @@ from skry_dask.store.folder import (
     temporary_name,
     write_group,
 )
-from skry_dask.store.locks import WAIT_SECONDS, exclusive, exclusive_if_free
+from skry_dask.store.locks import WAIT_SECONDS, exclusive, exclusive_if_free, remove_lock
 from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
@@ -192,9 +192,11 @@ def import_folder(store: Path) -> Iterator[ImportFolder]:
 
 def sweep_import(store: Path) -> None:
     """Remove what an interrupted import has left in a store, unless an import goes on there."""
-    if (store / IMPORT).exists():
-        with exclusive_if_free(store / FRAMES) as is_locked:
-            if is_locked:
-                if (store / IMPORT / JOURNAL).exists():
-                    log.info("%s: an unfinished import is dropped", store)
-                shutil.rmtree(store / IMPORT, ignore_errors=True)
+    if not (store / IMPORT).exists():
+        remove_lock(store / FRAMES)
+        return
+    with exclusive_if_free(store / FRAMES) as is_locked:
+        if is_locked:
+            if (store / IMPORT / JOURNAL).exists():
+                log.info("%s: an unfinished import is dropped", store)
+            shutil.rmtree(store / IMPORT, ignore_errors=True)

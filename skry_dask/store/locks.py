@@ -94,6 +94,13 @@ def sweep_unlocked(folder: Path) -> None:
                 shutil.rmtree(job_folder(folder / name), ignore_errors=True)
 
 
+def remove_lock(part: Path) -> None:
+    """Remove the lock of a part that is complete, if a process was killed while it released it."""
+    if lock_of(part).exists():
+        with exclusive_if_free(part):
+            pass
+
+
 def lock_of(part: Path) -> Path:
     """Name the lock of a part of a store."""
     return part.with_name(f"{part.name}{LOCK}")

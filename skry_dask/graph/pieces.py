@@ -21,6 +21,7 @@ from skry_dask.graph.kept.sums import SAVE_SECONDS, SumKeeper
 from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
+from skry_dask.store.sum_pieces import settle_pieces
 from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ ROW_KEY = "row_key"
 
 FRAMES = "frames"
 """Entry of the attribute ``rows`` of a stored result: see `SameFrames.about`."""
+
+SUMS = "sums"
+"""Attribute of a stored result: where the sums are kept that it was made from."""
 
 FLUSH_SECONDS = 5.0
 """Default of the dask setting ``skry.flush-seconds``: how long rows are gathered, s."""
@@ -190,6 +194,8 @@ class Pieces:
 
     def label(self, result: xr.Dataset) -> xr.Dataset:
         """Add to the result of the phase by what its rows are known later."""
+        if self._sums is not None:
+            result = result.assign_attrs({SUMS: self._sums.place})
         if self._table is None:
             return result
         words = "hash of all that the measurement of the frame depends on, but for what rows share"
@@ -225,6 +231,10 @@ def delete_pieces_of(result: xr.Dataset, blobs: Blobs, phase: str) -> None:
     rows = result.attrs.get(ROWS)
     if isinstance(rows, dict):
         blobs.delete(f"{ROWS}/{phase}/{rows['key']}")
+    sums = result.attrs.get(SUMS)
+    if isinstance(sums, str):
+        with contextlib.suppress(StoreError):  # sums only save time
+            settle_pieces(blobs, sums)
 
 
 class _Table(NamedTuple):

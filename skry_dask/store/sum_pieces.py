@@ -123,6 +123,20 @@ def confirm_pieces(blobs: Blobs, place: str) -> None:
             blobs.delete(key)
 
 
+def settle_pieces(blobs: Blobs, place: str) -> None:
+    """Delete what was kept while a fold ran whose result is complete, and let its sums be seen.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written.
+    """
+    for here in {key.rpartition("/")[0] for key in blobs.list(place)}:
+        if here.rpartition("/")[2].startswith("part-"):
+            blobs.delete(here)
+    confirm_pieces(blobs, place)
+
+
 def list_pieces(blobs: Blobs, place: str) -> list[SumPiece]:
     """Find the pieces at a place whose heads are sound, oldest first."""
     found = []

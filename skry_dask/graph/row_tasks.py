@@ -15,6 +15,8 @@ import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
 
+from skry_dask.graph.parcels import as_table, opened
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -122,7 +124,7 @@ def _call(
         if own is None:
             along.append(next(blocked))
         else:
-            along.append(next(whole)[own] if isinstance(own, slice) else own)
+            along.append(next(whole)[own] if isinstance(own, slice) else opened(own))
     found = function(*along, *arguments[n_lazy:])
     if not isinstance(found, np.ndarray):
         return found
@@ -141,6 +143,7 @@ def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> d
         object (block): a list with the rows of what is in memory, a slice for an array of one
         chunk, None for other dask arrays.
     """
+    along = [as_table(values) for values in along]
     lists = np.empty(len(sizes), object)
     starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     for i, (start, stop) in enumerate(itertools.pairwise(starts)):

@@ -78,6 +78,10 @@ class Runner:
         """Whether it computes on threads of its own: see `shared_accumulators`."""
         return dask.config.get("scheduler", None) is None
 
+    def chunks_per_task(self, n_chunks: int) -> int:
+        """Choose how many chunks of frames a task should work on, of this number: 1."""
+        return 1
+
     @property
     def is_cluster(self) -> bool:
         """Whether other processes compute, perhaps on other machines."""

@@ -25,6 +25,7 @@ from skry_dask.capture.develop import Developer
 from skry_dask.graph.datasets import result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
+from skry_dask.graph.parcels import share
 from skry_dask.options import AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
@@ -110,7 +111,7 @@ def align(
         align_frames,
         frames,
         nearest,
-        developer=dask.delayed(developer, traverse=False),
+        developer=share(developer),
         shared=[
             aligner,
             template,

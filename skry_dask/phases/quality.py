@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 
 from skry_dask.capture.develop import GREY, Developer
@@ -37,6 +36,7 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_all_chunks, map_table
+from skry_dask.graph.parcels import share
 from skry_dask.options import QualityOptions
 from skry_dask.phases.rating.area_detail import measure_area_detail
 from skry_dask.phases.rating.area_statistics import (
@@ -203,7 +203,7 @@ def _map_table(
 
 def _shared(value: Any) -> Any:
     """Wrap a value so that it is in the graph once, as it is."""
-    return dask.delayed(value, traverse=False)
+    return share(value)
 
 
 def _quality_variables(
@@ -257,7 +257,7 @@ def _image_variables(
         selected,
         offset[:, None],
         mesh,
-        dask.delayed(developer, traverse=False),
+        share(developer),
         requests,
         peak=developer.peak([request.plane for request in requests]),
         keeper=keeper,

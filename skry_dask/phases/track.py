@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import dask
 import numpy as np
 
 from skry_dask.capture.develop import GREY, Developer
@@ -27,6 +26,7 @@ from skry_dask.geometry.canvas import Region
 from skry_dask.graph.datasets import measured_frames, result, variable, whole_frames
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
+from skry_dask.graph.parcels import share
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.dispersion import channel_shift
 from skry_dask.phases.tracking.displacement_field import (
@@ -106,7 +106,7 @@ def track(
     active = measured_frames(alignment, capture, region)
     offset = alignment["offset"].to_numpy()
     developer = Developer.of(capture)
-    lazy_developer = dask.delayed(developer, traverse=False)
+    lazy_developer = share(developer)
     points = ReferencePoints.of_image(image.to_numpy(), region, options, developer)
     kept = None
     if pieces is not None:
@@ -126,7 +126,7 @@ def track(
         offset,
         active,
         developer=lazy_developer,
-        shared=[dask.delayed(points, traverse=False)],
+        shared=[share(points)],
         shape=(len(points.position), 2),
         dtype=np.int16,
         kept=kept,

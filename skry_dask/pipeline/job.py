@@ -267,7 +267,8 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         job.runner.threads_together,
         shares_accumulators=job.runner.shares_accumulators,
     )
-    n_chunk = frames_per_chunk(shapes, opened.n_chunk, job.limit)
+    preferred = opened.n_chunk * job.runner.chunks_per_task(len(capture["frame"]) // opened.n_chunk)
+    n_chunk = frames_per_chunk(shapes, preferred, job.limit)
     capture = in_chunks(capture, n_chunk)
     seconds = time.perf_counter() - began
     if job.memory is not None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import ClusterError
 from skry_dask.graph.cluster.answers import SCHEDULER_LOST, Call
+from skry_dask.graph.parcels import sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     import dask.array as da
 
+    from skry_dask.graph.parcels import Sender
     from skry_dask.types import AnyArray
 
 LOOK_SECONDS = 1.0
@@ -101,6 +103,7 @@ def compute_arrays(
     *,
     wait: float | None = None,
     priority: int = 0,
+    sender: Sender | None = None,
 ) -> list[AnyArray]:
     """Compute dask arrays on a cluster, with dask's usual optimisation.
 
@@ -117,6 +120,8 @@ def compute_arrays(
         How long to wait for workers once there are none, s; None = `LOST_SECONDS`.
     priority
         Tasks with a higher one come first.
+    sender
+        Sends large values of the graph beside it; None = they are in the graph.
 
     Raises
     ------
@@ -129,7 +134,8 @@ def compute_arrays(
         from distributed import futures_of
 
         restricted = {} if workers is None else {"workers": sorted(workers)}
-        submitted = client.persist(list(arrays), priority=priority, **restricted)
+        with sending(sender):
+            submitted = client.persist(list(arrays), priority=priority, **restricted)
         futures = [futures_of(array) for array in submitted]
         held.extend(future for of_array in futures for future in of_array)
         found = client.gather(futures)

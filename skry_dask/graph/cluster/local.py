@@ -37,6 +37,8 @@ CONFIG: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
     # A worker gets a task when it has a free thread, and holds no more than it works on.
     "distributed.scheduler.worker-saturation": 1.0,
+    # Looking at all stacks 100 times a second takes time from tasks.
+    "distributed.worker.profile.enabled": False,
 }
 
 

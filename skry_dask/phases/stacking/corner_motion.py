@@ -16,11 +16,15 @@ import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
+from skry_dask.graph.parcels import as_table
+from skry_dask.store.tables import is_large
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry.mesh import TriangleMesh
-    from skry_dask.types import FloatArray, IntArray
+    from skry_dask.graph.parcels import Table, TableRows
+    from skry_dask.types import AnyArray, FloatArray, IntArray
 
 N_FOLLOWED = 4
 """Number of reference points that a fixed point follows, weighted by 1 / distance**2."""
@@ -46,8 +50,8 @@ class CornerMotion:
         Number of reference points that are corners, the first ones; None = all.
     """
 
-    displacement: xr.Variable
-    offset: FloatArray
+    displacement: xr.Variable | Table | TableRows | AnyArray
+    offset: Table | TableRows | FloatArray
     weights: FloatArray
     followed: IntArray
     n_corners: int | None = None
@@ -67,7 +71,7 @@ class CornerMotion:
         place[points] = np.arange(len(points))
         return CornerMotion(
             self.displacement[frames][:, points],
-            self.offset[frames],
+            np.asarray(self.offset)[frames],
             self.weights[fixed],
             place[followed],
             len(own),
@@ -76,8 +80,8 @@ class CornerMotion:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
         """Read the displacements and move the corners."""
         motion = _move_corners(
-            self.displacement.to_numpy(),
-            self.offset[:, None],
+            np.asarray(self.displacement),
+            np.asarray(self.offset)[:, None],
             self.weights,
             self.followed,
             self.n_corners,
@@ -105,7 +109,10 @@ def corner_motion(
     """
     weights, followed = _followed_points(mesh)
     if displacement.chunks is None:
-        return CornerMotion(displacement.variable, offset, weights, followed)
+        rows = displacement.variable
+        if not is_large(rows):  # nor read when used
+            rows = as_table(rows.to_numpy())
+        return CornerMotion(rows, as_table(offset), weights, followed)
     lazy = displacement.data.rechunk({1: -1, 2: -1})
     return da.map_blocks(
         _move_corners,

@@ -17,6 +17,7 @@ import numpy as np
 
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.frame_passes import map_frames
+from skry_dask.graph.parcels import share
 from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def frame_gains(
         frames,
         offset,
         active,
-        developer=dask.delayed(developer, traverse=False),
+        developer=share(developer),
         shared=[
             dask.delayed(grid, traverse=False),
             dask.delayed(developer.black, traverse=False),

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import dask
 import numpy as np
 
 from skry_dask.graph.frame_tables import map_table, total_of
+from skry_dask.graph.parcels import share
 from skry_dask.kernels.stacking.mean_image import amplify_differences
 from skry_dask.kernels.stacking.subpixel_phase import add_subpixel_variance
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
@@ -81,7 +81,7 @@ def interpolation_blur(
         motion,
         pack_selection(selected),
         sizes=[min(n_block, n_frames - i) for i in range(0, n_frames, n_block)],
-        shared=[dask.delayed(mesh, traverse=False)],
+        shared=[share(mesh)],
         shape=(n_selections, 2, 2),
         dtype=np.int64,
         reduces=True,

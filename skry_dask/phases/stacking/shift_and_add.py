@@ -23,6 +23,7 @@ import numpy as np
 
 from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.graph.frame_parts import FrameNumbers
+from skry_dask.graph.parcels import share
 from skry_dask.kernels.frame.brightness import scale_brightness
 from skry_dask.kernels.stacking.rasterise import fill_fragments
 from skry_dask.phases.stacking.changed_fragments import CALL_BYTES, cost_of, runs_of
@@ -119,7 +120,7 @@ def shift_and_add(
                 if keeper is None or known is None
                 else [dask.delayed(keeper.frames, traverse=False)]
             ),
-            dask.delayed(mesh, traverse=False),
+            share(mesh),
             developer,
             dask.delayed(tuple(requests), traverse=False),
             dask.delayed(None) if colour_shift is None else colour_shift,

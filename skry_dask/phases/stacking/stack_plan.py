@@ -18,6 +18,7 @@ from skry_dask.graph.datasets import (
     stacked_frames,
     whole_frames,
 )
+from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
@@ -184,7 +185,7 @@ class StackPlan:
             selected,
             self.motion,
             self.mesh,
-            dask.delayed(self.developer, traverse=False),
+            share(self.developer),
             requests,
             self.shift_of_images(requests),
             peak=self.developer.peak(self.developer.planes),

@@ -1,0 +1,28 @@
+"""Graphs of long captures are small: for the client, for the scheduler and on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.long_captures import graph_sizes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N_FRAMES = 20_000
+N_CHUNK = 256
+
+MAX_TASKS = 2000
+"""One for ten frames; most of align are for its key frames."""
+
+
+def test_graphs_of_long_captures_are_small(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    sizes = graph_sizes(tmp_path, N_FRAMES, 120, 160, N_CHUNK)
+    assert list(sizes) == ["align", "quality", "track", "stack"]
+    for name, size in sizes.items():
+        assert size.tasks <= MAX_TASKS, name
+        assert size.pickled < 2**20, name
+        assert size.memory <= 500, name

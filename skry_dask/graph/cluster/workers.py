@@ -222,6 +222,7 @@ def _mark_in(store: Location | None) -> Iterator[Location | None]:
     try:
         if store is None:
             raise FileNotFoundError
+        is_new = not store.exists()
         store.mkdir(exist_ok=True)
         file = tempfile.NamedTemporaryFile(dir=store, prefix="seen.partial-")  # noqa: SIM115
     except OSError:  # The job finds out itself that it cannot be written.
@@ -229,3 +230,6 @@ def _mark_in(store: Location | None) -> Iterator[Location | None]:
         return
     with file:
         yield Path(file.name)
+    if is_new:  # A job that is refused leaves no folder, which the next one would not take.
+        with contextlib.suppress(OSError):
+            store.rmdir()

@@ -128,7 +128,7 @@ def test_a_store_that_all_workers_see_is_required_of_those_that_join(tmp_path: P
     assert not workers.sees_store
     assert cluster.mark is not None
     assert cluster.mark.parent == tmp_path / "moon.skry"
-    assert not list((tmp_path / "moon.skry").iterdir())
+    assert not (tmp_path / "moon.skry").exists()
     del cluster.workers["second"]
     workers.require(store=tmp_path / "moon.skry")
     assert workers.sees_store

@@ -19,6 +19,7 @@ from skry_dask.graph.datasets import variable
 from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.kept.sums import SAVE_SECONDS, SumKeeper
 from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
+from skry_dask.store.blobs import GoneError
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
 from skry_dask.store.sum_pieces import settle_pieces
@@ -293,12 +294,12 @@ class PieceRows(NamedTuple):
 
         Raises
         ------
-        StoreError
+        GoneError
             If the piece has been damaged or deleted since the graph was built.
         """
         piece = read_piece(self.blobs, self.key)
         if piece is None:
-            raise StoreError(f"{self.key} of the store was deleted meanwhile: run the job again")
+            raise GoneError(f"{self.key} of the store was deleted meanwhile: run the job again")
         taken: AnyArray = piece.rows[rows]
         return taken
 

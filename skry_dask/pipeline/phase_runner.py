@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from skry_dask.graph.pieces import Pieces, delete_pieces_of
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
-from skry_dask.store.blobs import blobs_at
+from skry_dask.store.blobs import GoneError, blobs_at
 from skry_dask.store.digest import digest_of, digest_of_values
 from skry_dask.store.tables import large_tables
 from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
@@ -183,15 +183,14 @@ class PhaseRunner:
                 held.enter_context(self.store.exclusive(name, digest))
                 stored = self.store.find(name, digest)  # another job may have computed it
             if stored is None:
-                keeps = "pieces" in inspect.signature(phase).parameters
-                known = inputs[0].known
-                pieces = self._pieces(name, of_inputs, known) if keeps and known else None
-                # Copies share the arrays, but not what the phase loads from the store for itself.
-                copies = [result.data.copy() for result in inputs]
-                lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
-                self.store.check_room(name, lazy)
-                with pieces or contextlib.nullcontext():
-                    data, spent = self._compute(name, digest, lazy, pieces, held)
+                for may_begin_again in (True, True, False):
+                    try:
+                        data, spent = self._begin(phase, options, inputs, name, digest, held)
+                        break
+                    except GoneError as error:
+                        if not may_begin_again:
+                            raise
+                        log.info("%s begins again: %s", name, error)
             else:
                 delete_pieces_of(stored, self._blobs, name)
                 # Workers of a cluster need not see the store.
@@ -208,6 +207,33 @@ class PhaseRunner:
             n_threads=self.runner.n_threads,
             spent=spent,
         )
+
+    def _begin(
+        self,
+        phase: Callable[..., xr.Dataset],
+        options: PhaseOptions,
+        inputs: Sequence[PhaseResult],
+        name: str,
+        digest: str,
+        held: contextlib.ExitStack,
+    ) -> tuple[xr.Dataset, Spent | None]:
+        """Build the graph of a phase, compute and store its result; see `_compute`.
+
+        Raises
+        ------
+        GoneError
+            If another job has deleted pieces on which the graph is built.
+        """
+        keeps = "pieces" in inspect.signature(phase).parameters
+        known = inputs[0].known
+        of_inputs = [given.digest for given in inputs]
+        pieces = self._pieces(name, of_inputs, known) if keeps and known else None
+        # Copies share the arrays, but not what the phase loads from the store for itself.
+        copies = [result.data.copy() for result in inputs]
+        lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
+        self.store.check_room(name, lazy)
+        with pieces or contextlib.nullcontext():
+            return self._compute(name, digest, lazy, pieces, held)
 
     @property
     def _blobs(self) -> Blobs:

@@ -32,6 +32,10 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,62}[a-z0-9_-])?")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
 
+class GoneError(StoreError):
+    """A blob on which work was built is gone by now, or damaged: the work has to begin again."""
+
+
 class Blobs(Protocol):
     """Where blobs are kept. Instances travel to the workers of a cluster, so they pickle."""
 

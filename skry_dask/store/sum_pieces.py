@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.errors import StoreError
+from skry_dask.store.blobs import GoneError
 
 if TYPE_CHECKING:
     from skry_dask.store.blobs import Blobs
@@ -164,14 +164,14 @@ def add_piece(blobs: Blobs, piece: SumPiece, sums: IntArray) -> None:
 
     Raises
     ------
-    StoreError
+    GoneError
         If the piece has been damaged or deleted since it was found.
     """
     flat, first = sums.reshape(-1), 0
     for i in range(piece.n_parts):
         content = blobs.get(f"{piece.place}/{i}")
         if content is None:
-            raise StoreError(
+            raise GoneError(
                 f"{piece.place} of the store was damaged or deleted meanwhile: run the job again"
             )
         part = _decode(content)

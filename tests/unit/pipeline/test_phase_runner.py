@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from skry_dask.graph.resources import resources
 from skry_dask.options import AlignOptions, QualityOptions
 from skry_dask.pipeline.phase_runner import PhaseResult, PhaseRunner
 from skry_dask.store import new_places
+from skry_dask.store.blobs import GoneError
 from skry_dask.store.result_store import ResultStore
 from tests.stores import fail_with_full_disk
 
@@ -73,6 +75,32 @@ def run_both(runner: PhaseRunner, phases: Phases, **options: float) -> list[Phas
         return [
             doubled, runner.run(phases.total, QualityOptions(**options), FRAMES, doubled)
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_gone", [1, 2, 3])
+def test_a_phase_begins_again_when_another_job_has_deleted_pieces_it_was_built_on(
+    n_gone: int, runner: PhaseRunner
+) -> None:
+    built = []
+
+    def read() -> np.ndarray:
+        if len(built) <= n_gone:
+            raise GoneError("rows/track/0 of the store was deleted meanwhile: run the job again")
+        return np.arange(3)
+
+    def phase(*_: object) -> xr.Dataset:
+        built.append(1)
+        array = da.from_delayed(dask.delayed(read)(), (3,), int)
+        return xr.Dataset({"found": ("frame", array)})
+
+    if n_gone > 2:
+        with pytest.raises(StoreError, match="deleted meanwhile"), runner:
+            runner.run(phase, AlignOptions(), FRAMES)
+        return
+    with runner:
+        result = runner.run(phase, AlignOptions(), FRAMES)
+    assert result.data["found"].to_numpy().tolist() == [0, 1, 2]
+    assert len(built) == n_gone + 1
 
 
 def test_a_phase_runs_on_the_results_before_it_and_is_stored(

@@ -22,7 +22,7 @@ from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
 from skry_dask.store.blobs import GoneError
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
-from skry_dask.store.sum_pieces import settle_pieces
+from skry_dask.store.sum_pieces import SUMS, settle_pieces
 from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
@@ -43,9 +43,6 @@ ROW_KEY = "row_key"
 
 FRAMES = "frames"
 """Entry of the attribute ``rows`` of a stored result: see `SameFrames.about`."""
-
-SUMS = "sums"
-"""Attribute of a stored result: where the sums are kept that it was made from."""
 
 FLUSH_SECONDS = 5.0
 """Default of the dask setting ``skry.flush-seconds``: how long rows are gathered, s."""
@@ -196,7 +193,7 @@ class Pieces:
     def label(self, result: xr.Dataset) -> xr.Dataset:
         """Add to the result of the phase by what its rows are known later."""
         if self._sums is not None:
-            result = result.assign_attrs({SUMS: self._sums.place})
+            result = result.assign_attrs({SUMS: self._sums.label})
         if self._table is None:
             return result
         words = "hash of all that the measurement of the frame depends on, but for what rows share"
@@ -207,6 +204,8 @@ class Pieces:
     def __enter__(self) -> Pieces:
         if self._table is not None:
             self._during.enter_context(saving(self._table.keeper.flush))
+        if self._sums is not None:
+            self._during.enter_context(saving(self._sums.flush))
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:

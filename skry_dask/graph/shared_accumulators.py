@@ -99,6 +99,8 @@ class SharedSum:
         self._total_lock = threading.Lock()
         self._begun: set[int] = set()
         self._n_added = 0
+        if fold.keeper is not None:
+            fold.keeper.share(self)
 
     def add(
         self, numbers: range, add_to: Callable[[AnyArray], None], marks: Marks | None = None
@@ -165,6 +167,16 @@ class SharedSum:
         due = keeper.is_due()
         if due is None:
             return
+        self._empty_idle(due)
+        with self._lock:
+            is_up_to_date = all(one.since >= due for one in self._all)
+        if is_up_to_date and self._total is not None:
+            with self._total_lock:
+                if keeper.is_due() == due:  # no other thread was faster
+                    keeper.keep(self._total, self._marks)
+
+    def _empty_idle(self, due: float) -> None:
+        """Add idle accumulators to the total that hold what was added before some time."""
         with self._lock:
             taken = [one for one in self._idle if one.since < due]
             self._idle = [one for one in self._idle if one.since >= due]
@@ -172,11 +184,13 @@ class SharedSum:
             self._empty(accumulator)
         with self._lock:
             self._idle += taken
-            is_up_to_date = all(one.since >= due for one in self._all)
-        if is_up_to_date and self._total is not None:
-            with self._total_lock:
-                if keeper.is_due() == due:  # no other thread was faster
-                    keeper.keep(self._total, self._marks)
+
+    def keep_now(self) -> None:
+        """Keep all that has been added, but for chunks that threads are adding."""
+        self._empty_idle(math.inf)
+        with self._total_lock:
+            if self._total is not None and self.fold.keeper is not None:
+                self.fold.keeper.keep(self._total, self._marks)
 
     def take_total(self) -> IntArray:
         """Add up the accumulators, which are used up by that: int64, of the fold's shape.

@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from skry_dask.store.blobs import Blobs
     from skry_dask.types import AnyArray, IntArray
 
+SUMS = "sums"
+"""First name in the keys of pieces."""
+
 PART_BYTES = 2**24
 """Size of a part of the sums, before it is compressed, bytes."""
 
 _HEAD, _PENDING = "head", "pending"
+
+_WHOLE, _PART, _NEW = "whole-", "part-", "new-"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +62,11 @@ class SumPiece:
     held: AnyArray
 
 
+def name_of(held: AnyArray) -> str:
+    """Name a piece after what it holds: uint8 (frame, ...)."""
+    return hashlib.sha256(np.ascontiguousarray(held).reshape(-1).data).hexdigest()[:16]
+
+
 def write_piece(
     blobs: Blobs, place: str, sums: IntArray, held: AnyArray, *, whole: bool = False
 ) -> str:
@@ -73,7 +83,7 @@ def write_piece(
     held
         See `SumPiece`.
     whole
-        Whether they are the sums of a complete result: nobody sees them before `confirm_piece`.
+        Whether they are the sums of a complete result, which are not seen before `confirm_piece`.
 
     Returns
     -------
@@ -85,8 +95,8 @@ def write_piece(
         If it cannot be written.
     """
     flat, held = np.ascontiguousarray(sums).reshape(-1), np.ascontiguousarray(held)
-    name = hashlib.sha256(held.reshape(-1).data).hexdigest()[:16]
-    here = f"{place}/{'whole' if whole else 'part'}-{name}"
+    name = name_of(held)
+    here = f"{place}/{_NEW if whole else _PART}{name}"
     n_entries = PART_BYTES // 8
     parts = range(0, len(flat), n_entries)
     about = {
@@ -96,6 +106,7 @@ def write_piece(
         "whole": whole,
         "written": time.time_ns(),
     }
+    blobs.delete(here)  # of a job that was killed
     try:
         for i, first in enumerate(parts):
             blobs.put(f"{here}/{i}", _encode(flat[first : first + n_entries]))
@@ -107,34 +118,55 @@ def write_piece(
     return here
 
 
-def confirm_pieces(blobs: Blobs, place: str) -> None:
-    """Let the pieces of a complete result be seen.
+def confirm_piece(blobs: Blobs, place: str, name: str) -> None:
+    """Let the sums of a complete result be seen.
 
     Raises
     ------
     StoreError
         If the store cannot be written.
     """
-    for key in blobs.list(place):
-        here, _, name = key.rpartition("/")
-        head = blobs.get(key) if name == _PENDING else None
-        if head is not None:
-            blobs.put(f"{here}/{_HEAD}", head)
-            blobs.delete(key)
+    here, to = f"{place}/{_NEW}{name}", f"{place}/{_WHOLE}{name}"
+    head = blobs.get(f"{here}/{_PENDING}")
+    if head is None:
+        return
+    try:
+        for i in range(json.loads(head.partition(b"\n")[0])["parts"]):
+            blobs.put(f"{to}/{i}", blobs.get(f"{here}/{i}") or b"")
+        blobs.put(f"{to}/{_HEAD}", head)
+    except BaseException:
+        blobs.delete(to)
+        raise
+    finally:
+        blobs.delete(here)
 
 
-def settle_pieces(blobs: Blobs, place: str) -> None:
+def settle_pieces(blobs: Blobs, label: str) -> None:
     """Delete what was kept while a fold ran whose result is complete, and let its sums be seen.
 
+    Parameters
+    ----------
+    blobs
+        Where pieces are kept.
+    label
+        Place and name of the sums; or the place alone, where their name is not known.
+
     Raises
     ------
     StoreError
         If the store cannot be written.
     """
+    place, _, name = label.partition(":")
+    if name:
+        confirm_piece(blobs, place, name)
+    delete_parts(blobs, place)
+
+
+def delete_parts(blobs: Blobs, place: str) -> None:
+    """Delete all but the sums of complete results."""
     for here in {key.rpartition("/")[0] for key in blobs.list(place)}:
-        if here.rpartition("/")[2].startswith("part-"):
+        if here.rpartition("/")[2].startswith((_PART, _NEW)):
             blobs.delete(here)
-    confirm_pieces(blobs, place)
 
 
 def list_pieces(blobs: Blobs, place: str) -> list[SumPiece]:
@@ -154,12 +186,26 @@ def list_pieces(blobs: Blobs, place: str) -> list[SumPiece]:
     return sorted(found, key=lambda piece: piece.written)
 
 
-def is_sound(blobs: Blobs, piece: SumPiece) -> bool:
-    """Whether all parts of a piece can be read."""
-    return all(blobs.get(f"{piece.place}/{i}") is not None for i in range(piece.n_parts))
+def read_parts(blobs: Blobs, piece: SumPiece) -> dict[str, bytes] | None:
+    """Read the parts of a piece by their keys, still compressed; None if one is damaged or gone."""
+    parts: dict[str, bytes] = {}
+    for i in range(piece.n_parts):
+        key = f"{piece.place}/{i}"
+        content = blobs.get(key)
+        if content is None:
+            return None
+        parts[key] = content
+    return parts
 
 
-def add_piece(blobs: Blobs, piece: SumPiece, sums: IntArray) -> None:
+class Parts(Protocol):
+    """Where parts are read from: blobs, or what `read_parts` has read of them."""
+
+    def get(self, key: str, /) -> bytes | None:
+        """Return the content of a part, or None."""
+
+
+def add_piece(parts: Parts, piece: SumPiece, sums: IntArray) -> None:
     """Add a piece to sums of its shape: int64, changed in place.
 
     Raises
@@ -169,7 +215,7 @@ def add_piece(blobs: Blobs, piece: SumPiece, sums: IntArray) -> None:
     """
     flat, first = sums.reshape(-1), 0
     for i in range(piece.n_parts):
-        content = blobs.get(f"{piece.place}/{i}")
+        content = parts.get(f"{piece.place}/{i}")
         if content is None:
             raise GoneError(
                 f"{piece.place} of the store was damaged or deleted meanwhile: run the job again"

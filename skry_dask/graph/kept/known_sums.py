@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.store.sum_pieces import add_piece
+from skry_dask.store.sum_pieces import add_piece, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from skry_dask.store.blobs import Blobs
-    from skry_dask.store.sum_pieces import SumPiece
+    from skry_dask.store.sum_pieces import Parts, SumPiece
     from skry_dask.types import AnyArray, IntArray
 
 
@@ -87,41 +87,46 @@ class KnownSums:
 
     Parameters
     ----------
-    blobs
-        Where they are read from.
+    parts
+        Where they are read from: blobs of a store, or a copy in memory, compressed.
     pieces
         Disjoint pieces, which are added up.
     held
         uint8 (frame, ...): the selection that they hold together.
     """
 
-    blobs: Blobs
+    parts: Parts
     pieces: tuple[SumPiece, ...]
     held: AnyArray
+
+    @classmethod
+    def of(cls, blobs: Blobs, pieces: list[SumPiece], held: AnyArray) -> KnownSums | None:
+        """Read pieces, so that it does not matter who deletes them; None if one is damaged."""
+        parts: dict[str, bytes] = {}
+        for piece in pieces:
+            found = read_parts(blobs, piece)
+            if found is None:
+                return None
+            parts |= found
+        return cls(parts, tuple(pieces), held)
 
     def __dask_tokenize__(self) -> list[str]:
         return [piece.place for piece in self.pieces]
 
     def load(self) -> IntArray:
-        """Read the sums: int64, a new array.
+        """Add up the pieces: int64, a new array.
 
         Raises
         ------
         StoreError
-            If a piece was damaged or deleted since it was found.
+            If they are read from a store, and one was damaged or deleted since it was found.
         """
         sums = np.zeros(self.pieces[0].shape, np.int64)
         for piece in self.pieces:
-            add_piece(self.blobs, piece, sums)
+            add_piece(self.parts, piece, sums)
         return sums
 
-    def in_memory(self) -> KnownSums:
-        """Take the content of the blobs along, for workers that do not see the store."""
-        keys = [f"{piece.place}/{i}" for piece in self.pieces for i in range(piece.n_parts)]
-        without_held = tuple(replace(piece, held=piece.held[:0]) for piece in self.pieces)
-        contents: Any = _Contents({key: self.blobs.get(key) for key in keys})
-        return KnownSums(contents, without_held, self.held[:0])
-
-
-class _Contents(dict[str, "bytes | None"]):
-    """Blobs in memory, to read."""
+    def for_tasks(self, blobs: Blobs | None) -> KnownSums:
+        """Leave out what tasks do not need; they read the pieces from blobs, if these are given."""
+        pieces = tuple(replace(piece, held=piece.held[:0]) for piece in self.pieces)
+        return KnownSums(self.parts if blobs is None else blobs, pieces, self.held[:0])

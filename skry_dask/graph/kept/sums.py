@@ -28,9 +28,11 @@ from skry_dask.graph.kept.known_sums import KnownSums
 from skry_dask.profiling import PROCESS
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.sum_pieces import (
-    confirm_pieces,
-    is_sound,
+    SUMS,
+    delete_parts,
     list_pieces,
+    name_of,
+    settle_pieces,
     write_piece,
 )
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.graph.kept.known_sums import Marks, Partial
+    from skry_dask.graph.shared_accumulators import SharedSum
     from skry_dask.store.blobs import Blobs
     from skry_dask.store.sum_pieces import SumPiece
     from skry_dask.types import AnyArray, IntArray
@@ -100,29 +103,31 @@ class SumKeeper:
         seconds: float = SAVE_SECONDS,
     ) -> None:
         self.blobs = blobs
-        self.prefix = f"sums/{phase}"
+        self.prefix = f"{SUMS}/{phase}"
         self.seconds = seconds
         self.frames = frames
         self.known: KnownSums | None = None
         self.closed = False
-        self.token = f"{self.prefix}/{_TOKEN}.{secrets.token_hex(8)}"
+        self.name = secrets.token_hex(8)
         self.process = PROCESS
         self.n_frames = 0
+        self.whole = ""
         self._depends = depends
         self._check_unchanged: Callable[[], None] | None = check_unchanged
         self._place: str | None = None
         self._due = 0.0
         self._kept: list[str] = []
         self._writer: threading.Thread | None = None
+        self._shared: SharedSum | None = None
         self._on_cluster = on_cluster
         self._sees_store = sees_store
 
     def __dask_tokenize__(self) -> str:
-        return self.token
+        return self.name
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what only this process can do, or needs."""
-        only_here = ("_depends", "_check_unchanged", "_writer", "known", "frames")
+        only_here = ("_depends", "_check_unchanged", "_writer", "_shared", "known", "frames")
         return self.__dict__ | dict.fromkeys(only_here) | {"_place": self.place}
 
     @property
@@ -133,9 +138,22 @@ class SumKeeper:
         return self._place
 
     @property
+    def label(self) -> str:
+        """By what `settle_pieces` knows the sums of the complete result."""
+        return f"{self.place}:{self.whole}"
+
+    @property
     def to_add(self) -> KnownSums | None:
         """The known sums, as whatever runs the tasks can read them."""
-        return self.known if self._sees_store or self.known is None else self.known.in_memory()
+        if self.known is None:
+            return None
+        from_store = self._on_cluster and self._sees_store
+        return self.known.for_tasks(self.blobs if from_store else None)
+
+    @property
+    def _token(self) -> str:
+        """Key of the blob by which workers see that they reach the store."""
+        return f"{self.prefix}/{_TOKEN}.{self.name}"
 
     # --- before the fold ---------------------------------------------------------------------
 
@@ -161,6 +179,7 @@ class SumKeeper:
             selection, and whether that is done to known sums.
         """
         self.n_frames = selection_shape[0]
+        self.whole = "" if wanted is None else name_of(wanted)
         if self._on_cluster:
             self._announce()
         if not self.blobs.list(self.prefix):
@@ -172,27 +191,18 @@ class SumKeeper:
         ]
         best, least = None, np.inf if wanted is None else cost(wanted, False)
         for first in reversed(pieces):
-            known = self._with_others(first, pieces)
-            needed = -_n_bits(known.held) if wanted is None else cost(wanted ^ known.held, True)
-            if needed < least and all(is_sound(self.blobs, piece) for piece in known.pieces):
+            chosen, held = _with_others(first, pieces)
+            needed = -_n_bits(held) if wanted is None else cost(wanted ^ held, True)
+            known = KnownSums.of(self.blobs, chosen, held) if needed < least else None
+            if known is not None:
                 best, least = known, needed
         self.known = best
         return best
 
-    def _with_others(self, first: SumPiece, pieces: list[SumPiece]) -> KnownSums:
-        """Add to a piece the others that have nothing in common with it, or with each other."""
-        held, chosen = first.held.copy(), [first]
-        if not first.whole:
-            for piece in sorted(pieces, key=lambda piece: -_n_bits(piece.held)):
-                if not (piece.whole or (piece.held & held).any()):
-                    held |= piece.held
-                    chosen.append(piece)
-        return KnownSums(self.blobs, tuple(chosen), held)
-
     def _announce(self) -> None:
         """Let the workers of a cluster see that they reach the store."""
         try:
-            self.blobs.put(self.token, b"")
+            self.blobs.put(self._token, b"")
         except StoreError as error:
             self._give_up(error)
 
@@ -241,6 +251,7 @@ class SumKeeper:
         if self.closed or not marks:
             return
         selection = self._selection(marks)
+        self.whole = name_of(selection)
 
         def write() -> None:
             self._write(sums, selection, whole=True)
@@ -278,12 +289,21 @@ class SumKeeper:
             self.blobs.delete(place)
 
     def _reaches_store(self) -> bool:
-        return self.process == PROCESS or self.blobs.get(self.token) is not None
+        return self.process == PROCESS or self.blobs.get(self._token) is not None
 
     def _give_up(self, error: StoreError) -> None:
         """Go on without keeping sums: they only save time."""
         log.info("no sums are kept: %s", error)
         self.closed = True
+
+    def share(self, shared: SharedSum) -> None:
+        """Note where the threads of this process add up the sums."""
+        self._shared = shared
+
+    def flush(self) -> None:
+        """Keep what the threads of this process have added up, at once."""
+        if self._shared is not None and not self.closed:
+            self._shared.keep_now()
 
     # --- after it ----------------------------------------------------------------------------
 
@@ -293,32 +313,53 @@ class SumKeeper:
         Parameters
         ----------
         failed
-            Whether it has failed. Pieces stay then, unless the frames have changed.
+            Whether it has failed. What has been added up is kept then, unless frames have changed.
         """
-        self.closed = True
+        if failed:
+            self.flush()
+        self.closed, self._shared = True, None
         if self._on_cluster:
-            self.blobs.delete(self.token)
-        if failed and self._check_unchanged is not None:
-            try:
+            self.blobs.delete(self._token)
+        if failed:
+            self._forget_if_changed()
+
+    def _forget_if_changed(self) -> None:
+        """Delete what was kept of frames that have changed, and sums of no complete result."""
+        if self._writer is not None:
+            self._writer.join()
+        try:
+            if self._check_unchanged is not None:
                 self._check_unchanged()
-            except SkryError:
-                self._delete_parts()
+        except SkryError:
+            if self.blobs.list(self.prefix):
+                delete_parts(self.blobs, self.place)
 
     def complete(self) -> None:
         """Delete what was kept while the fold ran, because its result is complete."""
         if self._writer is not None:
             self._writer.join()
-        self._delete_parts()
         try:
-            confirm_pieces(self.blobs, self.prefix)
+            settle_pieces(self.blobs, self.label)
         except StoreError as error:
             self._give_up(error)
         pieces = list_pieces(self.blobs, self.prefix)
         self._delete(piece.place for piece in pieces[:-N_KEPT])
 
-    def _delete_parts(self) -> None:
-        pieces = list_pieces(self.blobs, self.place)
-        self._delete(piece.place for piece in pieces if not piece.whole)
+
+def _with_others(first: SumPiece, pieces: list[SumPiece]) -> tuple[list[SumPiece], AnyArray]:
+    """Add to a piece the others that have nothing in common with it, or with each other.
+
+    Returns
+    -------
+    The pieces, and the selection that they hold together.
+    """
+    held, chosen = first.held.copy(), [first]
+    if not first.whole:
+        for piece in sorted(pieces, key=lambda piece: -_n_bits(piece.held)):
+            if not (piece.whole or (piece.held & held).any()):
+                held |= piece.held
+                chosen.append(piece)
+    return chosen, held
 
 
 def _n_bits(selection: AnyArray) -> int:

@@ -10,9 +10,11 @@ from skry_dask.store import sum_pieces
 from skry_dask.store.blobs import FolderBlobs
 from skry_dask.store.sum_pieces import (
     add_piece,
-    confirm_pieces,
-    is_sound,
+    confirm_piece,
     list_pieces,
+    name_of,
+    read_parts,
+    settle_pieces,
     write_piece,
 )
 
@@ -47,19 +49,27 @@ def test_sums_come_back_whatever_their_size_and_range(blobs, monkeypatch):
         place = write_piece(blobs, "sums/stack/key", sums, held)
         (piece,) = [one for one in list_pieces(blobs, "sums/stack/key") if one.place == place]
         np.testing.assert_array_equal(piece.held, held)
-        assert is_sound(blobs, piece)
+        assert read_parts(blobs, piece) is not None
         np.testing.assert_array_equal(read(blobs, piece), sums)
     newest_last = list_pieces(blobs, "sums")
     assert [int(piece.held.min()) for piece in newest_last] == [0, 1, 2, 3, 4]
 
 
-def test_sums_of_a_complete_result_are_seen_once_it_is_complete(blobs):
-    write_piece(blobs, "sums/stack/key", np.ones(3, np.int64), HELD, whole=True)
-    assert list_pieces(blobs, "sums") == []
-    confirm_pieces(blobs, "sums")
-    (piece,) = list_pieces(blobs, "sums")
-    assert piece.whole
-    assert len(blobs.list("sums")) == 2  # a part and the head
+def test_sums_of_a_complete_result_are_seen_once_it_is_settled(blobs):
+    sums, place = np.arange(3), "sums/stack/key"
+    for held in (HELD, HELD + np.uint8(1), HELD + np.uint8(2)):
+        write_piece(blobs, place, sums, held, whole=True)
+        write_piece(blobs, place, sums, held)
+    assert not any(piece.whole for piece in list_pieces(blobs, "sums"))
+    confirm_piece(blobs, place, name_of(HELD))
+    settle_pieces(blobs, f"{place}:{name_of(HELD + np.uint8(2))}")
+    found = list_pieces(blobs, "sums")
+    assert [int(piece.held.min()) for piece in found] == [0, 2]
+    assert all(piece.whole and read(blobs, piece).tolist() == [0, 1, 2] for piece in found)
+    assert len(blobs.list("sums")) == 4
+    for label in (f"{place}:{name_of(HELD + np.uint8(1))}", f"{place}:"):  # nothing is left there
+        settle_pieces(blobs, label)
+    assert len(list_pieces(blobs, "sums")) == 2
 
 
 def test_a_damaged_piece_is_no_piece(blobs, tmp_path, monkeypatch):
@@ -74,11 +84,11 @@ def test_a_damaged_piece_is_no_piece(blobs, tmp_path, monkeypatch):
             damaged = bytearray(content)
             damaged[i] ^= 1 << (i % 8)
             path.write_bytes(damaged)
-            assert not list_pieces(blobs, "sums") or not is_sound(blobs, piece)
+            assert not list_pieces(blobs, "sums") or not read_parts(blobs, piece)
         path.write_bytes(content[:-1])
-        assert not list_pieces(blobs, "sums") or not is_sound(blobs, piece)
+        assert not list_pieces(blobs, "sums") or not read_parts(blobs, piece)
         path.write_bytes(content)
-    assert is_sound(blobs, piece)
+    assert read_parts(blobs, piece)
     blobs.delete(f"{piece.place}/1")
     with pytest.raises(StoreError, match="run the job again"):
         read(blobs, piece)

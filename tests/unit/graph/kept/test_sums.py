@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import dask
 import dask.threaded
@@ -12,12 +13,13 @@ import numpy as np
 import pytest
 
 from skry_dask.errors import ReaderError, StoreError
+from skry_dask.graph import shared_accumulators
 from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.kept import sums as kept_sums
 from skry_dask.graph.kept.known_sums import Marks, Partial
 from skry_dask.graph.kept.sums import N_KEPT, SumKeeper
-from skry_dask.graph.shared_accumulators import shared_by_threads
+from skry_dask.graph.shared_accumulators import SharedSum, shared_by_threads
 from skry_dask.store.blobs import FolderBlobs
 from tests.watched_frames import WatchedFrames
 
@@ -177,7 +179,9 @@ def test_a_selection_that_is_not_known_yet_goes_on_from_what_holds_most(blobs):
     known = keeper.find((8,), SELECTION.shape, None, lambda bits, known: 0)
     np.testing.assert_array_equal(known.held, SELECTION)
     np.testing.assert_array_equal(known.load(), expected())
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(known.in_memory())).load(), expected())
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(known.for_tasks(None))).load(), expected()
+    )
 
 
 def test_only_the_newest_sums_stay(blobs):
@@ -194,11 +198,26 @@ def test_only_the_newest_sums_stay(blobs):
 def test_a_short_fold_keeps_nothing_before_it_is_complete(blobs, monkeypatch):
     written = []
     monkeypatch.setattr(blobs, "put", lambda key, content: written.append(key))
+    monkeypatch.setattr(SumKeeper, "flush", lambda self: None)  # as if it were killed
     for scheduler in ("shared", "sync"):
         fold = Fold(blobs, seconds=10.0)
         fold.fail(20)
         assert fold.compute(scheduler) is None
     assert written == []
+
+
+def test_an_interrupted_fold_keeps_at_its_end_what_was_added(blobs):
+    keeper = Fold(blobs, seconds=10.0).keeper
+    about = shared_accumulators.Fold("add", (8,), "int64", 100, N_FRAMES, keeper)
+    total, frames = SharedSum(about), np.asarray(WatchedFrames(N_FRAMES))
+    for rows in (range(4), range(10, 16)):
+        one = slice(rows.start, rows.stop)
+        total.add(rows, partial(add, frames[one], SELECTION[one]), Marks(rows, SELECTION[one]))
+    assert blobs.list("sums") == []
+    keeper.stop(failed=True)
+    again = Fold(blobs)
+    np.testing.assert_array_equal(again.compute(), expected())
+    assert again.n_read == N_FRAMES - 10
 
 
 def test_keeping_takes_a_twentieth_of_the_time_at_most(blobs, monkeypatch):

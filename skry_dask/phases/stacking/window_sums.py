@@ -19,6 +19,7 @@ import numpy as np
 
 from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.graph.frame_parts import FrameNumbers
+from skry_dask.graph.parcels import share
 from skry_dask.kernels.stacking.row_spans import counted_from
 from skry_dask.phases.stacking.corner_motion import CornerMotion
 from skry_dask.phases.stacking.fragment_selection import (
@@ -97,7 +98,7 @@ def window_sums(
         _motion_of(plan.motion, numbers, window.corners),
         gain,
         shared=[
-            *(dask.delayed(value, traverse=False) for value in (frames, window, developer)),
+            *map(share, (frames, window, developer)),
             dask.delayed(tuple(requests), traverse=False),
             dask.delayed(None) if shift is None else shift,
             dask.delayed(resampling, traverse=False),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from skry_dask.errors import ReaderError, SkryError
+from skry_dask.io.remote import RemotePath
+from skry_dask.io.remote_file import PinnedFile, pin
 from skry_dask.store.digest import fingerprint
 from skry_dask.store.folder import attributes_of
 
@@ -72,7 +74,30 @@ class StoreIdentity:
         return "" if found == self.digest else f"{self.location} holds other frames"
 
 
-Identity: TypeAlias = FilesIdentity | StoreIdentity
+@dataclass(frozen=True, slots=True)
+class UrlIdentity:
+    """A file at a URL, of a size and version.
+
+    Parameters
+    ----------
+    file
+        As it was seen first.
+    """
+
+    file: PinnedFile
+
+    def problem(self) -> str:
+        """Say in words what this process sees instead of the file; empty if it sees it."""
+        try:
+            found = pin(RemotePath(self.file.url))
+        except SkryError as error:
+            return str(error)
+        if found is None:
+            return f"there is no file {self.file}"
+        return "" if found == self.file else f"{self.file} has another content"
+
+
+Identity: TypeAlias = FilesIdentity | StoreIdentity | UrlIdentity
 
 _SEEN: set[Identity] = set()
 """Inputs that this process has seen."""

@@ -11,6 +11,7 @@ from skry_dask.capture.identity import (
     FilesIdentity,
     Identity,
     StoreIdentity,
+    UrlIdentity,
     remember,
     require_same,
 )
@@ -62,7 +63,7 @@ class LazyFrames(NamedTuple):
     identity: Identity
 
     @classmethod
-    def of_raw_video(cls, reader: RawReader, identity: FilesIdentity) -> LazyFrames:
+    def of_raw_video(cls, reader: RawReader, identity: FilesIdentity | UrlIdentity) -> LazyFrames:
         """Take the frames of a raw video, in place."""
         info = reader.info
         number = np.arange(info.n_frames or 0) if info.number is None else info.number

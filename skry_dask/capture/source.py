@@ -12,27 +12,29 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from skry_dask.capture.decode import decode
 from skry_dask.capture.header import Header, header_of_reader, header_of_store
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
-from skry_dask.capture.unchanged import FilesWatch, check_store
+from skry_dask.capture.unchanged import FilesWatch, UrlWatch, check_store, watch_files
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.reader import RawReader
 from skry_dask.io.registry import open_reader
 from skry_dask.io.remote import RemotePath, is_url
+from skry_dask.io.remote_file import PinnedFile, pin
 from skry_dask.options import ReadOptions
 from skry_dask.store.checked import IMPORT_AGAIN, METADATA
 from skry_dask.store.in_place import in_place
-from skry_dask.store.open import attributes_of_capture as attributes_of
 from skry_dask.store.open import (
+    STORE_SUFFIX,
     is_group,
     is_store,
     is_zarr_2,
     open_store,
 )
+from skry_dask.store.open import attributes_of_capture as attributes_of
 from skry_dask.store.owner import Owner
 
 if TYPE_CHECKING:
@@ -232,7 +234,12 @@ class RawSource(Source):
     """
 
     reader: RawReader
-    watch: FilesWatch
+    watch: FilesWatch | UrlWatch
+
+    @property
+    def home(self) -> Path | None:
+        """The store beside the file; None at a URL."""
+        return sidecar(self.given) if isinstance(self.reader.path, Path) else None
 
     def check_unchanged(self) -> None:
         """Look at the file again."""
@@ -313,7 +320,8 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
         If it is a store that is damaged or cannot be reached.
     """
     read = read or ReadOptions()
-    location = _store_location(given)
+    file = _file_at_url(given)
+    location = None if file else _store_location(given)
     if location is not None:
         group = open_store(location)
         return StoreSource(
@@ -326,12 +334,36 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
     order: Any = None if read.byte_order is None else read.byte_order.value
     if not isinstance(given, str | os.PathLike):
         given = tuple(given)
-    reader = open_reader(given, byte_order=order, grey=read.grey)
-    watch = FilesWatch.begin(reader.files, verify=read.verify)
+    reader = open_reader(file or given, byte_order=order, grey=read.grey)
+    watch = watch_files(reader.files, verify=read.verify)
     header = header_of_reader(reader, watch.digest, given)
     if isinstance(reader, RawReader):
         return RawSource(given=given, read=read, header=header, reader=reader, watch=watch)
-    return EncodedSource(given=given, read=read, header=header, reader=reader, watch=watch)
+    files = cast("FilesWatch", watch)
+    return EncodedSource(given=given, read=read, header=header, reader=reader, watch=files)
+
+
+def _file_at_url(given: Input) -> PinnedFile | None:
+    """Return the file of a URL; None if it is a store, or nothing, or no URL.
+
+    Raises
+    ------
+    ReaderError
+        If there is nothing where its suffix says that there is a video.
+    """
+    if not (isinstance(given, str) and is_url(given)):
+        return None
+    place = RemotePath(given)
+    suffix = place.suffix.lower()
+    if suffix in (STORE_SUFFIX, ".zarr"):
+        return None
+    is_video = suffix in (".ser", ".avi")
+    if not is_video and (place / METADATA).state() is not None:
+        return None
+    file = pin(place)
+    if is_video and file is None:
+        raise ReaderError(f"{place}: there is no such file; check the URL")
+    return file
 
 
 def _store_location(given: Input) -> Location | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from skry_dask.capture.identity import FilesIdentity
+from skry_dask.capture.identity import FilesIdentity, UrlIdentity
 from skry_dask.errors import ReaderError
+from skry_dask.io.remote_file import PinnedFile
 from skry_dask.store.digest import fingerprint
 from skry_dask.store.folder import attributes_of
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skry_dask.io.remote import Location
+    from skry_dask.io.remote_file import FilePath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,51 @@ class FilesWatch:
 
     def _is_same(self) -> bool:
         return fingerprint(self.files, verify=self.verify) == self.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlWatch:
+    """The state of a file at a URL when a job began; see `FilesWatch`.
+
+    Parameters
+    ----------
+    file
+        With the size and version that were seen first, which every request names.
+    digest
+        Its `fingerprint`.
+    """
+
+    file: PinnedFile
+    digest: str
+
+    def identity(self) -> UrlIdentity:
+        """Return what another process has to see in order to read the same file."""
+        return UrlIdentity(self.file)
+
+    def check(self) -> None:
+        """Look at the file again.
+
+        Raises
+        ------
+        ReaderError
+            If it has been written, replaced or removed.
+        """
+        if problem := self.identity().problem():
+            raise ReaderError(f"{problem}: it has changed while it was read, run the command again")
+
+
+def watch_files(files: Sequence[FilePath], *, verify: bool) -> FilesWatch | UrlWatch:
+    """Look for the first time at files on this machine, or at one at a URL.
+
+    Raises
+    ------
+    ReaderError, StoreError
+        If a file cannot be read.
+    """
+    first = files[0]
+    if isinstance(first, PinnedFile):
+        return UrlWatch(file=first, digest=fingerprint(files, verify=verify))
+    return FilesWatch.begin(cast("Sequence[Path]", files), verify=verify)
 
 
 def check_store(location: Location, digest: str) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import errno
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
+from skry_dask.io.remote_file import PinnedFile, RemoteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import FileIO
-    from pathlib import Path
+    import os
+    from collections.abc import Iterable, Iterator
 
+    from skry_dask.io.remote_file import FilePath
     from skry_dask.types import AnyArray, IntArray
 
 _REMEDIES = {
@@ -31,6 +33,46 @@ _REMEDIES = {
     errno.EINVAL: "check the path",  # a name that is too long or not allowed, on Windows
     errno.EIO: "check the disk, or copy the file to another one",
 }
+
+
+class BinaryFile(Protocol):
+    """A file that is open for unbuffered reading."""
+
+    @property
+    def name(self) -> Any:
+        """Its path, for messages."""
+        ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a byte: from the beginning, the present place (1) or the end (2)."""
+        ...
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most so many bytes."""
+        ...
+
+    def readinto(self, target: Any, /) -> int | None:
+        """Fill a buffer; return the number of bytes."""
+        ...
+
+
+def as_file(path: str | os.PathLike[str] | PinnedFile) -> FilePath:
+    """Return the same file for every process: workers of a cluster have other working folders."""
+    return path if isinstance(path, PinnedFile) else Path(path).absolute()
+
+
+def prefetch(file: BinaryFile, ranges: Iterable[tuple[int, int]]) -> None:
+    """Say which ranges of bytes are going to be read; of files at URLs they are fetched at once.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    ranges
+        First byte and end of each, increasing.
+    """
+    if isinstance(file, RemoteFile):
+        file.prefetch(ranges)
 
 
 def cannot_read(path: Path, error: OSError) -> ReaderError:
@@ -61,7 +103,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def file_size(path: Path) -> int:
+def file_size(path: FilePath) -> int:
     """Return the size of a file, bytes.
 
     Parameters
@@ -74,6 +116,8 @@ def file_size(path: Path) -> int:
     ReaderError
         If there is no such file, or it is a device or a pipe, which may have no end.
     """
+    if isinstance(path, PinnedFile):
+        return path.size
     try:
         status = path.stat()
     except OSError as error:
@@ -111,7 +155,7 @@ def read_text(path: Path, max_bytes: int) -> str:
 
 
 @contextmanager
-def open_for_reading(path: Path) -> Iterator[FileIO]:
+def open_for_reading(path: FilePath) -> Iterator[BinaryFile]:
     """Open a file for unbuffered reading; devices and pipes are refused.
 
     Parameters
@@ -121,7 +165,7 @@ def open_for_reading(path: Path) -> Iterator[FileIO]:
 
     Yields
     ------
-    io.FileIO
+    BinaryFile
         Closed at the end of the block.
 
     Raises
@@ -130,6 +174,10 @@ def open_for_reading(path: Path) -> Iterator[FileIO]:
         If the operating system refuses to open the file, or to read it within the block; if it is a
         device or a pipe.
     """
+    if isinstance(path, PinnedFile):
+        with path.open() as remote:
+            yield remote
+        return
     file_size(path)  # opening a pipe waits for whoever writes into it
     try:
         with path.open("rb", buffering=0) as file:
@@ -138,7 +186,7 @@ def open_for_reading(path: Path) -> Iterator[FileIO]:
         raise cannot_read(path, error) from error
 
 
-def read_into(file: FileIO, offset: int, target: AnyArray) -> None:
+def read_into(file: BinaryFile, offset: int, target: AnyArray) -> None:
     """Fill an array with the bytes of a file from an offset on.
 
     Parameters
@@ -167,7 +215,7 @@ def read_into(file: FileIO, offset: int, target: AnyArray) -> None:
         remaining = remaining[n_read:]
 
 
-def check_frame_range(path: Path, start: int, stop: int, n_frames: int) -> None:
+def check_frame_range(path: FilePath, start: int, stop: int, n_frames: int) -> None:
     """Refuse frame numbers that a file does not have.
 
     Parameters
@@ -191,7 +239,7 @@ def check_frame_range(path: Path, start: int, stop: int, n_frames: int) -> None:
         )
 
 
-def check_frame_numbers(path: Path, frames: IntArray, n_frames: int) -> None:
+def check_frame_numbers(path: FilePath, frames: IntArray, n_frames: int) -> None:
     """Refuse frame numbers that a file does not have.
 
     Parameters

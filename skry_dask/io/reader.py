@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from skry_dask.io.remote_file import FilePath
     from skry_dask.types import Frames, IntArray
 
 
@@ -78,8 +79,8 @@ class RawReader(Protocol):
     `path` names the capture, `files` are the files that it consists of.
     """
 
-    path: Path
-    files: tuple[Path, ...]
+    path: FilePath
+    files: tuple[FilePath, ...]
     info: CaptureInfo
 
     def read(self, start: int, stop: int) -> Frames:

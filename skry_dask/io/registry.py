@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import file_size, is_folder, open_for_reading
+from skry_dask.io.remote_file import PinnedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def open_reader(
-    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    source: str | os.PathLike[str] | PinnedFile | Iterable[str | os.PathLike[str]],
     *,
     byte_order: Literal["little", "big"] | None = None,
     grey: bool = False,
@@ -32,7 +33,8 @@ def open_reader(
     ----------
     source
         A video file; an image file; a folder of images; a pattern of image files such as
-        ``shots/frame_*.png``, unless a file has exactly this name; or paths of image files.
+        ``shots/frame_*.png``, unless a file has exactly this name; or paths of image files. A raw
+        video may be at a URL.
     byte_order
         Byte order of 16-bit samples in a SER file, whose own flag is not reliable; None to detect
         it. Other formats state it themselves.
@@ -68,6 +70,8 @@ def open_reader(
     from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
     from skry_dask.io.video.ffmpeg import PyAvReader
 
+    if isinstance(source, PinnedFile):
+        return _open_at_url(source, byte_order)
     if not isinstance(source, str | os.PathLike) or is_pattern(source) or is_folder(Path(source)):
         return SequenceReader(source, grey=grey)
     path = Path(source)
@@ -89,6 +93,26 @@ def open_reader(
         if has_image_suffix(path):
             return SequenceReader(path)
         raise
+
+
+def _open_at_url(file: PinnedFile, byte_order: Literal["little", "big"] | None) -> RawReader:
+    """Open a raw video at a URL."""
+    from skry_dask.io.containers.avi import is_avi, read_avi_header
+    from skry_dask.io.raw.avi import AviReader
+    from skry_dask.io.raw.avi_layout import is_uncompressed
+    from skry_dask.io.raw.ser import SerReader
+    from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
+
+    with open_for_reading(file) as remote:
+        head = remote.read(HEADER_BYTES)
+        if is_avi(head) and is_uncompressed(read_avi_header(remote, file.size, file)):
+            return AviReader(file)
+    if is_ser(head, file.size) or file.suffix.lower() == ".ser":
+        return SerReader(file, byte_order=byte_order)
+    raise ReaderError(
+        f"{file} is no SER and no uncompressed AVI, which are read at URLs: copy it here, "
+        "or import it into a store"
+    )
 
 
 def _file_size(path: Path) -> int:

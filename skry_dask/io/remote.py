@@ -47,11 +47,13 @@ PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 RETRY_SECONDS = 8.0
 """Time from the first try of a request after which it is not tried again."""
 
-REQUEST_SECONDS = 60.0
-"""Longest time of one try: of 8 MiB at 140 kB/s."""
-
-PROBE_SECONDS = 10.0
-"""Longest time of the first request of a job, which transfers little."""
+TIMEOUTS = {
+    "probe": {"timeout": "10s"},
+    "read": {"timeout": "120s", "read_timeout": "10s"},
+    "write": {"timeout": "60s"},
+}
+"""Longest times of one try of a request that transfers little; of one that reads, in all and
+without a byte; of one that writes, which is 8 MiB at 140 kB/s."""
 
 TRIES = 20
 """Number of times that a request is tried again."""
@@ -219,8 +221,13 @@ class RemotePath:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def client(self, seconds: float = REQUEST_SECONDS) -> Any:
+    def client(self, purpose: str) -> Any:
         """Return an obstore client whose root is this folder.
+
+        Parameters
+        ----------
+        purpose
+            One of `TIMEOUTS`.
 
         Raises
         ------
@@ -232,17 +239,17 @@ class RemotePath:
 
             kind = getattr(obstore.store, STORES[self.scheme])
             tries = TRIES_AFTER_LOSS if is_lost(self) else TRIES
-            return _client(kind, self.url, seconds, tries, _settings())
+            return _client(kind, self.url, purpose, tries, _settings())
 
-    def _bucket(self, seconds: float = REQUEST_SECONDS) -> Any:
-        return self._with_key("").client(seconds)
+    def _bucket(self, purpose: str) -> Any:
+        return self._with_key("").client(purpose)
 
     def state(self) -> FileState | None:
         """Ask for size and version of a file; None if there is none."""
         options = {"range": (0, 1)}  # HEAD would not tell a missing bucket from a missing file
         with explain_errors(self):
             try:
-                found = _obstore().get(self._bucket(PROBE_SECONDS), self.key, options=options)
+                found = _obstore().get(self._bucket("probe"), self.key, options=options)
             except FileNotFoundError as error:
                 if error_code(error) == "NoSuchBucket":
                     raise
@@ -257,7 +264,7 @@ class RemotePath:
         """Read a whole file; None if there is none."""
         with explain_errors(self):
             try:
-                return bytes(_obstore().get(self._bucket(), self.key).bytes())
+                return bytes(_obstore().get(self._bucket("read"), self.key).bytes())
             except FileNotFoundError as error:
                 if error_code(error) == "NoSuchBucket":
                     raise
@@ -277,7 +284,7 @@ class RemotePath:
         if version is not None and version.startswith(('"', "W/")):
             options["if_match"] = version
         with explain_errors(self):
-            found = _obstore().get(self._bucket(), self.key, options=options)
+            found = _obstore().get(self._bucket("read"), self.key, options=options)
             if version is not None and _state_of(found.meta).version != version:
                 raise ChangedError
             return memoryview(found.bytes())
@@ -286,7 +293,7 @@ class RemotePath:
         """Write a file: whoever reads it gets the old content or the new one."""
         self.check_writable()
         with explain_errors(self):
-            _obstore().put(self._bucket(), self.key, content)
+            _obstore().put(self._bucket("write"), self.key, content)
 
     def write_new(self, content: bytes) -> bool:
         """Write a file unless there is one; return whether it has this content now."""
@@ -294,7 +301,7 @@ class RemotePath:
         with explain_errors(self):
             options = {"mode": "create", "use_multipart": False}
             try:
-                _obstore().put(self._bucket(), self.key, content, **options)
+                _obstore().put(self._bucket("write"), self.key, content, **options)
             except Exception as error:
                 if type(error).__name__ == "AlreadyExistsError":  # also after a lost answer
                     return self.read_bytes() == content
@@ -305,7 +312,7 @@ class RemotePath:
         """List the files in a folder and in all folders within, by their names relative to it."""
         prefix = f"{self.key}/" if self.key else ""
         with explain_errors(self):
-            batches = _obstore().list(self._bucket(), prefix=prefix or None)
+            batches = _obstore().list(self._bucket("read"), prefix=prefix or None)
             found = {str(meta["path"]): meta for batch in batches for meta in batch}
         return {
             path.removeprefix(prefix): ListedFile(int(meta["size"]), meta["last_modified"])
@@ -316,7 +323,7 @@ class RemotePath:
         """List the names of the folders in a folder."""
         prefix = f"{self.key}/" if self.key else ""
         with explain_errors(self):
-            bucket = self._bucket(PROBE_SECONDS)
+            bucket = self._bucket("probe")
             found = _obstore().list_with_delimiter(bucket, prefix=prefix or None)
         return sorted(str(path).strip("/").rpartition("/")[2] for path in found["common_prefixes"])
 
@@ -326,7 +333,7 @@ class RemotePath:
         if names:
             with explain_errors(self):
                 keys = [f"{self.key}/{name}".strip("/") for name in names]
-                _obstore().delete(self._bucket(), keys)
+                _obstore().delete(self._bucket("probe"), keys)
 
     def check_writable(self) -> None:
         """Refuse what can only be read.
@@ -353,7 +360,7 @@ class RemotePath:
         """
         self.check_writable()
         with explain_errors(self):
-            next(iter(_obstore().list(self._bucket(PROBE_SECONDS), prefix=self.key or None)), None)
+            next(iter(_obstore().list(self._bucket("probe"), prefix=self.key or None)), None)
 
 
 def _obstore() -> Any:
@@ -372,15 +379,11 @@ def _settings() -> tuple[tuple[str, str], ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _client(kind: Any, url: str, seconds: float, tries: int, _: tuple[tuple[str, str], ...]) -> Any:
+def _client(kind: Any, url: str, purpose: str, tries: int, _: tuple[tuple[str, str], ...]) -> Any:
     scheme = url.partition("://")[0].lower()
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
     is_plain = scheme == "http" or (scheme.startswith("s3") and endpoint.startswith("http://"))
-    client: dict[str, Any] = {
-        "connect_timeout": "4s",
-        "timeout": f"{seconds:.0f}s",
-        "allow_http": is_plain,
-    }
+    client = {"connect_timeout": "4s", "allow_http": is_plain, **TIMEOUTS[purpose]}
     retries = {
         "max_retries": tries,
         "retry_timeout": timedelta(seconds=RETRY_SECONDS),

@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
+from skry_dask.io.remote_file import PinnedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import xarray as xr
+
+    from skry_dask.io.remote_file import FilePath
 
 SCHEMA = 2
 """Version of the layout of stores."""
@@ -28,6 +31,9 @@ SAMPLED_BYTES = 2**22
 """Number of bytes of a capture that `fingerprint` reads; more only of more than 128 files.
 
 4 MiB take 10 ms from memory or a solid-state disk, 1 s from a disk that has to seek 128 times."""
+
+READ_BYTES = 2**23
+"""Number of bytes that are read at a time of a file at a URL."""
 
 SAMPLES = 128
 """Number of blocks, evenly spaced over a file, of which these bytes consist."""
@@ -77,7 +83,7 @@ def digest_of_values(result: xr.Dataset) -> str:
     return digest_of(contents)
 
 
-def fingerprint(files: Sequence[Path], *, verify: bool = False) -> str:
+def fingerprint(files: Sequence[FilePath], *, verify: bool = False) -> str:
     """Compute a digest of the content of files: of their sizes, and of samples or of all bytes.
 
     Dates are left out: a copy has other dates, and a file that was repaired may keep them. A change
@@ -88,7 +94,8 @@ def fingerprint(files: Sequence[Path], *, verify: bool = False) -> str:
     Parameters
     ----------
     files
-        The files of a capture in their order, at least one.
+        The files of a capture in their order, at least one; or a single one at a URL, of which the
+        digest is that of a local copy.
     verify
         Read all bytes, so that every change is noticed.
 
@@ -102,10 +109,12 @@ def fingerprint(files: Sequence[Path], *, verify: bool = False) -> str:
     ReaderError
         If a file cannot be read.
     """
+    if isinstance(files[0], PinnedFile):
+        return _fingerprint_at_url(files[0], verify=verify)
     n_samples = max(SAMPLES // len(files), MIN_SAMPLES)
     n_bytes = max(SAMPLED_BYTES // len(files) // n_samples, MIN_BLOCK_BYTES)
     contents = []
-    for path in files:
+    for path in cast("Sequence[Path]", files):
         try:
             with path.open("rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
@@ -121,4 +130,23 @@ def fingerprint(files: Sequence[Path], *, verify: bool = False) -> str:
                 f"{path} cannot be read ({error.strerror}): check the file"
             ) from error
         contents.append([size, content.hexdigest()])
+    return digest_of(SCHEMA, contents, *(["all bytes"] if verify else []))
+
+
+def _fingerprint_at_url(file: PinnedFile, *, verify: bool) -> str:
+    """Compute the `fingerprint` of a file at a URL, several requests at a time."""
+    n_bytes, size = SAMPLED_BYTES // SAMPLES, file.size
+    content = hashlib.sha256()
+    with file.open() as remote:
+        if verify or size <= SAMPLED_BYTES:
+            for start in range(0, size, READ_BYTES):
+                remote.seek(start)
+                content.update(remote.read(READ_BYTES))
+        else:
+            starts = [i * (size - n_bytes) // (SAMPLES - 1) for i in range(SAMPLES)]
+            remote.prefetch((start, start + n_bytes) for start in starts)
+            for start in starts:
+                remote.seek(start)
+                content.update(remote.read(n_bytes))
+    contents = [[size, content.hexdigest()]]
     return digest_of(SCHEMA, contents, *(["all bytes"] if verify else []))

@@ -60,7 +60,8 @@ class RemoteStorage(WrapperStore[Any]):
 
         if not read_only:
             location.check_writable()
-        super().__init__(ObjectStore(location.client(), read_only=read_only))
+        client = location.client("read" if read_only else "write")
+        super().__init__(ObjectStore(client, read_only=read_only))
         self.location = location
         self._whole: OrderedDict[str, asyncio.Task[Buffer | None]] = OrderedDict()
 

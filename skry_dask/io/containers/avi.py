@@ -20,10 +20,9 @@ from skry_dask.errors import ReaderError
 from skry_dask.io.containers.riff import walk_chunks
 
 if TYPE_CHECKING:
-    from io import FileIO
-    from pathlib import Path
-
     from skry_dask.io.containers.riff import Chunk
+    from skry_dask.io.files import BinaryFile
+    from skry_dask.io.remote_file import FilePath
     from skry_dask.types import IntArray
 
 _STREAM_HEADER_BYTES = 56
@@ -79,7 +78,7 @@ def is_avi(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"AVI "
 
 
-def read_avi_header(file: FileIO, size: int, path: Path) -> AviHeader:
+def read_avi_header(file: BinaryFile, size: int, path: FilePath) -> AviHeader:
     """Read the format of the first video stream.
 
     Parameters
@@ -115,7 +114,7 @@ def read_avi_header(file: FileIO, size: int, path: Path) -> AviHeader:
     )
 
 
-def _read_content(file: FileIO, chunk: Chunk, max_bytes: int) -> bytes:
+def _read_content(file: BinaryFile, chunk: Chunk, max_bytes: int) -> bytes:
     file.seek(chunk.start)
     return file.read(min(chunk.length, max_bytes))
 
@@ -144,7 +143,7 @@ def _parse_stream(stream: int, stream_header: bytes, stream_format: bytes) -> Av
 
 
 def find_video_chunks(
-    file: FileIO, size: int, stream: int
+    file: BinaryFile, size: int, stream: int
 ) -> tuple[IntArray, IntArray, int | None]:
     """Find the chunks of a video stream, in all RIFFs of a file.
 

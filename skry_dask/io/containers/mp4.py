@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import FileIO
+
+    from skry_dask.io.files import BinaryFile
 
 # What MP4 and MOV files of different programs begin with.
 _FIRST_BOXES = (b"ftyp", b"wide", b"mdat", b"moov", b"free", b"skip", b"pnot")
@@ -62,7 +63,7 @@ def is_mp4(head: bytes) -> bool:
     return head[4:8] in _FIRST_BOXES
 
 
-def walk_boxes(file: FileIO, size: int, *, max_depth: int = _MAX_DEPTH) -> Iterator[Box]:
+def walk_boxes(file: BinaryFile, size: int, *, max_depth: int = _MAX_DEPTH) -> Iterator[Box]:
     """Walk through the boxes of a file, in its order.
 
     Parameters
@@ -108,7 +109,7 @@ def walk_boxes(file: FileIO, size: int, *, max_depth: int = _MAX_DEPTH) -> Itera
             position = min(stop, stops[-1])
 
 
-def has_index(file: FileIO, size: int) -> bool:
+def has_index(file: BinaryFile, size: int) -> bool:
     """Return whether a file has the box that says where its frames are (``moov``).
 
     Parameters
@@ -121,7 +122,7 @@ def has_index(file: FileIO, size: int) -> bool:
     return any(box.name == b"moov" for box in walk_boxes(file, size))
 
 
-def implausible_sample_count(file: FileIO, size: int) -> int | None:
+def implausible_sample_count(file: BinaryFile, size: int) -> int | None:
     """Return the sample count of a file if it cannot be true.
 
     Parameters

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from io import FileIO
+
+    from skry_dask.io.files import BinaryFile
 
 LISTS = (b"RIFF", b"LIST")
 """FourCCs of the chunks that hold other chunks."""
@@ -43,7 +44,9 @@ class Chunk(NamedTuple):
         return self.start - len(self.list_type) + self.length
 
 
-def walk_chunks(file: FileIO, size: int, *, enter: Collection[bytes] = LISTS) -> Iterator[Chunk]:
+def walk_chunks(
+    file: BinaryFile, size: int, *, enter: Collection[bytes] = LISTS
+) -> Iterator[Chunk]:
     """Walk through the chunks of a RIFF file, in the order of the file.
 
     Parameters

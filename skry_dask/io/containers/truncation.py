@@ -14,7 +14,7 @@ from skry_dask.io.containers.mp4 import is_mp4, walk_boxes
 from skry_dask.io.containers.riff import walk_chunks
 
 if TYPE_CHECKING:
-    from io import FileIO
+    from skry_dask.io.files import BinaryFile
 
 _HEAD_BYTES = 64
 # Some programs count a header or padding twice.
@@ -25,7 +25,7 @@ _MAX_BOXES = 10_000
 _PLACEHOLDER_LENGTHS = (0, *range(2**32 - 16, 2**32))
 
 
-def count_missing_bytes(file: FileIO, size: int) -> int:
+def count_missing_bytes(file: BinaryFile, size: int) -> int:
     """Return how many bytes are missing at the end of a video.
 
     Parameters
@@ -55,7 +55,7 @@ def count_missing_bytes(file: FileIO, size: int) -> int:
     return n_missing if n_missing > _TOLERANCE_BYTES else 0
 
 
-def _end_of_riffs(file: FileIO, size: int) -> int:
+def _end_of_riffs(file: BinaryFile, size: int) -> int:
     """Return where the last RIFF of an AVI ends; there are several in a file of over 1 GB."""
     riffs = takewhile(
         lambda chunk: chunk.fourcc == b"RIFF" and chunk.length not in _PLACEHOLDER_LENGTHS,
@@ -64,7 +64,7 @@ def _end_of_riffs(file: FileIO, size: int) -> int:
     return max((chunk.stop for chunk in riffs), default=0)
 
 
-def _end_of_boxes(file: FileIO, size: int) -> int:
+def _end_of_boxes(file: BinaryFile, size: int) -> int:
     """Return where the last box ends that no other box holds."""
     boxes = takewhile(
         lambda box: box.name.isalnum(), islice(walk_boxes(file, size, max_depth=1), _MAX_BOXES)

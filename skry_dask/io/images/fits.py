@@ -36,11 +36,11 @@ from skry_dask.io.images.image_format import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from io import FileIO
     from pathlib import Path
 
     from astropy.io.fits import Header
 
+    from skry_dask.io.files import BinaryFile
     from skry_dask.types import AnyArray
 
 _BLOCK_BYTES = 2880
@@ -134,7 +134,7 @@ class FitsFormat(ImageFormat):
 class _Layout:
     """Place of the first image of a file, and the meaning of its numbers."""
 
-    def __init__(self, path: Path, file: FileIO) -> None:
+    def __init__(self, path: Path, file: BinaryFile) -> None:
         self.path, self.size = path, file.seek(0, 2)
         self.header, self.start = _find_first_image(path, file, self.size)
         axes = [self._integer(f"NAXIS{k + 1}") for k in range(self._integer("NAXIS"))]
@@ -237,7 +237,7 @@ class _Layout:
         check_image_size(self.path, self.size, self.height, self.width, n_bytes)
 
 
-def _read_pixels(layout: _Layout, file: FileIO, number: int) -> AnyArray:
+def _read_pixels(layout: _Layout, file: BinaryFile, number: int) -> AnyArray:
     """Read an image, in bands of rows."""
     height, width, channels = layout.height, layout.width, layout.channels
     start = layout.start + number * layout.image_bytes
@@ -273,7 +273,7 @@ def _to_values(layout: _Layout, stored: AnyArray) -> AnyArray:
     return native
 
 
-def _find_first_image(path: Path, file: FileIO, size: int) -> tuple[Header, int]:
+def _find_first_image(path: Path, file: BinaryFile, size: int) -> tuple[Header, int]:
     """Return the header of the first unit of a file that is an image, and where its data start."""
     position = 0
     for _ in range(_MAX_UNITS):
@@ -293,7 +293,7 @@ def _find_first_image(path: Path, file: FileIO, size: int) -> tuple[Header, int]
     raise damaged(path, "FITS", "no image is in it")
 
 
-def _read_cards(path: Path, file: FileIO, position: int) -> tuple[Header, int]:
+def _read_cards(path: Path, file: BinaryFile, position: int) -> tuple[Header, int]:
     """Read a header; return it and where it ends."""
     fits = _import_fits(f"read {path}", ReaderError)
     content = bytearray()

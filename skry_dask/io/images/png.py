@@ -37,9 +37,9 @@ from skry_dask.io.images.pillow_pixels import decode_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
-    from io import FileIO
     from pathlib import Path
 
+    from skry_dask.io.files import BinaryFile
     from skry_dask.types import AnyArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -161,7 +161,7 @@ class _Header(NamedTuple):
         return self.width * self.n_samples * self.depth // 8
 
 
-def _read_header(path: Path, file: FileIO, size: int) -> _Header:
+def _read_header(path: Path, file: BinaryFile, size: int) -> _Header:
     """Read IHDR; refuse what takes too much memory, or cannot be in a file of this size."""
     file.seek(0)
     head = file.read(33)
@@ -188,7 +188,7 @@ def _read_header(path: Path, file: FileIO, size: int) -> _Header:
     return header
 
 
-def _walk_chunks(path: Path, file: FileIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+def _walk_chunks(path: Path, file: BinaryFile, size: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk of a file: its name, first byte of its content, and length in bytes."""
     position = len(_SIGNATURE)
     while position + 12 <= size:
@@ -203,13 +203,15 @@ def _walk_chunks(path: Path, file: FileIO, size: int) -> Iterator[tuple[bytes, i
     raise damaged(path, "PNG", f"it ends too early, at byte {size}")
 
 
-def _has_end(file: FileIO, size: int) -> bool:
+def _has_end(file: BinaryFile, size: int) -> bool:
     """Return whether the file ends with IEND: then it is complete, without walking to its end."""
     file.seek(max(size - 12, 0))
     return file.read(8) == b"\0\0\0\0IEND"
 
 
-def _read_image_chunks(path: Path, file: FileIO, size: int) -> tuple[bytearray, list[memoryview]]:
+def _read_image_chunks(
+    path: Path, file: BinaryFile, size: int
+) -> tuple[bytearray, list[memoryview]]:
     """Read a PNG without texts, times and profiles.
 
     Returns

@@ -8,7 +8,6 @@ how a frame lies in its chunk.
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,16 +15,23 @@ import numpy as np
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
 from skry_dask.io.containers.avi import AviHeader, find_video_chunks, is_avi, read_avi_header
-from skry_dask.io.files import check_frame_numbers, check_frame_range, open_for_reading
+from skry_dask.io.files import (
+    as_file,
+    check_frame_numbers,
+    check_frame_range,
+    open_for_reading,
+    prefetch,
+)
 from skry_dask.io.raw.avi_layout import Layout, is_uncompressed, layout_of
 from skry_dask.io.reader import CaptureInfo
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
-    from io import FileIO
     from typing import BinaryIO
 
+    from skry_dask.io.files import BinaryFile
+    from skry_dask.io.remote_file import FilePath, PinnedFile
     from skry_dask.types import AnyArray, Frames, IntArray
 
 MAX_BYTES = 1_900_000_000
@@ -51,12 +57,12 @@ class AviReader:
         If it is no such file, or holds no complete frame.
     """
 
-    path: Path
-    files: tuple[Path, ...]
+    path: FilePath
+    files: tuple[FilePath, ...]
     info: CaptureInfo
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()  # Workers of a cluster have other working folders.
+    def __init__(self, path: str | os.PathLike[str] | PinnedFile) -> None:
+        self.path = as_file(path)
         self.files = (self.path,)
         problems: list[str] = []
         with open_for_reading(self.path) as file:
@@ -100,7 +106,9 @@ class AviReader:
         check_frame_range(self.path, start, stop, len(self._starts))
         frames = np.empty((stop - start, *self.info.frame_shape), self._layout.dtype)
         with open_for_reading(self.path) as file:
-            self._layout.read(file, self._starts[start:stop], frames)
+            starts, length = self._starts[start:stop], self._layout.chunk_bytes
+            prefetch(file, ((at, at + length) for at in starts.tolist()))
+            self._layout.read(file, starts, frames)
         return frames
 
     def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
@@ -129,7 +137,7 @@ class AviReader:
             self._layout.read_part(file, self._starts[frames], rows, columns, part)
         return part
 
-    def _read_header(self, file: FileIO, size: int) -> AviHeader:
+    def _read_header(self, file: BinaryFile, size: int) -> AviHeader:
         file.seek(0)
         head = file.read(12)
         if not is_avi(head):
@@ -151,7 +159,7 @@ class AviReader:
         return header
 
     def _find_frames(
-        self, file: FileIO, size: int, header: AviHeader, problems: list[str]
+        self, file: BinaryFile, size: int, header: AviHeader, problems: list[str]
     ) -> tuple[Layout, IntArray, IntArray]:
         """Find the complete frames.
 

@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.io.files import read_into
+from skry_dask.io.files import prefetch, read_into
 from skry_dask.io.lookup_table import look_up
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from numpy.typing import NDArray
 
     from skry_dask.io.containers.avi import AviHeader
+    from skry_dask.io.files import BinaryFile
     from skry_dask.types import AnyArray, Frames, IntArray
 
 _DIB_FOURCCS = (b"\0\0\0\0", b"DIB ", b"RAW ")
@@ -102,7 +101,7 @@ class Layout:
         """Bytes of a complete chunk."""
         return self.stride * self.height
 
-    def read(self, file: FileIO, starts: IntArray, frames: Frames) -> None:
+    def read(self, file: BinaryFile, starts: IntArray, frames: Frames) -> None:
         """Read frames into an array.
 
         Parameters
@@ -146,7 +145,7 @@ class Layout:
         return np.empty((n_rows, self.stride), np.uint8)
 
     def read_part(
-        self, file: FileIO, starts: IntArray, rows: range, columns: range, part: Frames
+        self, file: BinaryFile, starts: IntArray, rows: range, columns: range, part: Frames
     ) -> None:
         """Read the same rows and columns of some frames into an array.
 
@@ -167,8 +166,10 @@ class Layout:
         stored = np.empty((len(rows), self.stride), np.uint8)
         first = self.height - rows.stop if self.bottom_up else rows.start
         at = columns.start * self.pixel_bytes
-        for target, start in zip(part, starts.tolist(), strict=True):
-            read_into(file, start + first * self.stride, stored)
+        offsets = (starts + first * self.stride).tolist()
+        prefetch(file, ((offset, offset + stored.nbytes) for offset in offsets))
+        for target, offset in zip(part, offsets, strict=True):
+            read_into(file, offset, stored)
             as_stored = target[::-1] if self.bottom_up else target
             self._convert(stored[:, at : at + len(columns) * self.pixel_bytes], as_stored)
 

@@ -10,7 +10,6 @@ swapped, and blue, green, red reordered, in place.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +17,11 @@ import numpy as np
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
 from skry_dask.io.files import (
+    as_file,
     check_frame_numbers,
     check_frame_range,
     open_for_reading,
+    prefetch,
     read_into,
 )
 from skry_dask.io.raw.ser_header import (
@@ -44,9 +45,10 @@ from skry_dask.io.reader import CaptureInfo
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
-    from io import FileIO
 
+    from skry_dask.io.files import BinaryFile
     from skry_dask.io.raw.ser_samples import ByteOrder
+    from skry_dask.io.remote_file import FilePath, PinnedFile
     from skry_dask.types import AnyArray, Frames, IntArray
 
 _PIXELS_PER_SWAP = 1 << 15
@@ -74,14 +76,14 @@ class SerReader:
         If it is no SER file, its ColorID is unknown, or it holds no complete frame.
     """
 
-    path: Path
-    files: tuple[Path, ...]
+    path: FilePath
+    files: tuple[FilePath, ...]
     info: CaptureInfo
 
     def __init__(
-        self, path: str | os.PathLike[str], *, byte_order: ByteOrder | None = None
+        self, path: str | os.PathLike[str] | PinnedFile, *, byte_order: ByteOrder | None = None
     ) -> None:
-        self.path = Path(path).absolute()  # Workers of a cluster have other working folders.
+        self.path = as_file(path)
         self.files = (self.path,)
         problems: list[str] = []
         with open_for_reading(self.path) as file:
@@ -163,6 +165,8 @@ class SerReader:
         part = np.empty((len(frames), len(rows), len(columns), *channels), self._stored_dtype)
         first = HEADER_BYTES + rows.start * (self._frame_bytes // self.info.height)
         with open_for_reading(self.path) as file:
+            starts = (first + number * self._frame_bytes for number in frames.tolist())
+            prefetch(file, ((start, start + band.nbytes) for start in starts))
             for number, target in zip(frames.tolist(), part, strict=True):
                 read_into(file, first + number * self._frame_bytes, band)
                 target[...] = band[:, columns.start : columns.stop]
@@ -176,7 +180,7 @@ class SerReader:
             _swap_red_and_blue(frames)
         return frames
 
-    def _read_header(self, file: FileIO, size: int, problems: list[str]) -> SerHeader:
+    def _read_header(self, file: BinaryFile, size: int, problems: list[str]) -> SerHeader:
         file.seek(0)
         head = file.read(HEADER_BYTES)
         if not is_ser(head, size):
@@ -217,7 +221,7 @@ class SerReader:
 
     def _find_dtype(
         self,
-        file: FileIO,
+        file: BinaryFile,
         header: SerHeader,
         n_frames: int,
         byte_order: ByteOrder | None,

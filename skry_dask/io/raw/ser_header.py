@@ -16,8 +16,7 @@ import numpy as np
 from skry_dask.io.files import read_into
 
 if TYPE_CHECKING:
-    from io import FileIO
-
+    from skry_dask.io.files import BinaryFile
     from skry_dask.types import IntArray
 
 FILE_ID = b"LUCAM-RECORDER"
@@ -105,7 +104,7 @@ def is_ser(head: bytes, size: int) -> bool:
 
 
 def read_times(
-    file: FileIO, header: SerHeader, n_frames: int, size: int, problems: list[str]
+    file: BinaryFile, header: SerHeader, n_frames: int, size: int, problems: list[str]
 ) -> IntArray | None:
     """Read the time stamps after the frames.
 

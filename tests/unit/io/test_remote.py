@@ -84,6 +84,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setattr(remote, "TRIES", 1)
+    monkeypatch.setattr(remote, "TRIES_AFTER_LOSS", 1)
     yield RemotePath("s3://bucket/moon.skry")
     remote._client.cache_clear()
 

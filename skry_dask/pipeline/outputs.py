@@ -18,6 +18,7 @@ from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
 from skry_dask.pipeline.upload import temporary_folder, upload
+from skry_dask.store.folder import is_leftover
 from skry_dask.store.open import is_group
 from skry_dask.store.owner import owner_of
 from skry_dask.store.room import can_write_in
@@ -268,7 +269,7 @@ def _chosen_place(store: Location, source: Source) -> ResultsPlace:
         store.check_folder()
         _check_owner(store, source)
         return ResultsPlace(store)
-    if os.path.lexists(store) and not is_group(store):
+    if os.path.lexists(store) and not (is_group(store) or is_leftover(store)):
         is_broken = store.is_symlink() and not os.path.exists(store)  # noqa: PTH110 never raises
         what = "is a link that leads nowhere" if is_broken else "exists and is not a store"
         raise StoreError(f"{store} {what}: give another place with --store")

@@ -20,6 +20,7 @@ from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
 from skry_dask.store.blobs import GoneError, blobs_at
 from skry_dask.store.digest import digest_of, digest_of_values
+from skry_dask.store.folder import PIECES
 from skry_dask.store.tables import large_tables
 from skry_dask.unfinished import saving
 
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from skry_dask.store.result_store import ResultStore
 
 log = logging.getLogger(__name__)
-
-PIECES = "pieces"
-"""Folder of a store with what interrupted jobs have left."""
 
 Status: TypeAlias = Literal["ran", "reused"]
 

@@ -31,6 +31,9 @@ FRAMES = "frames"
 IMPORT = f"{FRAMES}{PARTIAL}import"
 """Folder of an unfinished import in its store, with a lock of its own; see `import_folder`."""
 
+PIECES = "pieces"
+"""Folder of a store with what interrupted jobs have left; see `blobs`."""
+
 LOCK = ".lock"
 """Suffix of a lock; see `locks`."""
 
@@ -102,8 +105,8 @@ def rename_new(temporary: Path, place: Path) -> None:
 def is_leftover(folder: Path) -> bool:
     """Return whether a folder without a group's metadata is unfinished: an import, or a first job.
 
-    It holds nothing but partial folders, partial files and locks; or an import was interrupted
-    while it moved its arrays to their places, and its own folder is still there.
+    It holds nothing but partial folders, partial files, locks and pieces, if anything; or an import
+    was interrupted while it moved its arrays to their places, and its own folder is still there.
     """
     return folder.is_dir() and ((folder / IMPORT).is_dir() or _is_unfinished(folder))
 
@@ -114,7 +117,7 @@ def _is_unfinished(folder: Path) -> bool:
         or path.name.startswith(".skry-")
         or path.suffix == LOCK
         or (path.name.startswith("zarr.") and path.suffix == ".partial")
-        or (path.is_dir() and _is_unfinished(path))
+        or (path.is_dir() and (path.name == PIECES or _is_unfinished(path)))
         for path in folder.iterdir()
     )
 

@@ -116,6 +116,7 @@ def test_results_of_a_store_at_a_url_go_beside_the_output(
 def test_a_store_that_cannot_be_is_refused(moon_ser: Path, tmp_path: Path) -> None:
     source = resolve(moon_ser)
     (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("something else")
     skry.import_capture(moon_ser, tmp_path / "kept.skry")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "astray").symlink_to("nothing")

@@ -201,7 +201,7 @@ def task(frame_pass: str = "") -> Iterator[None]:
         )
         with _LOCK:
             _PASSES[frame_pass] = _PASSES.get(frame_pass, Spent()).plus(spent)
-            if len(_PASSES) > KEPT_PASSES:
+            while len(_PASSES) > KEPT_PASSES:
                 _PASSES.popitem(last=False)
 
 

@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from dask.core import get_dependencies
 from dask.utils import key_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -219,3 +220,17 @@ def test_tasks_that_work_on_a_chunk_are_counted_by_pass():
         ("lambda", 4),
     ]
     assert count_tasks((lazy + 1).__dask_graph__()) == {}
+
+
+def test_all_chunks_depend_on_the_same_few_entries_of_the_graph():
+    # dask collects all of them for each task, to put tasks in order.
+    n_roots = []
+    for n_frames in (80, 800):
+        lazy = WatchedFrames(n_frames).lazy(8)
+        scale = map_frames(brightest, lazy, dtype=np.uint8).max()
+        along = np.ones((n_frames, 3))
+        mapped = map_frames(weigh, lazy, along, shared=[scale], shape=(3,), dtype=int)
+        (optimised,) = dask.optimize(mapped)
+        graph = dict(optimised.__dask_graph__())
+        n_roots.append(sum(not get_dependencies(graph, key) for key in graph))
+    assert n_roots[0] == n_roots[1] < 10

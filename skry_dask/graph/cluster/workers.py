@@ -199,7 +199,9 @@ class Workers:
         """What the user should know: which workers were not used."""
         if not self.refused:
             return []
-        return [f"{len(self.refused)} workers were not used, {self.words()}: {REMEDY}"]
+        n = len(self.refused)
+        were = "1 worker was" if n == 1 else f"{n} workers were"
+        return [f"{were} not used, {self.words()}: {REMEDY}"]
 
 
 REMEDY = (

@@ -101,7 +101,7 @@ def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
             result = skry.run(moon_ser, scheduler=address)
             assert bits(result) == on_threads
             (note,) = [n for n in result.attrs["summary"]["notes"] if "not used" in n]
-            assert f"1 workers were not used, {first}: it is in another building" in note
+            assert f"1 worker was not used, {first}: it is in another building" in note
             client.run(blind, workers=[second])
             with pytest.raises(ClusterError, match=f"no worker can be used: {first}.*{second}"):
                 skry.run(moon_ser, scheduler=address, store=moon_ser.with_name("new.skry"))

@@ -157,6 +157,13 @@ def test_calls_get_what_is_shared_and_what_is_theirs():
         assert call_each(joined, shared, items).compute() == [(["a"], "b", item) for item in items]
 
 
+def test_many_calls_share_tasks():
+    items = [(np.arange(i),) for i in range(130)]
+    lazy = call_each(len, [], items)
+    assert lazy.compute(scheduler="sync") == list(range(130))
+    assert sum(key_split(key) == "len" for key in lazy.__dask_graph__()) <= 64
+
+
 def test_calls_of_calls_run_once():
     ran = []
 

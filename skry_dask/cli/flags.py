@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Group, Parameter
 
-from skry_dask.errors import OptionsError
+from skry_dask.errors import StoreError
 from skry_dask.io.remote import RemotePath, located
 from skry_dask.options import ReadOptions, SelectOptions
 
@@ -46,7 +46,7 @@ def _to_location(_: Any, tokens: Sequence[Token]) -> Location:
 def _to_path(_: Any, tokens: Sequence[Token]) -> Path:
     place = located(tokens[0].value)
     if not isinstance(place, Path):
-        raise OptionsError(f"{place} is a URL: give a file on this machine, then copy it there")
+        raise StoreError(f"{place} is a URL: give a file on this machine, then copy it there")
     return place
 
 

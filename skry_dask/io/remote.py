@@ -44,11 +44,11 @@ STORES = WRITABLE | {"https": "HTTPStore", "http": "HTTPStore"}
 PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 """Beginnings of the names of all environment variables that obstore reads."""
 
-RETRY_SECONDS = 8.0
+RETRY_SECONDS = 7.0
 """Time from the first try of a request after which it is not tried again."""
 
 TIMEOUTS = {
-    "probe": {"timeout": "10s"},
+    "probe": {"timeout": "8s"},
     "read": {"timeout": "120s", "read_timeout": "10s"},
     "write": {"timeout": "60s"},
 }

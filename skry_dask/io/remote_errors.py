@@ -33,6 +33,12 @@ class ChangedError(Exception):
     """A file has another version than before."""
 
 
+ASKS_MACHINE = r"169\.254\.|latest/(api/token|meta-data)|computeMetadata"
+"""In errors of requests to the service that gives credentials to the machines of a cloud."""
+
+LACKS_CREDENTIALS = "metadata|Missing|redential"
+"""In errors of obstore itself."""
+
 LOST_SECONDS = 20.0
 """Time for which a server that has not answered counts as lost."""
 
@@ -88,7 +94,7 @@ def explained(place: Place, error: Exception) -> StoreError:
         return StoreError(f"{place} has changed while it was read: run the command again")
     if code == "NoSuchBucket":
         reason, remedy = "the bucket does not exist", "check its name, or make it first"
-    elif "169.254." in text or (not status and re.search("metadata|Missing|redential", text)):
+    elif re.search(ASKS_MACHINE, text) or (not status and re.search(LACKS_CREDENTIALS, text)):
         reason, remedy = "no credentials are found", f"set {variables}"
     elif status[:3] in ("401", "403") or re.search("Expired|Invalid(Access|Token)|Signature", code):
         about = f" ({code or status})"

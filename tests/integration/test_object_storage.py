@@ -17,6 +17,7 @@ from skry_dask.errors import SkryError, StoreError
 from skry_dask.io import remote, remote_errors
 from skry_dask.io.raw.avi import write_avi
 from skry_dask.io.remote import RemotePath
+from skry_dask.store import tables
 from skry_dask.store.blobs import UrlBlobs
 from skry_dask.store.folder import IMPORT
 from skry_dask.store.storage import storage_at
@@ -97,8 +98,9 @@ def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_
 
 
 def test_a_damaged_result_on_object_storage_is_computed_again(
-    moon_ser: Path, bucket: str, server: Server
+    moon_ser: Path, bucket: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tables, "LARGE_BYTES", 1000)  # tasks write tables themselves
     place = f"{bucket}/moon.skry"
     first = skry.run(moon_ser, store=place)
     name = next(name for name in RemotePath(place).files() if name.endswith("/stack/c.0.0"))

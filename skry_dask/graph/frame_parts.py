@@ -9,7 +9,6 @@ call and as much as dask takes to compute them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,11 +107,6 @@ class FrameParts:
     def shape(self) -> tuple[int, ...]:
         """Numbers of frames, rows, columns and, if there are any, channels."""
         return tuple(self.frames.shape)
-
-    @property
-    def frame_bytes(self) -> int:
-        """Size of a frame, bytes."""
-        return math.prod(self.shape[1:]) * int(self.frames.dtype.itemsize)
 
     def read(self, frames: IntArray, rows: slice, columns: slice) -> Frames:
         """Read the same part of some frames.

@@ -176,7 +176,7 @@ class SumKeeper:
             uint8 (frame, ...): the selection; None if it is not known yet.
         cost
             Estimates what adding or subtracting a selection costs, in any unit; called with the
-            selection, and whether that is done to known sums.
+            selection, and whether that is done to the sums of another result.
         """
         self.n_frames = selection_shape[0]
         self.whole = "" if wanted is None else name_of(wanted)
@@ -192,7 +192,7 @@ class SumKeeper:
         best, least = None, np.inf if wanted is None else cost(wanted, False)
         for first in reversed(pieces):
             chosen, held = _with_others(first, pieces)
-            needed = -_n_bits(held) if wanted is None else cost(wanted ^ held, True)
+            needed = -_n_bits(held) if wanted is None else cost(wanted ^ held, first.whole)
             known = KnownSums.of(self.blobs, chosen, held) if needed < least else None
             if known is not None:
                 best, least = known, needed
@@ -344,6 +344,9 @@ class SumKeeper:
             self._give_up(error)
         pieces = list_pieces(self.blobs, self.prefix)
         self._delete(piece.place for piece in pieces[:-N_KEPT])
+        names = [(key, key.rpartition("/")[2]) for key in self.blobs.list(self.prefix)]
+        # Tokens of jobs that were killed. The workers of one that still runs keep nothing more.
+        self._delete(key for key, name in names if name.startswith(f"{_TOKEN}."))
 
 
 def _with_others(first: SumPiece, pieces: list[SumPiece]) -> tuple[list[SumPiece], AnyArray]:

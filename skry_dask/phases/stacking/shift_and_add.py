@@ -26,7 +26,7 @@ from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.parcels import share
 from skry_dask.kernels.frame.brightness import scale_brightness
 from skry_dask.kernels.stacking.rasterise import fill_fragments
-from skry_dask.phases.stacking.changed_fragments import CALL_BYTES, cost_of, runs_of
+from skry_dask.phases.stacking.changed_fragments import cost_of, runs_of
 from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
 from skry_dask.phases.stacking.resampling import CUBIC, UNBOUNDED_INCREMENT, colour_sites
 
@@ -145,13 +145,13 @@ def _known_sums(
     """Find sums from which the wanted ones follow at a smaller cost than from none."""
     n_selections, n_bytes = packed.shape[1:]
     per_fragment = shape[-2] * shape[-1] / (8 * n_bytes) * n_images / n_selections
-    frame_pixels, n_chunk = int(np.prod(frames.shape[1:])), frames.chunksize[0]
+    frame_pixels = int(np.prod(frames.shape[1:]))
     wanted = None if isinstance(packed, da.Array) else packed
     return keeper.find(
         shape,
         packed.shape,
         wanted,
-        lambda bits, known: cost_of(bits, frame_pixels, per_fragment, n_chunk if known else 0),
+        lambda bits, known: cost_of(bits, frame_pixels, per_fragment, one_by_one=known),
     )
 
 
@@ -340,7 +340,7 @@ def add_changes(
     subtracted = []
     changed = np.asarray((more | less).any(axis=(1, 2)))
     whole = [slice(0, n) for n in parts.shape[1:3]]
-    for rows in runs_of(changed, CALL_BYTES // parts.frame_bytes):
+    for rows in runs_of(changed):
         read = parts.read(numbers[rows], *whole)
         add_chunk(read, more[rows], motion[rows], gain[rows], *rest)
         if less[rows].any():

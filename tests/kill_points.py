@@ -45,7 +45,7 @@ def killed_job(source: Path, store: Path, moment: int | None, choices: dict[str,
     """
     method = "spawn" if sys.platform == "win32" else "forkserver"
     context: Any = multiprocessing.get_context(method)
-    context.set_forkserver_preload(["tests.kill_points", "skry_dask.pipeline.run"])
+    context.set_forkserver_preload(["skry_dask.pipeline.run"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(source, store, moment, choices, sender))
     process.start()

@@ -134,6 +134,7 @@ class PhaseRunner:
 
     def __enter__(self) -> PhaseRunner:
         self.store.sweep()
+        self._blobs.sweep()
         # A signal may come while a result of which rows are not kept any more is being written.
         self._during.enter_context(saving(lambda: concurrent.futures.wait(self._writes)))
         return self

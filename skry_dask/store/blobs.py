@@ -11,20 +11,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import secrets
 import shutil
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from skry_dask.errors import StoreError
 from skry_dask.io.atomic import explain_write_errors
+from skry_dask.io.locks import open_locked, release
 from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     import builtins
 
     from skry_dask.io.remote import Location, RemotePath
+
+LEFTOVER_SECONDS = 24 * 3600
+"""Age at which a temporary file on Windows is taken for that of a killed process."""
 
 _MAGIC = b"skryblob1"
 _SEAL_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
@@ -53,6 +60,9 @@ class Blobs(Protocol):
 
     def list(self, prefix: str) -> list[str]:
         """List the keys that begin with the names of a prefix, sorted; damaged blobs too."""
+
+    def sweep(self) -> None:
+        """Remove what processes have left that were killed while they wrote a blob."""
 
     def delete(self, prefix: str) -> None:
         """Delete all blobs whose keys begin with the names of a prefix, and what is left of others.
@@ -132,22 +142,42 @@ class FolderBlobs:
         path = self._path(key)
         # Beside the blob, so that it is deleted with the other blobs if this process is killed.
         temporary = path.with_name(f".{secrets.token_hex(8)}")
-        with explain_write_errors(self.folder), unfinished(temporary):
+        with contextlib.ExitStack() as at_end:
+            at_end.enter_context(explain_write_errors(self.folder))
+            at_end.enter_context(unfinished(temporary))
             try:
-                self._write_new(temporary, seal_blob(key, content))
+                self._write_new(temporary, seal_blob(key, content), at_end)
                 temporary.replace(path)
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
                 raise
 
-    def _write_new(self, path: Path, content: bytes) -> None:
+    def _write_new(self, path: Path, content: bytes, at_end: contextlib.ExitStack) -> None:
         for _ in range(3):  # another process may delete an empty folder that was just made
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
+                # Windows would lock this process out, too.
+                handle = None if sys.platform == "win32" else open_locked(path)
+                if handle is not None:
+                    at_end.callback(os.close, handle)
                 path.write_bytes(content)
                 return
         path.write_bytes(content)
+
+    def sweep(self) -> None:
+        """Remove the temporary files of processes that were killed while they wrote a blob."""
+        left: builtins.list[Path] = []
+        with contextlib.suppress(OSError):  # another process removes folders meanwhile
+            left.extend(self.folder.rglob(".*"))
+        for path in left:
+            with contextlib.suppress(OSError):  # it is being written, or gone
+                if sys.platform == "win32":
+                    if path.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                        path.unlink()
+                elif (handle := open_locked(path)) is not None:
+                    release(path, handle)
+                    self._remove_empty(path)
 
     def list(self, prefix: str) -> builtins.list[str]:
         """List the keys that begin with the names of a prefix, sorted; damaged blobs too."""
@@ -163,8 +193,12 @@ class FolderBlobs:
             shutil.rmtree(place, ignore_errors=True)
         with contextlib.suppress(OSError):
             place.unlink(missing_ok=True)
+        self._remove_empty(place)
+
+    def _remove_empty(self, path: Path) -> None:
+        """Remove the folders above a path that are empty now."""
         with contextlib.suppress(OSError):  # the first folder that is not empty
-            for folder in place.parents:
+            for folder in path.parents:
                 folder.rmdir()
                 if folder == self.folder:
                     break
@@ -200,6 +234,9 @@ class UrlBlobs:
         if (self.folder / prefix).state() is not None:
             keys.append(prefix)
         return sorted(keys)
+
+    def sweep(self) -> None:
+        """Do nothing: what is not written whole is not there."""
 
     def delete(self, prefix: str) -> None:
         """Delete all blobs whose keys begin with the names of a prefix; see `Blobs.delete`."""

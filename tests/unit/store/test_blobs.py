@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,27 @@ def test_a_write_that_fails_leaves_the_old_blob_and_no_other_file(
     monkeypatch.undo()
     assert blobs.get("a/b") == b"old"
     assert files(blobs.folder) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="waits a day there")
+def test_what_killed_processes_leave_is_swept_and_what_others_write_stays(
+    blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.sweep()
+    blobs.put("a/b", b"content")
+    (blobs.folder / "c").mkdir()
+    (blobs.folder / "a/.0123").write_bytes(b"cut")
+    (blobs.folder / "c/.4567").write_bytes(b"cut")
+    write_bytes = Path.write_bytes
+
+    def write_and_sweep(path: Path, content: bytes) -> None:
+        write_bytes(path, content)
+        blobs.sweep()  # by another job
+
+    monkeypatch.setattr(Path, "write_bytes", write_and_sweep)
+    blobs.put("a/d", b"more")
+    assert [path.name for path in files(blobs.folder)] == ["a", "b", "d"]
+    assert (blobs.get("a/b"), blobs.get("a/d")) == (b"content", b"more")
 
 
 def test_a_folder_that_another_process_deletes_is_made_again(

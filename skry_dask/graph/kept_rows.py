@@ -79,7 +79,7 @@ class KeptRows(NamedTuple):
     """
 
     keys: AnyArray
-    known: KnownRows | LoadedRows | None
+    known: KnownRows | None
     missing: BoolArray
     keeper: RowKeeper
 
@@ -134,11 +134,20 @@ class KnownRows:
         uint64 (frame), from `row_keys`.
     blank
         Value of the rows of frames that are not measured.
+    travels
+        Whether a source is read when rows are taken, so that these travel with the tasks that need
+        them, in place of the source.
     """
 
-    def __init__(self, keys: AnyArray, blank: float) -> None:
+    def __init__(
+        self,
+        keys: AnyArray,
+        blank: float,
+        travels: Callable[[RowSource], bool] = lambda _: False,
+    ) -> None:
         self.keys = keys
         self.blank = blank
+        self.travels = travels
         self.sources: list[RowSource] = []
         self.which = np.where(keys == NO_KEY, _BLANK, _MISSING)
         self.row = np.zeros(len(keys), np.int64)
@@ -174,14 +183,19 @@ class KnownRows:
             self.sources.append(source)
 
     def __getitem__(self, rows: slice) -> RowsOfBlock:
-        """Take the rows of a block of frames, without reading them."""
-        return RowsOfBlock(self.sources, self.which[rows], self.row[rows], self.blank)
-
-    def read(self, rows: slice, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
-        """Read the rows of a block of frames: (frame, *shape), anything where they are missing."""
-        out = np.empty((len(self.which[rows]), *shape), dtype)
-        self[rows].fill(out)
-        return out
+        """Take the rows of a block of frames, with the sources that hold some."""
+        which, row = self.which[rows].copy(), self.row[rows].copy()
+        sources: list[RowSource] = []
+        for old in np.unique(which[which >= 0]).tolist():
+            at = np.flatnonzero(which == old)
+            source = self.sources[old]
+            if self.travels(source):
+                at = at[np.argsort(row[at], kind="stable")]
+                source = ArrayRows(source.read(row[at]))
+                row[at] = np.arange(len(at))
+            which[at] = len(sources)
+            sources.append(source)
+        return RowsOfBlock(sources, which, row, self.blank)
 
 
 class RowsOfBlock(NamedTuple):
@@ -211,28 +225,6 @@ class RowsOfBlock(NamedTuple):
         if (self.which == _BLANK).any():  # which some dtypes do not have
             out[self.which == _BLANK] = self.blank
         return np.flatnonzero(self.which == _MISSING)
-
-
-class LoadedRows:
-    """Known rows that travel with the tasks that need them, because workers see no store.
-
-    Parameters
-    ----------
-    known
-        The rows, which are read here.
-    shape, dtype
-        Dims of the rows after the first, and their data type.
-    """
-
-    def __init__(self, known: KnownRows, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        self.known = known
-        self.rows = known.read(slice(None), shape, dtype)
-
-    def __getitem__(self, rows: slice) -> RowsOfBlock:
-        """Take the rows of a block of frames."""
-        which = np.minimum(self.known.which[rows], 0)
-        source = ArrayRows(self.rows[rows])
-        return RowsOfBlock([source], which, np.arange(len(which)), self.known.blank)
 
 
 def map_missing_frames(

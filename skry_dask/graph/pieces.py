@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import dask
 import numpy as np
+import xarray as xr
 
 from skry_dask.errors import StoreError
 from skry_dask.graph.datasets import variable
 from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.kept.sums import SAVE_SECONDS, SumKeeper
-from skry_dask.graph.kept_rows import KeptRows, KnownRows, LoadedRows, row_keys
+from skry_dask.graph.kept_rows import KeptRows, KnownRows, row_keys
 from skry_dask.store.blobs import GoneError
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.row_pieces import ROWS, RowKeeper, list_pieces, read_piece
 from skry_dask.store.sum_pieces import SUMS, settle_pieces
+from skry_dask.store.tables import is_large
 from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import xarray as xr
     from numpy.typing import DTypeLike
 
     from skry_dask.graph.kept_rows import RowSource
@@ -158,7 +159,7 @@ class Pieces:
         place = f"{ROWS}/{self.phase}/{key}"
         keeper = RowKeeper(self.blobs, place, self._about, seconds, self.check_unchanged)
         self._table = _Table(key, keys, keeper)
-        known = KnownRows(keys, blank)
+        known = KnownRows(keys, blank, self._travels)
         for known_keys, source in self._known(key, place, stored):
             known.add(known_keys, source)
             if not known.missing.any():
@@ -169,8 +170,13 @@ class Pieces:
             return KeptRows(keys, None, known.missing, keeper)
         n_missing = int(known.missing.sum())
         log.info("%s: %d rows are known, %d are measured", self.phase, known.n_found, n_missing)
-        rows = known if self.sees_store else LoadedRows(known, shape, dtype)
-        return KeptRows(keys, rows, known.missing, keeper)
+        return KeptRows(keys, known, known.missing, keeper)
+
+    def _travels(self, source: RowSource) -> bool:
+        """Whether the rows of a source are sent to workers: they lack the store, or it is small."""
+        if not self.sees_store:
+            return True
+        return self.on_cluster and isinstance(source, TableRows) and source.is_in_memory
 
     def _known(
         self, key: str, place: str, stored: Callable[[xr.Dataset], Table]
@@ -273,6 +279,11 @@ class TableRows(NamedTuple):
     """Rows of a table of a stored result."""
 
     table: Table
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the table has been read already: all are but large ones of stored results."""
+        return not (isinstance(self.table, xr.Variable) and is_large(self.table))
 
     def read(self, rows: IntArray) -> AnyArray:
         """Read rows by their positions, ascending."""

@@ -7,13 +7,15 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import psutil
 import pytest
 
 import skry_dask as skry
-from skry_dask.errors import ClusterError
+from skry_dask.errors import ClusterError, StoreError
 from skry_dask.simulation.simulate import write_capture
+from skry_dask.store.result_store import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +109,31 @@ def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
                 skry.run(moon_ser, scheduler=address, store=moon_ser.with_name("new.skry"))
         finally:
             client.run(blind, seen)
+
+
+def test_rows_that_workers_have_measured_are_not_measured_again(
+    address: str,
+    moon_ser: Path,
+    on_threads: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(store: ResultStore, phase: str, *arguments: Any) -> None:
+        if phase == "track":
+            raise StoreError("no space left")
+        save(store, phase, *arguments)
+
+    save = ResultStore.save
+    monkeypatch.setattr(ResultStore, "save", full)
+    with dask.config.set({"skry.flush-seconds": 0}):
+        with pytest.raises(StoreError, match="no space left"):
+            skry.run(moon_ser, scheduler=address, store=tmp_path / "s")
+        monkeypatch.undo()
+        result = skry.run(moon_ser, scheduler=address, store=tmp_path / "s")
+    phases = result.attrs["summary"]["phases"]
+    assert (phases["track"]["status"], phases["track"]["read_bytes"]) == ("ran", 0)
+    assert bits(result) == on_threads
+    assert not (tmp_path / "s" / "pieces" / "rows").exists()
 
 
 def kill_a_worker(address: str) -> None:

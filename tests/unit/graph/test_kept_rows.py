@@ -15,7 +15,6 @@ from skry_dask.graph.kept_rows import (
     ArrayRows,
     KeptRows,
     KnownRows,
-    LoadedRows,
     row_keys,
 )
 from tests.watched_frames import WatchedFrames
@@ -71,8 +70,8 @@ def cases() -> dict[str, tuple[AnyArray, AnyArray]]:
 
 
 @pytest.mark.parametrize("case", cases())
-@pytest.mark.parametrize("loaded", [False, True])
-def test_rows_are_the_same_and_only_frames_without_a_row_are_read(case: str, loaded: bool) -> None:
+@pytest.mark.parametrize("travels", [False, True])
+def test_rows_are_the_same_and_only_frames_without_a_row_are_read(case: str, travels: bool) -> None:
     is_known, used = cases()[case]
     offset = np.arange(N) * 0.25
     for n_chunk, has_developer in ((1, False), (4, True), (7, False), (N, True)):
@@ -91,15 +90,14 @@ def test_rows_are_the_same_and_only_frames_without_a_row_are_read(case: str, loa
         )
         fresh = table().compute()
         keys = row_keys(np.arange(N), [offset], used)
-        known = KnownRows(keys, np.nan)
+        known = KnownRows(keys, np.nan, lambda _: travels)
         # In another order, and from two sources, one of which has rows of other frames, too.
         where = np.random.default_rng(0).permutation(np.flatnonzero(is_known & used))
         for part in np.split(where, [len(where) // 2]):
             other = np.array([1234567], np.uint64)
             known.add(np.append(keys[part], other), ArrayRows(np.append(fresh[part], [[0, 0]], 0)))
-        rows = LoadedRows(known, (2,), float) if loaded else known
         watched.watch.reads[:] = 0
-        again = table(kept=KeptRows(keys, rows, known.missing, keeper))
+        again = table(kept=KeptRows(keys, known, known.missing, keeper))
         n_tasks = sum(count_tasks(again.__dask_graph__()).values())
         assert n_tasks <= len(watched.lazy(n_chunk).chunks[0])
         np.testing.assert_array_equal(again.compute(), fresh)

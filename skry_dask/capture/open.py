@@ -48,7 +48,8 @@ def open_capture(
     ----------
     source
         A SER file, an AVI file, any video that FFmpeg decodes; a folder of images, a pattern such
-        as ``moon/*.png``, a list of images, an image of several pages; a store or its URL.
+        as ``moon/*.png``, a list of images, an image of several pages; a store; the URL of a store,
+        or of a SER or uncompressed AVI file.
     read
         Corrects what the file says about itself; see `ReadOptions`.
     selection

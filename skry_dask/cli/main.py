@@ -106,11 +106,11 @@ def stack(
     ----------
     inputs
         Videos (SER, AVI, MP4...), folders of videos or of images, patterns such as "night/*.ser",
-        stores and their URLs. Several single images (BMP, TIFF, PNG, JPEG, FITS) are the frames of
-        one capture.
+        stores; URLs of stores and of SER and AVI videos (s3://, gs://, https://). Several single
+        images (BMP, TIFF, PNG, JPEG, FITS) are the frames of one capture.
     output
-        Image to write (.tif, .png, .bmp, .fits), for one capture [default: INPUT-stack.tif in the
-        current folder].
+        Image to write (.tif, .png, .bmp, .fits), or its URL, for one capture [default:
+        INPUT-stack.tif in the current folder].
     out_dir
         Folder for the images INPUT-stack.tif, created if it does not exist.
     output_format
@@ -121,7 +121,8 @@ def stack(
         Also write a table of all frames, which Stackistry can read: OUTPUT_frame_quality.csv; and
         one of the reference points: OUTPUT_points.csv.
     store
-        Folder in which results are kept, for one capture [default: INPUT.skry beside the input].
+        Folder in which results are kept, or its URL, for one capture [default: INPUT.skry beside
+        the input].
     scheduler
         Address of a dask scheduler, such as tcp://10.0.0.5:8786 [default: threads of this process].
     workers
@@ -239,7 +240,7 @@ def import_(source: str, store: Place, /, *, read: Reading = ReadOptions()) -> i
     source
         A video, or a folder or pattern of images.
     store
-        Folder to create, such as moon.skry.
+        Folder to create, such as moon.skry, or its URL, such as s3://bucket/moon.skry.
     """
     with importing():
         from skry_dask.capture.open import import_capture

@@ -59,7 +59,8 @@ def run(
     Parameters
     ----------
     source
-        A video, a folder, pattern or list of images, a store or its URL.
+        A video, a folder, pattern or list of images, a store; the URL of a store, or of a SER or
+        uncompressed AVI file.
     output
         Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). None =
         write no image.
@@ -74,8 +75,8 @@ def run(
         Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
         `read_positions`.
     store
-        Where results are kept; by default beside the input, or beside the output where the
-        input's folder cannot be written.
+        Where results are kept, a folder or its URL, such as ``s3://bucket/moon.skry``; by default
+        beside the input, or beside the output where the input's folder cannot be written.
     scheduler
         Address of a dask scheduler; by default an active client, else threads.
     workers

@@ -12,8 +12,9 @@ import tifffile
 
 import skry_dask as skry
 from skry_dask.capture.source import EncodedSource, RawSource, StoreSource, resolve
-from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.errors import OptionsError, ReaderError, SkryError
 from skry_dask.options import ReadOptions
+from tests.web_server import WholeFiles, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +96,19 @@ def test_files_of_the_input_and_files_that_would_be_are_told_from_others(
         source = resolve(given)
         assert all(source.includes(tmp_path / name) for name in inside), given
         assert not any(source.includes(tmp_path / name) for name in outside), given
+
+
+def test_a_raw_video_is_read_in_place_from_a_web_server(moon_ser: Path, tmp_path: Path) -> None:
+    frames = skry.open_capture(moon_ser)["frames"].to_numpy()
+    with serving(tmp_path) as url:
+        capture = skry.open_capture(f"{url}/moon.ser?X-Amz-Signature=secret")
+        assert capture.attrs["source"] == f"{url}/moon.ser"
+        assert capture.attrs["digest"] == resolve(moon_ser).digest
+        np.testing.assert_array_equal(capture["frames"][5:9], frames[5:9])
+        source = resolve(f"{url}/moon.ser", ReadOptions(verify=True))
+        assert source.digest == resolve(moon_ser, ReadOptions(verify=True)).digest
+        os.utime(moon_ser, (1, 1))
+        with pytest.raises(SkryError, match="has changed while it was read"):
+            capture["frames"].compute()
+    with serving(tmp_path, WholeFiles) as url, pytest.raises(SkryError, match="whole files only"):
+        resolve(f"{url}/moon.ser")

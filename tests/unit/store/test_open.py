@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import sys
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +14,11 @@ import skry_dask as skry
 from skry_dask.errors import StoreError
 from skry_dask.store.checked import sealed
 from tests.stores import IMAGES, INFO, decoded_frames, write_frames
+from tests.web_server import Ranges, WholeFiles, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -54,44 +52,11 @@ def test_a_store_that_lost_an_array_is_refused(store: Path, name: str) -> None:
 # --- at a URL ------------------------------------------------------------------------------------
 
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    """Python's own server, which ignores ranges of bytes."""
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
-class _Ranges(_Silent):
-    """A server that knows ranges of bytes."""
-
-    def do_GET(self) -> None:
-        path = Path(self.translate_path(self.path))
-        wanted = self.headers.get("Range")
-        if wanted is None or not path.is_file():
-            super().do_GET()
-            return
-        content = path.read_bytes()
-        first, last = wanted.removeprefix("bytes=").split("-")
-        start = int(first) if first else len(content) - int(last)
-        stop = min(int(last) + 1, len(content)) if first and last else len(content)
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
-        self.send_header("Content-Length", str(stop - start))
-        self.end_headers()
-        self.wfile.write(content[start:stop])
-
-
-@pytest.fixture(params=[_Ranges])
+@pytest.fixture(params=[Ranges])
 def url(store: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The folder of the store over HTTP on the loopback interface."""
-    handler = functools.partial(request.param, directory=str(store.parent))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(store.parent, request.param) as url:
+        yield url
 
 
 def test_a_store_is_read_from_its_url(store: Path, url: str) -> None:
@@ -109,7 +74,7 @@ def test_a_file_that_a_remote_store_has_lost_is_an_error(store: Path, url: str) 
         capture["frames"].compute()
 
 
-@pytest.mark.parametrize("url", [_Silent], indirect=True)
+@pytest.mark.parametrize("url", [WholeFiles], indirect=True)
 def test_a_server_that_ignores_ranges_of_bytes_sends_whole_files(url: str) -> None:
     capture = skry.open_capture(f"{url}/moon.skry")
     np.testing.assert_array_equal(capture["frames"][100:103], IMAGES[100:103])

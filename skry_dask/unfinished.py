@@ -80,7 +80,8 @@ def remove_unfinished() -> None:
     From here on no thread of the process gets beyond the beginning or the end of a block.
     """
     _lock.acquire()
-    for name in _paths:
+    # Locks last: whoever takes one next may use the names of the others.
+    for name in sorted(_paths, key=lambda name: name.endswith(".lock")):
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(OSError):
                 os.unlink(name)  # noqa: PTH108

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from skry_dask.io.locks import open_locked, release
 from skry_dask.store.folder import LOCK, PARTIAL
+from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +48,8 @@ def exclusive(part: Path, what: str) -> Iterator[bool]:
         Whether this process holds the lock; False where there are no locks.
     """
     path = lock_of(part)
-    handle = _wait(path, what)
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None:
-            release(path, handle)
+    with _released(path, _wait(path, what)) as is_locked:
+        yield is_locked
 
 
 @contextlib.contextmanager
@@ -69,10 +66,20 @@ def exclusive_if_free(part: Path) -> Iterator[bool]:
         handle = open_locked(path)
     except OSError:  # another process has it, or nothing can be written here
         handle = None
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None:
+    with _released(path, handle) as is_locked:
+        yield is_locked
+
+
+@contextlib.contextmanager
+def _released(path: Path, handle: int | None) -> Iterator[bool]:
+    """Release a lock at the end, if this process has it; a signal removes its file, too."""
+    if handle is None:
+        yield False
+        return
+    with unfinished(path):
+        try:
+            yield True
+        finally:
             release(path, handle)
 
 

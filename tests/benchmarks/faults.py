@@ -356,7 +356,11 @@ def check(scenario: Scenario, reference: Reference, fault: Fault, work: Path) ->
     if fault.kind == "term" and status != 0:
         if status != 143 or "Traceback" in said or said.count("SIGTERM") != 1:
             wrong.append(f"SIGTERM: exit status {status}, it said {said!r}")
-        left = [name for name in content_of(folder) if ".part" in name and "-import/" not in name]
+        left = [
+            name
+            for name in content_of(folder)
+            if "-import/" not in name and (".part" in name or name.endswith(".lock"))
+        ]
         if left:
             wrong.append(f"SIGTERM left {left}")
     finished = look(folder, before)

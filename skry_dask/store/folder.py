@@ -108,7 +108,10 @@ def is_leftover(folder: Path) -> bool:
     It holds nothing but partial folders, partial files, locks and pieces, if anything; or an import
     was interrupted while it moved its arrays to their places, and its own folder is still there.
     """
-    return folder.is_dir() and ((folder / IMPORT).is_dir() or _is_unfinished(folder))
+    try:
+        return folder.is_dir() and ((folder / IMPORT).is_dir() or _is_unfinished(folder))
+    except FileNotFoundError:  # another process has just removed some of it
+        return True
 
 
 def _is_unfinished(folder: Path) -> bool:

@@ -42,7 +42,8 @@ def test_imports_to_one_target_at_a_time_decode_once(moon_ser: Path) -> None:
 
 
 def test_jobs_on_one_store_wait_for_each_other_and_share_what_is_computed(moon_ser: Path) -> None:
-    jobs = [["stack", "moon.ser", "-o", f"{i}.tif", "--json"] for i in range(3)]
+    names = ["stack", "moon.ser", "--store", "new.skry", "--json"]
+    jobs = [[*names, "-o", f"{i}.tif"] for i in range(3)]
     ended = together(moon_ser.parent, *jobs)
     ran = [
         name
@@ -55,7 +56,7 @@ def test_jobs_on_one_store_wait_for_each_other_and_share_what_is_computed(moon_s
     assert len({image.tobytes() for image in images}) == 1
     left = [
         path
-        for path in (moon_ser.parent / "moon.skry").rglob("*")
+        for path in (moon_ser.parent / "new.skry").rglob("*")
         if ".partial" in path.name or path.suffix in (".lock", ".part")
     ]
     assert left == []

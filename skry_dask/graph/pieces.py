@@ -156,8 +156,8 @@ class Pieces:
         key = digest_of_content(self.phase, list(depends), pixels, kind)
         keys = row_keys(capture["frame"].to_numpy(), along, measured)
         seconds = float(dask.config.get("skry.flush-seconds", FLUSH_SECONDS))
-        place = f"{ROWS}/{self.phase}/{key}"
-        keeper = RowKeeper(self.blobs, place, self._about, seconds, self.check_unchanged)
+        place, frames = f"{ROWS}/{self.phase}/{key}", self.frames
+        keeper = RowKeeper(self.blobs, place, lambda: frames.about, seconds, self.check_unchanged)
         self._table = _Table(key, keys, keeper)
         known = KnownRows(keys, blank, self._travels)
         for known_keys, source in self._known(key, place, stored):
@@ -190,21 +190,15 @@ class Pieces:
             if piece is not None and self.frames.begin_with(piece.about):
                 yield piece.keys, PieceRows(self.blobs, piece_key)
 
-    def _about(self) -> dict[str, Any]:
-        """Say what frames were measured; raises `SkryError` if they may have changed since."""
-        about = self.frames.about
-        self.check_unchanged()
-        return about
-
     def label(self, result: xr.Dataset) -> xr.Dataset:
-        """Add to the result of the phase by what its rows are known later."""
+        """Add to the result of the phase by what its rows are known later; reads frames."""
         if self._sums is not None:
             result = result.assign_attrs({SUMS: self._sums.label})
         if self._table is None:
             return result
         words = "hash of all that the measurement of the frame depends on, but for what rows share"
         keys = variable(("frame",), self._table.keys, "1", words)
-        about = {"key": self._table.key, FRAMES: self._about()}
+        about = {"key": self._table.key, FRAMES: self.frames.about}
         return result.assign({ROW_KEY: keys}).assign_attrs({ROWS: about})
 
     def __enter__(self) -> Pieces:

@@ -268,20 +268,22 @@ class PhaseRunner:
         if self.runner.sees_store and large_tables(lazy):
             with self.store.new(name, digest) as new:
                 computed, spent = self.runner.measure(new.write_tables(lazy), progress)
+                labelled = _labelled(computed, pieces)
                 self.check_unchanged()
                 # In the writer's thread: in a notebook, this one has an event loop.
-                self._writer.submit(lambda: new.finish(_labelled(computed, pieces))).result()
+                self._writer.submit(new.finish, labelled).result()
             if pieces is not None:
                 pieces.finish()
             return self.store[f"{name}/{digest}"], spent
         result, spent = self.runner.measure(lazy, progress)
+        labelled = _labelled(result, pieces)  # reads samples of the frames, if it is the first
         self.check_unchanged()
 
         until_saved = held.pop_all()
 
         def save() -> None:
             with until_saved:
-                self.store.save(name, digest, _labelled(result, pieces))
+                self.store.save(name, digest, labelled)
                 if pieces is not None:
                     pieces.finish()
 

@@ -188,9 +188,14 @@ def test_pieces_of_a_capture_that_has_changed_are_not_kept(
             content = moon_ser.read_bytes()
             moon_ser.write_bytes(content[:178] + content[178:][::-1])
 
+    before = moon_ser.read_bytes()
     with pytest.raises(skry.ReaderError, match="has changed while it was read"):
         skry.run(moon_ser, store=tmp_path / "s", progress=overwrite, workers=1)
     assert not (tmp_path / "s" / "pieces").exists()
+    assert "align" in skry.open_results(tmp_path / "s")  # it was complete before the change
+    moon_ser.write_bytes(before)
+    phases = skry.run(moon_ser, store=tmp_path / "s").attrs["summary"]["phases"]
+    assert (phases["align"]["status"], phases["quality"]["status"]) == ("reused", "ran")
 
 
 def test_other_options_measure_only_what_they_change(

@@ -162,6 +162,18 @@ def settle_pieces(blobs: Blobs, label: str) -> None:
     delete_parts(blobs, place)
 
 
+def unconfirmed(blobs: Blobs, place: str) -> list[str]:
+    """Name the sums at a place that `confirm_piece` would let be seen."""
+    heres = [key.rpartition("/")[0] for key in blobs.list(place) if key.endswith(f"/{_PENDING}")]
+    return [here.rpartition("/")[2].removeprefix(_NEW) for here in heres]
+
+
+def forget_unconfirmed(blobs: Blobs, place: str) -> None:
+    """Delete sums of which it is not known whether their result was complete."""
+    for name in unconfirmed(blobs, place):
+        blobs.delete(f"{place}/{_NEW}{name}")
+
+
 def delete_parts(blobs: Blobs, place: str) -> None:
     """Delete all but the sums of complete results."""
     for here in {key.rpartition("/")[0] for key in blobs.list(place)}:

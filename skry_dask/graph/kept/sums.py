@@ -30,9 +30,11 @@ from skry_dask.store.content import digest_of_content
 from skry_dask.store.sum_pieces import (
     SUMS,
     delete_parts,
+    forget_unconfirmed,
     list_pieces,
     name_of,
     settle_pieces,
+    unconfirmed,
     write_piece,
 )
 
@@ -140,6 +142,9 @@ class SumKeeper:
     @property
     def label(self) -> str:
         """By what `settle_pieces` knows the sums of the complete result."""
+        if self._on_cluster and not self.whole:  # a worker knows what it has selected
+            found = unconfirmed(self.blobs, self.place)
+            self.whole = found[0] if len(found) == 1 else ""
         return f"{self.place}:{self.whole}"
 
     @property
@@ -182,6 +187,7 @@ class SumKeeper:
         self.whole = "" if wanted is None else name_of(wanted)
         if self._on_cluster:
             self._announce()
+            forget_unconfirmed(self.blobs, self.place)
         if not self.blobs.list(self.prefix):
             return None
         pieces = [

@@ -295,6 +295,20 @@ def test_a_worker_keeps_what_is_worth_it_and_only_where_it_sees_the_store(blobs,
     assert not (tmp_path / "not here").exists()
 
 
+def test_sums_of_a_selection_that_only_a_worker_knows_are_kept(blobs):
+    keeper = Fold(blobs, on_cluster=True).keeper
+    other = np.bitwise_not(SELECTION)
+    for selection in (other, SELECTION):
+        keeper.find((8,), SELECTION.shape, None, lambda bits, known: 0)  # forgets the other one
+        worker = pickle.loads(pickle.dumps(keeper))
+        worker.process = "another"
+        worker.finish(expected(selection), [Marks(range(N_FRAMES), selection)])
+    keeper.stop(failed=False)
+    keeper.complete()
+    np.testing.assert_array_equal(Fold(blobs).keeper.known.load(), expected())
+    assert Fold(blobs, other).keeper.known is None
+
+
 @pytest.mark.cluster
 def test_workers_of_a_cluster_keep_parts_and_the_next_job_reads_the_rest(cluster, blobs):
     distributed = pytest.importorskip("distributed")

@@ -255,3 +255,21 @@ def test_what_cannot_be_reached_is_one_line_and_a_remedy(
     status, _, err = cli("info", "s3://bucket/moon.skry")
     assert (status, len(err.splitlines())) == (1, 1)
     assert "no credentials are found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in err
+
+
+def test_blobs_at_a_url_are_whole_or_not_there(bucket: str, server: Server) -> None:
+    folder = RemotePath(f"{bucket}/moon.skry/pieces")
+    blobs = pickle.loads(pickle.dumps(UrlBlobs(folder)))
+    for key in ("rows/track/a", "rows/track/b", "rows/tracks/c", "sums/d"):
+        blobs.put(key, key.encode())
+    blobs.put("sums/d", b"replaced")
+    assert blobs.list("rows/track") == ["rows/track/a", "rows/track/b"]
+    assert (blobs.get("sums/d"), blobs.get("sums/e")) == (b"replaced", None)
+    (folder / "rows/track/b").write_bytes((folder / "rows/track/a").read_bytes() or b"")
+    (folder / "sums/d").write_bytes(b"cut")
+    assert (blobs.get("rows/track/b"), blobs.get("sums/d")) == (None, None)
+    blobs.delete("rows/track")
+    assert (blobs.list("rows"), blobs.list("sums")) == (["rows/tracks/c"], ["sums/d"])
+    server.failing = 1.0
+    with pytest.raises(StoreError, match=r"the server answers 50. .*; try again later"):
+        blobs.put("sums/d", b"")

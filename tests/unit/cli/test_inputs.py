@@ -12,6 +12,7 @@ import tifffile
 from skry_dask.cli.inputs import expand_input, expand_inputs, plan_jobs
 from skry_dask.errors import OptionsError
 from skry_dask.io.raw.ser import write_ser
+from skry_dask.io.remote import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,3 +130,15 @@ def test_what_contradicts_itself_is_refused_before_anything_is_written(
     with pytest.raises(OptionsError, match=words):
         plan(*inputs, **flags)
     assert not list(tmp_path.iterdir())
+
+
+def test_images_may_go_to_a_url(
+    video: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RemotePath] = []
+    monkeypatch.setattr(RemotePath, "check_folder", lambda self: asked.append(self))
+    folder = RemotePath("s3://bucket/out")
+    names = [str(video("a.ser")), str(video("b.ser"))]
+    jobs = plan_jobs(names, output=None, out_dir=folder, output_format=None, store=None)
+    assert [job.image for job in jobs] == [folder / "a-stack.tif", folder / "b-stack.tif"]
+    assert asked == [folder]

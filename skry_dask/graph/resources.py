@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from skry_dask.graph.cluster.runner import ClusterRunner
 
+RESTART_SECONDS = 60
+"""How long to wait for processes of this machine once all have ended: they start again, in 3 s
+where nothing else runs."""
+
 
 @contextlib.contextmanager
 def resources(
@@ -122,6 +126,8 @@ def _on_cluster(
     from skry_dask.graph.cluster.runner import ClusterRunner
 
     wait_for_workers(client, wait_workers)
+    if n_processes and wait_workers is None:
+        wait_workers = RESTART_SECONDS
     runner = ClusterRunner(client, wait_workers, after_compute, n_processes)
     runner.require()
     return runner

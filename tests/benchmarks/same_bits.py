@@ -72,7 +72,7 @@ JOBS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 def results(capture: xr.Dataset, choices: dict[str, Any]) -> str:
     """Compute all phases of a job; return a digest of all that they give."""
     import skry_dask as skry
-    from skry_dask.graph.runner import resources
+    from skry_dask.graph.resources import resources
 
     options = skry.Options.of(**choices)
     digest = hashlib.sha256()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -23,7 +24,7 @@ from skry_dask.pipeline import job
 from tests.integration.test_resume import frames_read, stop_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import xarray as xr
@@ -39,6 +40,20 @@ def measured(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(store / "stack")
     shutil.rmtree(store / "pieces" / "sums" / "stack")
     return store
+
+
+@pytest.fixture(scope="module")
+def fresh_stack(
+    moon_file: Path, measured: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., xr.Dataset]:
+    """Stack with some options, from the beginning; once for each options."""
+
+    @functools.cache
+    def stack(**options: Any) -> xr.Dataset:
+        store = tmp_path_factory.mktemp("fresh") / "moon.skry"
+        return skry.run(moon_file, store=copy_of(measured, store), **options)
+
+    return stack
 
 
 @pytest.fixture
@@ -99,7 +114,12 @@ def scheduler_of(kind: str, cluster: Any) -> Iterator[None]:
     "kind", ["threads", "sync", pytest.param("cluster", marks=pytest.mark.cluster)]
 )
 def test_another_percentage_or_excluded_frames_read_only_frames_that_change(
-    kind: str, moon_file: Path, measured: Path, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str,
+    moon_file: Path,
+    measured: Path,
+    fresh_stack: Callable[..., xr.Dataset],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
     cluster = request.getfixturevalue("two_workers") if kind == "cluster" else None
@@ -113,15 +133,13 @@ def test_another_percentage_or_excluded_frames_read_only_frames_that_change(
             {"percent": 27.5},
         ):
             found = skry.run(moon_file, store=store, **choices)
-            fresh = skry.run(moon_file, store=copy_of(measured, tmp_path / "fresh.skry"), **choices)
-            assert_same_stack(found, fresh)
+            assert_same_stack(found, fresh_stack(**choices))
             selections.append(selection(moon_file, store, **choices))
             if found.attrs["summary"]["phases"]["stack"]["status"] == "ran":
                 # The sums of any earlier stack may be the nearest ones.
                 changed = [(selections[-1] ^ one).any(axis=1).sum() for one in selections[:-1]]
                 assert frames_read(found)["stack"] in (changed or [N_FRAMES])
             assert frames_read(found)["quality"] == 0  # its images have sums, too
-            shutil.rmtree(tmp_path / "fresh.skry")
 
 
 @pytest.mark.usefixtures("calls_cost_nothing")
@@ -134,14 +152,16 @@ def test_another_percentage_or_excluded_frames_read_only_frames_that_change(
     ids=" ".join,
 )
 def test_sums_of_each_kind_of_stack_go_on_to_the_same_bits(
-    options: dict[str, Any], moon_file: Path, measured: Path, tmp_path: Path
+    options: dict[str, Any],
+    moon_file: Path,
+    measured: Path,
+    fresh_stack: Callable[..., xr.Dataset],
+    tmp_path: Path,
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
     for choice in ({"percent": 30}, {"choose": "frames"}, {"min_quality": 0.6}):
         found = skry.run(moon_file, store=store, **options, **choice)
-        fresh = copy_of(measured, tmp_path / "fresh.skry")
-        assert_same_stack(found, skry.run(moon_file, store=fresh, **options, **choice))
-        shutil.rmtree(fresh)
+        assert_same_stack(found, fresh_stack(**options, **choice))
 
 
 def test_a_pass_that_costs_less_than_the_changes_is_run_afresh(
@@ -155,7 +175,11 @@ def test_a_pass_that_costs_less_than_the_changes_is_run_afresh(
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("phase", ["quality", "stack"])
 def test_an_interrupted_pass_goes_on_from_its_sums(
-    phase: str, moon_file: Path, measured: Path, tmp_path: Path
+    phase: str,
+    moon_file: Path,
+    measured: Path,
+    fresh_stack: Callable[..., xr.Dataset],
+    tmp_path: Path,
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
     if phase == "quality":
@@ -170,8 +194,7 @@ def test_an_interrupted_pass_goes_on_from_its_sums(
     assert list((store / "pieces" / "sums" / phase).rglob("head"))
     found = skry.run(moon_file, store=store, percent=100)
     assert 0 < frames_read(found)[phase] < N_FRAMES
-    fresh = copy_of(measured, tmp_path / "fresh.skry")
-    assert_same_stack(found, skry.run(moon_file, store=fresh, percent=100))
+    assert_same_stack(found, fresh_stack(percent=100))
     kept = list((store / "pieces" / "sums" / phase).rglob("head"))
     assert len(kept) == 1  # of the complete result
 
@@ -190,7 +213,7 @@ skry.run(sys.argv[1], store=sys.argv[2], progress=report, workers=1, percent=100
 
 
 def test_a_killed_job_goes_on_from_its_sums(
-    moon_file: Path, measured: Path, tmp_path: Path
+    moon_file: Path, measured: Path, fresh_stack: Callable[..., xr.Dataset], tmp_path: Path
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
     command = [sys.executable, "-c", KILLED, str(moon_file), str(store)]
@@ -198,6 +221,5 @@ def test_a_killed_job_goes_on_from_its_sums(
     assert done.returncode == -getattr(signal, "SIGKILL", 9)
     found = skry.run(moon_file, store=store, percent=100)
     assert 0 < frames_read(found)["stack"] < N_FRAMES
-    fresh = skry.run(moon_file, store=copy_of(measured, tmp_path / "fresh.skry"), percent=100)
-    assert_same_stack(found, fresh)
+    assert_same_stack(found, fresh_stack(percent=100))
     assert len(list((store / "pieces" / "sums" / "stack").rglob("head"))) == 1

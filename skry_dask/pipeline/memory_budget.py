@@ -308,7 +308,8 @@ def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
         remedy += f", or --workers 1 with {alone} or more"
     where = f"{shapes.n_threads} threads"
     if n_all > 1:
-        where = f"{n_all - 1} processes of {where} each"
+        each = "one thread" if shapes.n_threads == 1 else f"{where} each"
+        where = f"{n_all - 1} processes of {each}"
         remedy += ", fewer --processes"
     return BudgetError(
         f"stacking {shapes.n_frames} frames of {shapes.width} x {shapes.height} px on "

@@ -19,6 +19,7 @@ from skry_dask.io.remote import located
 from skry_dask.options import ReadOptions
 from skry_dask.store.folder import is_leftover
 from skry_dask.store.open import STORE_SUFFIX, is_group
+from skry_dask.store.room import can_write_in
 
 if TYPE_CHECKING:
     import os
@@ -214,6 +215,8 @@ def import_capture(
     place = located(store)
     if not isinstance(place, Path):
         place.check_folder()
+    elif not place.exists() and place.parent.is_dir() and not can_write_in(place.parent):
+        raise StoreError(f"{place}: folder {place.parent} is read-only: give another place")
     elif place.exists() and not is_group(place) and not is_leftover(place):
         raise StoreError(f"{place} exists and is not a store: give a new name")
     resolve(source, read).import_into(place, progress)

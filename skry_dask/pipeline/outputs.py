@@ -274,8 +274,11 @@ def _chosen_place(store: Location, source: Source) -> ResultsPlace:
         what = "is a link that leads nowhere" if is_broken else "exists and is not a store"
         raise StoreError(f"{store} {what}: give another place with --store")
     _check_owner(store, source)
-    if not store.absolute().parent.is_dir():
-        raise StoreError(f"{store}: there is no folder {store.absolute().parent}: create it first")
+    folder = store.absolute().parent
+    if not folder.is_dir():
+        raise StoreError(f"{store}: there is no folder {folder}: create it first")
+    if not store.exists() and not can_write_in(folder):
+        raise StoreError(f"{store}: folder {folder} is read-only: give another place with --store")
     return ResultsPlace(store)
 
 

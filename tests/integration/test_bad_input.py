@@ -303,3 +303,18 @@ def test_a_store_of_another_capture_is_refused(
     for store in ("kept.skry", "frames.skry"):
         outcome = cli("stack", other, "-o", "out.tif", "--store", store)
         assert_one_line(outcome, store, "belongs to another capture", "moon.ser", "--store")
+
+
+@folders_have_permissions
+def test_a_folder_that_cannot_be_written_takes_no_store(
+    moon_ser: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o555)
+    try:
+        store = folder / "a.skry"
+        outcome = cli("stack", moon_ser, "-o", "out.tif", "--store", store)
+        assert_one_line(outcome, f"folder {folder} is read-only: give another place with --store")
+        assert_one_line(cli("import", moon_ser, store), f"folder {folder} is read-only: give")
+    finally:
+        folder.chmod(0o755)

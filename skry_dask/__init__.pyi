@@ -1,5 +1,5 @@
 from . import plotting
-from .capture.calibrate import calibrate
+from .capture.calibration.calibrate import calibrate
 from .capture.open import as_zarr, import_capture, open_capture
 from .capture.select import select
 from .errors import (
@@ -32,7 +32,7 @@ from .pipeline.batch import Outcome, run_many
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
-from .store.results import Results, open_results
+from .store.results.reading import Results, open_results
 from .version import __version__
 
 __all__ = [

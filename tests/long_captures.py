@@ -13,8 +13,8 @@ import xarray as xr
 import skry_dask as skry
 from skry_dask.graph.parcels import Sender, sending
 from skry_dask.simulation.simulate import write_capture
-from skry_dask.store.blobs import FolderBlobs
-from skry_dask.store.result_store import ResultStore
+from skry_dask.store.pieces.blobs import FolderBlobs
+from skry_dask.store.results.writing import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

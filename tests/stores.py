@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.io.reader import CaptureInfo, DecodedFrame
-from skry_dask.store import imports
-from skry_dask.store.import_folder import import_folder
+from skry_dask.store.frames import importing as imports
+from skry_dask.store.frames.into_folder import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,13 +14,13 @@ import numpy as np
 
 from skry_dask.errors import StoreError
 from skry_dask.io.reader import DecodedFrame, RawReader
-from skry_dask.store.checked import SCHEMA_ATTRIBUTE
 from skry_dask.store.digest import SCHEMA
-from skry_dask.store.folder import attributes_of
-from skry_dask.store.frames import chunk_frames
-from skry_dask.store.import_url import drop_leftovers, import_into
-from skry_dask.store.imports import write_frames
-from skry_dask.store.open import is_store, open_store
+from skry_dask.store.frames.files import chunk_frames
+from skry_dask.store.frames.importing import write_frames
+from skry_dask.store.frames.into_url import drop_leftovers, import_into
+from skry_dask.store.frames.open import is_store, open_store
+from skry_dask.store.places.checked import SCHEMA_ATTRIBUTE
+from skry_dask.store.places.folder import attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from skry_dask.capture.inputs import first_name
 from skry_dask.io.reader import RawReader
 from skry_dask.store.digest import digest_of
-from skry_dask.store.open import array_of, attributes_of_capture, read_times
+from skry_dask.store.frames.open import array_of, attributes_of_capture, read_times
 
 if TYPE_CHECKING:
     import zarr

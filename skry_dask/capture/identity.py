@@ -13,7 +13,7 @@ from skry_dask.errors import ReaderError, SkryError
 from skry_dask.io.remote import RemotePath
 from skry_dask.io.remote_file import PinnedFile, pin
 from skry_dask.store.digest import fingerprint
-from skry_dask.store.folder import attributes_of
+from skry_dask.store.places.folder import attributes_of
 
 if TYPE_CHECKING:
     from pathlib import Path

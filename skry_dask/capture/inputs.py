@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from skry_dask.io.files import open_for_reading
 from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
 from skry_dask.io.remote import RemotePath, is_url, shown
-from skry_dask.store.open import STORE_SUFFIX, is_group
+from skry_dask.store.frames.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

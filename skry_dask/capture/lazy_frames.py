@@ -19,11 +19,11 @@ from skry_dask.errors import OptionsError
 from skry_dask.io.remote import absolute
 from skry_dask.options import Cfa, as_json
 from skry_dask.profiling import reading
-from skry_dask.store.checked import IMPORT_AGAIN, CheckedArray
 from skry_dask.store.digest import digest_of
-from skry_dask.store.frames import chunk_frames
-from skry_dask.store.lazy_array import lazy_array
-from skry_dask.store.open import array_of, read_labels, read_times
+from skry_dask.store.frames.files import chunk_frames
+from skry_dask.store.frames.open import array_of, read_labels, read_times
+from skry_dask.store.places.checked import IMPORT_AGAIN, CheckedArray
+from skry_dask.store.places.lazy_array import lazy_array
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from skry_dask.io.reader import RawReader
     from skry_dask.io.remote import Location
     from skry_dask.options import ReadOptions
-    from skry_dask.store.lazy_array import ArrayOnDisk
+    from skry_dask.store.places.lazy_array import ArrayOnDisk
     from skry_dask.types import AnyArray, IntArray
 
 SAMPLED_FRAMES = 8

@@ -17,9 +17,9 @@ from skry_dask.errors import StoreError
 from skry_dask.graph.frame_parts import remember_unread
 from skry_dask.io.remote import located
 from skry_dask.options import ReadOptions
-from skry_dask.store.folder import is_leftover
-from skry_dask.store.open import STORE_SUFFIX, is_group
-from skry_dask.store.room import can_write_in
+from skry_dask.store.frames.open import STORE_SUFFIX, is_group
+from skry_dask.store.places.folder import is_leftover
+from skry_dask.store.results.room import can_write_in
 
 if TYPE_CHECKING:
     import os

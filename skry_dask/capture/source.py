@@ -25,17 +25,17 @@ from skry_dask.io.registry import open_reader
 from skry_dask.io.remote import RemotePath, is_url
 from skry_dask.io.remote_file import PinnedFile, pin
 from skry_dask.options import ReadOptions
-from skry_dask.store.checked import IMPORT_AGAIN, METADATA
-from skry_dask.store.in_place import in_place
-from skry_dask.store.open import (
+from skry_dask.store.frames.in_place import in_place
+from skry_dask.store.frames.open import (
     STORE_SUFFIX,
     is_group,
     is_store,
     is_zarr_2,
     open_store,
 )
-from skry_dask.store.open import attributes_of_capture as attributes_of
-from skry_dask.store.owner import Owner
+from skry_dask.store.frames.open import attributes_of_capture as attributes_of
+from skry_dask.store.places.checked import IMPORT_AGAIN, METADATA
+from skry_dask.store.results.owner import Owner
 
 if TYPE_CHECKING:
     import xarray as xr

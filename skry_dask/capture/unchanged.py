@@ -9,7 +9,7 @@ from skry_dask.capture.identity import FilesIdentity, UrlIdentity
 from skry_dask.errors import ReaderError
 from skry_dask.io.remote_file import PinnedFile
 from skry_dask.store.digest import fingerprint
-from skry_dask.store.folder import attributes_of
+from skry_dask.store.places.folder import attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.capture.open import open_capture
 from skry_dask.io.images.write import write_image
 from skry_dask.options.simulation import Scene, SimulateOptions
@@ -14,7 +14,7 @@ from skry_dask.pipeline.batch_plan import create_folder
 from skry_dask.pipeline.progress import Progress
 from skry_dask.pipeline.run import run
 from skry_dask.simulation.simulate import simulate, write_capture, write_truth
-from skry_dask.store.results import open_results
+from skry_dask.store.results.reading import open_results
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from skry_dask.io.images.image_files import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
 from skry_dask.io.remote import is_url
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
-from skry_dask.store.open import is_group
+from skry_dask.store.frames.open import is_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,9 +25,9 @@ REPORTING = (
     "skry_dask.capture.decode",
     "skry_dask.graph.cluster",
     "skry_dask.kernels",
-    "skry_dask.store.import_folder",
-    "skry_dask.store.imports",
-    "skry_dask.store.locks",
+    "skry_dask.store.frames.into_folder",
+    "skry_dask.store.frames.importing",
+    "skry_dask.store.places.locks",
 )
 """Modules whose INFO messages users see: kernels are compiled, imports go on, processes wait."""
 

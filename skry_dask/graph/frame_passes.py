@@ -24,7 +24,7 @@ from dask.graph_manipulation import clone
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.frame_progress import frame_task
 from skry_dask.graph.frame_tables import table_blocks
-from skry_dask.graph.kept_rows import map_missing_frames
+from skry_dask.graph.kept.rows import map_missing_frames
 from skry_dask.graph.row_tasks import drop_dims, rechunk_rows, row_tasks, task_name
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dask.highlevelgraph import HighLevelGraph
     from numpy.typing import DTypeLike
 
-    from skry_dask.graph.kept_rows import KeptRows, RowKeeper
+    from skry_dask.graph.kept.rows import KeptRows, RowKeeper
     from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, Frames
 

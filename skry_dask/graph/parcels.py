@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dask.delayed import Delayed
 
-    from skry_dask.store.blobs import Blobs
+    from skry_dask.store.pieces.blobs import Blobs
     from skry_dask.types import AnyArray
 
 SMALL_BYTES = 2**14

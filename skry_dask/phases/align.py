@@ -21,7 +21,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.graph.datasets import result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
@@ -42,8 +42,8 @@ from skry_dask.phases.reference import choose_reference
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.graph.kept_rows import KeptRows
-    from skry_dask.graph.pieces import Pieces
+    from skry_dask.graph.kept.pieces import Pieces
+    from skry_dask.graph.kept.rows import KeptRows
     from skry_dask.phases.alignment.frame_alignment import Template
     from skry_dask.types import IntArray
 

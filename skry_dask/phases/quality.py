@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.develop import GREY, Developer
+from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import (
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
+    from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.graph.kept.sums import SumKeeper
-    from skry_dask.graph.pieces import Pieces
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 

@@ -8,7 +8,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import excluded_frames, result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource

@@ -32,7 +32,7 @@ from skry_dask.phases.stacking.stack_plan import StackPlan
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.graph.pieces import Pieces
+    from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.phases.stacking.stack_windows import StackWindows
     from skry_dask.types import AnyArray
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.capture.develop import GREY, Developer
+from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import Region
 from skry_dask.graph.datasets import measured_frames, result, variable, whole_frames
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
-    from skry_dask.graph.pieces import Pieces
+    from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.calibrate import calibrate
+from skry_dask.capture.calibration.calibrate import calibrate
 from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
@@ -33,8 +33,8 @@ from skry_dask.pipeline.outputs import Outputs, place_of_results
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.store.digest import digest_of
-from skry_dask.store.import_folder import sweep_import
-from skry_dask.store.result_store import ResultStore
+from skry_dask.store.frames.into_folder import sweep_import
+from skry_dask.store.results.writing import ResultStore
 
 if TYPE_CHECKING:
     import os

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skry_dask.capture.frame_means import master_dark, master_flat
+from skry_dask.capture.calibration.frame_means import master_dark, master_flat
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import BudgetError
 from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums, runs_of_chunks
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS

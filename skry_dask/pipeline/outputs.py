@@ -11,17 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
 from skry_dask.pipeline.tables import write_frame_table, write_point_table
 from skry_dask.pipeline.upload import temporary_folder, upload
-from skry_dask.store.folder import is_leftover
-from skry_dask.store.open import is_group
-from skry_dask.store.owner import owner_of
-from skry_dask.store.room import can_write_in
+from skry_dask.store.frames.open import is_group
+from skry_dask.store.places.folder import is_leftover
+from skry_dask.store.results.owner import owner_of
+from skry_dask.store.results.room import can_write_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

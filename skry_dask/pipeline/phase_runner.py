@@ -15,13 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from skry_dask.graph.pieces import Pieces, delete_pieces_of
+from skry_dask.graph.kept.pieces import Pieces, delete_pieces_of
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
-from skry_dask.store.blobs import GoneError, blobs_at
 from skry_dask.store.digest import digest_of, digest_of_values
-from skry_dask.store.folder import PIECES
-from skry_dask.store.tables import large_tables
+from skry_dask.store.pieces.blobs import GoneError, blobs_at
+from skry_dask.store.places.folder import PIECES
+from skry_dask.store.results.tables import large_tables
 from skry_dask.unfinished import saving
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from skry_dask.options import PhaseOptions
     from skry_dask.pipeline.progress import Report
     from skry_dask.profiling import Spent
-    from skry_dask.store.blobs import Blobs
-    from skry_dask.store.result_store import ResultStore
+    from skry_dask.store.pieces.blobs import Blobs
+    from skry_dask.store.results.writing import ResultStore
 
 log = logging.getLogger(__name__)
 

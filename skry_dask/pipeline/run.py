@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
-    from skry_dask.graph.pieces import Pieces
+    from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.options import AlignOptions, Options
     from skry_dask.pipeline.progress import Report
 

@@ -39,9 +39,9 @@ from dask.callbacks import Callback
 
 from skry_dask.cli.interruption import exit_on_signals
 from skry_dask.cli.main import main
-from skry_dask.store import frames as store_frames
-from skry_dask.store.blobs import FolderBlobs
-from skry_dask.store.row_pieces import list_pieces, read_piece
+from skry_dask.store.frames import files as store_frames
+from skry_dask.store.pieces.blobs import FolderBlobs
+from skry_dask.store.pieces.rows import list_pieces, read_piece
 from tests.encoded_videos import encode, frame_of
 
 if TYPE_CHECKING:

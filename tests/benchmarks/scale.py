@@ -108,7 +108,7 @@ def write_results(folder: Path, n_frames: int) -> None:
     import numpy as np
 
     import skry_dask as skry
-    from skry_dask.store.result_store import ResultStore
+    from skry_dask.store.results.writing import ResultStore
 
     simulated = skry.SimulateOptions(frames=40, height=SIDE[0], width=SIDE[1], jitter=0.4)
     capture = skry.simulate("moon", simulated).compute().chunk(frame=8)

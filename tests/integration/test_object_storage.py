@@ -17,10 +17,10 @@ from skry_dask.errors import SkryError, StoreError
 from skry_dask.io import remote, remote_errors
 from skry_dask.io.raw.avi import write_avi
 from skry_dask.io.remote import RemotePath
-from skry_dask.store import tables
-from skry_dask.store.blobs import UrlBlobs
-from skry_dask.store.folder import IMPORT
-from skry_dask.store.storage import storage_at
+from skry_dask.store.pieces.blobs import UrlBlobs
+from skry_dask.store.places.folder import IMPORT
+from skry_dask.store.places.storage import storage_at
+from skry_dask.store.results import tables
 from tests.object_storage import CREDENTIALS, Server
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_a_damaged_result_on_object_storage_is_computed_again(
 def test_an_import_goes_on_where_the_server_left_it(
     moon_ser: Path, bucket: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skry_dask.store.frames.CHUNK_BYTES", 2**14)
+    monkeypatch.setattr("skry_dask.store.frames.files.CHUNK_BYTES", 2**14)
     place = f"{bucket}/moon.skry"
 
     def leave(done: int, _: int | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from skry_dask.graph.cluster.answers import within
 from skry_dask.kernels.compilation import cache_folder, registry
-from skry_dask.store.locks import exclusive
+from skry_dask.store.places.locks import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Collection

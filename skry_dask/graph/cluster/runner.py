@@ -17,8 +17,8 @@ from skry_dask.graph.frame_progress import count_on_cluster
 from skry_dask.graph.parcels import Sender
 from skry_dask.graph.runner import Runner, frame_tasks
 from skry_dask.profiling import spent_here, take_passes, total
-from skry_dask.store.blobs import blobs_at
-from skry_dask.store.folder import PARTIAL
+from skry_dask.store.pieces.blobs import blobs_at
+from skry_dask.store.places.folder import PARTIAL
 from skry_dask.unfinished import unfinished
 
 if TYPE_CHECKING:

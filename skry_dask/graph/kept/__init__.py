@@ -1,1 +1,1 @@
-"""Sums over frames that are kept for later runs, and found by them."""
+"""What is known from before is taken into a graph, and what is done now is kept."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skry_dask.store.sum_pieces import add_piece, read_parts
+from skry_dask.store.pieces.sums import add_piece, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from skry_dask.store.blobs import Blobs
-    from skry_dask.store.sum_pieces import Parts, SumPiece
+    from skry_dask.store.pieces.blobs import Blobs
+    from skry_dask.store.pieces.sums import Parts, SumPiece
     from skry_dask.types import AnyArray, IntArray
 
 

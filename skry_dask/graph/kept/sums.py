@@ -26,8 +26,7 @@ import numpy as np
 from skry_dask.errors import SkryError, StoreError
 from skry_dask.graph.kept.known_sums import KnownSums
 from skry_dask.profiling import PROCESS
-from skry_dask.store.content import digest_of_content
-from skry_dask.store.sum_pieces import (
+from skry_dask.store.pieces.sums import (
     SUMS,
     delete_parts,
     forget_unconfirmed,
@@ -37,6 +36,7 @@ from skry_dask.store.sum_pieces import (
     unconfirmed,
     write_piece,
 )
+from skry_dask.store.results.content import digest_of_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.graph.kept.known_sums import Marks, Partial
     from skry_dask.graph.shared_accumulators import SharedSum
-    from skry_dask.store.blobs import Blobs
-    from skry_dask.store.sum_pieces import SumPiece
+    from skry_dask.store.pieces.blobs import Blobs
+    from skry_dask.store.pieces.sums import SumPiece
     from skry_dask.types import AnyArray, IntArray
 
 log = logging.getLogger(__name__)

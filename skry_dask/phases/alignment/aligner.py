@@ -24,7 +24,7 @@ from skry_dask.phases.alignment.key_frames import (
 from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails
 
 if TYPE_CHECKING:
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.graph.frame_passes import FrameSource
     from skry_dask.options import AlignOptions
     from skry_dask.phases.alignment.chosen_reference import ChosenReference

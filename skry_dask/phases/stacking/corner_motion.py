@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from skry_dask.graph.parcels import as_table
-from skry_dask.store.tables import is_large
+from skry_dask.store.results.tables import is_large
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,7 +23,7 @@ from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
 if TYPE_CHECKING:
     import dask.array as da
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.canvas import Region
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
 

@@ -15,7 +15,7 @@ from skry_dask.phases.stacking.resampling import CUBIC, Drizzled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.shift_and_add import ImageSums
     from skry_dask.types import AnyArray, Float32Array, IntArray

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from skry_dask.capture.develop import COLOURS
+from skry_dask.capture.calibration.develop import COLOURS
 from skry_dask.kernels.stacking.drizzle import OVERLAP_BITS, add_drops, drop_overlap_table
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS, SUM_FRACTION_BITS, add_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.mesh import Spans
     from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
 

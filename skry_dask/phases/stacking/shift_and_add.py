@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dask.delayed import Delayed
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.mesh import Mesh, Spans
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.graph.kept.known_sums import KnownSums

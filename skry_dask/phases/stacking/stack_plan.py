@@ -9,7 +9,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.geometry.canvas import union_region
 from skry_dask.geometry.mesh import TriangleMesh
 from skry_dask.graph.datasets import (

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import dask.array as da
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.mesh_window import MeshWindow
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling

@@ -20,7 +20,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.capture.develop import COLOURS
+from skry_dask.capture.calibration.develop import COLOURS
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.kernels.matching.block_match import match_blocks
@@ -29,7 +29,7 @@ from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
 N_FRAMES = 32

@@ -24,7 +24,7 @@ from skry_dask.phases.tracking.kriging import texture_centres
 from skry_dask.phases.tracking.point_placement import given_points, place_points
 
 if TYPE_CHECKING:
-    from skry_dask.capture.develop import Developer
+    from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.canvas import Region
     from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.options import TrackOptions

@@ -15,7 +15,7 @@ import pytest
 import skry_dask as skry
 from skry_dask.errors import ClusterError, StoreError
 from skry_dask.simulation.simulate import write_capture
-from skry_dask.store.result_store import ResultStore
+from skry_dask.store.results.writing import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

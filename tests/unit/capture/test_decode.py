@@ -56,8 +56,8 @@ def test_frames_of_another_capture_are_never_replaced(moon_ser: Path, tmp_path: 
 def test_a_capture_that_changes_while_it_is_decoded_is_not_kept(
     moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skry_dask.store.frames.MAX_CHUNK_FRAMES", 16)
-    monkeypatch.setattr("skry_dask.store.import_folder.MAX_PARALLEL", 1)
+    monkeypatch.setattr("skry_dask.store.frames.files.MAX_CHUNK_FRAMES", 16)
+    monkeypatch.setattr("skry_dask.store.frames.into_folder.MAX_PARALLEL", 1)
 
     def change(*_: object) -> None:
         moon_ser.write_bytes(moon_ser.read_bytes()[:-1] + b"1")

@@ -10,7 +10,7 @@ import xarray as xr
 
 from skry_dask.capture import known_frames
 from skry_dask.capture.known_frames import KnownFrames
-from skry_dask.store.lazy_array import lazy_array
+from skry_dask.store.places.lazy_array import lazy_array
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Frames

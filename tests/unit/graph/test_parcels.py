@@ -11,7 +11,7 @@ import pytest
 from skry_dask.errors import StoreError
 from skry_dask.graph import parcels
 from skry_dask.graph.parcels import Parcel, Sender, Table, as_table, opened, sending, share
-from skry_dask.store.blobs import FolderBlobs
+from skry_dask.store.pieces.blobs import FolderBlobs
 
 if TYPE_CHECKING:
     from pathlib import Path

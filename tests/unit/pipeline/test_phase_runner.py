@@ -14,9 +14,9 @@ from skry_dask.errors import AlignmentError, StoreError
 from skry_dask.graph.resources import resources
 from skry_dask.options import AlignOptions, QualityOptions
 from skry_dask.pipeline.phase_runner import PhaseResult, PhaseRunner
-from skry_dask.store import new_places
-from skry_dask.store.blobs import GoneError
-from skry_dask.store.result_store import ResultStore
+from skry_dask.store.pieces.blobs import GoneError
+from skry_dask.store.results import new_places
+from skry_dask.store.results.writing import ResultStore
 from tests.stores import fail_with_full_disk
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from skry_dask.graph.kept import sums as kept_sums
 from skry_dask.graph.kept.known_sums import Marks, Partial
 from skry_dask.graph.kept.sums import N_KEPT, SumKeeper
 from skry_dask.graph.shared_accumulators import SharedSum, shared_by_threads
-from skry_dask.store.blobs import FolderBlobs
+from skry_dask.store.pieces.blobs import FolderBlobs
 from tests.watched_frames import WatchedFrames
 
 N_FRAMES = 24

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from skry_dask.capture.develop import cfa_at_first_pixel
+from skry_dask.capture.calibration.develop import cfa_at_first_pixel
 from skry_dask.capture.open import open_capture
 from skry_dask.io.raw.avi import AviReader
 from skry_dask.io.reader import RawReader

@@ -4,7 +4,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.geometry.canvas import Region
 from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
 from skry_dask.phases.stacking.frame_gain import MAX_GAIN, frame_gains, gains_of_brightness

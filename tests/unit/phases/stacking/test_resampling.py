@@ -1,6 +1,6 @@
 """How frames get onto the canvas."""
 
-from skry_dask.capture.develop import COLOURS, GREY, Developer
+from skry_dask.capture.calibration.develop import COLOURS, GREY, Developer
 from skry_dask.phases.stacking.resampling import (
     UNBOUNDED_INCREMENT,
     Drizzled,

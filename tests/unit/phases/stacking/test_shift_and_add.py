@@ -5,7 +5,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from skry_dask.capture.develop import GREY, Developer
+from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import AreaMesh, TriangleMesh

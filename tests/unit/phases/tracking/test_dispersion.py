@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.phases.tracking.dispersion import (
     channel_shift,
     colour_samples,

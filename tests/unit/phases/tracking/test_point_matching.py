@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skry_dask.capture.develop import Developer
+from skry_dask.capture.calibration.develop import Developer
 from skry_dask.geometry.canvas import Region
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.displacement_field import INACTIVE, MISSING

@@ -1,0 +1,1 @@
+"""Frames in a store: read, and imported."""

@@ -1,0 +1,1 @@
+"""Pieces of unfinished work in a store: measured rows, and sums over frames."""

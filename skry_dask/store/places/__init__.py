@@ -1,0 +1,1 @@
+"""Folders and URLs of stores: whole or not there, checked and locked."""

@@ -1,0 +1,1 @@
+"""Results of phases in a store: written once, found by digest."""

@@ -75,6 +75,22 @@ def metadata_of_arrays(folder: Path) -> dict[str, bytes]:
     return {f"{file.parent.name}/{METADATA}": file.read_bytes() for file in files}
 
 
+def check_metadata_of_arrays(folder: Path, checksums: Mapping[str, str]) -> None:
+    """Compare the metadata files of the arrays of a group with their checksums.
+
+    zarr reads them in tasks at a time: after the first error, it complains of each further one.
+
+    Raises
+    ------
+    DamageError
+        If one has changed or is lost.
+    """
+    found = {name: _checksum(content) for name, content in metadata_of_arrays(folder).items()}
+    for name, stated in checksums.items():
+        if found.get(name) != stated:
+            raise DamageError(f"{name} has {'changed' if name in found else 'been lost'}")
+
+
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 

@@ -28,6 +28,7 @@ from skry_dask.store.places.checked import (
     SCHEMA_ATTRIBUTE,
     CheckedArray,
     CheckedStore,
+    check_metadata_of_arrays,
 )
 from skry_dask.store.places.folder import COMPLETE, attributes_of
 from skry_dask.store.places.lazy_array import lazy_array
@@ -274,6 +275,7 @@ def read_result(place: Location) -> xr.Dataset:
         n_found = len(files_of_arrays(place))
         if n_files != n_found:
             raise StoreError(f"it has {n_found} files, but was written with {n_files}")
+        check_metadata_of_arrays(place, checksums)
         variables = {name: _read_variable(array, place) for name, array in group.arrays()}
     else:
         variables = _read_variables(group, [name.split("/")[0] for name in checksums], place)

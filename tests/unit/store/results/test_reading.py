@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import TYPE_CHECKING
 
@@ -128,3 +129,15 @@ def test_channels_have_their_labels(moon_ser: Path) -> None:
     stack = skry.open_results(moon_ser.with_suffix(".skry"))["stack"]["stack"]
     assert stack.coords["channel"].to_numpy().tolist() == ["red", "green", "blue"]
     assert stack.sel(channel="green").shape == stack.shape[:2]
+
+
+def test_damage_in_several_arrays_is_one_error_and_nothing_else_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = ResultStore(tmp_path / "a.skry")
+    store.save("align", "d", small_result())
+    for path in (tmp_path / "a.skry" / "align" / "d").glob("*/zarr.json"):
+        path.write_bytes(path.read_bytes()[:-9])
+    assert store.find("align", "d") is None
+    gc.collect()  # asyncio complains when a task is freed
+    assert caplog.messages == []

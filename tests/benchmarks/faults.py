@@ -438,7 +438,7 @@ def run_points(
     names
         Part of the names of scenarios.
     report
-        Called with each fault that shows.
+        Called with each fault that shows, and every ten points.
 
     Returns
     -------
@@ -462,6 +462,8 @@ def run_points(
             for wrong in check(scenario, reference, fault, work):
                 faults.append(f"{scenario.name}, {kind} at {fault.at:.4g}: {wrong}")
                 report(faults[-1])
+            if (i + 1) % 10 == 0:
+                report(f"{i + 1} of {n_points} points, {len(faults)} faults")
     return counts, faults
 
 

@@ -78,7 +78,7 @@ def run_places(
     names
         Part of the names of what is damaged.
     report
-        Called with each fault that shows.
+        Called with each fault that shows, and every ten places.
 
     Returns
     -------
@@ -106,6 +106,8 @@ def run_places(
                 n_faults += 1
                 name = path.relative_to(folder).as_posix()
                 report(f"{state.name}, {name} {where}: {outcome}")
+            if (i + 1) % 10 == 0:
+                report(f"{i + 1} of {n_places} places, {n_faults} faults")
     return outcomes, n_faults
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 MOON = skry.SimulateOptions(frames=40, height=180, width=240, seed=3, drift=(6, -8), jitter=0.4)
 PLANET = skry.SimulateOptions(frames=24, height=160, width=180, seed=5, drift=(4, 5), jitter=0.4)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_end_programs() -> None:
+    """Undo that signals are ignored, as a shell has it for what runs in its background."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,9 @@ def test_the_graph_of_a_phase_is_built_and_walked(tmp_path: Path) -> None:
 
 def test_a_whole_shard_takes_one_request_and_a_part_of_it_more() -> None:
     n_shard, whole, half = scale.count_requests()
-    assert (whole, half) == (1, n_shard // 2 + 1)
+    assert whole == 1
+    # The index of the shard, then each frame; zarr 3.4 and newer join neighbouring ranges.
+    assert 2 <= half <= n_shard // 2 + 1
 
 
 def test_figures_of_a_night_follow_from_the_constants() -> None:

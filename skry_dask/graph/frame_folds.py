@@ -177,6 +177,13 @@ def _fold_run(
 ) -> Accumulated:
     """Read a run of chunks, one after the other, and add each to the same accumulator."""
     along, source, shared = arguments[:n_along], arguments[n_along], arguments[n_along + 1 :]
+    read = source.__getitem__
+    if isinstance(source, FrameSource):
+        # Read once for the run: a table in a store has blocks of more rows than a chunk.
+        along = tuple(np.asarray(values) for values in along)
+
+        def read(numbers: slice) -> Frames:
+            return source.read_chunk(numbers.start)
 
     def parts() -> Iterator[_Part]:
         for numbers in chunks:
@@ -186,7 +193,7 @@ def _fold_run(
             yield numbers, partial(add_to, numbers, of_chunk), marks
 
     def add_to(numbers: range, of_chunk: list[Any], accumulator: AnyArray) -> None:
-        frames = source[numbers.start : numbers.stop]
+        frames = read(slice(numbers.start, numbers.stop))
         function(frames, *of_chunk, *shared, accumulator)
 
     with frame_task(fold.name):

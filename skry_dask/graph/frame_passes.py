@@ -20,6 +20,7 @@ import dask.array as da
 import numpy as np
 from dask.blockwise import Blockwise
 from dask.graph_manipulation import clone
+from dask.optimization import cull
 
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.frame_progress import frame_task
@@ -63,9 +64,10 @@ class FrameSource:
     (4, 6)
     """
 
-    __slots__ = ("dtype", "frames", "ndim", "shape")
+    __slots__ = ("_chunks", "dtype", "frames", "ndim", "shape")
 
     def __init__(self, frames: da.Array) -> None:
+        self._chunks: tuple[dict[Any, Any], dict[int, Any]] | None = None
         self.frames = frames
         self.shape = frames.shape
         self.dtype = frames.dtype
@@ -77,6 +79,34 @@ class FrameSource:
     def __getitem__(self, key: Any) -> Frames:
         # Not "synchronous": given the name of a scheduler, dask imports distributed (0.2 s).
         return self.frames[key].compute(scheduler=dask.get)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrameSource, (self.frames,)
+
+    def read_chunk(self, start: int) -> Frames:
+        """Read the chunk that begins with a frame: 0.2 ms a call, by slicing 4 ms.
+
+        Parameters
+        ----------
+        start
+            Index of the chunk's first frame.
+        """
+        if self._chunks is None:
+            keys: Any = self.frames.__dask_keys__()
+            starts = np.cumsum([0, *self.frames.chunks[0][:-1]]).tolist()
+            by_start = {first: _only_key(key) for first, key in zip(starts, keys, strict=True)}
+            self._chunks = dict(self.frames.__dask_graph__()), by_start
+        graph, by_start = self._chunks
+        needed, _ = cull(graph, [by_start[start]])
+        frames: Frames = dask.get(needed, by_start[start])
+        return frames
+
+
+def _only_key(keys: Any) -> Any:
+    """Unwrap the key of a chunk, which lies in a list for each dim that is not cut."""
+    while isinstance(keys, list):
+        (keys,) = keys
+    return keys
 
 
 def own_copy(frames: da.Array) -> da.Array:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from skry_dask.io.raw.avi import AviReader
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -92,3 +94,10 @@ def avi_frames_by_ffmpeg(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray() for frame in frames])
     colours = np.stack([frame.reformat(format="rgb24").to_ndarray() for frame in frames])
     return colours[..., 1] if (colours == colours[..., :1]).all() else colours
+
+
+def open_bytes(path: Path, content: bytes) -> AviReader:
+    """Write an AVI file, a new one each time, and open it."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    return AviReader(path)

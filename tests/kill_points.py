@@ -1,7 +1,6 @@
 """Jobs that are killed at a chosen moment, in a process of their own.
 
-``python -m tests.kill_points 300`` kills a job of 40 frames at so many random moments, and compares
-what the next run of the same job makes with a job that was not interrupted.
+`tests.benchmarks.faults` ends commands at hundreds of random moments.
 
 A moment is a write to the disk (opening a file to write, renaming, removing, making a folder) or a
 finished chunk of frames. Processes are forked from one that has imported the package, where the
@@ -12,16 +11,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import signal
 import sys
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 import skry_dask as skry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link")
 
@@ -96,32 +95,3 @@ def assert_same_results(store: Path, expected: Path) -> None:
     names = [{path.name for path in place.rglob("*")} for place in (store, expected)]
     different = names[0] ^ names[1]
     assert not different, f"{different} should not be there, or be there"
-
-
-def main(n_moments: int, seed: int = 0) -> None:
-    """Kill a job at random moments, and complain about each that it does not survive."""
-    from skry_dask.simulation.simulate import write_capture
-    from tests.conftest import MOON
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source, whole = folder / "moon.ser", folder / "whole"
-        write_capture(source, skry.simulate("moon", MOON).chunk({"frame": 16}))
-        n_possible = killed_job(source, whole, None, {"workers": 2})
-        rng, n_read = random.Random(seed), []
-        for i in range(n_moments):
-            moment = rng.randrange(n_possible)
-            killed = killed_job(source, folder / str(i), moment, {"workers": 2})
-            try:
-                phases = skry.run(source, store=folder / str(i)).attrs["summary"]["phases"]
-                n_read.append(sum(phase.get("read_bytes", 0) for phase in phases.values()) / 43200)
-                assert_same_results(folder / str(i), whole)
-            except (AssertionError, skry.SkryError) as error:
-                print(f"moment {moment} of {n_possible}, seed {seed}: {error}")  # noqa: T201
-            words = "killed" if killed < 0 else "ended before"
-            print(f"{i}: {words} at {moment}, then {n_read[-1]:.0f} frames read")  # noqa: T201
-        print(f"{n_moments} moments, {sum(n_read) / n_moments:.0f} frames read on average")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from skry_dask.io.raw.ser import SerReader
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 HEADER_LAYOUT = "<14siiiiiii40s40s40sqq"
@@ -47,3 +51,10 @@ def ser_header(width: int, height: int, bits: int, n_frames: int, colour: int = 
         HEADER_LAYOUT, b"LUCAM-RECORDER", 0, colour, 0, width, height, bits, n_frames,
         b"", b"", b"", 0, 0,
     )  # fmt: skip
+
+
+def open_bytes(path: Path, content: bytes) -> SerReader:
+    """Write a SER file, a new one each time, and open it."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    return SerReader(path)

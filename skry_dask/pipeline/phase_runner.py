@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from skry_dask.graph.kept.pieces import Pieces, delete_pieces_of
 from skry_dask.options import as_json
 from skry_dask.pipeline.progress import Progress
-from skry_dask.store.digest import digest_of, digest_of_values
+from skry_dask.store.content import digest_of_content
+from skry_dask.store.digest import digest_of
 from skry_dask.store.pieces.blobs import GoneError, blobs_at
 from skry_dask.store.places.folder import PIECES
 from skry_dask.store.results.tables import large_tables
@@ -87,7 +88,8 @@ class PhaseResult:
             Of small variables; none = all variables.
         """
         data = self.data[list(names)] if names else self.data
-        return replace(self, data=data, digest=digest_of_values(data))
+        values = {str(name): (v.dims, v.to_numpy()) for name, v in data.variables.items()}
+        return replace(self, data=data, digest=digest_of_content(sorted(values.items())))
 
     def after(self, earlier: PhaseResult) -> PhaseResult:
         """Add what an earlier phase took, of which this one is the continuation."""

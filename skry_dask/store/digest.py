@@ -11,16 +11,12 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from skry_dask.errors import ReaderError
 from skry_dask.io.remote_file import PinnedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import xarray as xr
 
     from skry_dask.io.remote_file import FilePath
 
@@ -60,27 +56,6 @@ def digest_of(*values: Any) -> str:
     """
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def digest_of_values(result: xr.Dataset) -> str:
-    """Compute a digest of the values of a result and of their labels, whatever led to them.
-
-    Parameters
-    ----------
-    result
-        Small: its values are loaded.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
-    contents = []
-    for name in sorted(map(str, result.variables)):
-        values = np.ascontiguousarray(result.variables[name].to_numpy())
-        about = [name, result.variables[name].dims, values.dtype.str, values.shape]
-        contents.append([*about, hashlib.sha256(values.view(np.uint8).data).hexdigest()])
-    return digest_of(contents)
 
 
 def fingerprint(files: Sequence[FilePath], *, verify: bool = False) -> str:

@@ -425,8 +425,8 @@ def workplace() -> Iterator[Path]:
 
 
 def run_points(
-    n_points: int, seed: int, names: str, report: Callable[[str], None]
-) -> tuple[Counter[str], list[str]]:
+    n_points: int, seed: int, names: str, report: Callable[[str], object]
+) -> tuple[Counter[str], int]:
     """End commands at random points.
 
     Parameters
@@ -442,11 +442,11 @@ def run_points(
 
     Returns
     -------
-    Number of points by scenario and kind, and all faults.
+    Number of points by scenario and kind, and number of faults.
     """
     random_ = random.Random(seed)
     scenarios = [scenario for scenario in SCENARIOS if names in scenario.name]
-    counts, faults = Counter[str](), []
+    counts, n_faults = Counter[str](), 0
     with workplace() as work:
         references: dict[str, Reference] = {}
         for i in range(n_points):
@@ -460,25 +460,44 @@ def run_points(
             fault = draw(random_, reference, kind)
             counts[f"{scenario.name}, {kind}"] += 1
             for wrong in check(scenario, reference, fault, work):
-                faults.append(f"{scenario.name}, {kind} at {fault.at:.4g}: {wrong}")
-                report(faults[-1])
+                n_faults += 1
+                report(f"{scenario.name}, {kind} at {fault.at:.4g}: {wrong}")
             if (i + 1) % 10 == 0:
-                report(f"{i + 1} of {n_points} points, {len(faults)} faults")
-    return counts, faults
+                report(f"{i + 1} of {n_points} points, {n_faults} faults")
+    return counts, n_faults
 
 
-def _main() -> int:
-    parser = argparse.ArgumentParser(description="End commands at random points.")
-    parser.add_argument("--points", type=int, default=300)
+def run_script(
+    description: str,
+    unit: str,
+    n: int,
+    run: Callable[[int, int, str, Callable[[str], object]], tuple[Counter[str], int]],
+) -> int:
+    """Run a script with its options, print what it has counted, and return its exit status.
+
+    Parameters
+    ----------
+    description
+        What it does.
+    unit
+        What it tries, a word in the plural.
+    n
+        How many it tries unless told otherwise.
+    run
+        Called with the number, a seed, a part of names and what prints a line; returns counts by
+        name, and the number of faults.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(f"--{unit}", dest="n", type=int, default=n)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="part of the names of scenarios")
+    parser.add_argument("--only", default="", help="part of the names of what is tried")
     given = parser.parse_args()
-    counts, faults = run_points(given.points, given.seed, given.only, print)
-    for name, n in sorted(counts.items()):
-        print(f"{n:4d}  {name}")
-    print(f"{given.points} points, {len(faults)} faults")
-    return 1 if faults else 0
+    counts, n_faults = run(given.n, given.seed, given.only, print)
+    for name, number in sorted(counts.items()):
+        print(f"{number:4d}  {name}")
+    print(f"{given.n} {unit}, {n_faults} faults")
+    return 1 if n_faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(run_script("End commands at random points.", "points", 300, run_points))

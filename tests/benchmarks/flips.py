@@ -9,7 +9,6 @@ then gives the same pixels as before, or ends with exit status 1 and one line.
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import sys
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tifffile
 
-from tests.benchmarks.faults import STACK, Fault, copied, forked, workplace
+from tests.benchmarks.faults import STACK, Fault, copied, forked, run_script, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +64,7 @@ STATES = [
 
 
 def run_places(
-    n_places: int, seed: int, names: str, report: Callable[[str], None]
+    n_places: int, seed: int, names: str, report: Callable[[str], object]
 ) -> tuple[Counter[str], int]:
     """Flip bits at random places.
 
@@ -157,18 +156,5 @@ def _use(state: State, folder: Path, expected: bytes) -> str:
     return "the same image" if image == expected else "another image"
 
 
-def _main() -> int:
-    parser = argparse.ArgumentParser(description="Flip single bits of stored files.")
-    parser.add_argument("--places", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="part of the names of what is damaged")
-    given = parser.parse_args()
-    outcomes, n_faults = run_places(given.places, given.seed, given.only, print)
-    for name, n in sorted(outcomes.items()):
-        print(f"{n:4d}  {name}")
-    print(f"{given.places} places, {n_faults} faults")
-    return 1 if n_faults else 0
-
-
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(run_script("Flip single bits of stored files.", "places", 500, run_places))

@@ -20,10 +20,10 @@ from skry_dask.graph.datasets import variable
 from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.kept.rows import KeptRows, KnownRows, row_keys
 from skry_dask.graph.kept.sums import SAVE_SECONDS, SumKeeper
+from skry_dask.store.content import digest_of_content
 from skry_dask.store.pieces.blobs import GoneError
 from skry_dask.store.pieces.rows import ROWS, RowKeeper, list_pieces, read_piece
 from skry_dask.store.pieces.sums import SUMS, settle_pieces
-from skry_dask.store.results.content import digest_of_content
 from skry_dask.store.results.tables import is_large
 from skry_dask.unfinished import saving
 

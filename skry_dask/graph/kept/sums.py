@@ -26,6 +26,7 @@ import numpy as np
 from skry_dask.errors import SkryError, StoreError
 from skry_dask.graph.kept.known_sums import KnownSums
 from skry_dask.profiling import PROCESS
+from skry_dask.store.content import digest_of_content
 from skry_dask.store.pieces.sums import (
     SUMS,
     delete_parts,
@@ -36,7 +37,6 @@ from skry_dask.store.pieces.sums import (
     unconfirmed,
     write_piece,
 )
-from skry_dask.store.results.content import digest_of_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -122,9 +122,7 @@ def shift_and_add(
             ),
             share(mesh),
             developer,
-            dask.delayed(tuple(requests), traverse=False),
-            dask.delayed(None) if colour_shift is None else colour_shift,
-            dask.delayed(resampling, traverse=False),
+            *shared_by_images(requests, colour_shift, resampling),
         ],
         shape=shape,
         max_increment=(UNBOUNDED_INCREMENT if gain is not None else resampling.max_increment(peak)),
@@ -133,6 +131,17 @@ def shift_and_add(
     if resampling.counts_pixels:
         return ImageSums(total[:, 0], total[:, 1])
     return ImageSums(total[:, 0], pixel_counts(selected, requests, mesh.spans))
+
+
+def shared_by_images(
+    requests: Sequence[ImageRequest], colour_shift: Delayed | None, resampling: Resampling
+) -> list[Delayed]:
+    """List the lazy values that all calls of a pass need to make images; see `shift_and_add`."""
+    return [
+        dask.delayed(tuple(requests), traverse=False),
+        dask.delayed(None) if colour_shift is None else colour_shift,
+        dask.delayed(resampling, traverse=False),
+    ]
 
 
 def _known_sums(

@@ -14,7 +14,6 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import dask
 import numpy as np
 
 from skry_dask.graph.frame_folds import fold_frames
@@ -31,6 +30,7 @@ from skry_dask.phases.stacking.shift_and_add import (
     FrameImages,
     ImageSums,
     pixel_counts,
+    shared_by_images,
     shift_fragments,
 )
 
@@ -99,9 +99,7 @@ def window_sums(
         gain,
         shared=[
             *map(share, (frames, window, developer)),
-            dask.delayed(tuple(requests), traverse=False),
-            dask.delayed(None) if shift is None else shift,
-            dask.delayed(resampling, traverse=False),
+            *shared_by_images(requests, shift, resampling),
         ],
         shape=(len(requests), 1 + resampling.counts_pixels, *window.spans.shape),
         max_increment=plan.max_increment,

@@ -22,10 +22,12 @@ from tests.avi_bytes import (
     dib_chunks,
     grey_palette,
     make_list,
+    open_bytes,
     plane_chunks,
     sound_stream,
     video_stream,
 )
+from tests.raw_problems import problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,19 +52,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "moon.avi"
 
 
-def open_bytes(path: Path, content: bytes) -> AviReader:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-    return AviReader(path)
-
-
 def y800(frames: np.ndarray = GREY) -> bytes:
     return plane_chunks(frames)
-
-
-def problem(reader: AviReader) -> str:
-    (found,) = reader.info.problems
-    return found
 
 
 # --- dropped, missing and incomplete frames -------------------------------------------------------

@@ -21,9 +21,11 @@ from tests.avi_bytes import (
     colour_palette,
     dib_chunks,
     grey_palette,
+    open_bytes,
     plane_chunks,
     video_stream,
 )
+from tests.raw_problems import problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,17 +42,6 @@ DIB_CODECS = (NO_CODEC, b"DIB ", b"RAW ")
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "moon.avi"
-
-
-def open_bytes(path: Path, content: bytes) -> AviReader:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-    return AviReader(path)
-
-
-def problem(reader: AviReader) -> str:
-    (found,) = reader.info.problems
-    return found
 
 
 def test_grey_planes_are_never_flipped_and_may_be_padded(path: Path) -> None:

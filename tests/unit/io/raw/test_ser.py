@@ -14,7 +14,8 @@ import pytest
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.raw.ser import SerReader, write_ser
 from skry_dask.io.reader import RawReader
-from tests.ser_bytes import BAYER, CMY, NOW, UNIX_EPOCH, ser, ser_header
+from tests.raw_problems import problem
+from tests.ser_bytes import BAYER, CMY, NOW, UNIX_EPOCH, open_bytes, ser, ser_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,17 +35,6 @@ sparse_files = pytest.mark.skipif(
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "moon.ser"
-
-
-def open_bytes(path: Path, content: bytes) -> SerReader:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-    return SerReader(path)
-
-
-def problem(reader: SerReader) -> str:
-    (found,) = reader.info.problems
-    return found
 
 
 # --- frames ---------------------------------------------------------------------------------------

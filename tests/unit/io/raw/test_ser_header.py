@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from skry_dask.io.raw.ser import SerReader
-from tests.ser_bytes import NOW, SECOND, UNIX_EPOCH, ser
+from tests.ser_bytes import NOW, SECOND, UNIX_EPOCH, open_bytes, ser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,12 +18,6 @@ FRAMES = np.random.default_rng(1).integers(0, 256, (5, 7, 11), np.uint8)
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "moon.ser"
-
-
-def open_bytes(path: Path, content: bytes) -> SerReader:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-    return SerReader(path)
 
 
 def test_time_stamps_become_nanoseconds_utc(path: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from skry_dask.io.raw.ser import SerReader
-from tests.ser_bytes import BAYER, CMY, ser
+from tests.raw_problems import problem
+from tests.ser_bytes import BAYER, CMY, open_bytes, ser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,17 +23,6 @@ ORDERS = {"<u2": "little-endian", ">u2": "big-endian"}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "moon.ser"
-
-
-def open_bytes(path: Path, content: bytes) -> SerReader:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-    return SerReader(path)
-
-
-def problem(reader: SerReader) -> str:
-    (found,) = reader.info.problems
-    return found
 
 
 # --- byte order -----------------------------------------------------------------------------------

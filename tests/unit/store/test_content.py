@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skry_dask.options import AlignMethod
-from skry_dask.store.results.content import digest_of_content
+from skry_dask.store.content import digest_of_content
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def _to_path(_: Any, tokens: Sequence[Token]) -> Path:
 
 
 Place: TypeAlias = Annotated[
-    Path | RemotePath, Parameter(converter=_to_location, accepts_keys=False, n_tokens=1)
+    Path | RemotePath,
+    Parameter(converter=_to_location, accepts_keys=False, n_tokens=1, metavar="PATH|URL"),
 ]
 """A file or folder to write, on this machine or at a URL."""
 

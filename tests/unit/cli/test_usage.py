@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skry_dask.cli.main import app
+from skry_dask.cli.main import app, main
 from skry_dask.cli.usage import nearest, parse
 from skry_dask.errors import OptionsError
 
@@ -78,6 +78,17 @@ def test_numbers_are_inputs_where_they_are_files_or_follow_no_flag(
         "stack a.ser --points 1 2 --points 3 4 10",
     ):
         parse(app, line.split())
+
+
+def test_the_help_names_what_a_value_is_in_words_of_the_user(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("stack", "import", "dark", "flat", "simulate", "demo", "info", "compile"):
+        assert main([command, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert f"skry {command}" in shown
+        assert "REMOTE" not in shown
+        assert command != "stack" or "--output -o PATH|URL" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(

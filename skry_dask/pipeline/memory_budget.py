@@ -81,6 +81,9 @@ FRAGMENTATION = 1.25
 """Ratio of the memory that the system counts to the memory in use: not all freed memory goes
 back."""
 
+WORTH_ONE_THREAD = 0.95
+"""One thread is a remedy where it needs less than this share of the memory of all threads."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shapes:
@@ -301,11 +304,11 @@ def _chunk_sizes(preferred: int) -> list[int]:
 
 def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
     n_all = limit.n_processes
-    needed = in_mib(n_all * smallest_limit(shapes, n_chunk))
-    remedy = f"give --memory-limit {needed} or more"
-    if shapes.n_threads > 1:
-        alone = in_mib(n_all * smallest_limit(replace(shapes, n_threads=1), n_chunk))
-        remedy += f", or --workers 1 with {alone} or more"
+    needed = n_all * smallest_limit(shapes, n_chunk)
+    alone = n_all * smallest_limit(replace(shapes, n_threads=1), n_chunk)
+    remedy = f"give --memory-limit {in_mib(needed)} or more"
+    if alone < WORTH_ONE_THREAD * needed:
+        remedy += f", or --workers 1 with {in_mib(alone)} or more"
     where = f"{shapes.n_threads} threads"
     if n_all > 1:
         each = "one thread" if shapes.n_threads == 1 else f"{where} each"
@@ -313,6 +316,6 @@ def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
         remedy += ", fewer --processes"
     return BudgetError(
         f"stacking {shapes.n_frames} frames of {shapes.width} x {shapes.height} px on "
-        f"{where} needs up to {needed}, {limit.origin} "
+        f"{where} needs up to {in_mib(needed)}, {limit.origin} "
         f"{n_all * limit.size // MIB}MiB: {remedy}, or --roi to use fewer pixels of each frame"
     )

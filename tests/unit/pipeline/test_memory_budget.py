@@ -103,17 +103,20 @@ def test_chunks_are_as_large_as_fits() -> None:
         frames_per_chunk(PLAIN, preferred, least._replace(size=least.size - 1))
 
 
-def test_a_single_thread_is_offered_where_there_are_more() -> None:
+def test_a_single_thread_is_offered_where_it_needs_less() -> None:
+    large = replace(PLAIN, height=3000, width=4000, n_threads=16)
     with pytest.raises(BudgetError) as error:
-        frames_per_chunk(PLAIN, 4, Limit(MIB, "the limit is"))
+        frames_per_chunk(large, 4, Limit(MIB, "the limit is"))
     words = re.search(
         r"give --memory-limit (\d+)MiB or more, or --workers 1 with (\d+)MiB", str(error.value)
     )
     assert words is not None
     assert int(words[2]) < int(words[1])
-    with pytest.raises(BudgetError) as error:
-        frames_per_chunk(replace(PLAIN, n_threads=1), 4, Limit(MIB, "the limit is"))
-    assert "--workers" not in str(error.value)
+    few = replace(large, n_threads=2)
+    for shapes in (replace(large, n_threads=1), few):
+        with pytest.raises(BudgetError) as error:
+            frames_per_chunk(shapes, 4, Limit(MIB, "the limit is"))
+        assert "--workers" not in str(error.value)
 
 
 def test_shapes_depend_on_colour_and_calibration(moon: xr.Dataset) -> None:

@@ -37,7 +37,7 @@ ONE_CAPTURE = ("output", "store")
 """Arguments of `run` that only fit one capture."""
 
 THREADS_PER_CAPTURE = 4
-"""For each so many threads, one capture more is worked on at the same time."""
+"""Number of threads for which one more capture is worked on at the same time."""
 
 MOST_AT_ONCE = 8
 """Most captures that are worked on at the same time: their graphs are made in one process."""

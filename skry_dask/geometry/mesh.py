@@ -84,12 +84,13 @@ class Mesh(Protocol):
         Parameters
         ----------
         motion
-            float64 (corner, axis): position in the frame minus position on the canvas, px.
+            float64 (corner, axis): position in the frame minus position on the canvas, px; in a
+            weighted stack the third column is the weight of the frame at the corner.
 
         Returns
         -------
-        float64 (fragment, 2, 3): position in the frame = affine @ (1, row, column), px, for a row
-        and column of the image.
+        float64 (fragment, 2 or 3, 3): position in the frame, px, and weight = affine @ (1, row,
+        column), for a row and column of the image.
         """
         ...
 

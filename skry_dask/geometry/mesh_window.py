@@ -122,17 +122,17 @@ class MeshWindow:
 
         Returns
         -------
-        float64 (frame, fragment, 2, 3), for rows and columns of the whole image.
+        float64 (frame, fragment, 2 or 3, 3), for rows and columns of the whole image.
         """
-        n_frames, n_corners, _ = motion.shape
+        n_frames, n_corners, n_columns = motion.shape
         # As a single mesh of all frames: one call of the kernel.
         corners = np.tile(self.positions, (n_frames, 1))
         triangles = self.triangles + n_corners * np.arange(n_frames)[:, None, None]
         affine = triangle_affine(
             corners,
             triangles.reshape(-1, 3),
-            motion.reshape(-1, 2),
+            motion.reshape(-1, n_columns),
             (float(self.region.y), float(self.region.x)),
             self.scale,
         )
-        return affine.reshape(n_frames, len(self.triangles), 2, 3)
+        return affine.reshape(n_frames, len(self.triangles), n_columns, 3)

@@ -20,10 +20,11 @@ class AlignMethod(StrEnum):
 
 
 class Choose(StrEnum):
-    """What is chosen by quality: fragments triangle by triangle, or whole frames."""
+    """What is chosen by quality: fragments triangle by triangle, whole frames, or all by weight."""
 
     FRAGMENTS = "fragments"
     FRAMES = "frames"
+    WEIGHTS = "weights"
 
 
 class Interpolation(StrEnum):
@@ -195,7 +196,8 @@ class StackOptions:
         Least quality of the frames to average, where 0 is the worst and 1 the best of a triangle.
     choose
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
-        as a whole, the same ones everywhere.
+        as a whole, the same ones everywhere; "weights" averages all frames, each with its weight at
+        every pixel, and needs points with weights.
     interpolation
         How frames are resampled: "bilinear" is softest; "sharp-bilinear" restores the contrast
         that this loses; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
@@ -238,7 +240,12 @@ class StackOptions:
         if len(given) > 1:
             values = " and ".join(f"{name} {value}" for name, value in given.items())
             raise OptionsError(f"{values} contradict each other: give one of them")
-        if not given:
+        if self.choose == Choose.WEIGHTS and given:
+            values = " and ".join(f"{name} {value}" for name, value in given.items())
+            raise OptionsError(
+                f"choose weights and {values} contradict each other: give one of them"
+            )
+        if not given and self.choose != Choose.WEIGHTS:
             object.__setattr__(self, "percent", 30.0)
         if self.percent is not None:
             check_range("percent", self.percent, 0.0, 100.0, above=True)

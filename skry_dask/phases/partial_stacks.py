@@ -10,6 +10,7 @@ Memory: as `stacking.shift_and_add`, for each step.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import result, variable
 from skry_dask.kernels.frame.detail import frame_detail
-from skry_dask.options import StackOptions
+from skry_dask.options import Choose, StackOptions
 from skry_dask.phases.rating.noise import noise_sigma
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.shift_and_add import ImageSums
@@ -92,6 +93,8 @@ def partial_stacks(
     True
     """
     options = options or StackOptions()
+    if options.choose is Choose.WEIGHTS:  # the best ones of each triangle, as without weights
+        options = replace(options, choose=Choose.FRAGMENTS)
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     planes = plan.developer.planes

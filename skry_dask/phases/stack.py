@@ -66,7 +66,8 @@ def stack(
         - ``stack`` float32 (y, x[, channel]), 1 = full scale, which interpolation can overshoot
           slightly on either side; NaN where no frame shows the scene;
         - ``count`` (y, x), number of frames averaged: int32, or float32 for drizzle, which gives
-          pixels fractions of frames; of raw colour the colour that has fewest;
+          pixels fractions of frames, and for weights, where a frame counts as its fraction of the
+          full weight; of raw colour the colour that has fewest;
         - ``fragments`` int64 (frame), number of fragments taken from the frame.
 
         Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle.
@@ -83,6 +84,8 @@ def stack(
     ------
     AlignmentError
         If no frame is active, or the active frames overlap by less than 16 px.
+    OptionsError
+        If frames are to be weighted, and points have no ``weight``.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 

@@ -29,7 +29,7 @@ from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import kernel
 from skry_dask.kernels.compilation.signatures import PLANES
 from skry_dask.kernels.stacking.resample import PHASES
-from skry_dask.kernels.stacking.row_spans import coefficients, is_inside, place_of
+from skry_dask.kernels.stacking.row_spans import coefficients, is_inside, place_of, weight_at
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -80,7 +80,8 @@ def add_drops(
     frame
         uint8, uint16 or int32 (y, x). Outside it there is neither light nor weight.
     spans, first_span, affine, selected
-        As for `skry_dask.kernels.stacking.resample.add_fragments`.
+        As for `skry_dask.kernels.stacking.resample.add_fragments`; overlaps count with the weight
+        of their pixel / 256, rounded.
     table
         From `drop_overlap_table`.
     sites
@@ -109,11 +110,14 @@ def _add_drops(  # type: ignore[no-untyped-def]
             continue
         in_y, in_x = coefficients(affine, fragment, 0), coefficients(affine, fragment, 1)
         step_y, step_x = in_y[3], in_x[3]
+        weighted = affine.shape[1] > 2
+        weights = coefficients(affine, fragment, affine.shape[1] - 1)
         for s in range(first_span[fragment], first_span[fragment + 1]):
             row, begin, end = spans[s, 0], spans[s, 1], spans[s, 2]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
             last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
             inside = is_inside(y, last_y, 0, 1, height) and is_inside(x, last_x, 0, 1, width)
+            place = place_of(weights, row, begin)
             for column in range(begin, end):
                 whole_y, whole_x = y >> 16, x >> 16
                 wy = np.uintp((y >> 8) & 255) * np.uintp(2)
@@ -121,12 +125,16 @@ def _add_drops(  # type: ignore[no-untyped-def]
                 y += step_y
                 x += step_x
                 light, weight = 0, 0
+                own = weight_at(place)
+                place += weights[3]
                 for j in range(2):
                     for i in range(2):
                         r, c = whole_y + j, whole_x + i
                         if inside or (0 <= r < height and 0 <= c < width):
                             overlap = table[wy + np.uintp(j)] * table[wx + np.uintp(i)]
                             overlap *= sites[np.uintp((r & 1) * 2 + (c & 1))]
+                            if weighted:
+                                overlap = (overlap * own + 128) >> 8
                             light += overlap * np.int64(pixels[np.uintp(r * width + c)])
                             weight += overlap
                 total[0, row, column] += light

@@ -221,7 +221,8 @@ def triangle_affine(
     triangles
         int64 (triangle, 3), indices of corners.
     motion
-        float64 (corner, axis): place in the frame minus place on the canvas, px.
+        float64 (corner, axis): place in the frame minus place on the canvas, px; and, in a third
+        column, a value of the corners that is interpolated between them.
     origin
         Canvas position of the region's first pixel, px.
     scale
@@ -229,9 +230,10 @@ def triangle_affine(
 
     Returns
     -------
-    float64 (triangle, 2, 3): place in the frame = affine @ (1, row, column) of the image, px.
+    float64 (triangle, 2 or 3, 3): place in the frame, px, and the interpolated value = affine @ (1,
+    row, column) of the image.
     """
-    out = np.empty((len(triangles), 2, 3))
+    out = np.empty((len(triangles), motion.shape[1], 3))
     arrays = (as_argument(array) for array in (corners, triangles, motion))
     _triangle_affine(*arrays, (float(origin[0]), float(origin[1])), float(scale), out)
     return out
@@ -245,13 +247,15 @@ def _triangle_affine(corners, triangles, motion, origin, scale, out):  # type: i
         y1, x1 = corners[b, 0] - y, corners[b, 1] - x
         y2, x2 = corners[c, 0] - y, corners[c, 1] - x
         area = y1 * x2 - y2 * x1
-        for axis in range(2):
+        for axis in range(motion.shape[1]):
             own = motion[a, axis]
             m1, m2 = motion[b, axis] - own, motion[c, axis] - own
             by_row, by_column = (m1 * x2 - m2 * x1) / area, (m2 * y1 - m1 * y2) / area
-            first = own - by_row * y - by_column * x + origin[axis]
-            by_row += 1.0 - axis
-            by_column += axis
+            first = own - by_row * y - by_column * x
+            if axis < 2:
+                first += origin[axis]
+                by_row += 1.0 - axis
+                by_column += axis
             # Rows and columns are the image's, whose first pixel is centred half a pixel inside.
             out[t, axis, 0] = first + (by_row + by_column) * (0.5 / scale - 0.5)
             out[t, axis, 1], out[t, axis, 2] = by_row / scale, by_column / scale

@@ -38,7 +38,7 @@ import numpy as np
 from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import inlined, kernel
 from skry_dask.kernels.simd.memory import prefetch
-from skry_dask.kernels.stacking.row_spans import coefficients, is_inside, place_of
+from skry_dask.kernels.stacking.row_spans import coefficients, is_inside, place_of, weight_at
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -123,12 +123,14 @@ def add_fragments(
     first_span
         int64 (fragment + 1): spans ``first_span[i]`` to ``first_span[i + 1] - 1`` are fragment i's.
     affine
-        float64 (fragment, 2, 3): place in the frame = affine @ (1, row, column), px.
+        float64 (fragment, 2 or 3, 3): place in the frame, px, and the weight of the pixel, 0 to
+        255, = affine @ (1, row, column). Without the last row all pixels count once.
     selected
         bool (fragment).
     total
         int32 or int64 (1 or 2, y, x), contiguous, changed in place: sums of values in units of
-        ``2**-SUM_FRACTION_BITS`` grey levels and, in a second plane, how many were added.
+        ``2**-SUM_FRACTION_BITS`` grey levels and, in a second plane, how many were added; or sums
+        of weighted values and, in the second plane, of weights.
     interpolation
         See `interpolation_table`.
     inside_only
@@ -140,7 +142,11 @@ def add_fragments(
     fragments = (as_argument(array) for array in (spans, first_span, affine, selected))
     # The length of a tuple is part of its type: loops are compiled for each number of taps.
     taps = (0,) * n_taps
-    _add_fragments(pixels, *frame.shape, *fragments, table, taps, inside_only, total)
+    arguments = pixels, *frame.shape, *fragments, table, taps, inside_only
+    if affine.shape[1] == 2:
+        _add_fragments(*arguments, total)
+    else:
+        _add_weighted(*arguments, np.zeros((2, 1, total.shape[2]), total.dtype), total)
 
 
 _TABLES: dict[tuple[str, type], tuple[AnyArray, int]] = {
@@ -191,6 +197,55 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             if len(total) > 1:
                 for column in range(begin, end):
                     total[1, row, column] += 1
+
+
+@kernel(
+    "S[::1], i8, i8, i8[:, ::1], i8[::1], f8[:, :, ::1], b1[::1], W[::1], UniTuple(i8, N), b1, "
+    "T[:, :, ::1], T[:, :, ::1]",
+    seconds=1.0,
+    is_optional=True,
+    SW=("u1 i4", "u2 i8", "i4 i8"),
+    N=("2", "4", "6"),
+    T=("i4", "i8"),
+)
+def _add_weighted(  # type: ignore[no-untyped-def]
+    pixels, height, width, spans, first_span, affine, selected, table, taps, inside_only, line,
+    total
+):  # fmt: skip
+    """Add fragments whose pixels have weights: each span by way of a line of zeros."""
+    before, after = len(taps) // 2 - 1, len(taps) // 2
+    for fragment in range(len(selected)):
+        if not selected[fragment]:
+            continue
+        in_y, in_x = coefficients(affine, fragment, 0), coefficients(affine, fragment, 1)
+        weights = coefficients(affine, fragment, 2)
+        step_y, step_x, step_weight = in_y[3], in_x[3], weights[3]
+        for s in range(first_span[fragment], first_span[fragment + 1]):
+            row, begin, end = spans[s, 0], spans[s, 1], spans[s, 2]
+            y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
+            prefetch(pixels, ((y >> 16) + ROWS_AHEAD) * width + (x >> 16))
+            prefetch(total, (row + ROWS_AHEAD) * total.shape[2] + begin)
+            last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
+            inside = is_inside(y, last_y, before, after, height)
+            inside = inside and is_inside(x, last_x, before, after, width)
+            if not inside:
+                _add_near_edge(
+                    pixels, height, width, 0, begin, end, y, x, step_y, step_x, table, taps,
+                    inside_only, line,
+                )  # fmt: skip
+            elif step_y == 0 and step_x == 1 << 16:
+                _add_shifted(pixels, width, 0, begin, end, y, x, table, taps, line)
+            else:
+                _add_warped(pixels, width, 0, begin, end, y, x, step_y, step_x, table, taps, line)
+            place = place_of(weights, row, begin)
+            for column in range(np.uintp(begin), np.uintp(end)):
+                weight = total.dtype.type(weight_at(place))
+                place += step_weight
+                total[np.uintp(0), np.uintp(row), column] += weight * line[0, 0, column]
+                if inside or line[1, 0, column] != 0:
+                    total[np.uintp(1), np.uintp(row), column] += weight
+                line[0, 0, column] = 0
+                line[1, 0, column] = 0
 
 
 @inlined

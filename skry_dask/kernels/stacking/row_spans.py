@@ -16,6 +16,9 @@ from skry_dask.kernels.compilation.decorators import inlined
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, FloatArray
 
+FULL_WEIGHT = 255
+"""Weight of a frame that counts fully, where frames are weighted."""
+
 HALF_PHASE = 128
 """Half of 1/256 px in 16.16: added once to a place, so that its upper bits are rounded."""
 
@@ -81,6 +84,12 @@ def _fixed(value, bits):  # type: ignore[no-untyped-def]
 def place_of(integers, row, column):  # type: ignore[no-untyped-def]
     """Compute the place of a pixel along one axis of the frame, in 16.16 plus `HALF_PHASE`."""
     return ((integers[0] + integers[1] * row + integers[2] * column) >> 16) + HALF_PHASE
+
+
+@inlined
+def weight_at(place):  # type: ignore[no-untyped-def]
+    """Round a weight up, from what `place_of` returns: what is above 0 stays so."""
+    return min(max((place - HALF_PHASE + 0xFFFF) >> 16, 0), FULL_WEIGHT)
 
 
 @inlined

@@ -32,7 +32,9 @@ def add_subpixel_variance(
     Parameters
     ----------
     motion
-        float64 (frame, corner, axis), px; fragments with a corner at NaN add only their pixels.
+        float64 (frame, corner, axis), px; fragments with a corner at NaN add only their pixels. In
+        a third column, the weights of corners, 0 to 255: fragments count with the mean of theirs,
+        in sixteenths of the full one, rounded up, so that sums of 10**6 frames fit.
     triangles
         int64 (fragment, 3), indices of corners.
     n_pixels
@@ -55,10 +57,14 @@ def _add_subpixel_variance(motion, triangles, n_pixels, selected, units, out):  
             if not selected[f, i]:
                 continue
             a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+            pixels = n_pixels[i]
+            if motion.shape[2] > 2:
+                weight = motion[f, a, 2] + motion[f, b, 2] + motion[f, c, 2]
+                pixels *= np.int64(np.ceil(weight / 48))
             for axis in range(2):
                 centre = (motion[f, a, axis] + motion[f, b, axis] + motion[f, c, axis]) / 3
                 centre -= np.floor(centre)
                 variance = centre * (1 - centre)
                 if variance >= 0:
-                    out[axis, 0] += np.int64(np.rint(variance * units)) * n_pixels[i]
-                out[axis, 1] += n_pixels[i]
+                    out[axis, 0] += np.int64(np.rint(variance * units)) * pixels
+                out[axis, 1] += pixels

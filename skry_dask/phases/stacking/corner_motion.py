@@ -35,7 +35,7 @@ class CornerMotion:
     """Position of corners in each frame minus position on the canvas, px, read when needed.
 
     ``motion[a:b]`` selects frames without reading; ``np.asarray(motion)`` reads: float64 (frame,
-    corner, axis).
+    corner, axis), and in a third column of the last dimension the weights, where there are some.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ class CornerMotion:
         follows, and their weights.
     n_corners
         Number of reference points that are corners, the first ones; None = all.
+    weight
+        uint8 (frame, point), of the frame at the point; None = frames have no weights.
     """
 
     displacement: xr.Variable | Table | TableRows | AnyArray
@@ -55,10 +57,17 @@ class CornerMotion:
     weights: FloatArray
     followed: IntArray
     n_corners: int | None = None
+    weight: Table | TableRows | AnyArray | None = None
 
     def __getitem__(self, frames: slice) -> CornerMotion:
         """Select frames."""
-        return replace(self, displacement=self.displacement[frames], offset=self.offset[frames])
+        weight = None if self.weight is None else self.weight[frames]
+        return replace(
+            self,
+            displacement=self.displacement[frames],
+            offset=self.offset[frames],
+            weight=weight,
+        )
 
     def select(self, frames: IntArray, corners: IntArray) -> CornerMotion:
         """Select frames and corners: indices, ascending."""
@@ -75,6 +84,7 @@ class CornerMotion:
             self.weights[fixed],
             place[followed],
             len(own),
+            None if self.weight is None else np.asarray(self.weight)[frames][:, points],
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
@@ -82,6 +92,7 @@ class CornerMotion:
         motion = _move_corners(
             np.asarray(self.displacement),
             np.asarray(self.offset)[:, None],
+            None if self.weight is None else np.asarray(self.weight),
             self.weights,
             self.followed,
             self.n_corners,
@@ -90,7 +101,10 @@ class CornerMotion:
 
 
 def corner_motion(
-    displacement: xr.DataArray, offset: FloatArray, mesh: TriangleMesh
+    displacement: xr.DataArray,
+    offset: FloatArray,
+    mesh: TriangleMesh,
+    weight: AnyArray | None = None,
 ) -> CornerMotion | da.Array:
     """Add offset and displacement of all corners of a mesh, lazily.
 
@@ -102,26 +116,33 @@ def corner_motion(
         float64 (frame, axis), px.
     mesh
         Its first corners are the reference points, the others fixed points.
+    weight
+        uint8 (frame, point), of the frame at the point; None = frames have no weights.
 
     Returns
     -------
-    float64 (frame, corner, axis), px: a dask array where displacements are one.
+    float64 (frame, corner, axis), px, with weights in a third column of the last dimension: a dask
+    array where displacements are one.
     """
-    weights, followed = _followed_points(mesh)
+    weights, followed = followed_points(mesh)
     if displacement.chunks is None:
         rows = displacement.variable
         if not is_large(rows):  # nor read when used
             rows = as_table(rows.to_numpy())
-        return CornerMotion(rows, as_table(offset), weights, followed)
+        of_points = None if weight is None else as_table(weight)
+        return CornerMotion(rows, as_table(offset), weights, followed, weight=of_points)
     lazy = displacement.data.rechunk({1: -1, 2: -1})
     return da.map_blocks(
         _move_corners,
         lazy,
         da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2)),
+        None
+        if weight is None
+        else da.from_array(weight[:, :, None], chunks=(lazy.chunks[0], -1, 1)),
         weights=weights,
         followed=followed,
         dtype=np.float64,
-        chunks=(lazy.chunks[0], len(mesh.corners), 2),
+        chunks=(lazy.chunks[0], len(mesh.corners), 2 if weight is None else 3),
         meta=np.empty((0, 0, 0)),
     )
 
@@ -129,12 +150,16 @@ def corner_motion(
 def _move_corners(
     displacement: FloatArray,
     offset: FloatArray,
+    weight: AnyArray | None,
     weights: FloatArray,
     followed: IntArray,
     n_corners: int | None = None,
 ) -> FloatArray:
+    if weight is not None:
+        of_points = weight.reshape(*displacement.shape[:2], 1)
+        displacement = np.concatenate([displacement, of_points], axis=2)
     own = displacement[:, :n_corners]
-    motion = np.empty((len(own), own.shape[1] + len(followed), 2))
+    motion = np.empty((len(own), own.shape[1] + len(followed), displacement.shape[2]))
     motion[:, : own.shape[1]] = own
     fixed = motion[:, own.shape[1] :]
     fixed[...] = 0.0
@@ -145,7 +170,7 @@ def _move_corners(
     return motion
 
 
-def _followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:
+def followed_points(mesh: TriangleMesh) -> tuple[FloatArray, IntArray]:
     """Find the reference points that each fixed point follows.
 
     Returns

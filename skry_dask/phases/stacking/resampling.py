@@ -15,6 +15,7 @@ import numpy as np
 from skry_dask.capture.calibration.develop import COLOURS
 from skry_dask.kernels.stacking.drizzle import OVERLAP_BITS, add_drops, drop_overlap_table
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS, SUM_FRACTION_BITS, add_fragments
+from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,15 +57,18 @@ class Interpolated:
     inside_only
         Whether canvas pixels outside a frame get nothing from it; otherwise they get the frame's
         nearest border pixel.
+    weighted
+        Whether the motion of corners has their weights.
     """
 
     interpolation: str = "cubic"
     inside_only: bool = False
+    weighted: bool = False
 
     @property
     def counts_pixels(self) -> bool:
         """Whether counts differ within a fragment and are added up pixel by pixel."""
-        return self.inside_only
+        return self.inside_only or self.weighted
 
     @property
     def restores_contrast(self) -> bool:
@@ -78,7 +82,7 @@ class Interpolated:
 
     def max_increment(self, peak: int) -> int:
         """Bound what a frame adds to a sum, given the greatest value of its planes."""
-        return peak << MAX_INCREMENT_BITS
+        return (peak << MAX_INCREMENT_BITS) * (FULL_WEIGHT if self.weighted else 1)
 
     def plane_units(self, developer: Developer, plane: str) -> int:
         """Units of a plane's values per grey level."""
@@ -135,10 +139,13 @@ class Drizzled:
         Pixels of the image along one pixel of the frame, at least 1.
     drop
         Side of a drop, above 0 to 1, px of the frame.
+    weighted
+        Whether the motion of corners has their weights.
     """
 
     scale: float
     drop: float
+    weighted: bool = False
 
     @property
     def counts_pixels(self) -> bool:
@@ -161,7 +168,8 @@ class Drizzled:
     def frames_per_weight(self, developer: Developer, plane: str) -> float:
         """Frames that a unit of summed weight stands for, on average over the canvas."""
         share = colour_sites(developer, plane).mean()
-        return float((self.scale / self.drop / 2**OVERLAP_BITS) ** 2 / share)
+        full = FULL_WEIGHT / 256 if self.weighted else 1.0
+        return float((self.scale / self.drop / 2**OVERLAP_BITS) ** 2 / share / full)
 
     def develop(self, developer: Developer, frame: Frames, planes: Sequence[str]) -> list[AnyArray]:
         """Develop one raw frame to planes (y, x); colours of a mosaic are the mosaic itself."""

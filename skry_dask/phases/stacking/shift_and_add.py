@@ -53,8 +53,8 @@ class ImageSums(NamedTuple):
     values
         int64 (image, y, x), lazy, in the units of the resampling.
     weights
-        (image, y, x), lazy: int32 or int64 number of frames added; for drizzle int64, sum of the
-        overlaps of pixels with drops.
+        (image, y, x), lazy: int32 or int64 number of frames added; of weighted frames int64, sum
+        of their weights; for drizzle int64, sum of the overlaps of pixels with drops.
     """
 
     values: da.Array
@@ -243,9 +243,9 @@ def _places(affine: FloatArray, colour_shift: FloatArray | None, image: int) -> 
 
 
 def shift_fragments(affine: FloatArray, shift: FloatArray) -> FloatArray:
-    """Shift all fragments (..., 2, 3) by the same vector (axis), px."""
+    """Shift all fragments (..., 2 or 3, 3) by the same vector (axis), px."""
     shifted = affine.copy()
-    shifted[..., 0] += shift
+    shifted[..., :2, 0] += shift
     return shifted
 
 

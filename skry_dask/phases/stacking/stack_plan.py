@@ -20,6 +20,7 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
+from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
 from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
@@ -28,6 +29,7 @@ from skry_dask.phases.stacking.fragment_selection import (
     FrameCoverage,
     select_fragments,
 )
+from skry_dask.phases.stacking.fragment_weights import FragmentWeights
 from skry_dask.phases.stacking.frame_gain import frame_gains
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
@@ -69,7 +71,7 @@ class StackPlan:
     mesh
         Divides the image into triangles.
     fragment_quality
-        Quality of the fragments, or of frames as a whole.
+        Quality of the fragments, or of frames as a whole; or their weights.
     n_active
         Number of frames that may be stacked: active and not excluded.
     motion
@@ -86,7 +88,7 @@ class StackPlan:
     developer: Developer
     region: Region
     mesh: TriangleMesh
-    fragment_quality: FragmentQuality
+    fragment_quality: FragmentQuality | FragmentWeights
     n_active: int
     motion: CornerMotion | da.Array
     colour_shift: Delayed | None
@@ -115,10 +117,15 @@ class StackPlan:
             inner=region,
             scale=options.drizzle,
         )
-        if options.choose is Choose.FRAMES:
+        coverage = FrameCoverage(mesh, offset, shape) if union else None
+        weight: AnyArray | None = None
+        fragment_quality: FragmentQuality | FragmentWeights
+        if options.choose is Choose.WEIGHTS:
+            fragment_quality = FragmentWeights.of_frames(points, mesh, stacked, coverage)
+            weight = fragment_quality.of_points
+        elif options.choose is Choose.FRAMES:
             fragment_quality = FragmentQuality.of_whole_frames(quality, stacked)
         else:
-            coverage = FrameCoverage(mesh, offset, shape) if union else None
             fragment_quality = FragmentQuality.of_triangles(
                 mesh, region, quality, stacked, coverage
             )
@@ -127,9 +134,10 @@ class StackPlan:
             area_size = quality.attrs["options"]["area_size"]
             measured = measured_frames(alignment, capture, region)
             gain = frame_gains(frames, offset, measured, region, area_size, developer)
-        resampling: Resampling = Interpolated(str(options.interpolation), inside_only=union)
+        weighted = weight is not None
+        resampling: Resampling = Interpolated(str(options.interpolation), union, weighted)
         if options.drizzle > 1:
-            resampling = Drizzled(options.drizzle, options.drop or 1.0)
+            resampling = Drizzled(options.drizzle, options.drop or 1.0, weighted)
         return cls(
             frames=frames,
             developer=developer,
@@ -137,7 +145,7 @@ class StackPlan:
             mesh=mesh,
             fragment_quality=fragment_quality,
             n_active=int(stacked.sum()),
-            motion=corner_motion(points["displacement"], offset, mesh),
+            motion=corner_motion(points["displacement"], offset, mesh, weight),
             colour_shift=_colour_shift(points, developer),
             gain=gain,
             resampling=resampling,
@@ -153,6 +161,8 @@ class StackPlan:
 
     def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
         """Select by a criterion; a frame that is selected as a whole gives all its fragments."""
+        if isinstance(self.fragment_quality, FragmentWeights):
+            return self.fragment_quality.select()
         selected = self.fragment_quality.select(criterion)
         shape = (len(selected), len(self.mesh.triangles))
         return np.ascontiguousarray(np.broadcast_to(selected, shape))
@@ -161,7 +171,10 @@ class StackPlan:
     def content(self) -> list[Any]:
         """All that sums depend on but the frames, their motion and gain, and the selection."""
         mesh = self.mesh
-        return [self.developer, mesh.region, mesh.corners, mesh.scale, self.resampling]
+        about = [self.developer, mesh.region, mesh.corners, mesh.scale, self.resampling]
+        if isinstance(self.fragment_quality, FragmentWeights):
+            about.append(self.fragment_quality.of_points)
+        return about
 
     def add_up(
         self,
@@ -241,11 +254,14 @@ class StackPlan:
 
         Returns
         -------
-        (y, x), lazy: int32, or float32 of drizzled images.
+        (y, x), lazy: int32, or float32 of drizzled images and weighted frames.
         """
         if isinstance(self.resampling, Drizzled):
             return drizzled_frames(sums, self.developer, requests, self.resampling).min(axis=0)
-        return sums.weights.min(axis=0).astype(np.int32)
+        fewest = sums.weights.min(axis=0)
+        if self.resampling.weighted:
+            return (fewest / FULL_WEIGHT).astype(np.float32)
+        return fewest.astype(np.int32)
 
     @property
     def coords(self) -> dict[str, Any]:

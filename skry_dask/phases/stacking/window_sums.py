@@ -172,7 +172,7 @@ def add_window(
         images = FrameImages(window.spans, developer.cropped(rows, columns), requests, resampling)
         read = frames.read(numbers[some], rows, columns)
         moved = places[:, some]
-        moved[..., 0] -= [rows.start, columns.start]
+        moved[..., :2, 0] -= [rows.start, columns.start]
         for i, frame, frame_places in zip(some, read, moved.swapaxes(0, 1), strict=True):
             images.add(frame, selected[i], partial(_of_image, frame_places), int(gain[i]), sums)
     for i in np.flatnonzero(~exact):

@@ -24,7 +24,7 @@ def test_what_is_not_chosen_has_its_default():
 @pytest.mark.parametrize(
     ("name", "wrong", "choices"),
     [
-        ("choose", "triangles", "fragments, frames"),
+        ("choose", "triangles", "fragments, frames, weights"),
         ("canvas", "all", "overlap, union"),
         ("interpolation", "nearest", "bilinear, sharp-bilinear, cubic, sharp-cubic, lanczos3"),
         ("drizzle", 4, "1, 1.5, 2, 3"),
@@ -83,3 +83,11 @@ def test_options_survive_a_round_trip_through_json(options):
     text = json.dumps(as_json(options))
     assert StackOptions(**json.loads(text)) == options
     assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]
+
+
+@pytest.mark.parametrize("criterion", [{"percent": 30}, {"number": 3}, {"min_quality": 0.5}])
+def test_weights_and_a_cut_contradict_each_other(criterion):
+    (name, value), *_ = criterion.items()
+    with pytest.raises(OptionsError, match=f"choose weights and {name} {value} contradict each"):
+        StackOptions(choose="weights", **criterion)
+    assert StackOptions(choose="weights").percent is None

@@ -262,3 +262,25 @@ def test_frames_smaller_than_the_taps_repeat_their_edges(dtype):
         frame = noise(shape, dtype)
         expected = add_like_twin(frame, affine, (4, 6))
         np.testing.assert_array_equal(add(frame, affine, (4, 6)), expected)
+
+
+# --- weighted frames -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+def test_weighted_sums_are_those_of_each_pixel_times_its_weight(dtype):
+    frame = noise((9, 12), dtype)
+    rows, columns = np.mgrid[:9, :12]
+    slopes = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0), (3.25, 12.5, 7.125), (90.0, -12.5, 3.0))
+    places = (shifted(0, 0), shifted(1.3, -2.7), np.array([[[0.4, 1.01, 0.02], [0.1, 0.0, 0.98]]]))
+    for place in places:
+        for kind in TAPS:
+            for inside_only in (False, True):
+                options = {"interpolation": kind, "inside_only": inside_only}
+                values, counts = add_like_twin(frame, place, **options)
+                for slope in slopes:
+                    weights = slope[0] + slope[1] * rows + slope[2] * columns
+                    weights = np.ceil(weights).clip(0, 255).astype(np.int64)
+                    affine = np.append(place, [[slope]], axis=1)
+                    found = add(frame, affine, **options)
+                    np.testing.assert_array_equal(found, [values * weights, counts * weights])

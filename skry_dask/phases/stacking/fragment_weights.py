@@ -1,0 +1,119 @@
+"""Soft weights in place of a cut: every frame counts at each pixel with its weight there.
+
+Weights belong to reference points and are interpolated between the corners of triangles, as
+displacements are, so that an image has no seams. With noise that is the same in all frames, the
+best weight of a frame is the share of the scene's contrast that it transfers: many frames that are
+a little blurred then add to the detail that few sharp ones have. Fragments whose corners all weigh
+nothing are left out, and cost nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from logging import getLogger
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.errors import OptionsError
+from skry_dask.graph.threads import on_threads
+from skry_dask.phases.rating.ranking import column_slices
+from skry_dask.phases.stacking.corner_motion import followed_points
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.geometry.mesh import TriangleMesh
+    from skry_dask.phases.stacking.fragment_selection import FrameCoverage
+    from skry_dask.types import AnyArray, BoolArray
+
+log = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FragmentWeights:
+    """The weights of frames, and the fragments that they select.
+
+    Parameters
+    ----------
+    of_points
+        uint8 (frame, point), 255 = counts fully.
+    mesh
+        Its first corners are the reference points, the others fixed points.
+    active
+        bool (frame), which frames may be used.
+    coverage
+        Which fragments frames show; None where every active frame shows all of them.
+    """
+
+    of_points: AnyArray
+    mesh: TriangleMesh
+    active: BoolArray
+    coverage: FrameCoverage | None = None
+
+    @classmethod
+    def of_frames(
+        cls,
+        points: xr.Dataset,
+        mesh: TriangleMesh,
+        active: BoolArray,
+        coverage: FrameCoverage | None = None,
+    ) -> FragmentWeights:
+        """Read the weights of a stack, so that no pixel stays without a frame.
+
+        Parameters
+        ----------
+        points
+            With ``weight`` uint8 (frame, point); loaded if it is lazy.
+        mesh, active, coverage
+            See `FragmentWeights`.
+
+        Raises
+        ------
+        OptionsError
+            If the points have no weights, or weights that are not uint8.
+        """
+        # The only frames that show a pixel outside the overlap could weigh nothing.
+        least = 0 if coverage is None else 1
+        return cls(_read_weights(points, active, least), mesh, active, coverage)
+
+    def select(self) -> BoolArray:
+        """Select the fragments of which a corner weighs anything: bool (frame, triangle)."""
+        mesh, weight = self.mesh, self.of_points
+        counts = np.ones((len(weight), len(mesh.corners)), bool)
+        if weight.shape[1]:
+            _, followed = followed_points(mesh)
+            counts[:, : mesh.n_points] = weight != 0
+            counts[:, mesh.n_points :] = counts[:, followed].any(axis=2)
+        selected = np.empty((len(weight), len(mesh.triangles)), bool)
+
+        def select_triangles(triangles: slice) -> None:
+            found = counts[:, mesh.triangles[triangles]].any(axis=2) & self.active[:, None]
+            if self.coverage is not None:
+                found &= self.coverage.of_triangles(triangles)[1]
+            selected[:, triangles] = found
+
+        on_threads(select_triangles, list(column_slices(*selected.shape)))
+        return selected
+
+
+def _read_weights(points: xr.Dataset, active: BoolArray, least: int) -> AnyArray:
+    """Read the weights of frames at reference points; see `FragmentWeights.of_frames`.
+
+    Where all active frames weigh nothing at a point, all weigh the same.
+    """
+    if "weight" not in points:
+        raise OptionsError(
+            "choose is 'weights', but points have no variable 'weight': choose fragments or frames,"
+            " or give points with weights"
+        )
+    weight = points["weight"].load().to_numpy()
+    if weight.dtype != np.uint8:
+        raise OptionsError(f"weight of points is {weight.dtype}: it must be uint8, 0 to 255")
+    empty = np.asarray(~weight[active].any(axis=0))
+    if empty.any():
+        log.info(
+            "all frames weigh the same at %d of %d points: no weights", empty.sum(), len(empty)
+        )
+        weight = np.where(empty, np.uint8(1), weight)
+    return np.maximum(weight, np.uint8(least))

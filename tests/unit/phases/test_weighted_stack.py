@@ -10,6 +10,8 @@ import pytest
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError
+from skry_dask.phases.stacking.stack_plan import StackPlan
+from skry_dask.store.content import digest_of_content
 from tests.phase_results import known_results
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -120,6 +122,20 @@ def test_partial_stacks_take_the_best_frames_of_each_triangle_as_without_weights
         for choose in ("weights", "fragments")
     )
     np.testing.assert_array_equal(found["stack"], plain["stack"])
+
+
+def test_sums_are_found_again_by_the_weights_that_count():
+    weight = random_weights()
+    other = weight.copy()
+    other[2, 0] ^= 1
+    options = skry.StackOptions(choose="weights")
+
+    def key(of_points):
+        plan = StackPlan.of(*case_of(frames_of(), of_points), options)
+        return digest_of_content(*plan.content)
+
+    assert key(weight) == key(weight.copy())
+    assert key(weight) != key(other)
 
 
 def test_points_without_weights_are_refused_with_a_remedy():

@@ -105,7 +105,7 @@ def _read_weights(points: xr.Dataset, active: BoolArray, least: int) -> AnyArray
     if "weight" not in points:
         raise OptionsError(
             "choose is 'weights', but points have no variable 'weight': choose fragments or frames,"
-            " or give points with weights"
+            " or in Python give points with weights"
         )
     weight = points["weight"].load().to_numpy()
     if weight.dtype != np.uint8:

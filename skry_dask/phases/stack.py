@@ -114,7 +114,7 @@ def stack(
     sums = plan.add_up(selected, requests, keeper)
     images = plan.images(sums, requests, plan.blur(selected))
     # What a later window needs stays in memory as long as the result: not the quality.
-    kept = replace(plan, fragment_quality=FragmentQuality.of_no_frame())
+    kept = replace(plan, choice=FragmentQuality.of_no_frame())
     windows = functools.cache(
         partial(_windows, kept, FrameParts.of(capture), pack_selection(selected), requests)
     )

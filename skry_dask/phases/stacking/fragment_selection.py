@@ -11,6 +11,7 @@ are found for a few triangles at a time.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,61 @@ class FrameCoverage:
         return complete, partial
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FragmentQuality:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FragmentChoice(ABC):
+    """What decides which fragments are stacked.
+
+    Parameters
+    ----------
+    active
+        bool (frame), which frames may be used.
+    coverage
+        Which fragments frames show; None where every active frame shows all of them.
+    """
+
+    active: BoolArray
+    coverage: FrameCoverage | None = None
+
+    @property
+    @abstractmethod
+    def n_triangles(self) -> int:
+        """Number of triangles; 1 where frames are selected as a whole."""
+
+    @property
+    def weights(self) -> AnyArray | None:
+        """uint8 (frame, point), of frames that count by weight; None = they count once."""
+        return None
+
+    @abstractmethod
+    def select_triangles(
+        self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]
+    ) -> BoolArray:
+        """Select fragments of some triangles: bool (frame, triangle); see `select`."""
+
+    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Select fragments, and those without which a pixel would stay empty.
+
+        Parameters
+        ----------
+        criterion
+            Called with the quality of some triangles, float64 (frame, triangle), NaN where they
+            must not be used; returns bool (frame, triangle). Weights need none.
+
+        Returns
+        -------
+        bool (frame, triangle)
+        """
+        selected = np.empty((len(self.active), self.n_triangles), bool)
+
+        def select_triangles(triangles: slice) -> None:
+            selected[:, triangles] = self.select_triangles(triangles, criterion)
+
+        on_threads(select_triangles, list(column_slices(*selected.shape)))
+        return selected
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FragmentQuality(FragmentChoice):
     """The quality of all fragments, found for a few triangles at a time.
 
     Frames that are selected as a whole are a single triangle whose quality is the frame's.
@@ -87,18 +141,12 @@ class FragmentQuality:
     ----------
     area_quality
         float32 (frame, area), fraction of full scale.
-    active
-        bool (frame), which frames may be used.
     shares
         Sparse float64 (triangle, area): quality of a triangle = shares @ quality of areas.
-    coverage
-        Which fragments frames show; None where every active frame shows all of them.
     """
 
     area_quality: Float32Array
-    active: BoolArray
     shares: csr_array
-    coverage: FrameCoverage | None = None
 
     @classmethod
     def of_triangles(
@@ -120,7 +168,7 @@ class FragmentQuality:
         quality
             From `estimate_quality`; its ``blended_quality`` is loaded.
         active, coverage
-            See `FragmentQuality`.
+            See `FragmentChoice`.
         """
         rows, columns = (
             np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
@@ -130,45 +178,36 @@ class FragmentQuality:
         )
         grid = AreaGrid.of_region(region, quality.attrs["options"]["area_size"])
         shares = mesh.area_shares(grid.labels_at(rows, columns))
-        return cls(quality["blended_quality"].load().to_numpy(), active, shares, coverage)
+        of_areas = quality["blended_quality"].load().to_numpy()
+        return cls(area_quality=of_areas, active=active, shares=shares, coverage=coverage)
 
     @classmethod
     def of_whole_frames(cls, quality: xr.Dataset, active: BoolArray) -> FragmentQuality:
         """Take each frame as a single fragment of the frame's quality."""
         per_frame = quality["frame_quality"].load().to_numpy()[:, None]
-        return cls(per_frame, active, csr_array(np.ones((1, 1))))
+        return cls(area_quality=per_frame, active=active, shares=csr_array(np.ones((1, 1))))
 
     @classmethod
     def of_no_frame(cls) -> FragmentQuality:
         """Take no memory, where fragments have been selected already."""
-        return cls(np.empty((0, 0), np.float32), np.empty(0, bool), csr_array((0, 0)))
+        none = np.empty((0, 0), np.float32)
+        return cls(area_quality=none, active=np.empty(0, bool), shares=csr_array((0, 0)))
 
-    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
-        """Select fragments by a criterion, and those without which a pixel would stay empty.
+    @property
+    def n_triangles(self) -> int:
+        """Number of triangles; 1 where frames are selected as a whole."""
+        return int(self.shares.shape[0])
 
-        Parameters
-        ----------
-        criterion
-            Called with the quality of some triangles, float64 (frame, triangle), NaN where they
-            must not be used; returns bool (frame, triangle).
-
-        Returns
-        -------
-        bool (frame, triangle)
-        """
-        selected = np.empty((len(self.area_quality), self.shares.shape[0]), bool)
-
-        def select_triangles(triangles: slice) -> None:
-            quality = self._quality_of(triangles)
-            if self.coverage is None:
-                selected[:, triangles] = criterion(quality)
-                return
-            complete, partial = self.coverage.of_triangles(triangles)
-            quality[~partial] = np.nan
-            selected[:, triangles] = criterion(quality) | select_to_cover(quality, complete)
-
-        on_threads(select_triangles, list(column_slices(*selected.shape)))
-        return selected
+    def select_triangles(
+        self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]
+    ) -> BoolArray:
+        """Select fragments of some triangles by their quality: bool (frame, triangle)."""
+        quality = self._quality_of(triangles)
+        if self.coverage is None:
+            return criterion(quality)
+        complete, partial = self.coverage.of_triangles(triangles)
+        quality[~partial] = np.nan
+        return criterion(quality) | select_to_cover(quality, complete)
 
     def _quality_of(self, triangles: slice) -> FloatArray:
         """Find the quality of some triangles: float64 (frame, triangle), NaN in inactive frames."""

@@ -16,40 +16,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.threads import on_threads
-from skry_dask.phases.rating.ranking import column_slices
 from skry_dask.phases.stacking.corner_motion import followed_points
+from skry_dask.phases.stacking.fragment_selection import FragmentChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.phases.stacking.fragment_selection import FrameCoverage
-    from skry_dask.types import AnyArray, BoolArray
+    from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 log = getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FragmentWeights:
-    """The weights of frames, and the fragments that they select.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FragmentWeights(FragmentChoice):
+    """The weights of frames, which select the fragments of which a corner weighs anything.
 
     Parameters
     ----------
     of_points
         uint8 (frame, point), 255 = counts fully.
-    mesh
-        Its first corners are the reference points, the others fixed points.
-    active
-        bool (frame), which frames may be used.
-    coverage
-        Which fragments frames show; None where every active frame shows all of them.
+    counts
+        bool (frame, corner), whether the frame weighs anything at the corner.
+    triangles
+        int64 (triangle, 3), indices of corners.
     """
 
     of_points: AnyArray
-    mesh: TriangleMesh
-    active: BoolArray
-    coverage: FrameCoverage | None = None
+    counts: BoolArray
+    triangles: IntArray
 
     @classmethod
     def of_frames(
@@ -65,8 +63,10 @@ class FragmentWeights:
         ----------
         points
             With ``weight`` uint8 (frame, point); loaded if it is lazy.
-        mesh, active, coverage
-            See `FragmentWeights`.
+        mesh
+            Its first corners are the reference points, the others fixed points.
+        active, coverage
+            See `FragmentChoice`.
 
         Raises
         ------
@@ -75,26 +75,44 @@ class FragmentWeights:
         """
         # The only frames that show a pixel outside the overlap could weigh nothing.
         least = 0 if coverage is None else 1
-        return cls(_read_weights(points, active, least), mesh, active, coverage)
+        weight = _read_weights(points, active, least)
+        return cls(
+            active=active,
+            coverage=coverage,
+            of_points=weight,
+            counts=_corners_that_count(weight, mesh),
+            triangles=mesh.triangles,
+        )
 
-    def select(self) -> BoolArray:
-        """Select the fragments of which a corner weighs anything: bool (frame, triangle)."""
-        mesh, weight = self.mesh, self.of_points
-        counts = np.ones((len(weight), len(mesh.corners)), bool)
-        if weight.shape[1]:
-            _, followed = followed_points(mesh)
-            counts[:, : mesh.n_points] = weight != 0
-            counts[:, mesh.n_points :] = counts[:, followed].any(axis=2)
-        selected = np.empty((len(weight), len(mesh.triangles)), bool)
+    @property
+    def n_triangles(self) -> int:
+        """Number of triangles of the mesh."""
+        return len(self.triangles)
 
-        def select_triangles(triangles: slice) -> None:
-            found = counts[:, mesh.triangles[triangles]].any(axis=2) & self.active[:, None]
-            if self.coverage is not None:
-                found &= self.coverage.of_triangles(triangles)[1]
-            selected[:, triangles] = found
+    @property
+    def weights(self) -> AnyArray:
+        """uint8 (frame, point), 255 = counts fully."""
+        return self.of_points
 
-        on_threads(select_triangles, list(column_slices(*selected.shape)))
-        return selected
+    def select_triangles(
+        self, triangles: slice, _criterion: Callable[[FloatArray], BoolArray]
+    ) -> BoolArray:
+        """Select fragments of some triangles by their weights: bool (frame, triangle)."""
+        found = np.asarray(self.counts[:, self.triangles[triangles]].any(axis=2))
+        found &= self.active[:, None]
+        if self.coverage is not None:
+            found &= self.coverage.of_triangles(triangles)[1]
+        return found
+
+
+def _corners_that_count(weight: AnyArray, mesh: TriangleMesh) -> BoolArray:
+    """Find where frames weigh anything: bool (frame, corner)."""
+    counts = np.ones((len(weight), len(mesh.corners)), bool)
+    if weight.shape[1]:
+        _, followed = followed_points(mesh)
+        counts[:, : mesh.n_points] = weight != 0
+        counts[:, mesh.n_points :] = counts[:, followed].any(axis=2)
+    return counts
 
 
 def _read_weights(points: xr.Dataset, active: BoolArray, least: int) -> AnyArray:

@@ -25,6 +25,7 @@ from skry_dask.options import Canvas, Choose
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
 from skry_dask.phases.stacking.fragment_selection import (
+    FragmentChoice,
     FragmentQuality,
     FrameCoverage,
     select_fragments,
@@ -70,8 +71,8 @@ class StackPlan:
         Seen in every active frame.
     mesh
         Divides the image into triangles.
-    fragment_quality
-        Quality of the fragments, or of frames as a whole; or their weights.
+    choice
+        What decides which fragments are stacked.
     n_active
         Number of frames that may be stacked: active and not excluded.
     motion
@@ -88,7 +89,7 @@ class StackPlan:
     developer: Developer
     region: Region
     mesh: TriangleMesh
-    fragment_quality: FragmentQuality | FragmentWeights
+    choice: FragmentChoice
     n_active: int
     motion: CornerMotion | da.Array
     colour_shift: Delayed | None
@@ -118,34 +119,32 @@ class StackPlan:
             scale=options.drizzle,
         )
         coverage = FrameCoverage(mesh, offset, shape) if union else None
-        weight: AnyArray | None = None
-        fragment_quality: FragmentQuality | FragmentWeights
+        choice: FragmentChoice
         if options.choose is Choose.WEIGHTS:
-            fragment_quality = FragmentWeights.of_frames(points, mesh, stacked, coverage)
-            weight = fragment_quality.of_points
+            choice = FragmentWeights.of_frames(points, mesh, stacked, coverage)
         elif options.choose is Choose.FRAMES:
-            fragment_quality = FragmentQuality.of_whole_frames(quality, stacked)
+            choice = FragmentQuality.of_whole_frames(quality, stacked)
         else:
-            fragment_quality = FragmentQuality.of_triangles(
-                mesh, region, quality, stacked, coverage
-            )
+            choice = FragmentQuality.of_triangles(mesh, region, quality, stacked, coverage)
         gain = None
         if options.normalise:
             area_size = quality.attrs["options"]["area_size"]
             measured = measured_frames(alignment, capture, region)
             gain = frame_gains(frames, offset, measured, region, area_size, developer)
-        weighted = weight is not None
-        resampling: Resampling = Interpolated(str(options.interpolation), union, weighted)
+        weighted = choice.weights is not None
+        resampling: Resampling = Interpolated(
+            str(options.interpolation), inside_only=union, weighted=weighted
+        )
         if options.drizzle > 1:
-            resampling = Drizzled(options.drizzle, options.drop or 1.0, weighted)
+            resampling = Drizzled(options.drizzle, options.drop or 1.0, weighted=weighted)
         return cls(
             frames=frames,
             developer=developer,
             region=region,
             mesh=mesh,
-            fragment_quality=fragment_quality,
+            choice=choice,
             n_active=int(stacked.sum()),
-            motion=corner_motion(points["displacement"], offset, mesh, weight),
+            motion=corner_motion(points["displacement"], offset, mesh, choice.weights),
             colour_shift=_colour_shift(points, developer),
             gain=gain,
             resampling=resampling,
@@ -161,9 +160,7 @@ class StackPlan:
 
     def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
         """Select by a criterion; a frame that is selected as a whole gives all its fragments."""
-        if isinstance(self.fragment_quality, FragmentWeights):
-            return self.fragment_quality.select()
-        selected = self.fragment_quality.select(criterion)
+        selected = self.choice.select(criterion)
         shape = (len(selected), len(self.mesh.triangles))
         return np.ascontiguousarray(np.broadcast_to(selected, shape))
 
@@ -172,9 +169,7 @@ class StackPlan:
         """All that sums depend on but the frames, their motion and gain, and the selection."""
         mesh = self.mesh
         about = [self.developer, mesh.region, mesh.corners, mesh.scale, self.resampling]
-        if isinstance(self.fragment_quality, FragmentWeights):
-            about.append(self.fragment_quality.of_points)
-        return about
+        return about if self.choice.weights is None else [*about, self.choice.weights]
 
     def add_up(
         self,

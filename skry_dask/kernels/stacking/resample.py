@@ -169,7 +169,6 @@ _TABLES: dict[tuple[str, type], tuple[AnyArray, int]] = {
 def _add_fragments(  # type: ignore[no-untyped-def]
     pixels, height, width, spans, first_span, affine, selected, table, taps, inside_only, total
 ):
-    before, after = len(taps) // 2 - 1, len(taps) // 2
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
@@ -180,21 +179,11 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
             prefetch(pixels, ((y >> 16) + ROWS_AHEAD) * width + (x >> 16))
             prefetch(total, (row + ROWS_AHEAD) * total.shape[2] + begin)
-            last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
-            inside = is_inside(y, last_y, before, after, height)
-            if not (inside and is_inside(x, last_x, before, after, width)):
-                _add_near_edge(
-                    pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
-                    inside_only, total,
-                )  # fmt: skip
-                continue
-            if step_y == 0 and step_x == 1 << 16:
-                _add_shifted(pixels, width, row, begin, end, y, x, table, taps, total)
-            else:
-                _add_warped(
-                    pixels, width, row, begin, end, y, x, step_y, step_x, table, taps, total
-                )
-            if len(total) > 1:
+            inside = _add_span(
+                pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
+                inside_only, total,
+            )  # fmt: skip
+            if inside and len(total) > 1:
                 for column in range(begin, end):
                     total[1, row, column] += 1
 
@@ -213,7 +202,6 @@ def _add_weighted(  # type: ignore[no-untyped-def]
     total
 ):  # fmt: skip
     """Add fragments whose pixels have weights: each span by way of a line of zeros."""
-    before, after = len(taps) // 2 - 1, len(taps) // 2
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
@@ -225,18 +213,10 @@ def _add_weighted(  # type: ignore[no-untyped-def]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
             prefetch(pixels, ((y >> 16) + ROWS_AHEAD) * width + (x >> 16))
             prefetch(total, (row + ROWS_AHEAD) * total.shape[2] + begin)
-            last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
-            inside = is_inside(y, last_y, before, after, height)
-            inside = inside and is_inside(x, last_x, before, after, width)
-            if not inside:
-                _add_near_edge(
-                    pixels, height, width, 0, begin, end, y, x, step_y, step_x, table, taps,
-                    inside_only, line,
-                )  # fmt: skip
-            elif step_y == 0 and step_x == 1 << 16:
-                _add_shifted(pixels, width, 0, begin, end, y, x, table, taps, line)
-            else:
-                _add_warped(pixels, width, 0, begin, end, y, x, step_y, step_x, table, taps, line)
+            inside = _add_span(
+                pixels, height, width, 0, begin, end, y, x, step_y, step_x, table, taps,
+                inside_only, line,
+            )  # fmt: skip
             place = place_of(weights, row, begin)
             for column in range(np.uintp(begin), np.uintp(end)):
                 weight = total.dtype.type(weight_at(place))
@@ -246,6 +226,27 @@ def _add_weighted(  # type: ignore[no-untyped-def]
                     total[np.uintp(1), np.uintp(row), column] += weight
                 line[0, 0, column] = 0
                 line[1, 0, column] = 0
+
+
+@inlined
+def _add_span(  # type: ignore[no-untyped-def]
+    pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps, inside_only, total
+):
+    """Add a span, and return whether the frame has all its taps; otherwise it is counted too."""
+    before, after = len(taps) // 2 - 1, len(taps) // 2
+    last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
+    inside = is_inside(y, last_y, before, after, height)
+    if not (inside and is_inside(x, last_x, before, after, width)):
+        _add_near_edge(
+            pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
+            inside_only, total,
+        )  # fmt: skip
+        return False
+    if step_y == 0 and step_x == 1 << 16:
+        _add_shifted(pixels, width, row, begin, end, y, x, table, taps, total)
+    else:
+        _add_warped(pixels, width, row, begin, end, y, x, step_y, step_x, table, taps, total)
+    return True
 
 
 @inlined

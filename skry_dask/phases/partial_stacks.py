@@ -10,7 +10,6 @@ Memory: as `stacking.shift_and_add`, for each step.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +76,7 @@ def partial_stacks(
     Raises
     ------
     OptionsError
-        If the numbers are not increasing whole numbers from 1.
+        If the numbers are not increasing whole numbers from 1, or frames are to be weighted.
     AlignmentError, ReaderError
         As for `stack`.
 
@@ -93,8 +92,10 @@ def partial_stacks(
     True
     """
     options = options or StackOptions()
-    if options.choose is Choose.WEIGHTS:  # the best ones of each triangle, as without weights
-        options = replace(options, choose=Choose.FRAGMENTS)
+    if options.choose is Choose.WEIGHTS:
+        raise OptionsError(
+            "choose is 'weights', but partial stacks take the best ones: choose fragments or frames"
+        )
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     planes = plan.developer.planes

@@ -26,7 +26,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
-from skry_dask.options import Canvas, Options
+from skry_dask.options import Canvas, Choose, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
@@ -173,6 +173,11 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     """
     outputs = request.outputs
     outputs.check()
+    if request.options.stack.choose is Choose.WEIGHTS:
+        raise OptionsError(
+            "choose is 'weights', but no phase of a job weighs frames: choose fragments or frames, "
+            "or in Python give stack() points with weights"
+        )
     options = _with_positions(request.options, request.anchors_file, request.points_file)
     limit = None
     if request.memory_limit is not None:

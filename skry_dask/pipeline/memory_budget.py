@@ -35,7 +35,7 @@ from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import BudgetError
 from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums, runs_of_chunks
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
-from skry_dask.options import Canvas, Choose, HotPixels
+from skry_dask.options import Canvas, HotPixels
 from skry_dask.pipeline.memory_limit import MIB, in_mib
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ class Shapes:
         Whether the value that a frame adds to the stack has no known bound: it is drizzled or
         normalised.
     counted
-        Whether frames are counted for each pixel: they are drizzled, weighted, or do not all
-        show it.
+        Whether frames are counted for each pixel: they are drizzled, or do not all show it.
     n_canvas_pixels
         Number of pixels of the image before it is drizzled.
     scale
@@ -158,8 +157,6 @@ class Shapes:
             developer = replace(developer, dtype="uint16")
         developed = masters or calibrate.hot_pixels is not HotPixels.NONE
         developed = developed or n_channels > 1 or developer.cfa is not None
-        drizzled = options.stack.drizzle > 1
-        weighted = options.stack.choose is Choose.WEIGHTS
         return cls(
             n_frames=n_frames,
             height=height,
@@ -169,8 +166,8 @@ class Shapes:
             master_bytes=MASTER_PIXEL_BYTES * n_channels if masters else 0,
             n_planes=len(developer.planes),
             peak=developer.peak(developer.planes),
-            unbounded=drizzled or options.stack.normalise or weighted,
-            counted=drizzled or options.stack.canvas is Canvas.UNION or weighted,
+            unbounded=options.stack.drizzle > 1 or options.stack.normalise,
+            counted=options.stack.drizzle > 1 or options.stack.canvas is Canvas.UNION,
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,

@@ -115,13 +115,10 @@ def test_a_weight_moves_the_mean_towards_its_frame():
     np.testing.assert_allclose(found["count"], 400 / 255, rtol=1e-5)
 
 
-def test_partial_stacks_take_the_best_frames_of_each_triangle_as_without_weights():
-    case = case_of(frames_of(), random_weights())
-    found, plain = (
-        skry.partial_stacks(*case, skry.StackOptions(choose=choose), numbers=[1, 4]).compute()
-        for choose in ("weights", "fragments")
-    )
-    np.testing.assert_array_equal(found["stack"], plain["stack"])
+def test_partial_stacks_refuse_weights_with_a_remedy():
+    case, options = case_of(frames_of(), random_weights()), skry.StackOptions(choose="weights")
+    with pytest.raises(OptionsError, match=r"'weights'.*: choose fragments or frames"):
+        skry.partial_stacks(*case, options, numbers=[1, 4])
 
 
 def test_sums_are_found_again_by_the_weights_that_count():

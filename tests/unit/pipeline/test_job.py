@@ -56,6 +56,11 @@ def test_without_a_limit_that_of_the_machine_counts(
     assert skry.run(moon_ser, memory_limit="1GiB")["stack"].size
 
 
+def test_weights_that_no_phase_makes_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match=r"'weights'.*: choose fragments or frames"):
+        skry.run(tmp_path / "none.ser", choose="weights")
+
+
 def test_options_are_checked_before_outputs_and_outputs_before_the_input(tmp_path: Path) -> None:
     missing, image = tmp_path / "none.ser", tmp_path / "no" / "a.jpg"
     (tmp_path / "points.csv").write_text("60,80\n")

@@ -93,25 +93,28 @@ def add_drops(
     pixels = as_argument(frame).reshape(-1)
     fragments = (as_argument(array) for array in (spans, first_span, affine, selected))
     tables = (as_argument(array).reshape(-1) for array in (table, sites))
-    _add_drops(pixels, *frame.shape, *fragments, *tables, total)
+    # The length of a tuple is part of its type: loops are compiled with weights and without.
+    rows = (0,) * affine.shape[1]
+    _add_drops(pixels, *frame.shape, *fragments, *tables, rows, total)
 
 
 @kernel(
-    "S[::1], i8, i8, i8[:, ::1], i8[::1], f8[:, :, ::1], b1[::1], i8[::1], i8[::1], i8[:, :, ::1]",
+    "S[::1], i8, i8, i8[:, ::1], i8[::1], f8[:, :, ::1], b1[::1], i8[::1], i8[::1], "
+    "UniTuple(i8, N), i8[:, :, ::1]",
     seconds=0.4,
     is_optional=True,
     S=PLANES,
+    N=("2", "3"),
 )
 def _add_drops(  # type: ignore[no-untyped-def]
-    pixels, height, width, spans, first_span, affine, selected, table, sites, total
+    pixels, height, width, spans, first_span, affine, selected, table, sites, rows, total
 ):
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
         in_y, in_x = coefficients(affine, fragment, 0), coefficients(affine, fragment, 1)
         step_y, step_x = in_y[3], in_x[3]
-        weighted = affine.shape[1] > 2
-        weights = coefficients(affine, fragment, affine.shape[1] - 1)
+        weights = coefficients(affine, fragment, len(rows) - 1)
         for s in range(first_span[fragment], first_span[fragment + 1]):
             row, begin, end = spans[s, 0], spans[s, 1], spans[s, 2]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
@@ -133,7 +136,7 @@ def _add_drops(  # type: ignore[no-untyped-def]
                         if inside or (0 <= r < height and 0 <= c < width):
                             overlap = table[wy + np.uintp(j)] * table[wx + np.uintp(i)]
                             overlap *= sites[np.uintp((r & 1) * 2 + (c & 1))]
-                            if weighted:
+                            if len(rows) > 2:
                                 overlap = (overlap * own + 128) >> 8
                             light += overlap * np.int64(pixels[np.uintp(r * width + c)])
                             weight += overlap

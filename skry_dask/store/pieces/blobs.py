@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 LEFTOVER_SECONDS = 24 * 3600
 """Age at which a temporary file on Windows is taken for that of a killed process."""
 
+ATTEMPTS = 5
+"""How often a blob is written whose folder others delete meanwhile."""
+
 _MAGIC = b"skryblob1"
 _SEAL_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,62}[a-z0-9_-])?")
@@ -142,28 +145,29 @@ class FolderBlobs:
         path = self._path(key)
         # Beside the blob, so that it is deleted with the other blobs if this process is killed.
         temporary = path.with_name(f".{secrets.token_hex(8)}")
+        sealed = seal_blob(key, content)
+        with explain_write_errors(self.folder), unfinished(temporary):
+            for _ in range(ATTEMPTS - 1):
+                # Another thread or process may delete the folder, empty or with all in it.
+                with contextlib.suppress(FileNotFoundError):
+                    self._write(path, temporary, sealed)
+                    return
+            self._write(path, temporary, sealed)
+
+    def _write(self, path: Path, temporary: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as at_end:
-            at_end.enter_context(explain_write_errors(self.folder))
-            at_end.enter_context(unfinished(temporary))
             try:
-                self._write_new(temporary, seal_blob(key, content), at_end)
+                # Windows would lock this process out, too.
+                handle = None if sys.platform == "win32" else open_locked(temporary)
+                if handle is not None:
+                    at_end.callback(os.close, handle)
+                temporary.write_bytes(content)
                 temporary.replace(path)
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
                 raise
-
-    def _write_new(self, path: Path, content: bytes, at_end: contextlib.ExitStack) -> None:
-        for _ in range(3):  # another process may delete an empty folder that was just made
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                # Windows would lock this process out, too.
-                handle = None if sys.platform == "win32" else open_locked(path)
-                if handle is not None:
-                    at_end.callback(os.close, handle)
-                path.write_bytes(content)
-                return
-        path.write_bytes(content)
 
     def sweep(self) -> None:
         """Remove the temporary files of processes that were killed while they wrote a blob."""

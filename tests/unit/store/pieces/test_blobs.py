@@ -129,6 +129,24 @@ def test_a_folder_that_another_process_deletes_is_made_again(
     assert blobs.get("a") == b"content"
 
 
+def test_a_blob_is_written_again_if_its_folder_is_deleted_before_it_has_its_name(
+    blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, n_deleted = Path.replace, 0
+
+    def delete_and_replace(path: Path, target: Path) -> Path:
+        nonlocal n_deleted
+        if n_deleted < 2:
+            n_deleted += 1
+            blobs.delete("a")  # by another thread or process
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", delete_and_replace)
+    blobs.put("a/b", b"content")
+    assert blobs.get("a/b") == b"content"
+    assert [path.name for path in files(blobs.folder)] == ["a", "b"]
+
+
 def test_keys_are_the_same_on_every_file_system(blobs: FolderBlobs) -> None:
     for key in ("a", "rows/track/0123abcd.0-1_2", "_", "a" * 64, "console", "com10"):
         assert check_key(key) == key

@@ -19,7 +19,7 @@ import skry_dask
 PACKAGE = Path(skry_dask.__file__).parent
 
 OTHER_SYSTEM = f"""
-import builtins, ctypes, io, os, sys, sysconfig, types
+import builtins, ctypes, io, os, sys, sysconfig, threading, types
 from pathlib import Path
 
 PACKAGE, STANDARD = {str(PACKAGE)!r}, sysconfig.get_path("stdlib")
@@ -59,21 +59,20 @@ def package_asks():
         frame = frame.f_back
     return False
 
-looking = False
+looking = threading.local()  # threads look at the same time
 
 def open_files():
-    global looking
-    looking = True
+    looking.now = True
     try:
         # realpath and not readlink: other threads close files meanwhile.
         opened = {{os.path.realpath(f"/proc/self/fd/{{fd}}") for fd in os.listdir("/proc/self/fd")}}
         mapped = {{line.split(None, 5)[-1].strip() for line in open("/proc/self/maps")}}
     finally:
-        looking = False
+        looking.now = False
     return opened | mapped
 
 def hook(event, args):
-    if looking:
+    if getattr(looking, "now", False):
         return
     if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], (str, os.PathLike)):
         if os.fspath(args[0]).startswith(FOLDERS) and package_asks():

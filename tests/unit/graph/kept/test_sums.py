@@ -6,6 +6,7 @@ import pickle
 import threading
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dask
 import dask.threaded
@@ -21,7 +22,11 @@ from skry_dask.graph.kept.known_sums import Marks, Partial
 from skry_dask.graph.kept.sums import N_KEPT, SumKeeper
 from skry_dask.graph.shared_accumulators import SharedSum, shared_by_threads
 from skry_dask.store.pieces.blobs import FolderBlobs
+from skry_dask.store.pieces.sums import list_pieces
 from tests.watched_frames import WatchedFrames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 N_FRAMES = 24
 VALUES = np.asarray(WatchedFrames(N_FRAMES)).sum(axis=(1, 2), dtype=np.int64)
@@ -47,10 +52,11 @@ def add_changes(numbers, wanted, held, frames, total):
 
 @dataclass
 class Failure:
-    """Makes a fold fail after some frames."""
+    """Makes a fold fail after some frames, once a condition holds."""
 
     after: int
     error: type[BaseException] = KeyboardInterrupt
+    once: Callable[[], bool] = lambda: True
     n_added: int = 0
 
 
@@ -67,7 +73,7 @@ def failing(frames, function):
         failure = test_sums.FAILURES.get(frames.name)
         if failure is not None:
             with test_sums.LOCK:
-                if failure.n_added >= failure.after:
+                if failure.n_added >= failure.after and failure.once():
                     raise failure.error
                 failure.n_added += len(of_chunk)
         function(of_chunk, *rest)
@@ -98,8 +104,8 @@ class Fold:
             keeper=self.keeper,
         )
 
-    def fail(self, after, error=KeyboardInterrupt):
-        FAILURES[self.frames.name] = Failure(after, error)
+    def fail(self, after, error=KeyboardInterrupt, **condition):
+        FAILURES[self.frames.name] = Failure(after, error, **condition)
 
     def check(self):
         if self.changed:
@@ -309,14 +315,25 @@ def test_sums_of_a_selection_that_only_a_worker_knows_are_kept(blobs):
     assert Fold(blobs, other).keeper.known is None
 
 
+def wait_for_running_tasks(worker):
+    """Wait until each thread of a worker is free: one fails, and others add up parts meanwhile."""
+    n_threads = worker.state.nthreads
+    barrier = threading.Barrier(n_threads, timeout=60)
+    for waiting in [worker.executors["default"].submit(barrier.wait) for _ in range(n_threads)]:
+        waiting.result()
+
+
 @pytest.mark.cluster
 def test_workers_of_a_cluster_keep_parts_and_the_next_job_reads_the_rest(cluster, blobs):
     distributed = pytest.importorskip("distributed")
     with distributed.Client(cluster):
         fold = Fold(blobs, on_cluster=True)
-        fold.fail(12, ZeroDivisionError)
+        # Its worker decides when it adds up parts and keeps them.
+        keeper = fold.keeper
+        fold.fail(2, ZeroDivisionError, once=lambda: bool(list_pieces(blobs, keeper.place)))
         with pytest.raises(ZeroDivisionError):
             fold.lazy.compute()
+        wait_for_running_tasks(cluster.workers[0])
         fold.keeper.stop(failed=True)
         again = Fold(blobs, on_cluster=True)
         n_known = int(again.keeper.known.held.any(axis=(1, 2)).sum())

@@ -61,11 +61,16 @@ def package_asks():
 
 looking = threading.local()  # threads look at the same time
 
+def file_of(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{{fd}}")
+    except OSError:  # another thread has closed it
+        return None
+
 def open_files():
     looking.now = True
     try:
-        # realpath and not readlink: other threads close files meanwhile.
-        opened = {{os.path.realpath(f"/proc/self/fd/{{fd}}") for fd in os.listdir("/proc/self/fd")}}
+        opened = {{file_of(fd) for fd in os.listdir("/proc/self/fd")}}
         mapped = {{line.split(None, 5)[-1].strip() for line in open("/proc/self/maps")}}
     finally:
         looking.now = False

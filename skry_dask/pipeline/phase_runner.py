@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import inspect
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -153,20 +152,23 @@ class PhaseRunner:
         options: PhaseOptions,
         *inputs: PhaseResult,
         name: str | None = None,
+        keeps_pieces: bool = True,
     ) -> PhaseResult:
         """Run a phase, or reuse its stored result.
 
         Parameters
         ----------
         phase
-            Called as ``phase(*datasets, options)``, with ``pieces`` if it takes them; returns a
-            lazy Dataset.
+            Called as ``phase(*datasets, options)``; returns a lazy Dataset.
         options
             Options of the phase.
         inputs
             The capture and the results of earlier phases, all that the result depends on.
         name
             Name of the phase [default: that of its options].
+        keeps_pieces
+            Whether the phase is called with ``pieces`` too, where the frames of its first input are
+            known: `Pieces` of them.
 
         Raises
         ------
@@ -186,7 +188,9 @@ class PhaseRunner:
             if stored is None:
                 for may_begin_again in (True, True, False):
                     try:
-                        data, spent = self._begin(phase, options, inputs, name, digest, held)
+                        data, spent = self._begin(
+                            phase, options, inputs, name, digest, held, keeps_pieces=keeps_pieces
+                        )
                         break
                     except GoneError as error:
                         if not may_begin_again:
@@ -217,6 +221,8 @@ class PhaseRunner:
         name: str,
         digest: str,
         held: contextlib.ExitStack,
+        *,
+        keeps_pieces: bool,
     ) -> tuple[xr.Dataset, Spent | None]:
         """Build the graph of a phase, compute and store its result; see `_compute`.
 
@@ -225,13 +231,12 @@ class PhaseRunner:
         GoneError
             If another job has deleted pieces on which the graph is built.
         """
-        keeps = "pieces" in inspect.signature(phase).parameters
-        known = inputs[0].known
+        known = inputs[0].known if keeps_pieces else None
         of_inputs = [given.digest for given in inputs]
-        pieces = self._pieces(name, of_inputs, known) if keeps and known else None
+        pieces = None if known is None else self._pieces(name, of_inputs, known)
         # Copies share the arrays, but not what the phase loads from the store for itself.
         copies = [result.data.copy() for result in inputs]
-        lazy = phase(*copies, options, **({"pieces": pieces} if keeps else {}))
+        lazy = phase(*copies, options, **({} if pieces is None else {"pieces": pieces}))
         self.store.check_room(name, lazy)
         with pieces or contextlib.nullcontext():
             return self._compute(name, digest, lazy, pieces, held)

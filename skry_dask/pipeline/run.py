@@ -158,7 +158,9 @@ def run_request(request: JobRequest) -> xr.Dataset:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             frames, shapes = open_frames(job)
             all_frames = with_all_frames(frames)
-            reference = phases.run(choose_reference, job.options.align, frames, name="reference")
+            reference = phases.run(
+                choose_reference, job.options.align, frames, name="reference", keeps_pieces=False
+            )
             alignment = phases.run(_align_to, job.options.align, all_frames, reference.only())
             alignment = alignment.after(reference)
             check_canvas(job, shapes, frames, alignment)

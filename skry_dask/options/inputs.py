@@ -203,12 +203,12 @@ class CalibrationOptions:
         Master flat: image of an evenly lit field (see ``skry flat``).
     hot_pixels
         Replace hot and dead pixels by their neighbours: "dark" finds those that stand out in the
-        dark, "capture" those that stand out in the capture itself, "none" replaces none [default:
-        dark, if there is one].
+        dark, "capture" those that stand out in the capture itself, and bad columns and rows; "none"
+        replaces none [default: dark, if there is one].
     """
 
     phase: ClassVar[str] = "calibrate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     dark: str | None = None
     flat: str | None = None

@@ -167,6 +167,20 @@ def test_bad_pixels_of_the_capture_are_found_without_a_dark(kind):
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_columns_of_the_capture_become_their_neighbours(kind):
+    image = np.full(SHAPE, 120)
+    image[:, 21], image[7, 5] = 180, 250
+    capture = still_capture(kind, image)
+    calibrated = calibrate(capture, CalibrationOptions(hot_pixels="capture"))
+    frame = Developer.of(calibrated).calibrated(capture["frames"].to_numpy()[0])
+    assert (frame == 120).all()
+    n = "3 hot pixels" if kind == "colour" else "1 hot pixel"
+    assert calibrated.attrs["problems"][1:] == [
+        f"{n} and 1 bad column are replaced by their neighbours."
+    ]
+
+
 def test_hot_pixels_that_the_dark_removes_are_not_bad(save):
     dark = np.full(SHAPE, 0.04)
     dark[10, 10] = 0.2

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from skry_dask.types import BoolArray, Float32Array, FloatArray
@@ -111,6 +110,8 @@ def _bad_columns(image: Float32Array, step: int) -> tuple[BoolArray, Float32Arra
 
 def _excess(image: Float32Array) -> Float32Array:
     """Subtract from each pixel (y, x) what the pixels of its row beside it let expect."""
+    from scipy import ndimage
+
     excess: Float32Array = image - ndimage.median_filter(image, (1, 5), mode="mirror")
     for last, second, third in ((0, 1, 2), (-1, -2, -3)):
         step = image[:, last] - image[:, second]
@@ -135,6 +136,8 @@ def _stand_out(excess: Float32Array, bend: Float32Array) -> BoolArray:
     -------
     bool (x)
     """
+    from scipy import ndimage
+
     middle = np.median(excess, axis=0)
     size, spread = np.abs(middle), np.abs(excess - middle).mean(axis=0)
     noise = NOISE_OF_MEDIAN * ndimage.median_filter(spread, 9, mode="mirror")

@@ -128,7 +128,7 @@ def hot_in_dark(dark: Float32Array, cfa: str | None) -> BoolArray:
     return hot
 
 
-def bad_in_capture(mean: FloatArray, cfa: str | None) -> tuple[BoolArray, BoolArray]:
+def bad_in_capture(mean: FloatArray | Float32Array, cfa: str | None) -> tuple[BoolArray, BoolArray]:
     """Find the hot and the dead pixels of a capture.
 
     Parameters

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import Location
+    from skry_dask.pipeline.job_results import JobResults
 
 
 class WrittenFiles(NamedTuple):
@@ -152,22 +153,14 @@ class Outputs:
                 if other is not None and _same_file(path, Path(other)):
                     raise StoreError(f"{path} is read in this job: give another name with -o")
 
-    def write(
-        self,
-        metadata: dict[str, Any],
-        capture: xr.Dataset,
-        alignment: xr.Dataset,
-        quality: xr.Dataset,
-        points: xr.Dataset,
-        result: xr.Dataset,
-    ) -> WrittenFiles:
+    def write(self, metadata: dict[str, Any], results: JobResults) -> WrittenFiles:
         """Write all files from the results of the phases, unless they are there already.
 
         Parameters
         ----------
         metadata
             JSON-compatible; what the images say about how they were made.
-        capture, alignment, quality, points, result
+        results
             The capture, and the results of the phases, computed.
 
         Returns
@@ -184,18 +177,21 @@ class Outputs:
         if isinstance(self.image, RemotePath):
             with temporary_folder() as folder:
                 local = replace(self, image=folder / self.image.name)
-                local.write(metadata, capture, alignment, quality, points, result)
+                local.write(metadata, results)
                 changed = [upload(folder / place.name, place) for place in self._remote_paths]
             return WrittenFiles(self.paths[1:], any(changed))
         image, *others = (path for path in self.paths if isinstance(path, Path))
         kind = self.kind or image_kind_for(image)
-        changed = [write_image(image, result["stack"].to_numpy(), kind=kind, metadata=metadata)]
+        stack = results.stack["stack"].to_numpy()
+        changed = [write_image(image, stack, kind=kind, metadata=metadata)]
         if self.composite:
-            about, of_best = {**metadata, "image": "best-fragments composite"}, quality["composite"]
-            changed += [write_image(others[0], of_best.to_numpy(), kind=kind, metadata=about)]
+            about = {**metadata, "image": "best-fragments composite"}
+            of_best = results.quality["composite"].to_numpy()
+            changed += [write_image(others[0], of_best, kind=kind, metadata=about)]
         if self.table:
-            changed += [write_frame_table(others[-2], capture, alignment, quality, result)]
-            changed += [write_point_table(others[-1], points)]
+            of_frames = (results.capture, results.alignment, results.quality, results.stack)
+            changed += [write_frame_table(others[-2], *of_frames)]
+            changed += [write_point_table(others[-1], results.points)]
         return WrittenFiles(others, any(changed))
 
 

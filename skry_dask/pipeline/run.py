@@ -18,9 +18,10 @@ from skry_dask.pipeline.job import (
     start_job,
     with_all_frames,
 )
+from skry_dask.pipeline.job_results import JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
-from skry_dask.pipeline.summary import JobResults, provenance, summarise
+from skry_dask.pipeline.summary import provenance, summarise
 
 if TYPE_CHECKING:
     import os
@@ -169,9 +170,9 @@ def run_request(request: JobRequest) -> xr.Dataset:
             shown = quality.only("reference", "frame_quality")
             points = phases.run(track, job.options.track, all_frames, offsets, shown)
             result = phases.run(stack, job.options.stack, frames, offsets, quality, points)
-            results = JobResults(frames, alignment, quality, points, result)
+            results = JobResults(frames, (alignment, quality, points, result))
             # Images are written while the last result is stored.
-            files = job.outputs.write(provenance(job, results), *(r.data for r in results))
+            files = job.outputs.write(provenance(job, results), results)
         seconds = time.perf_counter() - began
         summary = summarise(job, results, files, seconds, peak.size)
     return result.data.assign_attrs(summary=as_json(summary))

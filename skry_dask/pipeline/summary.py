@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
     count_reasons,
-    excluded_frames,
-    region_of,
-    stacked_frames,
 )
 from skry_dask.options import as_json
 from skry_dask.pipeline.outputs import brightness_scale, software
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.pipeline.job import Job
+    from skry_dask.pipeline.job_results import JobResults
     from skry_dask.pipeline.outputs import WrittenFiles
     from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.profiling import Spent
@@ -91,46 +89,6 @@ class Summary:
     peak_memory_mib: float
 
 
-class JobResults(NamedTuple):
-    """The capture and the results of all phases of a job."""
-
-    frames: PhaseResult
-    alignment: PhaseResult
-    quality: PhaseResult
-    points: PhaseResult
-    result: PhaseResult
-
-    @property
-    def n_measured(self) -> int:
-        """Number of frames of the capture."""
-        return self.frames.data.sizes["frame"]
-
-    @property
-    def n_excluded(self) -> int:
-        """Number of frames that are excluded from the stack."""
-        return int(excluded_frames(self.frames.data).sum())
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames that are not excluded."""
-        return self.n_measured - self.n_excluded
-
-    @property
-    def n_active(self) -> int:
-        """Number of frames that were aligned and are not excluded."""
-        return int(stacked_frames(self.alignment.data, self.frames.data).sum())
-
-    @property
-    def region(self) -> dict[str, int]:
-        """Rectangle seen in every frame that may be stacked: y, x, height and width, px."""
-        return as_json(region_of(self.alignment.data, self.frames.data))
-
-    @property
-    def n_points(self) -> int:
-        """Number of reference points."""
-        return self.points.data.sizes["point"]
-
-
 def summarise(
     job: Job, results: JobResults, files: WrittenFiles, seconds: float, peak_bytes: int
 ) -> Summary:
@@ -148,7 +106,7 @@ def summarise(
         Peak memory of this process.
     """
     image = job.outputs.image
-    sizes = results.result.data.sizes
+    sizes = results.stack.sizes
     return Summary(
         input=job.source.name,
         output=None if image is None else str(image),
@@ -220,23 +178,23 @@ def notes(job: Job, results: JobResults) -> list[str]:
     """Collect what the user should know, in the order in which it came up."""
     unknown = [
         f"{phase.name}: {UNKNOWN}"
-        for phase in results[1:]
+        for phase in results.phases
         if phase.status == "ran" and phase.spent is None
     ]
     return [
         *job.notes,
         *job.runner.notes,
         *job.store.damaged,
-        *(str(problem) for problem in results.frames.data.attrs["problems"]),
+        *(str(problem) for problem in results.capture.attrs["problems"]),
         *_notes_on_alignment(results),
         *unknown,
         *_notes_on_points(results),
-        *_notes_on_image(job, results.result.data["stack"]),
+        *_notes_on_image(job, results.stack["stack"]),
     ]
 
 
 def _notes_on_alignment(results: JobResults) -> list[str]:
-    alignment, capture, found = results.alignment.data, results.frames.data, []
+    alignment, capture, found = results.alignment, results.capture, []
     n_inactive = results.n_frames - results.n_active
     if n_inactive:
         which, _ = _counted(n_inactive)
@@ -293,7 +251,7 @@ def is_colourless(image: AnyArray) -> bool:
 
 def provenance(job: Job, results: JobResults) -> dict[str, Any]:
     """Collect what an image should say about how it was made, JSON-compatible."""
-    capture = results.frames.data
+    capture = results.capture
     return {
         "software": software(),
         "source": Path(job.source.name).name,
@@ -306,6 +264,6 @@ def provenance(job: Job, results: JobResults) -> dict[str, Any]:
         "excluded_frames": results.n_excluded,
         "region": results.region,
         "points": results.n_points,
-        "digest": results.result.digest,
+        "digest": results["stack"].digest,
         "scale": brightness_scale(capture),
     }

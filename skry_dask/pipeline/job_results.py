@@ -1,0 +1,96 @@
+"""The capture of a job and what its phases gave, in the order in which they ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skry_dask.graph.datasets import excluded_frames, region_of, stacked_frames
+from skry_dask.options import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray as xr
+
+    from skry_dask.pipeline.phase_runner import PhaseResult
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """The capture of a job, and the results of its phases.
+
+    Parameters
+    ----------
+    frames
+        The capture.
+    phases
+        In the order in which they ran.
+    """
+
+    frames: PhaseResult
+    phases: tuple[PhaseResult, ...]
+
+    def __iter__(self) -> Iterator[PhaseResult]:
+        """Iterate over the capture and the results of the phases."""
+        yield self.frames
+        yield from self.phases
+
+    def __getitem__(self, name: str) -> PhaseResult:
+        """Take the result of a phase by its name."""
+        return next(phase for phase in self.phases if phase.name == name)
+
+    @property
+    def capture(self) -> xr.Dataset:
+        """The frames, lazy, selected and calibrated."""
+        return self.frames.data
+
+    @property
+    def alignment(self) -> xr.Dataset:
+        """Where frames lie on the canvas: see `align`."""
+        return self["align"].data
+
+    @property
+    def quality(self) -> xr.Dataset:
+        """How good areas are: see `estimate_quality`."""
+        return self["quality"].data
+
+    @property
+    def points(self) -> xr.Dataset:
+        """Where reference points lie in frames: see `track`."""
+        return self["track"].data
+
+    @property
+    def stack(self) -> xr.Dataset:
+        """The image: see `stack`."""
+        return self["stack"].data
+
+    @property
+    def n_measured(self) -> int:
+        """Number of frames of the capture."""
+        return self.capture.sizes["frame"]
+
+    @property
+    def n_excluded(self) -> int:
+        """Number of frames that are excluded from the stack."""
+        return int(excluded_frames(self.capture).sum())
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames that are not excluded."""
+        return self.n_measured - self.n_excluded
+
+    @property
+    def n_active(self) -> int:
+        """Number of frames that were aligned and are not excluded."""
+        return int(stacked_frames(self.alignment, self.capture).sum())
+
+    @property
+    def region(self) -> dict[str, int]:
+        """Rectangle seen in every frame that may be stacked: y, x, height and width, px."""
+        return as_json(region_of(self.alignment, self.capture))
+
+    @property
+    def n_points(self) -> int:
+        """Number of reference points."""
+        return self.points.sizes["point"]

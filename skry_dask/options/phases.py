@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -197,7 +197,8 @@ class StackOptions:
     choose
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
         as a whole, the same ones everywhere; "weights" averages all frames, each with its weight at
-        every pixel: it needs points with weights, which only Python can give.
+        every pixel: it needs points with weights, which only Python can give [default: weights if
+        there are some and no criterion is given, else fragments].
     interpolation
         How frames are resampled: "bilinear" is softest; "sharp-bilinear" restores the contrast
         that this loses; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
@@ -223,7 +224,7 @@ class StackOptions:
     percent: float | None = None
     number: int | None = None
     min_quality: float | None = None
-    choose: Choose = Choose.FRAGMENTS
+    choose: Choose | None = None
     interpolation: Interpolation | None = None
     drizzle: float = 1.0
     drop: float | None = None
@@ -231,7 +232,9 @@ class StackOptions:
     normalise: bool = False
 
     def __post_init__(self) -> None:
-        """Check every value; without a criterion, take the best 30 percent."""
+        """Check every value; a cut without a criterion takes the best 30 percent."""
+        if self.choose is not None:
+            object.__setattr__(self, "choose", choice("choose", self.choose, Choose))
         given = {
             name: getattr(self, name)
             for name in ("percent", "number", "min_quality")
@@ -240,12 +243,14 @@ class StackOptions:
         if len(given) > 1:
             values = " and ".join(f"{name} {value}" for name, value in given.items())
             raise OptionsError(f"{values} contradict each other: give one of them")
-        if self.choose == Choose.WEIGHTS and given:
+        if given and self.choose is None:
+            object.__setattr__(self, "choose", Choose.FRAGMENTS)
+        if given and self.choose is Choose.WEIGHTS:
             values = " and ".join(f"{name} {value}" for name, value in given.items())
             raise OptionsError(
                 f"choose weights and {values} contradict each other: give one of them"
             )
-        if not given and self.choose != Choose.WEIGHTS:
+        if not given and self.choose in (Choose.FRAGMENTS, Choose.FRAMES):
             object.__setattr__(self, "percent", 30.0)
         if self.percent is not None:
             check_range("percent", self.percent, 0.0, 100.0, above=True)
@@ -253,11 +258,16 @@ class StackOptions:
             check_range("number", self.number, 1, 2**31 - 1)
         if self.min_quality is not None:
             check_range("min_quality", self.min_quality, 0.0, 1.0)
-        object.__setattr__(self, "choose", choice("choose", self.choose, Choose))
         object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
         if not isinstance(self.normalise, bool):
             raise OptionsError(f"normalise is {self.normalise!r}: it must be true or false")
         self._check_resampling()
+
+    def settled(self, *, weighted: bool) -> StackOptions:
+        """Choose what is left open, now that it is known whether points have weights."""
+        if self.choose is not None:
+            return self
+        return replace(self, choose=Choose.WEIGHTS if weighted else Choose.FRAGMENTS)
 
     def _check_resampling(self) -> None:
         """Check drizzle, or interpolation without it, and set the defaults of either."""

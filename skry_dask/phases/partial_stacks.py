@@ -91,7 +91,7 @@ def partial_stacks(
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """
-    options = options or StackOptions()
+    options = (options or StackOptions()).settled(weighted=False)
     if options.choose is Choose.WEIGHTS:
         raise OptionsError(
             "choose is 'weights', but partial stacks take the best ones: choose fragments or frames"

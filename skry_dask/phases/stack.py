@@ -70,7 +70,8 @@ def stack(
           full weight; of raw colour the colour that has fewest;
         - ``fragments`` int64 (frame), number of fragments taken from the frame.
 
-        Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle.
+        Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle. An attribute ``note`` says
+        where weights could not be used.
 
         A window, ``result["stack"].isel(y=slice(300, 400), x=slice(400, 500))``, up to half of the
         image, reads only the rows of the frames that it needs, adds only its own fragments, and has
@@ -100,7 +101,7 @@ def stack(
     >>> int(result["count"].max())
     4
     """
-    options = options or StackOptions()
+    options = (options or StackOptions()).settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     requests = [ImageRequest(plane) for plane in plan.developer.planes]
     fragments = plan.select(options)
@@ -120,7 +121,7 @@ def stack(
     )
     count = WindowedArray.of(plan.count(sums, requests), lambda y, x: windows().count(y, x))
     taken = fragments.sum(axis=1)
-    return result(
+    stacked = result(
         capture,
         options,
         {
@@ -132,6 +133,7 @@ def stack(
         },
         plan.coords,
     )
+    return stacked if plan.choice.note is None else stacked.assign_attrs(note=plan.choice.note)
 
 
 def _windows(

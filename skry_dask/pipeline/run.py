@@ -169,7 +169,8 @@ def run_request(request: JobRequest) -> xr.Dataset:
             quality = phases.run(estimate_quality, job.options.quality, frames, offsets)
             shown = quality.only("reference", "frame_quality")
             points = phases.run(track, job.options.track, all_frames, offsets, shown)
-            result = phases.run(stack, job.options.stack, frames, offsets, quality, points)
+            choice = job.options.stack.settled(weighted="weight" in points.data)
+            result = phases.run(stack, choice, frames, offsets, quality, points)
             results = JobResults(frames, (alignment, quality, points, result))
             # Images are written while the last result is stored.
             files = job.outputs.write(provenance(job, results), results)

@@ -258,7 +258,7 @@ def provenance(job: Job, results: JobResults) -> dict[str, Any]:
         "source_attributes": {
             k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
         },
-        "options": as_json(job.options),
+        "options": as_json(job.options) | {"stack": results.stack.attrs["options"]},
         "frames": results.n_frames,
         "active_frames": results.n_active,
         "excluded_frames": results.n_excluded,

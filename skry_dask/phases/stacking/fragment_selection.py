@@ -103,6 +103,11 @@ class FragmentChoice(ABC):
         """uint8 (frame, point), of frames that count by weight; None = they count once."""
         return None
 
+    @property
+    def note(self) -> str | None:
+        """What the user should know about the choice, or None."""
+        return None
+
     @abstractmethod
     def select_triangles(
         self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]

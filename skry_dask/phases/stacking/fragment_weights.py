@@ -10,7 +10,6 @@ nothing are left out, and cost nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from logging import getLogger
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.fragment_selection import FrameCoverage
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
-log = getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FragmentWeights(FragmentChoice):
@@ -43,11 +40,14 @@ class FragmentWeights(FragmentChoice):
         bool (frame, corner), whether the frame weighs anything at the corner.
     triangles
         int64 (triangle, 3), indices of corners.
+    n_unweighted
+        Number of points where no frame weighs anything, and so all count alike.
     """
 
     of_points: AnyArray
     counts: BoolArray
     triangles: IntArray
+    n_unweighted: int
 
     @classmethod
     def of_frames(
@@ -73,15 +73,18 @@ class FragmentWeights(FragmentChoice):
         OptionsError
             If the points have no weights, or weights that are not uint8.
         """
-        # The only frames that show a pixel outside the overlap could weigh nothing.
-        least = 0 if coverage is None else 1
-        weight = _read_weights(points, active, least)
+        weight = _read_weights(points)
+        nothing = np.asarray(~weight[active].any(axis=0))
+        weight = np.where(nothing, np.uint8(1), weight)
+        if coverage is not None:  # The only frames that show a pixel could weigh nothing there.
+            weight = np.maximum(weight, np.uint8(1))
         return cls(
             active=active,
             coverage=coverage,
             of_points=weight,
             counts=_corners_that_count(weight, mesh),
             triangles=mesh.triangles,
+            n_unweighted=int(nothing.sum()),
         )
 
     @property
@@ -93,6 +96,17 @@ class FragmentWeights(FragmentChoice):
     def weights(self) -> AnyArray:
         """uint8 (frame, point), 255 = counts fully."""
         return self.of_points
+
+    @property
+    def note(self) -> str | None:
+        """Where frames count alike, in words."""
+        if not self.n_unweighted:
+            return None
+        n_points = self.of_points.shape[1]
+        return (
+            f"all frames count alike at {self.n_unweighted} of {n_points} points, because none "
+            "weighs anything there"
+        )
 
     def select_triangles(
         self, triangles: slice, _criterion: Callable[[FloatArray], BoolArray]
@@ -115,11 +129,8 @@ def _corners_that_count(weight: AnyArray, mesh: TriangleMesh) -> BoolArray:
     return counts
 
 
-def _read_weights(points: xr.Dataset, active: BoolArray, least: int) -> AnyArray:
-    """Read the weights of frames at reference points; see `FragmentWeights.of_frames`.
-
-    Where all active frames weigh nothing at a point, all weigh the same.
-    """
+def _read_weights(points: xr.Dataset) -> AnyArray:
+    """Read the weights of frames at reference points; see `FragmentWeights.of_frames`."""
     if "weight" not in points:
         raise OptionsError(
             "choose is 'weights', but points have no variable 'weight': choose fragments or frames,"
@@ -128,10 +139,4 @@ def _read_weights(points: xr.Dataset, active: BoolArray, least: int) -> AnyArray
     weight = points["weight"].load().to_numpy()
     if weight.dtype != np.uint8:
         raise OptionsError(f"weight of points is {weight.dtype}: it must be uint8, 0 to 255")
-    empty = np.asarray(~weight[active].any(axis=0))
-    if empty.any():
-        log.info(
-            "all frames weigh the same at %d of %d points: no weights", empty.sum(), len(empty)
-        )
-        weight = np.where(empty, np.uint8(1), weight)
-    return np.maximum(weight, np.uint8(least))
+    return weight

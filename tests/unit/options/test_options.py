@@ -154,12 +154,6 @@ def test_positions_are_pairs_of_finite_numbers():
 # --- the stacking criterion ----------------------------------------------------------------------
 
 
-def test_the_best_30_percent_are_stacked_unless_told_otherwise():
-    assert StackOptions().percent == 30.0
-    assert StackOptions(number=5).percent is None
-    assert StackOptions(min_quality=0.0).percent is None
-
-
 def test_two_criteria_contradict_each_other():
     for criteria, named in (
         ({"percent": 20.0, "number": 5}, "percent 20.0 and number 5"),

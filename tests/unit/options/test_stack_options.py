@@ -6,7 +6,7 @@ import json
 import pytest
 
 from skry_dask.errors import OptionsError
-from skry_dask.options import Canvas, Choose, Interpolation, StackOptions, as_json
+from skry_dask.options import Canvas, Interpolation, StackOptions, as_json
 
 NAN = float("nan")
 
@@ -14,7 +14,7 @@ NAN = float("nan")
 def test_what_is_not_chosen_has_its_default():
     options = StackOptions()
     assert options.interpolation is Interpolation.SHARP_BILINEAR
-    assert options.choose is Choose.FRAGMENTS
+    assert (options.choose, options.percent) == (None, None)
     assert options.canvas is Canvas.OVERLAP
     assert (options.drizzle, options.drop, options.normalise) == (1.0, None, False)
     drizzled = StackOptions(drizzle=2)
@@ -77,6 +77,7 @@ def test_no_number_contradicts_how_frames_are_resampled():
         StackOptions(drizzle=1.5, drop=0.4),
         StackOptions(drizzle=3),
         StackOptions(interpolation="lanczos3"),
+        StackOptions(choose="weights"),
     ],
 )
 def test_options_survive_a_round_trip_through_json(options):
@@ -91,3 +92,24 @@ def test_weights_and_a_cut_contradict_each_other(criterion):
     with pytest.raises(OptionsError, match=f"choose weights and {name} {value} contradict each"):
         StackOptions(choose="weights", **criterion)
     assert StackOptions(choose="weights").percent is None
+
+
+@pytest.mark.parametrize(
+    ("given", "without_weights", "with_weights"),
+    [
+        ({}, ("fragments", 30), ("weights", None)),
+        ({"choose": "weights"}, ("weights", None), ("weights", None)),
+        ({"choose": "fragments"}, ("fragments", 30), ("fragments", 30)),
+        ({"choose": "frames"}, ("frames", 30), ("frames", 30)),
+        ({"percent": 20}, ("fragments", 20), ("fragments", 20)),
+        ({"number": 3}, ("fragments", None), ("fragments", None)),
+        ({"min_quality": 0.0}, ("fragments", None), ("fragments", None)),
+    ],
+)
+def test_frames_count_by_weight_where_there_are_weights_and_no_other_choice(
+    given, without_weights, with_weights
+):
+    for weighted, expected in ((False, without_weights), (True, with_weights)):
+        options = StackOptions(**given).settled(weighted=weighted)
+        assert (options.choose, options.percent) == expected
+        assert StackOptions(**json.loads(json.dumps(as_json(options)))) == options

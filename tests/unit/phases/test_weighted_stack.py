@@ -7,6 +7,7 @@ from itertools import product
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError
@@ -90,6 +91,19 @@ def test_a_point_without_weights_leaves_no_hole():
         plain = skry.stack(*case_of(frames_of(), 1), skry.StackOptions(percent=100, **options))
         np.testing.assert_array_equal(np.isnan(found["stack"]), np.isnan(plain["stack"]))
         assert (found["count"].to_numpy()[~np.isnan(found["stack"])] > 0).all()
+        assert found.attrs["note"].startswith("all frames count alike at 2 of 3 points, because")
+    assert "note" not in weighted(case_of(frames_of(), random_weights())).attrs
+
+
+def test_weights_count_unless_another_choice_is_made():
+    case = case_of(frames_of(), random_weights())
+    xr.testing.assert_identical(skry.stack(*case).compute(), weighted(case).compute())
+    for choice in ({"percent": 30}, {"choose": "fragments"}, {"choose": "frames"}):
+        found, plain = (
+            skry.stack(*inputs, skry.StackOptions(**choice)).compute()
+            for inputs in (case, known_results(frames_of(), OFFSETS))
+        )
+        xr.testing.assert_identical(found, plain)
 
 
 def test_chunks_schedulers_and_windows_do_not_change_a_bit():
@@ -115,8 +129,10 @@ def test_a_weight_moves_the_mean_towards_its_frame():
     np.testing.assert_allclose(found["count"], 400 / 255, rtol=1e-5)
 
 
-def test_partial_stacks_refuse_weights_with_a_remedy():
+def test_partial_stacks_take_the_best_and_refuse_weights_with_a_remedy():
     case, options = case_of(frames_of(), random_weights()), skry.StackOptions(choose="weights")
+    best = skry.partial_stacks(*case, numbers=[2]).compute()
+    assert best["count"].max() == 2
     with pytest.raises(OptionsError, match=r"'weights'.*: choose fragments or frames"):
         skry.partial_stacks(*case, options, numbers=[1, 4])
 

@@ -37,9 +37,10 @@ from skry_dask.io.raw.ser_header import (
     encode_text,
     header_attributes,
     is_ser,
-    read_times,
 )
+from skry_dask.io.raw.ser_layout import find_layout
 from skry_dask.io.raw.ser_samples import UINT16, detect_byte_order
+from skry_dask.io.raw.ser_times import read_times
 from skry_dask.io.reader import CaptureInfo
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from skry_dask.io.files import BinaryFile
+    from skry_dask.io.raw.ser_layout import SerLayout
     from skry_dask.io.raw.ser_samples import ByteOrder
     from skry_dask.io.remote_file import FilePath, PinnedFile
     from skry_dask.types import AnyArray, Frames, IntArray
@@ -89,21 +91,20 @@ class SerReader:
         with open_for_reading(self.path) as file:
             size = file.seek(0, 2)
             header = self._read_header(file, size, problems)
-            n_frames = _count_frames(header, size, problems)
-            if not n_frames:
+            layout = find_layout(self.path, file, header, size, problems)
+            if not layout.n_frames:
                 raise ReaderError(
                     f"{self.path} holds no complete frame: it has {size} bytes, one frame needs "
                     f"{HEADER_BYTES + header.frame_bytes}; record or copy it again"
                 )
-            self._frame_bytes = header.frame_bytes
-            self._stored_dtype, used_bits = self._find_dtype(
-                file, header, n_frames, byte_order, problems
-            )
-            time = read_times(file, header, n_frames, size, problems)
+            header = layout.header
+            self._frame_bytes, self._row_px = layout.frame_bytes, layout.row_px
+            self._stored_dtype, used_bits = self._find_dtype(file, layout, byte_order, problems)
+            time = read_times(file, layout, size, problems)
         self._is_bgr = INTERLEAVED.get(header.colour_id) == "BGR"
         self.info = CaptureInfo(
             format="SER",
-            n_frames=n_frames,
+            n_frames=layout.n_frames,
             height=header.height,
             width=header.width,
             dtype=self._stored_dtype.newbyteorder("native").name,
@@ -134,9 +135,13 @@ class SerReader:
             If the file does not have these frames, or cannot be read.
         """
         check_frame_range(self.path, start, stop, self.info.n_frames or 0)
-        frames = np.empty((stop - start, *self.info.frame_shape), self._stored_dtype)
+        height, width, *channels = self.info.frame_shape
+        stored_shape = (stop - start, height, self._row_px, *channels)
+        frames = np.empty(stored_shape, self._stored_dtype)
         with open_for_reading(self.path) as file:
             read_into(file, HEADER_BYTES + start * self._frame_bytes, frames)
+        if width < self._row_px:
+            frames = np.ascontiguousarray(frames[:, :, :width])
         return self._in_native_order(frames)
 
     def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
@@ -158,10 +163,9 @@ class SerReader:
         ReaderError
             If the file does not have these frames, or cannot be read.
         """
-        n_frames, width = self.info.n_frames or 0, self.info.width
-        check_frame_numbers(self.path, frames, n_frames)
+        check_frame_numbers(self.path, frames, self.info.n_frames or 0)
         _, _, *channels = self.info.frame_shape
-        band = np.empty((len(rows), width, *channels), self._stored_dtype)
+        band = np.empty((len(rows), self._row_px, *channels), self._stored_dtype)
         part = np.empty((len(frames), len(rows), len(columns), *channels), self._stored_dtype)
         first = HEADER_BYTES + rows.start * (self._frame_bytes // self.info.height)
         with open_for_reading(self.path) as file:
@@ -222,21 +226,23 @@ class SerReader:
     def _find_dtype(
         self,
         file: BinaryFile,
-        header: SerHeader,
-        n_frames: int,
+        layout: SerLayout,
         byte_order: ByteOrder | None,
         problems: list[str],
     ) -> tuple[np.dtype[np.unsignedinteger[Any]], dict[str, int]]:
         """Return the type of samples as they are stored, and which of their bits are used."""
+        header = layout.header
         if header.bits <= 8:
             return np.dtype(np.uint8), {}
 
         def read_frame(number: int) -> AnyArray:
-            samples = np.empty((header.height, header.width, header.channels), np.uint16)
-            read_into(file, HEADER_BYTES + number * header.frame_bytes, samples)
-            return samples
+            samples = np.empty((header.height, layout.row_px, header.channels), np.uint16)
+            read_into(file, HEADER_BYTES + number * layout.frame_bytes, samples)
+            return samples[:, : header.width]
 
-        order, used_bits = detect_byte_order(header, n_frames, read_frame, byte_order, problems)
+        order, used_bits = detect_byte_order(
+            header, layout.n_frames, read_frame, byte_order, problems
+        )
         return UINT16[order], used_bits
 
 
@@ -252,23 +258,6 @@ def _swap_red_and_blue(frames: Frames) -> None:
         blue = run[:, 0].copy()
         run[:, 0] = run[:, 2]
         run[:, 2] = blue
-
-
-def _count_frames(header: SerHeader, size: int, problems: list[str]) -> int:
-    """Return the number of complete frames."""
-    n_complete = max(size - HEADER_BYTES, 0) // header.frame_bytes
-    if header.n_frames <= 0:
-        problems.append(
-            f"The header claims {header.n_frames} frames; the file has room for {n_complete}, "
-            f"which are read."
-        )
-        return n_complete
-    if header.n_frames > n_complete:
-        problems.append(
-            f"The header claims {header.n_frames} frames; {n_complete} complete ones are there and "
-            f"are read."
-        )
-    return min(header.n_frames, n_complete)
 
 
 def write_ser(

@@ -1,4 +1,4 @@
-"""Header and time stamps of a SER file.
+"""Header of a SER file.
 
 Layout after "SER format description, version 3" (Heiko Wilkens and Grischa Hahn, 2014). Many
 programs write texts and times carelessly, so nothing here refuses a file: what makes no sense is
@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import struct
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-
-from skry_dask.io.files import read_into
-
-if TYPE_CHECKING:
-    from skry_dask.io.files import BinaryFile
-    from skry_dask.types import IntArray
+from typing import NamedTuple
 
 FILE_ID = b"LUCAM-RECORDER"
 _LAYOUT = struct.Struct("<14s7i40s40s40s2q")
@@ -33,8 +25,8 @@ COLOURS = MONO | BAYER | CMY | INTERLEAVED
 
 # Times are counts of 100 ns since 0001-01-01; this is 1970-01-01.
 UNIX_EPOCH = 621_355_968_000_000_000
-_TICKS_PER_SECOND = 10_000_000
-_MAX_TICKS = UNIX_EPOCH + 230 * 365 * 86400 * _TICKS_PER_SECOND  # about the year 2200
+TICKS_PER_SECOND = 10_000_000
+MAX_TICKS = UNIX_EPOCH + 230 * 365 * 86400 * TICKS_PER_SECOND  # about the year 2200
 
 
 class SerHeader(NamedTuple):
@@ -103,75 +95,9 @@ def is_ser(head: bytes, size: int) -> bool:
     return size in (end, end + 8 * header.n_frames)
 
 
-def read_times(
-    file: BinaryFile, header: SerHeader, n_frames: int, size: int, problems: list[str]
-) -> IntArray | None:
-    """Read the time stamps after the frames.
-
-    Parameters
-    ----------
-    file
-        The SER file.
-    header
-        Header of the file.
-    n_frames
-        Number of complete frames.
-    size
-        Size of the file, bytes.
-    problems
-        What is wrong with the time stamps is appended, one sentence each.
-
-    Returns
-    -------
-    int64 (frame) or None
-        ns since 1970-01-01 UTC; None if there are no time stamps, or they make no sense.
-    """
-    end = HEADER_BYTES + n_frames * header.frame_bytes
-    n_bytes = size - end
-    if n_frames != header.n_frames or n_bytes == 0:
-        return None
-    if n_bytes != 8 * n_frames:
-        problems.append(
-            f"{n_bytes} bytes follow the frames, where time stamps need {8 * n_frames}; they are "
-            f"ignored."
-        )
-        return None
-    stamps = np.empty(n_frames, "<i8")
-    read_into(file, end, stamps)
-    ticks = stamps.astype(np.int64)
-    n_outside = int(np.count_nonzero((ticks <= UNIX_EPOCH) | (ticks > _MAX_TICKS)))
-    if n_outside:
-        reason = "all zero" if not ticks.any() else "not between the years 1970 and 2200"
-        problems.append(f"{n_outside} of {n_frames} time stamps are {reason}; none is used.")
-        return None
-    _report_odd_times(ticks, header, problems)
-    return (ticks - UNIX_EPOCH) * 100
-
-
-def _report_odd_times(ticks: IntArray, header: SerHeader, problems: list[str]) -> None:
-    """Report time stamps that are equal, out of order or in local time."""
-    steps = np.diff(ticks)
-    if steps.size and not steps.any():
-        problems.append("All time stamps are equal.")
-    elif not steps.all():
-        n_equal = np.count_nonzero(steps == 0)
-        problems.append(f"{n_equal} time stamps equal the one before.")
-    if (steps < 0).any():
-        n_back = np.count_nonzero(steps < 0)
-        problems.append(f"Time stamps are out of order: {n_back} lie before the one before.")
-    local, utc = header.date_local, header.date_utc
-    quarter_hour = 900 * _TICKS_PER_SECOND
-    if _is_date(local) and _is_date(utc) and abs(local - utc) >= quarter_hour:
-        first = int(ticks[0])
-        if abs(first - local) < abs(first - utc):
-            problems.append(
-                "The first time stamp is closer to the header's local time than to its UTC: the "
-                "times are probably local."
-            )
-
-
-def _is_date(ticks: int) -> bool:
-    return UNIX_EPOCH < ticks <= _MAX_TICKS
+def is_date(ticks: int) -> bool:
+    """Return whether a date of the header makes sense."""
+    return UNIX_EPOCH < ticks <= MAX_TICKS
 
 
 def header_attributes(header: SerHeader) -> dict[str, str | int | float]:
@@ -192,9 +118,9 @@ def header_attributes(header: SerHeader) -> dict[str, str | int | float]:
     for name in ("observer", "instrument", "telescope"):
         if text := _decode_text(getattr(header, name)):
             attrs[name] = text
-    if _is_date(header.date_utc):
+    if is_date(header.date_utc):
         attrs["date_utc"] = f"{_iso(header.date_utc)}Z"
-    if _is_date(header.date_local):
+    if is_date(header.date_local):
         attrs["date_local"] = _iso(header.date_local)
     return attrs
 

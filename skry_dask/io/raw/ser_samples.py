@@ -26,6 +26,7 @@ UINT16 = {"little": np.dtype("<u2"), "big": np.dtype(">u2")}
 _N_EXAMINED_FRAMES = 5
 _MAX_ROWS = 256
 _MAX_COLUMNS = 4096
+_FAR_SMOOTHER = 3  # noise over the full range is as rough in either order
 
 
 def detect_byte_order(
@@ -94,20 +95,27 @@ def _examine_frames(n_frames: int, read_frame: Callable[[int], AnyArray]) -> tup
 
 
 def _choose_byte_order(header: SerHeader, frame: AnyArray, problems: list[str]) -> ByteOrder:
-    """Return the byte order that the flag states or, unless that is 0, the picture shows.
+    """Return the byte order that the flag states or, where that is doubtful, the picture shows.
 
     According to the specification, 1 means little-endian. Nearly every program writes little-endian
     samples with 0, and some took the field for "is big-endian" and write 1 with big-endian samples.
-    So 0 is unambiguous, and for 1 the picture decides: with its bytes swapped, it is noise.
+    With its bytes swapped, a picture is noise: for 1 the smoother order is right, for 0 big-endian
+    is if it is far smoother.
     """
-    if header.little_endian == 0:
-        return "little"
     row_step = max(1, len(frame) // _MAX_ROWS)
     left = max(0, (frame.shape[1] - _MAX_COLUMNS) // 2)
     sample = np.ascontiguousarray(frame[::row_step, left : left + _MAX_COLUMNS])
     little, big = (_roughness(sample.view(UINT16[order])) for order in ("little", "big"))
     # If one byte of all samples is zero, both orders give the same picture.
     uses_both_bytes = bool(sample.view(np.uint8).reshape(-1, 2).any(axis=0).all())
+    if header.little_endian == 0:
+        if big < little / _FAR_SMOOTHER and uses_both_bytes:
+            problems.append(
+                "The header's byte order flag is 0, little-endian in most files; big-endian gives "
+                "by far the smoother picture and is used (--byte-order overrules that)."
+            )
+            return "big"
+        return "little"
     chosen: ByteOrder = "big" if big < little and uses_both_bytes else "little"
     problems.append(
         f"The header's byte order flag is {header.little_endian}, which programs use for either "

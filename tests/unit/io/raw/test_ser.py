@@ -140,12 +140,6 @@ def test_without_a_frame_count_all_frames_that_are_there_are_read(path: Path) ->
         assert f"claims {count} frames" in problem(reader)
 
 
-def test_a_frame_count_that_is_too_low_is_followed_and_reported(path: Path) -> None:
-    reader = open_bytes(path, ser(GREY8, count=3))
-    assert reader.info.n_frames == 3
-    assert "154 bytes follow the frames" in problem(reader)
-
-
 def test_another_file_identification_is_accepted_if_the_size_fits(path: Path) -> None:
     stamps = [NOW, NOW + 1, NOW + 2, NOW + 3]
     for colour in (0, 8, 100, 101):

@@ -39,6 +39,20 @@ def test_with_flag_1_the_picture_decides_the_byte_order(path: Path) -> None:
             assert name in problem(reader)
 
 
+def test_with_flag_0_big_endian_is_found_if_it_gives_a_far_smoother_picture(path: Path) -> None:
+    noise = RNG.integers(0, 2**16, (3, 24, 32)).astype("u2")
+    for frames, dtype, is_told in (
+        (SMOOTH, ">u2", True),
+        (SMOOTH, "<u2", False),
+        (SMOOTH << 4, ">u2", True),
+        (noise, "<u2", False),
+        ((SMOOTH >> 8).astype("u2"), "<u2", False),
+    ):
+        reader = open_bytes(path, ser(frames.astype(dtype), bits=16))
+        assert np.array_equal(reader.read(0, 3), frames)
+        assert any("big-endian" in found for found in reader.info.problems) == is_told
+
+
 def test_samples_of_the_same_channel_are_compared(path: Path) -> None:
     # Channels differ much: only samples of the same channel are similar.
     frames = np.stack([SMOOTH, SMOOTH // 5, 60000 - SMOOTH], axis=-1).astype("u2")

@@ -1,0 +1,114 @@
+"""If its size contradicts the header of a SER file, frames are found, or refused with a reason."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from skry_dask.errors import ReaderError
+from tests.raw_problems import problem
+from tests.ser_bytes import NOW, open_bytes, ser
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N, HEIGHT, WIDTH = 9, 48, 64
+FIELDS = {"width": 26, "height": 30, "bits": 34, "n_frames": 38}
+RNG = np.random.default_rng(1)
+
+
+def shaking_scene(full: int, *, mesh: bool = False) -> np.ndarray:
+    """uint8 or uint16 (frame, y, x): craters and noise, as mono or raw colour."""
+    y, x = np.mgrid[: HEIGHT + 4, : WIDTH + 4]
+    scene = 0.3 + 0.4 * np.exp(-(((x - 20) / 12) ** 2) - ((y - 15) / 8) ** 2) + 0.1 * np.sin(x / 3)
+    moved = [scene[k % 3 : k % 3 + HEIGHT, k % 4 : k % 4 + WIDTH] for k in range(N)]
+    frames = np.array(moved) + RNG.normal(0, 0.01, (N, HEIGHT, WIDTH))
+    if mesh:
+        frames[:, ::2, ::2] *= 0.6
+    return (np.clip(frames, 0, 1) * full).astype("u1" if full < 256 else "<u2")
+
+
+SCENES = {
+    "8 bits": shaking_scene(255),
+    "16 bits": shaking_scene(65535),
+    "12 of 16 bits": shaking_scene(4095),
+    "raw colour of 8 bits": shaking_scene(255, mesh=True),
+    "raw colour of 16 bits": shaking_scene(65535, mesh=True),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "moon.ser"
+
+
+def content_of(frames: np.ndarray, *, has_times: bool, **stated: int) -> bytes:
+    """A file of frames whose header states something else."""
+    stamps = [NOW + k for k in range(len(frames))] if has_times else None
+    content = bytearray(ser(frames, bits=8 * frames.itemsize, stamps=stamps))
+    for field, value in stated.items():
+        struct.pack_into("<i", content, FIELDS[field], value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("has_times", [False, True], ids=["without times", "with times"])
+@pytest.mark.parametrize("name", SCENES)
+def test_frames_are_found_where_the_header_is_wrong(path: Path, name: str, has_times: bool) -> None:
+    frames = SCENES[name]
+    other_depth = 8 if frames.itemsize == 2 else 16
+    for stated, words in (
+        ({"n_frames": 4}, f"claims 4 frames; {N - 4} more follow: all {N}"),
+        ({"n_frames": 0}, f"claims 0 frames; {N} complete"),
+        ({"n_frames": 100}, f"claims 100 frames; {N} complete"),
+        ({"bits": other_depth}, f"states {other_depth} bits"),
+        ({"height": 2 * HEIGHT}, f"{2 * HEIGHT} px, but .* {N} frames of {WIDTH} x {HEIGHT} px"),
+        ({"height": HEIGHT // 2}, f"{WIDTH} x {HEIGHT // 2} px"),
+        ({"width": 2 * WIDTH}, f"states {2 * WIDTH} x {HEIGHT} px"),
+        ({"width": WIDTH + 6}, f"states {WIDTH + 6} x {HEIGHT} px"),
+    ):
+        reader = open_bytes(path, content_of(frames, has_times=has_times, **stated))
+        assert np.array_equal(reader.read(0, N), frames), stated
+        assert reader.info.n_frames == N
+        assert (reader.info.time is not None) == has_times
+        assert re.search(words, problem(reader)), reader.info.problems
+
+
+def test_rows_that_are_padded_are_read_without_the_padding(path: Path) -> None:
+    for frames in (SCENES["8 bits"], SCENES["16 bits"]):
+        content = content_of(frames, has_times=True, width=WIDTH - 6)
+        reader = open_bytes(path, content)
+        kept = frames[:, :, : WIDTH - 6]
+        assert np.array_equal(reader.read(0, N), kept)
+        part = reader.read_part(np.array([7, 2]), range(5, 9), range(3, 60 - 6))
+        assert np.array_equal(part, kept[[7, 2], 5:9, 3:54])
+        assert f"of {WIDTH} x {HEIGHT} px" in problem(reader)
+
+
+def test_frames_that_follow_the_last_one_count_if_they_are_pictures(path: Path) -> None:
+    frames = SCENES["16 bits"]
+    cut_off = content_of(frames, has_times=False, n_frames=4)[:-100]
+    reader = open_bytes(path, cut_off)
+    assert np.array_equal(reader.read(0, reader.info.n_frames or 0), frames[:-1])
+    assert "4 more follow: all 8" in problem(reader)
+    junk = RNG.bytes(2 * frames[0].nbytes + 1)
+    reader = open_bytes(path, content_of(frames, has_times=False) + junk)
+    assert reader.info.n_frames == N
+    assert "no pictures; none is read" in problem(reader)
+
+
+def test_frames_of_a_size_that_the_header_does_not_explain_are_refused(path: Path) -> None:
+    content = content_of(SCENES["8 bits"], has_times=False, width=50, height=50)
+    with pytest.raises(ReaderError, match=f"{N} frames of 3072 bytes, but .* 2500 .*50 x 50 px"):
+        open_bytes(path, content)
+
+
+def test_frames_without_a_picture_are_read_as_the_header_says(path: Path) -> None:
+    for frames in (RNG.integers(0, 9, (8, HEIGHT, WIDTH)), np.full((8, HEIGHT, WIDTH), 7)):
+        content = content_of(frames.astype("u1"), has_times=False)[: -4 * HEIGHT * WIDTH]
+        reader = open_bytes(path, content)
+        assert np.array_equal(reader.read(0, 4), frames[:4])
+        assert "claims 8 frames; 4 complete" in problem(reader)

@@ -30,3 +30,6 @@ Float32Array: TypeAlias = NDArray[np.float32]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 """float64."""
+
+ComplexArray: TypeAlias = NDArray[np.complex64]
+"""complex64."""

@@ -338,11 +338,10 @@ def simulate(
         from skry_dask.simulation.simulate import simulate as simulate_capture
         from skry_dask.simulation.simulate import write_capture, write_truth
 
-    capture = simulate_capture(scene, options)
     with reporting(), progress_bars() as bars:
-        write_capture(
+        capture = write_capture(
             output,
-            capture,
+            simulate_capture(scene, options),
             progress=lambda done: bars.report(Progress("simulate", done, options.frames)),
         )
         truth = write_truth(output, capture)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.values import choice
 
 _RANGES: dict[str, tuple[float, float]] = {
     "frames": (1, 100_000),
@@ -15,11 +17,18 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
     "drift": (-1000, 1000),
     "jitter": (0, 20),
+    "frame_rate": (0.1, 10_000),
+    "photons": (10, 1e9),
+    "read_noise": (0, 64),
     "warp": (0, 20),
     "warp_scale": (4, 1000),
     "blur": (0.5, 10),
-    "photons": (10, 1e9),
-    "read_noise": (0, 64),
+    "d_over_r0": (0.1, 20),
+    "diameter": (0.03, 10),
+    "obstruction": (0, 0.9),
+    "wavelength": (300, 2500),
+    "sampling": (1, 10),
+    "exposure": (0.01, 10_000),
 }
 """Smallest and largest value of each option; for a pair, of both elements."""
 
@@ -33,6 +42,30 @@ class Scene(StrEnum):
     MOON = "moon"
     PLANET = "planet"
     SUN = "sun"
+
+
+class Seeing(StrEnum):
+    """How the air disturbs frames: by smooth random fields, or by wave optics."""
+
+    GAUSSIAN = "gaussian"
+    OPTICS = "optics"
+
+
+_DEFAULTS: dict[Seeing, dict[str, Any]] = {
+    Seeing.GAUSSIAN: {"warp": 1.6, "warp_scale": 40.0, "blur": (0.9, 2.6)},
+    Seeing.OPTICS: {
+        "d_over_r0": 5.0,
+        "diameter": 0.25,
+        "obstruction": 0.3,
+        "wavelength": 550.0,
+        "sampling": 2.5,
+        "exposure": 8.0,
+    },
+}
+"""Options that only one kind of seeing has, and their defaults there."""
+
+_NOT_GIVEN: Any = None
+"""Stands for the default of an option that only one kind of seeing has; None with the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +88,38 @@ class SimulateOptions:
         Motion of the scene over the whole capture, downwards and to the right, px.
     jitter
         Motion of the scene from one frame to the next along each axis, px rms.
-    warp
-        Local displacement by the air along each axis, px rms.
-    warp_scale
-        Size of the regions that the air displaces together, px; at least 16 times the warp.
-    blur
-        Sigma of the sharpest and of the most blurred fragments, px.
+    frame_rate
+        Number of frames a second.
     photons
         Number of photons of a pixel where the scene is brightest; fewer make more noise.
     read_noise
         Noise that the camera adds to every pixel, in grey levels of 8 bits, rms.
+    seeing
+        "gaussian" displaces and blurs places by smooth random fields, and is fast; "optics" sends
+        light through turbulent air, carried by the wind, and through a telescope: speckles,
+        diffraction, 15 times the time.
+    warp
+        With gaussian seeing, local displacement by the air along each axis, px rms [default: 1.6].
+    warp_scale
+        With gaussian seeing, size of the regions that the air displaces together, px; at least 16
+        times the warp [default: 40].
+    blur
+        With gaussian seeing, sigma of the sharpest and of the most blurred fragments, px [default:
+        0.9 2.6].
+    d_over_r0
+        With optics, strength of the air: diameter of the telescope over Fried's parameter; 3 is
+        good seeing, 10 is bad [default: 5].
+    diameter
+        With optics, diameter of the telescope, m [default: 0.25].
+    obstruction
+        With optics, diameter of the telescope's central obstruction, as a fraction [default: 0.3].
+    wavelength
+        With optics, wavelength of the light, nm [default: 550].
+    sampling
+        With optics, number of pixels to an angle of wavelength / diameter; detail ends at
+        1 / sampling cycles per px [default: 2.5].
+    exposure
+        With optics, exposure time of a frame, ms [default: 8].
 
     Raises
     ------
@@ -79,22 +134,53 @@ class SimulateOptions:
     seed: int = 1
     drift: tuple[float, float] = (18.0, -25.0)
     jitter: float = 1.0
-    warp: float = 1.6
-    warp_scale: float = 40.0
-    blur: tuple[float, float] = (0.9, 2.6)
+    frame_rate: float = 30.0
     photons: float = 3000.0
     read_noise: float = 1.2
+    seeing: Seeing = Seeing.GAUSSIAN
+    warp: float = _NOT_GIVEN
+    warp_scale: float = _NOT_GIVEN
+    blur: tuple[float, float] = _NOT_GIVEN
+    d_over_r0: float = _NOT_GIVEN
+    diameter: float = _NOT_GIVEN
+    obstruction: float = _NOT_GIVEN
+    wavelength: float = _NOT_GIVEN
+    sampling: float = _NOT_GIVEN
+    exposure: float = _NOT_GIVEN
 
     def __post_init__(self) -> None:
+        """Check every value, and set the defaults of the chosen seeing."""
+        object.__setattr__(self, "seeing", choice("seeing", self.seeing, Seeing))
+        for seeing, defaults in _DEFAULTS.items():
+            for name, default in defaults.items():
+                value = getattr(self, name)
+                if value is None and seeing is self.seeing:
+                    object.__setattr__(self, name, default)
+                elif value is not None and seeing is not self.seeing:
+                    raise OptionsError(
+                        f"{name} is {value}, but belongs to {seeing} seeing: leave it out, or "
+                        f"choose seeing {seeing}"
+                    )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             elements = value if isinstance(value, tuple) else (value,)
             # Written so that NaN fails too.
-            if not all(low <= element <= high for element in elements):
+            if value is not None and not all(low <= element <= high for element in elements):
                 raise OptionsError(f"{name} is {value}; it must be from {low:g} to {high:g}")
-        for name in ("drift", "blur"):
-            if len(getattr(self, name)) != 2:
-                raise OptionsError(f"{name} is {getattr(self, name)}; it must be two numbers")
+        if len(self.drift) != 2:
+            raise OptionsError(f"drift is {self.drift}; it must be two numbers")
+        if self.seeing is Seeing.GAUSSIAN:
+            self._check_gaussian()
+        elif self.exposure * self.frame_rate > 1000:
+            raise OptionsError(
+                f"exposure is {self.exposure:g} ms at a frame_rate of {self.frame_rate:g}; it must "
+                f"be up to {1000 / self.frame_rate:g}, or frame_rate lower"
+            )
+
+    def _check_gaussian(self) -> None:
+        """Check how the options of Gaussian seeing go together."""
+        if len(self.blur) != 2:
+            raise OptionsError(f"blur is {self.blur}; it must be two numbers")
         if self.blur[0] > self.blur[1]:
             raise OptionsError(f"blur is {self.blur}; the smaller sigma comes first")
         if self.warp > _STEEPEST_WARP * self.warp_scale:

@@ -218,6 +218,19 @@ def test_a_simulated_capture_comes_with_its_truth(tmp_path: Path, cli: CommandLi
     assert truth["offsets"].shape == (12, 2)
 
 
+def test_a_capture_by_optics_comes_with_what_a_perfect_stack_shows(
+    tmp_path: Path, cli: CommandLine
+) -> None:
+    flags = ("--frames", 2, "--height", 64, "--width", 80, "--jitter", 0.2, "--diameter", 1)
+    assert cli("simulate", "moon", "-o", "m.ser", *flags)[0] == 2  # not with gaussian seeing
+    status, _, err = cli("simulate", "moon", "-o", "m.ser", "--seeing", "optics", *flags)
+    assert status == 0, err
+    assert skry.open_capture(tmp_path / "m.ser")["frames"].shape == (2, 64, 80)
+    truth = np.load(tmp_path / "m.truth.npz")
+    assert truth["scene_dl"].shape == truth["scene"].shape
+    assert truth["strehl"].shape == truth["blur"].shape
+
+
 def test_the_demo_beats_its_best_frame(tmp_path: Path, cli: CommandLine) -> None:
     status, out, err = cli("demo", "--frames", 40)
     assert status == 0, err

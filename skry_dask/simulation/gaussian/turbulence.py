@@ -1,6 +1,6 @@
-"""Motion and blur of a simulated capture, by its mount and its air.
+"""Gaussian seeing: how the air displaces and blurs places of the scene.
 
-The air simplifies the theory of short exposures (D. L. Fried, "Optical resolution through a
+It simplifies the theory of short exposures (D. L. Fried, "Optical resolution through a
 randomly inhomogeneous medium for very long and very short exposures", J. Opt. Soc. Am. 56, 1966,
 1372-1379; "Probability of getting a lucky short-exposure image through turbulence", J. Opt. Soc.
 Am. 68, 1978, 1651-1658) to what decides how well a stack succeeds:
@@ -18,21 +18,17 @@ Cost: 1 ms a frame of 640 x 480 px. Memory: 55 kB a frame, as the fields are on 
 from __future__ import annotations
 
 import math
-from enum import IntEnum
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
 
+from skry_dask.simulation.mount import mount_reach
+from skry_dask.simulation.randomness import Stream, correlate, random_numbers
+
 if TYPE_CHECKING:
-    from numpy.random import Generator
-
     from skry_dask.options.simulation import SimulateOptions
-    from skry_dask.types import AnyArray, Float32Array, FloatArray
-
-JITTER_MEMORY = 0.97
-"""Correlation of a frame's jitter with that of the frame before."""
+    from skry_dask.types import Float32Array
 
 FIELD_MEMORY = 0.6
 """Correlation of a frame's fields of displacement and blur with those of the frame before."""
@@ -42,24 +38,6 @@ SEEING_MEMORY = 0.8
 
 COMMON_BLUR = 0.75
 """Fraction of the variance of (normally distributed) blur that a whole frame shares."""
-
-
-class Stream(IntEnum):
-    """Independent sequences of random numbers from one seed."""
-
-    SCENE = 0
-    JITTER = 1
-    SEEING = 2
-    SHIFT_Y = 3
-    SHIFT_X = 4
-    BLUR = 5
-    NOISE = 6
-
-
-def random_numbers(options: SimulateOptions, stream: Stream, *number: int) -> Generator:
-    """Start a stream of random numbers, or its section for one frame, given its number."""
-    key = (int(stream), *number)
-    return np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=key))
 
 
 def grid_step(options: SimulateOptions) -> int:
@@ -72,29 +50,9 @@ def scene_margin(options: SimulateOptions) -> int:
 
     It is a multiple of the grid's step, so that the first pixel of the canvas is a node.
     """
-    drift = max(abs(component) for component in options.drift) / 2
-    jitter = 5 * options.jitter / math.sqrt(2 * (1 - JITTER_MEMORY))
-    reach = drift + jitter + 5 * options.warp + 4 * options.blur[1] + 2
+    reach = mount_reach(options) + 5 * options.warp + 4 * options.blur[1] + 2
     step = grid_step(options)
     return math.ceil(reach / step) * step
-
-
-def offsets(options: SimulateOptions) -> FloatArray:
-    """Simulate the offset of each frame: the drift, centred on 0, and jitter around it.
-
-    Returns
-    -------
-    float64 (frame, axis), px
-    """
-    n = options.frames
-    # A single frame does not drift: it is the middle of the capture.
-    progress = np.arange(n) / (n - 1) - 0.5 if n > 1 else np.zeros(1)
-    jitter = random_numbers(options, Stream.JITTER).normal(size=(n, 2))
-    _correlate(jitter, JITTER_MEMORY)
-    # A step from one frame to the next has variance 2 (1 - memory).
-    jitter *= options.jitter / math.sqrt(2 * (1 - JITTER_MEMORY))
-    offset: FloatArray = progress[:, None] * np.array(options.drift) + jitter
-    return offset
 
 
 def shift_and_blur(options: SimulateOptions) -> tuple[Float32Array, Float32Array]:
@@ -117,7 +75,7 @@ def shift_and_blur(options: SimulateOptions) -> tuple[Float32Array, Float32Array
     )
     scale = options.warp_scale / step
     seeing = random_numbers(options, Stream.SEEING).normal(size=(options.frames, 1, 1))
-    _correlate(seeing, SEEING_MEMORY)
+    correlate(seeing, SEEING_MEMORY)
 
     # The displacement grows threefold from the best seeing to the worst. For u = ndtr(seeing),
     # which is uniform, (1/2 + u)**2 has mean 13/12.
@@ -160,13 +118,5 @@ def _smooth_fields(
     for field in fields:
         noise = rng.standard_normal(grid, dtype=np.float32)
         field[:] = np.fft.irfft2(np.fft.rfft2(noise) * gain, s=grid)
-    _correlate(fields, FIELD_MEMORY)
+    correlate(fields, FIELD_MEMORY)
     return fields
-
-
-def _correlate(noise: AnyArray, memory: float) -> None:
-    """Turn white noise of variance 1 into an autoregressive sequence along frames, in place."""
-    fresh = math.sqrt(1 - memory**2)
-    for before, after in pairwise(noise):
-        after *= fresh
-        after += memory * before

@@ -73,7 +73,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

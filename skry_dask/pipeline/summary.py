@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skry_dask.capture.calibration.develop import full_scale
 from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
@@ -32,6 +33,9 @@ UNKNOWN = "what it took is not known, because tasks ran in processes that cannot
 COLOURLESS = 0.02
 """An image is colourless if its colours differ from green by less than this fraction of the
 standard deviation of green."""
+
+CAMERA_BITS = (10, 12, 14)
+"""Depths of cameras whose samples are stored in 16 bits."""
 
 LISTED_FRAMES = 8
 """Number of bright frames that are named in a note; of more, the rest is left out."""
@@ -190,6 +194,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *unknown,
         *_notes_on_points(results),
         *_notes_on_image(job, results.stack["stack"]),
+        *_notes_on_depth(results),
     ]
 
 
@@ -232,6 +237,21 @@ def _notes_on_image(job: Job, image: xr.DataArray) -> list[str]:
     if is_colourless(image.to_numpy()):
         found.append("there is hardly any colour: --grey takes less time and memory")
     return found
+
+
+def _notes_on_depth(results: JobResults) -> list[str]:
+    """Say where samples of fewer bits than the file states would explain a dark image."""
+    attrs, white = results.capture.attrs, full_scale(results.capture)
+    if "header_bits" in attrs or attrs.get("trailing_zero_bits"):
+        return []
+    peak = float(results.stack["stack"].max())
+    brightest = 0 if np.isnan(peak) else round(peak * white)
+    fitting = (bits for bits in CAMERA_BITS if brightest < 2**bits < white / 2)
+    return [
+        f"the brightest pixel of the stack is {brightest} of {white}: if the camera has {bits} "
+        f"bits, --bits {bits} makes them full scale"
+        for bits in fitting
+    ][:1]
 
 
 def is_colourless(image: AnyArray) -> bool:

@@ -71,7 +71,7 @@ class Aligner:
         white = self.developer.white
         if are_blank(thumbnail[None], white)[0]:
             return Survey(thumbnail, 0.0)
-        bits = sample_bits(frame.dtype, self.developer.black + white)
+        bits = sample_bits(frame.dtype, int(frame.max()))
         detail = frame_detail(frame, DETAIL_RADIUS, bits)
         found = find_brightest_object(thumbnail, white)
         on_dark_sky = found is not None and is_on_dark_sky(thumbnail, found)

@@ -14,7 +14,12 @@ from skry_dask.kernels.frame.box_means import box_means
 from skry_dask.kernels.frame.centroid import brightness_moments
 from skry_dask.kernels.frame.connected_pixels import label_pixels
 from skry_dask.phases.alignment.frame_alignment import Reason
-from skry_dask.phases.alignment.thumbnails import BLANK_RANGE, make_thumbnails, shrink_factor
+from skry_dask.phases.alignment.thumbnails import (
+    BLANK_RANGE,
+    make_thumbnails,
+    shrink_factor,
+    stands_out,
+)
 
 if TYPE_CHECKING:
     from skry_dask.types import Float32Array, Frames
@@ -99,7 +104,7 @@ def find_brightest_object(thumbnail: Float32Array, full_scale: int) -> BrightObj
     The object; None where the thumbnail has no contrast.
     """
     sky, peak = float(np.percentile(thumbnail, 10)), float(thumbnail.max())
-    if peak - sky < BLANK_RANGE * full_scale:
+    if peak - sky < BLANK_RANGE * full_scale and not stands_out(thumbnail):
         return None
     above = thumbnail - (sky + (peak - sky) / 4)
     labels = label_pixels(above > 0)

@@ -21,6 +21,7 @@ from skry_dask.kernels.frame.box_means import box_means
 from skry_dask.kernels.frame.brightness import brightness_ranges
 from skry_dask.kernels.frame.local_mean import subtract_interpolated_mean
 from skry_dask.kernels.matching.image_correlation import correlate_at_shifts
+from skry_dask.phases.rating.noise import noise_sigma
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
@@ -29,7 +30,19 @@ MAX_SIDE = 160
 """Largest side of a thumbnail, px."""
 
 BLANK_RANGE = 0.02
-"""A frame is blank where its thumbnail spans less than this fraction of full scale."""
+"""A frame whose thumbnail spans less than this fraction of full scale is blank, unless what it
+shows stands out of its noise."""
+
+NOISE_SPAN = 3.0
+"""Ninety-six of a hundred pixels of white noise, averaged over 3 x 3 of them, span 1.4 standard
+deviations of one; something is seen where they span more than this."""
+
+NOISE_PEAK = 8.0
+"""The brightest of these means lies about 2 standard deviations above the darkest; a small object
+is seen where it is more than this."""
+
+MIN_NOISE = 0.5
+"""Least standard deviation of the noise of a thumbnail, grey levels: it is rounded to them."""
 
 MIN_CORRELATION = 0.5
 """All shifts are tried where the correlation at the shift of phase correlation is lower."""
@@ -90,6 +103,9 @@ def subtract_local_mean(frame: Frames, thumbnail: Float32Array) -> Frames:
 def are_blank(thumbnails: Float32Array, full_scale: int) -> BoolArray:
     """Whether thumbnails are black, white or otherwise without contrast.
 
+    In a dark capture, such as one of 12 bits in samples of 16, what is there fills little of the
+    full scale, but stands out of the noise.
+
     Parameters
     ----------
     thumbnails
@@ -102,7 +118,23 @@ def are_blank(thumbnails: Float32Array, full_scale: int) -> BoolArray:
     bool (thumbnail)
     """
     low, high, peak = brightness_ranges(thumbnails, 0.02).T
-    return np.maximum(high - low, (peak - low) / 4) < BLANK_RANGE * full_scale
+    blank: BoolArray = np.maximum(high - low, (peak - low) / 4) < BLANK_RANGE * full_scale
+    for i in np.flatnonzero(blank):
+        blank[i] = not stands_out(thumbnails[i])
+    return blank
+
+
+def stands_out(thumbnail: Float32Array) -> bool:
+    """Whether a thumbnail shows something that its noise does not explain.
+
+    Parameters
+    ----------
+    thumbnail
+        float32 (y, x), grey levels.
+    """
+    noise = max(noise_sigma(thumbnail), MIN_NOISE)
+    ((low, high, peak),) = brightness_ranges(box_means(thumbnail, 3)[None], 0.02)
+    return bool(high - low > NOISE_SPAN * noise or peak - low > NOISE_PEAK * noise)
 
 
 def spectrum(thumbnails: Float32Array) -> AnyArray:

@@ -61,17 +61,19 @@ def test_notes_say_what_the_user_should_know(
 ) -> None:
     frames = moon["frames"].to_numpy().copy()
     frames[7] = 0
-    dim = frames // 4
+    dim = frames // 2
     dim[20] = frames[20]
     path = tmp_path / "cloudy.ser"
-    write_ser(path, dim, n_frames=40, height=180, width=240, bits=8)
-    path.write_bytes(path.read_bytes()[: 178 + 180 * 240 * 35])  # the disk was full
+    twelve_bits = dim.astype(np.uint16) * 15
+    write_ser(path, twelve_bits, n_frames=40, height=180, width=240, bits=16)
+    path.write_bytes(path.read_bytes()[: 178 + 180 * 240 * 2 * 35])  # the disk was full
     notes = skry.run(path, align_channels=True).attrs["summary"]["notes"]
     for words in (
         "The header claims 40 frames; 35 complete ones are there",
         "1 frame is left out: 1 nothing to see",
         "1 frame is over 2 times as bright as most: --exclude 20 leaves it out, ",
         "align_channels has nothing to align: the stack is grey",
+        "of 65535: if the camera has 12 bits, --bits 12 makes them full scale",
     ):
         assert any(words in note for note in notes), (words, notes)
 

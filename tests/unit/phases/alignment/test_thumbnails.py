@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skry_dask.phases.alignment.bright_objects import find_brightest_object
 from skry_dask.phases.alignment.thumbnails import (
     BLANK_RANGE,
     are_blank,
@@ -12,7 +13,7 @@ from skry_dask.phases.alignment.thumbnails import (
     spectrum,
     subtract_local_mean,
 )
-from tests.small_captures import expose, texture
+from tests.small_captures import disc, expose, texture
 
 SCENE = texture(270, 330, seed=5).astype(np.float32) * 200
 
@@ -66,6 +67,19 @@ def test_a_small_bright_planet_is_not_blank():
     for factor, blank in ((1, False), (BLANK_RANGE / 4, True)):
         thumbnail = make_thumbnails(expose(light * factor))
         assert are_blank(thumbnail[None], 255).tolist() == [blank]
+
+
+@pytest.mark.parametrize("full", [30, 255, 4095])
+def test_what_stands_out_of_the_noise_of_a_dark_capture_is_not_blank(full):
+    # Of 65535 grey levels it uses a sixteenth or less.
+    for light in (texture(240, 320), disc((60, 70), shape=(240, 320))):
+        for noise in (0.5, 5):
+            frame = expose(0.5 * light, white=full, noise=noise).astype(np.uint16)
+            assert not are_blank(make_thumbnails(frame)[None], 65535)[0]
+            assert find_brightest_object(make_thumbnails(frame), 65535)
+            dark = expose(np.zeros((240, 320)), white=full, noise=noise).astype(np.uint16)
+            assert are_blank(make_thumbnails(dark)[None], 65535)[0]
+            assert find_brightest_object(make_thumbnails(dark), 65535) is None
 
 
 def test_slow_variations_are_subtracted_from_a_frame():

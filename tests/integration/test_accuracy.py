@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
+from tests.ring_scoring import ring_score
 from tests.scoring import Score, score
 
 if TYPE_CHECKING:
@@ -99,3 +100,35 @@ def test_a_planet_aligned_by_its_centroid_is_straighter_than_its_best_frame() ->
     stack, frame, _ = stacked(truth, "centroid")
     assert stack.warp < 0.5 * frame.warp
     assert stack.psnr > frame.psnr + 4
+
+
+def test_through_speckles_a_stack_shows_more_of_the_scene_than_the_mean_or_the_best_frame() -> None:
+    options = skry.SimulateOptions(
+        seeing="optics", frames=24, height=192, width=208, seed=3, drift=(4, -6), jitter=0.3,
+        diameter=0.5, wavelength=1100.0,
+    )  # fmt: skip
+    truth = skry.simulate("moon", options).compute()
+    capture = truth.chunk({"frame": 16})
+    alignment = skry.align(capture).compute()
+    quality = skry.estimate_quality(capture, alignment).compute()
+    points = skry.track(capture, alignment, quality).compute()
+    stack = skry.stack(capture, alignment, quality, points)["stack"].compute()
+    corner = np.array([stack["y"][0], stack["x"][0]], float)
+    at = np.rint(corner + alignment["offset"].to_numpy()).astype(int)
+    height, width = stack.shape
+    frames = np.array(
+        [
+            frame[y : y + height, x : x + width]
+            for frame, (y, x) in zip(truth["frames"].to_numpy(), at, strict=True)
+        ]
+    )
+    best = int(quality["frame_quality"].to_numpy().argmax())
+    drift = (alignment["offset"] - truth["offset"]).mean("frame").to_numpy()
+    still = truth["scene_dl"].to_numpy().astype(np.float64)
+    ours, mean, single = (
+        ring_score(image, still, corner + drift + truth.attrs["margin"])
+        for image in (stack.to_numpy(), frames.mean(axis=0), frames[best])
+    )
+    assert ours.mean > max(mean.mean, single.mean) + 0.08
+    assert ours.contrast > 1.5 * mean.contrast
+    assert ours.detail > max(mean.detail, single.detail)

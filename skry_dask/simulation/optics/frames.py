@@ -83,14 +83,14 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
     """
     optics = Optics(options)
     spectra = optics.patches.spectra(scene)
-    still = np.clip(optics.patches.image(optics.telescope.ideal, spectra), 0.0, None)
-    shared = [dask.delayed(spectra), dask.delayed(_screens)(options)]
+    still = np.maximum(optics.patches.image(optics.telescope.ideal, spectra), np.float32(0.0))
+    shared = dask.delayed(_shared)(scene, options)
     mount = mount_offsets(options)
     expose_chunk = dask.delayed(_expose, nout=5)
     chunks = []
     for start in range(0, options.frames, frames_per_chunk):
         numbers = np.arange(start, min(start + frames_per_chunk, options.frames))
-        chunks.append((numbers.size, expose_chunk(numbers, mount[numbers], *shared, options)))
+        chunks.append((numbers.size, expose_chunk(numbers, mount[numbers], shared, options)))
     frame = (options.height, options.width)
     grid = optics.patches.grid
 
@@ -209,16 +209,18 @@ class Optics:
         return slope, psf * np.float32(1 / len(phases))
 
 
-def _screens(options: SimulateOptions) -> list[ComplexArray]:
-    """Draw all screens: one task, which all others need."""
-    return Optics(options).screens()
+def _shared(
+    scene: Float32Array, options: SimulateOptions
+) -> tuple[ComplexArray, list[ComplexArray]]:
+    """Transform the scene and draw all screens: one task, which all others need."""
+    optics = Optics(options)
+    return optics.patches.spectra(scene), optics.screens()
 
 
 def _expose(
     numbers: IntArray,
     mount: FloatArray,
-    spectra: ComplexArray,
-    screens: list[ComplexArray],
+    shared: tuple[ComplexArray, list[ComplexArray]],
     options: SimulateOptions,
 ) -> tuple[Frames, FloatArray, Float32Array, Float32Array, Float32Array]:
     """Compute one chunk: frames, offset, shift, blur and Strehl ratio, each with dim frame."""
@@ -234,7 +236,7 @@ def _expose(
     blur, strehl = np.empty((2, numbers.size, *grid), np.float32)
     not_again = np.zeros(grid, np.float32)  # the image is blurred already
     for k, number in enumerate(numbers.tolist()):
-        image, tilt, blur[k], strehl[k] = optics.image(number, spectra, screens)
+        image, tilt, blur[k], strehl[k] = optics.image(number, *shared)
         mean = tilt.reshape(-1, 2).mean(axis=0, dtype=np.float64)
         offset[k] += mean
         shift[k] = tilt - mean.astype(np.float32)

@@ -111,7 +111,7 @@ class QualityOptions:
     """
 
     phase: ClassVar[str] = "quality"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     detail_scale: int = 3
     area_size: int = 40

@@ -1,9 +1,11 @@
 """Quality: how much detail each area of each frame shows, and the images that follow from it.
 
-    frames, offsets ──▶ area quality ──▶ blended quality ──▶ best frames of each area ──▶ images
+    frames, offsets ──▶ measured areas ──▶ area quality ──▶ blended quality ──▶ images
 
-The quality of an area is the mean of |I - blurred I| over it; three box blurs make it nearly
-Gaussian. Frames are ranked by blended quality, a mean over neighbouring areas (`rating.blending`).
+The detail of an area is the mean of |I - blurred I| over it; three box blurs make it nearly
+Gaussian. Its quality is that detail without the noise's share, relative to the light of the frame
+(`rating.comparable_quality`). Frames are ranked by blended quality, a mean over neighbouring areas
+(`rating.blending`).
 Squared detail in place of its modulus, and a first blur of 0.7 to 1.5 px against noise, gain on
 planets but lose on the Moon.
 
@@ -12,7 +14,7 @@ best frame, and the reference image, each area the mean of its best few percent 
 reference image belongs to this phase because the track phase places its points on it, and their
 number fixes the shapes of that phase's results.
 
-Cost: 0.5 ms for a frame of 840 x 612 on one core, and 0.3 ms in the second pass. Memory: one chunk
+Cost: 0.6 ms for a frame of 840 x 612 on one core, and 0.3 ms in the second pass. Memory: one chunk
 of frames per thread, and the accumulators of the two images.
 """
 
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 
 from skry_dask.capture.calibration.develop import GREY, Developer
@@ -35,10 +38,11 @@ from skry_dask.graph.datasets import (
     whole_frames,
 )
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.frame_tables import from_all_chunks, map_table
+from skry_dask.graph.frame_tables import from_all_chunks, map_table, rows_at
 from skry_dask.graph.parcels import share
+from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.options import QualityOptions
-from skry_dask.phases.rating.area_detail import measure_area_detail
+from skry_dask.phases.rating.area_measurements import MEASUREMENTS, AreaGauge, measure_areas
 from skry_dask.phases.rating.area_statistics import (
     STATISTICS,
     best_frame_numbers,
@@ -48,10 +52,20 @@ from skry_dask.phases.rating.area_statistics import (
     select_shown_frames,
 )
 from skry_dask.phases.rating.blending import blend_quality, blending_weights
+from skry_dask.phases.rating.comparable_quality import (
+    FrameGauge,
+    Usual,
+    noise_share,
+    sampled_frames,
+)
 from skry_dask.phases.stacking.mean_images import mean_images
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.shift_and_add import shift_and_add
 from skry_dask.types import AXIS
+
+MOSAIC_STEP = 2
+"""Noise is told from pixels at this distance where frames are raw colour, px: made grey, nearer
+pixels have noise in common."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +101,14 @@ def estimate_quality(
     Returns
     -------
     xarray.Dataset, lazy
-        - ``area_quality`` float32 (frame, area), fraction of full scale, NaN for frames that are
-          not measured: those that are inactive, and excluded ones that do not show all areas;
+        - ``area_quality`` float32 (frame, area), fraction of full scale in usual light, NaN for
+          frames that are not measured: those that are inactive, and excluded ones that do not show
+          all areas;
         - ``blended_quality`` float32 (frame, area), likewise, averaged with neighbouring areas:
           the quality by which fragments are ranked;
         - ``frame_quality`` float32 (frame), fraction of full scale, likewise NaN;
+        - ``measured`` float32 (frame, measurement, area), fractions of full scale, likewise NaN:
+          detail, light and noise, of which ``area_quality`` is made;
         - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over measured frames;
         - ``best_frame`` int64 (area), number of the frame with the highest blended quality, of
           those that are not excluded;
@@ -126,7 +143,10 @@ def estimate_quality(
     offset, excluded = alignment["offset"].to_numpy(), excluded_frames(capture)
     grid = AreaGrid.of_region(region, options.area_size)
     developer = Developer.of(capture)
-    area_quality = _area_quality(capture, developer, offset, measured, grid, options, pieces)
+    step = MOSAIC_STEP if developer.cfa else 1
+    gauge = AreaGauge(grid, options.detail_scale, step, developer.black, developer.white)
+    areas = _measured_areas(capture, gauge, developer, offset, measured, options, pieces)
+    area_quality = _area_quality(areas, measured, gauge)
     weights = blending_weights(grid.centres, options.blending * options.area_size)
     blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
     n_reference = max(1, round(int(measured.sum()) * options.reference_percent / 100))
@@ -144,44 +164,63 @@ def estimate_quality(
         about = [options.version, options.area_size]
         keeper = pieces.sums(capture, lambda: [*about, region, developer, offset])
     variables = {
+        "measured": variable(
+            ("frame", "measurement", "area"), areas, "1", "what was measured of the area"
+        ),
         **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy(), excluded),
         **_image_variables(frames, selected, offset, mesh, developer, keeper),
     }
     return result(capture, options, variables, _coordinates(grid))
 
 
-def _area_quality(
+def _measured_areas(
     capture: xr.Dataset,
+    gauge: AreaGauge,
     developer: Developer,
     offset: FloatArray,
     measured: BoolArray,
-    grid: AreaGrid,
     options: QualityOptions,
     pieces: Pieces | None,
 ) -> da.Array:
-    """Measure the detail of areas in each frame, unless it is known: float32 (frame, area)."""
+    """Measure areas in each frame, unless they are known: float32 (frame, 3, area)."""
+    about: dict[str, Any] = {
+        "shape": (len(MEASUREMENTS), gauge.grid.n_areas),
+        "dtype": np.float32,
+    }
     kept = None
     if pieces is not None:
         kept = pieces.rows(
             capture,
             [offset],
             measured,
-            [options.version, developer, grid, options.detail_scale],
-            stored=lambda result: result["area_quality"].variable,
+            [options.version, developer, gauge.grid, gauge.radius],
+            stored=lambda result: result["measured"].variable,
             blank=np.nan,
-            shape=(grid.n_areas,),
-            dtype=np.float32,
+            **about,
         )
     return map_frames(
-        measure_area_detail,
+        measure_areas,
         whole_frames(capture),
         offset,
         measured,
         developer=_shared(developer),
-        shared=[_shared(grid), _shared(options.detail_scale), _shared(developer.white)],
-        shape=(grid.n_areas,),
-        dtype=np.float32,
+        shared=[_shared(gauge)],
         kept=kept,
+        **about,
+    )
+
+
+def _area_quality(measured_areas: da.Array, measured: BoolArray, gauge: AreaGauge) -> da.Array:
+    """Make the detail of areas comparable between frames: float32 (frame, area)."""
+    of_noise = noise_share(gauge.radius, gauge.step, is_mosaic=gauge.step == MOSAIC_STEP)
+    frame_gauge = FrameGauge(gauge.grid.n_pixels, of_noise)
+    samples = only_chunk(rows_at(measured_areas, sampled_frames(measured)))
+    return map_table(
+        frame_gauge.comparable_quality,
+        measured_areas,
+        shared=[dask.delayed(Usual.of_frames)(samples, _shared(frame_gauge))],
+        shape=(gauge.grid.n_areas,),
+        dtype=np.float32,
     )
 
 
@@ -229,7 +268,7 @@ def _quality_variables(
     )
     per_frame = _map_table(frame_quality, area_quality, grid.n_pixels)
     areas, frames = ("frame", "area"), ("frame",)
-    detail = "mean |I - blurred I| over the"
+    detail = "mean |I - blurred I|, with usual noise in usual light, over the"
     return {
         "area_quality": variable(areas, area_quality, "1", f"{detail} area"),
         "blended_quality": variable(areas, blended, "1", "quality of the area and its neighbours"),
@@ -278,6 +317,7 @@ def _coordinates(grid: AreaGrid) -> dict[str, object]:
             axis: (axis, values, {"units": "px", "long_name": f"canvas {axis}"})
             for axis, values in pixels.items()
         },
+        "measurement": list(MEASUREMENTS),
         **{
             f"area_{axis}": (
                 "area",

@@ -66,7 +66,7 @@ def stop_at(phase: str, done: int) -> Report:
 
 KERNELS = {
     "align": "skry_dask.phases.align.align_frames",
-    "quality": "skry_dask.phases.quality.measure_area_detail",
+    "quality": "skry_dask.phases.quality.measure_areas",
     "track": "skry_dask.phases.track.match_points",
 }
 """What measures the frames of each phase."""

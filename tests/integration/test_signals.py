@@ -70,7 +70,7 @@ AGAIN = "nothing is kept, run the same command again"
         # In a thread that runs tasks, and in the main thread.
         (
             "SIGINT",
-            "skry_dask.phases.quality.measure_area_detail",
+            "skry_dask.phases.quality.measure_areas",
             "stack moon.ser",
             130,
             CONTINUES,

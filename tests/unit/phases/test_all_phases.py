@@ -29,6 +29,7 @@ DOCUMENTED = {
         "area_quality": (("frame", "area"), np.float32, "1"),
         "blended_quality": (("frame", "area"), np.float32, "1"),
         "frame_quality": (("frame",), np.float32, "1"),
+        "measured": (("frame", "measurement", "area"), np.float32, "1"),
         "min": (("area",), np.float32, "1"),
         "max": (("area",), np.float32, "1"),
         "mean": (("area",), np.float32, "1"),

@@ -85,9 +85,9 @@ def test_a_capture_that_changes_while_it_is_read_is_an_error_and_nothing_of_it_i
     content = moon_ser.read_bytes()
     with monkeypatch.context() as patched:
 
-        def overwritten(*arguments: Any) -> Any:
+        def overwritten(*arguments: Any, **pieces: Any) -> Any:
             moon_ser.write_bytes(content[:200] + bytes(500) + content[700:])
-            return skry.estimate_quality(*arguments)
+            return skry.estimate_quality(*arguments, **pieces)
 
         patched.setattr("skry_dask.pipeline.run.estimate_quality", overwritten)
         status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
@@ -125,7 +125,7 @@ def test_after_an_interruption_the_same_command_continues(
     with monkeypatch.context() as patched:
         # As if the user pressed Ctrl-C when the third phase begins.
         patched.setattr(
-            "skry_dask.pipeline.run.track", lambda *_: signal.raise_signal(signal.SIGINT)
+            "skry_dask.pipeline.run.track", lambda *_, **__: signal.raise_signal(signal.SIGINT)
         )
         status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
     assert (status, out) == (130, "")

@@ -103,12 +103,12 @@ def test_an_interruption_stops_all_captures_and_the_same_command_continues(
 ) -> None:
     calls = 0
 
-    def interrupted(*arguments: Any) -> xr.Dataset:
+    def interrupted(*arguments: Any, **pieces: Any) -> xr.Dataset:
         nonlocal calls
         calls += 1
         if calls == 2:  # as if the user pressed Ctrl-C
             signal.raise_signal(signal.SIGINT)
-        return skry.track(*arguments)
+        return skry.track(*arguments, **pieces)
 
     command = ("stack", "night", "--out-dir", "stacks", "--json")
     with monkeypatch.context() as patched:

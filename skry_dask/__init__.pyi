@@ -17,6 +17,7 @@ from .options import (
     Options,
     QualityOptions,
     ReadOptions,
+    RefineOptions,
     SelectOptions,
     StackOptions,
     TrackOptions,
@@ -26,6 +27,7 @@ from .phases.align import align
 from .phases.partial_stacks import partial_stacks
 from .phases.quality import estimate_quality
 from .phases.reference import choose_reference
+from .phases.refine import refine
 from .phases.stack import stack
 from .phases.track import track
 from .pipeline.batch import Outcome, run_many
@@ -46,6 +48,7 @@ __all__ = [
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
+    "RefineOptions",
     "Results",
     "SelectOptions",
     "SimulateOptions",
@@ -66,6 +69,7 @@ __all__ = [
     "partial_stacks",
     "plotting",
     "read_positions",
+    "refine",
     "run",
     "run_many",
     "select",

@@ -29,6 +29,7 @@ from skry_dask.options.phases import (
     Choose,
     Interpolation,
     QualityOptions,
+    RefineOptions,
     StackOptions,
     TrackOptions,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Positions",
     "QualityOptions",
     "ReadOptions",
+    "RefineOptions",
     "SelectOptions",
     "StackOptions",
     "TrackOptions",

@@ -1,4 +1,4 @@
-"""Options of the four phases: align, quality, track, stack."""
+"""Options of the phases: align, quality, track, refine, stack."""
 
 from __future__ import annotations
 
@@ -179,6 +179,22 @@ class TrackOptions:
         check_range("structure", self.structure, 1.0, 4.0)
         check_range("structure_scale", self.structure_scale, 1, 20)
         check_range("gradient_spread", self.gradient_spread, 0.0, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefineOptions:
+    """Options of the refine phase.
+
+    Parameters
+    ----------
+    quick
+        Leave out the second pass.
+    """
+
+    phase: ClassVar[str] = "refine"
+    version: ClassVar[int] = 1
+
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

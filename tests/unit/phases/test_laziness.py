@@ -63,7 +63,11 @@ def test_building_a_graph_reads_no_frame(counted: xr.Dataset) -> None:
     assert READS == []
     points = points.compute()
     READS.clear()
-    skry.stack(counted, alignment, quality, points)
+    first = skry.stack(counted, alignment, quality, points)
+    assert READS == []
+    first = first.compute()
+    READS.clear()
+    skry.refine(counted, alignment, points, first)
     assert READS == []
 
 
@@ -79,7 +83,10 @@ def test_each_pass_reads_each_frame_once(counted: xr.Dataset) -> None:
     points = skry.track(counted, alignment, quality).compute()
     assert frames_read() == n_frames
     READS.clear()
-    skry.stack(counted, alignment, quality, points).compute()
+    first = skry.stack(counted, alignment, quality, points).compute()
+    assert frames_read() == n_frames
+    READS.clear()
+    skry.refine(counted, alignment, points, first).compute()
     assert frames_read() == n_frames
 
 

@@ -1,0 +1,331 @@
+"""Refine: where frames show the scene, measured again against a first stack, and their weights.
+
+    first stack ──▶ tiles ──▶ shift and quality of each frame ──▶ displacements, weights
+
+The reference image of the track phase is the mean of a few frames, which their own warp has
+blurred. The first stack is sharper and has less noise, so each frame is compared with it once more,
+in tiles of 64 px every 16 px (`refining.tiles`, `refining.tile_motion`). The same comparison tells
+how much of the scene's detail the frame shows in each tile, and with that frames are weighted,
+softly, in place of choosing fragments (`refining.weights`).
+
+The tiles become points of their own beside those of the track phase: between points 24 px apart
+half of the gain was lost. Where tiles have nothing to be followed by, as around a planet, points of
+the track phase stay.
+
+On simulated captures of 300 frames through Kolmogorov air (Moon at D / r0 = 5 and 8, Sun at 6) the
+mean correlation with the telescope's own view, up to 0.35 cycles per px, rose from 0.75, 0.39 and
+0.59 to 0.80, 0.47 and 0.70, and the detail from 20.7, 12.3 and 12.5 dB to 21.2, 13.2 and 14.1.
+
+Cost: 0.5 us a tile and frame on one core. Memory: one chunk of frames per thread, and 6 bytes for
+each tile and frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from skry_dask.capture.calibration.develop import Developer
+from skry_dask.errors import OptionsError
+from skry_dask.graph.datasets import measured_frames, region_of, result, variable, whole_frames
+from skry_dask.graph.frame_passes import map_frames
+from skry_dask.graph.frame_tables import map_table, rows_at, total_of
+from skry_dask.graph.parcels import share
+from skry_dask.options import RefineOptions, as_json
+from skry_dask.phases.refining.tile_motion import (
+    N_VALUES,
+    QUALITY_STEP,
+    UNUSED,
+    VECTOR_STEP,
+    TileSearch,
+    measure_tiles,
+)
+from skry_dask.phases.refining.tiles import ReferenceTiles
+from skry_dask.phases.refining.weights import (
+    RefinedPoints,
+    is_found,
+    mean_of_sums,
+    quality_levels,
+    subtract_mean,
+    sum_geometry,
+    weigh_frames,
+)
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import xarray as xr
+
+    from skry_dask.graph.kept.pieces import Pieces
+    from skry_dask.graph.row_tasks import Rows
+    from skry_dask.types import AnyArray, BoolArray, FloatArray
+
+log = logging.getLogger(__name__)
+
+MIN_FRAMES = 16
+"""Number of frames from which on it pays to weigh them."""
+
+MAX_SAMPLE = 512
+"""Number of frames, evenly spaced, from which the range of quality is learnt, at most."""
+
+GREY_OF_MOSAIC = (0.25, 0.5, 0.25)
+"""Shares of red, green and blue in the grey of raw colour frames."""
+
+GREY_OF_COLOUR = (0.299, 0.587, 0.114)
+"""The same for frames with channels (ITU-R BT.601)."""
+
+
+def refine(
+    capture: xr.Dataset,
+    alignment: xr.Dataset,
+    points: xr.Dataset,
+    stacked: xr.Dataset,
+    options: RefineOptions | None = None,
+    *,
+    pieces: Pieces | None = None,
+) -> xr.Dataset:
+    """Measure displacements again, against a first stack, and weigh frames.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
+    alignment, points
+        From `align` and `track`. The alignment and the positions of points are loaded if they are
+        lazy; displacements stay lazy.
+    stacked
+        From `stack`, of these points, not drizzled; loaded if it is lazy, because its tiles fix the
+        shapes of the result.
+    options
+        See `RefineOptions`.
+    pieces
+        Rows that are known from before, and where others are kept; None: neither.
+
+    Returns
+    -------
+    xarray.Dataset, lazy
+        Points for `stack`, which are the centres of tiles of the first stack and, where these show
+        nothing that could be followed, the points of the track phase:
+
+        - ``position`` float64 (point, axis), on the canvas, px;
+        - ``displacement`` float32 (frame, point, axis), px: the scene at canvas point p shows at
+          p + offset + displacement; its mean over frames, weighted by the roots of their weights,
+          is 0; NaN in inactive frames;
+        - ``weight`` uint8 (frame, point), how much the frame counts there, 255 = as the best one;
+        - ``valid`` bool (frame, point), whether the point was found, rather than left where the
+          track phase saw it;
+        - ``valid_fraction`` float64 (point), fraction of active frames in which it was found;
+        - ``mean_displacement`` float64 (point, axis), px, what was subtracted;
+        - ``found`` int16 (frame, tile, value), what was measured: displacement y and x minus that
+          of the track phase, in units of 2**-13 px, and quality in units of 2**-12; -32768 in
+          inactive frames, for y also where the tile was not found;
+        - ``channel_shift``, as in ``points``, if it is there.
+
+        Where refining could not do better, these are the points of the track phase, without
+        weights, and the attribute ``skipped`` says why, in one line.
+
+    Raises
+    ------
+    OptionsError
+        If the first stack is drizzled.
+    ReaderError
+        If the capture has no frames of the dims and dtypes above.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=16, height=160, width=200))
+    >>> alignment = skry.align(capture)
+    >>> quality = skry.estimate_quality(capture, alignment)
+    >>> points = skry.track(capture, alignment, quality)
+    >>> first = skry.stack(capture, alignment, quality, points)
+    >>> refined = skry.refine(capture, alignment, points, first)
+    >>> refined["weight"].dims
+    ('frame', 'point')
+    """
+    options = options or RefineOptions()
+    frames = whole_frames(capture)
+    active = measured_frames(alignment, capture, region_of(alignment, capture))
+    skipped = "quick" if options.quick else _why_not(alignment, points, active)
+    if skipped is None:
+        tiles = _tiles(stacked, capture)
+        if tiles is not None and len(tiles):
+            return _refine(capture, frames, alignment, points, active, tiles, options, pieces)
+        small = "the first stack is smaller than a tile of 48 px"
+        skipped = small if tiles is None else "the first stack shows nothing that could be followed"
+    log.info("refine is skipped: %s", skipped)
+    return points.assign_attrs(
+        phase=options.phase, version=options.version, options=as_json(options), skipped=skipped
+    )
+
+
+def _why_not(alignment: xr.Dataset, points: xr.Dataset, active: BoolArray) -> str | None:
+    """Say why frames need no second look, or None."""
+    n_active = int(active.sum())
+    if n_active < MIN_FRAMES:
+        return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
+    offset = alignment["offset"].to_numpy()[active]
+    if (offset == offset[0]).all():
+        shown = points["displacement"][_evenly(active, MIN_FRAMES)].to_numpy()
+        if (shown == shown[0]).all():
+            return "all frames show the scene at the same place"
+    return None
+
+
+def _evenly(active: BoolArray, n: int) -> AnyArray:
+    """Take at most n active frames, evenly spaced: int64, ascending."""
+    numbers = np.flatnonzero(active)
+    return numbers[np.unique(np.linspace(0, len(numbers) - 1, n).astype(int))]
+
+
+def _tiles(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles | None:
+    """Cut the tiles of the first stack."""
+    y, x = (stacked[name].to_numpy() for name in "yx")
+    step = float(y[1] - y[0]) if len(y) > 1 else 1.0
+    if step != 1:
+        raise OptionsError(
+            f"the first stack has {1 / step:g} px for each pixel of the camera: give one without "
+            "drizzle"
+        )
+    image = stacked["stack"].load().to_numpy()
+    if image.ndim == 3:
+        mosaic = Developer.of(capture).cfa is not None
+        image = image @ np.array(GREY_OF_MOSAIC if mosaic else GREY_OF_COLOUR, image.dtype)
+    return ReferenceTiles.of_stack(
+        image, stacked["count"].load().to_numpy(), (int(y[0]), int(x[0]))
+    )
+
+
+def _refine(
+    capture: xr.Dataset,
+    frames: da.Array,
+    alignment: xr.Dataset,
+    points: xr.Dataset,
+    active: BoolArray,
+    tiles: ReferenceTiles,
+    options: RefineOptions,
+    pieces: Pieces | None,
+) -> xr.Dataset:
+    """Measure frames and label the results."""
+    developer = Developer.of(capture)
+    offset = alignment["offset"].to_numpy()
+    refined = RefinedPoints.of(tiles, points["position"].to_numpy())
+    kept = None
+    if pieces is not None:
+        # Tiles and displacements follow from the inputs.
+        kept = pieces.rows(
+            capture,
+            [offset],
+            active,
+            [options.version, developer, list(pieces.inputs)],
+            stored=lambda result: result["found"].variable,
+            blank=UNUSED,
+            shape=(len(tiles), N_VALUES),
+            dtype=np.int16,
+        )
+    tracked = _rows(points["displacement"])
+    found = map_frames(
+        measure_tiles,
+        frames,
+        offset,
+        tracked,
+        active,
+        developer=share(developer),
+        shared=[share(TileSearch.of(tiles, refined.from_track, developer))],
+        shape=(len(tiles), N_VALUES),
+        dtype=np.int16,
+        kept=kept,
+    )
+    of_points = _Refined.of(found, tracked, active, refined)
+    variables = _variables(found, of_points, refined.position, int(active.sum()))
+    if "channel_shift" in points:
+        variables["channel_shift"] = points["channel_shift"].variable
+    return result(capture, options, variables)
+
+
+def _rows(table: xr.DataArray) -> Rows | da.Array:
+    """Take a table whose rows are read when they are used."""
+    return table.variable if table.chunks is None else table.data
+
+
+class _Refined(NamedTuple):
+    """What follows from the measured tiles, lazy; see `refine`."""
+
+    displacement: da.Array
+    weight: da.Array
+    valid: da.Array
+    mean: da.Array
+
+    @classmethod
+    def of(
+        cls, found: da.Array, tracked: Rows | da.Array, active: BoolArray, points: RefinedPoints
+    ) -> _Refined:
+        n_points = len(points.position)
+        shared = share(points)
+        sample = rows_at(found, _evenly(active, MAX_SAMPLE))
+        levels = map_table(
+            quality_levels, sample, shape=(found.shape[1], 2), dtype=np.float64, reduces=True
+        )
+        weight = map_table(
+            weigh_frames, found, shared=[shared, levels], shape=(n_points,), dtype=np.uint8
+        )
+        sums = map_table(
+            sum_geometry,
+            found,
+            tracked,
+            shared=[shared, levels],
+            shape=(n_points, 3),
+            dtype=np.int64,
+            reduces=True,
+        )
+        mean = total_of(sums).map_blocks(mean_of_sums, dtype=np.float64, chunks=((n_points,), (2,)))
+        displacement = map_table(
+            subtract_mean,
+            found,
+            tracked,
+            shared=[shared, mean],
+            shape=(n_points, 2),
+            dtype=np.float32,
+        )
+        valid = map_table(is_found, found, shared=[shared], shape=(n_points,), dtype=bool)
+        return cls(displacement, weight, valid, mean)
+
+
+def _variables(
+    found: da.Array, refined: _Refined, position: FloatArray, n_active: int
+) -> dict[str, xr.Variable]:
+    """Label the results."""
+    fraction = refined.valid.sum(axis=0) / max(n_active, 1)
+    return {
+        "position": variable(("point", "axis"), position, "px", "position on the canvas"),
+        "displacement": variable(
+            ("frame", "point", "axis"),
+            refined.displacement,
+            "px",
+            "local displacement of the scene, its weighted mean over frames subtracted",
+        ),
+        "weight": variable(
+            ("frame", "point"),
+            refined.weight,
+            "1",
+            "how much the frame counts, 255 = as the best one",
+        ),
+        "valid": variable(
+            ("frame", "point"), refined.valid, "1", "found, not taken from the track phase"
+        ),
+        "valid_fraction": variable(
+            ("point",), fraction, "1", "fraction of active frames in which the point was found"
+        ),
+        "mean_displacement": variable(
+            ("point", "axis"), refined.mean, "px", "weighted mean over frames of the displacement"
+        ),
+        "found": variable(
+            ("frame", "tile", "value"),
+            found,
+            "1",
+            "displacement y, x minus that of the track phase in steps of step_px, and quality",
+            step_px=VECTOR_STEP,
+            step_quality=QUALITY_STEP,
+        ),
+    }

@@ -1,0 +1,1 @@
+"""What the refine phase consists of."""

@@ -1,0 +1,137 @@
+"""Where each frame shows the tiles of the first stack, and how well.
+
+A tile is looked for where the track phase says it is. What is found is trusted by its likeness to
+the stack: the tile's displacement is
+
+    track + (found - track) * likeness / (likeness + PRIOR),
+
+so blurred frames, in which a tile is hardly found, stay where the track phase saw them. Means over
+neighbouring tiles made stacks worse (a Gaussian of 1 tile: a simulated Moon had 20.8 dB of detail
+in place of 21.1), since 64 px are a mean already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.geometry.canvas import Region
+from skry_dask.geometry.mesh import neighbours_in_mesh
+from skry_dask.kernels.field.neighbours import reject_outliers
+from skry_dask.kernels.matching.tile_filters import match_tiles
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from skry_dask.capture.calibration.develop import Developer
+    from skry_dask.phases.refining.tiles import ReferenceTiles
+    from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
+
+MAX_PX = 3.0
+"""How far from where the track phase sees it a tile is looked for along each axis, px."""
+
+TOLERANCE_PX = 2.0
+"""How far a vector may differ from those of its neighbours where these agree, px."""
+
+PRIOR = 0.1
+"""Likeness at which a vector counts as much as that of the track phase."""
+
+VECTOR_STEP = 2.0**-13
+"""Unit of encoded vectors, px."""
+
+QUALITY_STEP = 2.0**-12
+"""Unit of encoded quality; 1 = that of the stack."""
+
+N_VALUES = 3
+"""Values of a tile in a frame: displacement y and x, quality."""
+
+UNUSED = -(2**15)
+"""Code of a frame that is not measured, and for y of a tile that was not found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileSearch:
+    """What every task needs to find the tiles in its frames.
+
+    Parameters
+    ----------
+    tiles
+        Which.
+    carry
+        float64 (tile, point): displacements at tiles follow from those at reference points.
+    first, neighbours
+        Neighbours of each tile; see `neighbours_in_mesh`.
+    levels
+        Of the frames: black, and number of grey levels from there to full scale.
+    """
+
+    tiles: ReferenceTiles
+    carry: csr_array
+    first: IntArray
+    neighbours: IntArray
+    levels: tuple[int, int]
+
+    @classmethod
+    def of(cls, tiles: ReferenceTiles, from_track: csr_array, developer: Developer) -> TileSearch:
+        """Prepare to find tiles in frames.
+
+        Parameters
+        ----------
+        tiles
+            To be found.
+        from_track
+            float64 (point, reference point): displacements at points, of which tiles are the first.
+        developer
+            Of the frames.
+        """
+        top, bottom = tiles.corners.min(axis=0), tiles.corners.max(axis=0) + tiles.filters.side
+        region = Region(*map(int, [*top, *(bottom - top)]))
+        first, neighbours = neighbours_in_mesh(tiles.centres, region)
+        levels = int(developer.black), int(developer.white)
+        return cls(tiles, from_track[: len(tiles)], first, neighbours, levels)
+
+
+def measure_tiles(
+    frames: Frames,
+    offset: FloatArray,
+    displacement: AnyArray,
+    active: BoolArray,
+    search: TileSearch,
+) -> AnyArray:
+    """Find the tiles in each frame of a chunk, and measure their quality.
+
+    Parameters
+    ----------
+    frames
+        uint8 or uint16 (frame, y, x), grey.
+    offset
+        float64 (frame, axis), px.
+    displacement
+        float32 (frame, point, axis), px, of the track phase.
+    active
+        bool (frame).
+    search
+        The tiles.
+
+    Returns
+    -------
+    int16 (frame, tile, `N_VALUES`): displacement y, x minus that of the track phase, in units of
+    `VECTOR_STEP`, and quality, in units of `QUALITY_STEP`; `UNUSED` in frames that are not active,
+    and for y where the tile was not found.
+    """
+    tiles = search.tiles
+    measured = np.full((len(frames), len(tiles), 3), UNUSED, np.int16)
+    for i in np.flatnonzero(active):
+        tracked = search.carry @ np.asarray(displacement[i], np.float64)
+        expected = tiles.corners + offset[i] + tracked
+        found = match_tiles(frames[i : i + 1], expected[None], tiles.filters, search.levels, MAX_PX)
+        vectors, likeness, quality = found[:, :, :2], found[0, :, 2], found[0, :, 3]
+        valid = reject_outliers(vectors, search.first, search.neighbours, TOLERANCE_PX)[0]
+        trust = np.maximum(likeness, 0) / (np.maximum(likeness, 0) + PRIOR)
+        vectors = np.where(valid[:, None], vectors[0] * trust[:, None], 0)
+        measured[i, :, :2] = np.rint(vectors / VECTOR_STEP).clip(1 - 2**15, 2**15 - 1)
+        measured[i, ~valid, 0] = UNUSED
+        measured[i, :, 2] = np.rint(quality / QUALITY_STEP).clip(0, 2**15 - 1)
+    return measured

@@ -1,0 +1,222 @@
+"""Weights of frames at each point, and the mean geometry of the frames that count.
+
+With white noise the best weight of a frame is its transfer itself, and a sum of frames that are
+weighted so has all the detail that few sharp ones have, and less noise (the optimal linear
+combination, as in J. W. Beckers, "Adaptive optics for astronomy", Annu. Rev. Astron. Astrophys. 31,
+1993, 13-62, for speckle frames). But vectors of blurred frames err, so a higher power of quality is
+better, with a soft cut below which frames count nothing:
+
+    weight = q**POWER * clip((q / q0 - 1) / WIDTH + 1/2, 0, 1),
+
+where q0 is the quality that a fraction `CUT` of all frames do not reach at the tile.
+
+The geometry of the result is the mean over all frames, weighted by the root of the weights: that of
+the image itself has the noise of few frames, a plain mean the errors of bad ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import eye_array, vstack
+from scipy.spatial import cKDTree
+
+from skry_dask.phases.refining.interpolation import interpolation_matrix, nearest_matrix
+from skry_dask.phases.refining.tile_motion import QUALITY_STEP, UNUSED, VECTOR_STEP
+from skry_dask.phases.refining.tiles import SPACING
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from skry_dask.phases.refining.tiles import ReferenceTiles
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+
+CUT = 0.6
+"""Fraction of frames that fail to reach the quality around which weights fall to 0."""
+
+WIDTH = 0.5
+"""Range of quality over which they fall, as a fraction of that quality."""
+
+POWER = 3
+"""Power of quality with which frames count."""
+
+FULL = 255
+"""Largest weight."""
+
+SUM_STEP = 2.0**-16
+"""Displacements are added up in multiples of this, px, so that their order does not matter."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RefinedPoints:
+    """Points of the result, and how their values follow from what was measured.
+
+    Parameters
+    ----------
+    position
+        float64 (point, axis), on the canvas, px: centres of tiles, then reference points.
+    from_track
+        float64 (point, reference point): displacements before they were refined.
+    from_tiles
+        float64 (point, tile): weights.
+    n_tiles
+        Number of points that are tiles.
+    """
+
+    position: FloatArray
+    from_track: csr_array
+    from_tiles: csr_array
+    n_tiles: int
+
+    @classmethod
+    def of(cls, tiles: ReferenceTiles, reference_points: FloatArray) -> RefinedPoints:
+        """Take the centres of tiles, and reference points where there is no tile near.
+
+        Parameters
+        ----------
+        tiles
+            Of the first stack, at least one.
+        reference_points
+            float64 (point, axis), of the track phase, px.
+        """
+        centres = tiles.centres
+        found = cKDTree(centres).query(reference_points, k=[1])
+        others = reference_points[np.asarray(found[0])[:, 0] > SPACING]
+        position = np.concatenate([centres, others])
+        own = eye_array(len(centres), format="csr")
+        return cls(
+            position,
+            interpolation_matrix(reference_points, position),
+            vstack([own, nearest_matrix(centres, others)], format="csr"),
+            len(centres),
+        )
+
+    def displacements(self, measured: AnyArray, displacement: AnyArray) -> FloatArray:
+        """Add what was measured to the displacements of the track phase.
+
+        Parameters
+        ----------
+        measured
+            int16 (frame, tile, 3), from `measure_tiles`.
+        displacement
+            float32 (frame, reference point, axis), px, of the track phase.
+
+        Returns
+        -------
+        float64 (frame, point, axis), px; NaN in frames that were not measured.
+        """
+        out = np.full((len(measured), len(self.position), 2), np.nan)
+        for i in np.flatnonzero(measured[:, 0, 2] != UNUSED):
+            out[i] = self.from_track @ np.asarray(displacement[i], np.float64)
+            lost = measured[i, :, :1] == UNUSED
+            out[i, : self.n_tiles] += np.where(lost, 0, measured[i, :, :2]) * VECTOR_STEP
+        return out
+
+    def weights(self, measured: AnyArray, levels: FloatArray) -> AnyArray:
+        """Weigh frames.
+
+        Parameters
+        ----------
+        measured
+            int16 (frame, tile, 3), from `measure_tiles`.
+        levels
+            float64 (1, tile, 2), from `quality_levels`.
+
+        Returns
+        -------
+        uint8 (frame, point); 0 in frames that were not measured.
+        """
+        relative = _weigh(measured[:, :, 2] * QUALITY_STEP, levels[0])
+        return np.rint((self.from_tiles @ relative.T).T * FULL).astype(np.uint8)
+
+
+def weigh_frames(measured: AnyArray, points: RefinedPoints, levels: FloatArray) -> AnyArray:
+    """Weigh some frames; see `RefinedPoints.weights`."""
+    return points.weights(measured, levels)
+
+
+def is_found(measured: AnyArray, points: RefinedPoints) -> BoolArray:
+    """Whether each point was found: bool (frame, point); reference points were not looked for."""
+    found = np.zeros((len(measured), len(points.position)), bool)
+    found[:, : points.n_tiles] = measured[:, :, 0] != UNUSED
+    return found
+
+
+def quality_levels(sample: AnyArray) -> FloatArray:
+    """Find from a sample of frames the quality around which weights fall, and the best.
+
+    Parameters
+    ----------
+    sample
+        int16 (frame, tile, 3), from `measure_tiles`; frames that were measured.
+
+    Returns
+    -------
+    float64 (1, tile, 2), 1 = quality of the stack.
+    """
+    quality = sample[:, :, 2] * QUALITY_STEP
+    return np.stack([np.quantile(quality, CUT, axis=0), quality.max(axis=0)], axis=1)[None]
+
+
+def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:
+    """Weigh frames relative to the best: float64 (frame, tile), 0 to 1."""
+    cut, best = np.maximum(levels, QUALITY_STEP).T
+
+    def weigh(q: FloatArray) -> FloatArray:
+        soft = np.clip((q / cut - 1) / WIDTH + 0.5, 0, 1)
+        return q**POWER * soft
+
+    return np.clip(weigh(np.maximum(quality, 0)) / weigh(best), 0, 1)
+
+
+def sum_geometry(
+    measured: AnyArray, displacement: AnyArray, points: RefinedPoints, levels: FloatArray
+) -> IntArray:
+    """Add up the displacements of some frames, weighted by the roots of their weights.
+
+    Parameters
+    ----------
+    measured, displacement
+        As for `RefinedPoints.displacements`.
+    points
+        The points.
+    levels
+        As for `RefinedPoints.weights`.
+
+    Returns
+    -------
+    int64 (1, point, 3): sums of displacements y, x in units of `SUM_STEP`, and of weights.
+    """
+    roots = _roots(points.weights(measured, levels))
+    motion = np.nan_to_num(points.displacements(measured, displacement))
+    steps = np.rint(motion / SUM_STEP).astype(np.int64)
+    sums = (steps * roots[:, :, None]).sum(axis=0)
+    return np.concatenate([sums, roots.sum(axis=0)[:, None]], axis=1)[None]
+
+
+def _roots(weights: AnyArray) -> IntArray:
+    """Take the roots of weights, in units of 1/16 that of 1."""
+    return np.rint(16 * np.sqrt(weights.astype(np.float64))).astype(np.int64)
+
+
+def mean_of_sums(total: IntArray) -> FloatArray:
+    """Mean displacement: float64 (point, axis), px, from the total of `sum_geometry`."""
+    mean: FloatArray = total[:, :2] * SUM_STEP / np.maximum(total[:, 2:], 1)
+    return mean
+
+
+def subtract_mean(
+    measured: AnyArray, displacement: AnyArray, points: RefinedPoints, mean: FloatArray
+) -> Float32Array:
+    """Displacements of some frames, relative to the mean: float32 (frame, point, axis), px.
+
+    Parameters
+    ----------
+    measured, displacement, points
+        As for `sum_geometry`.
+    mean
+        From `mean_of_sums`.
+    """
+    return (points.displacements(measured, displacement) - mean).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from skry_dask.capture.inputs import first_name
 from skry_dask.io.reader import RawReader
 from skry_dask.store.digest import digest_of
-from skry_dask.store.frames.open import array_of, attributes_of_capture, read_times
+from skry_dask.store.frames.open import array_of, attributes_of_capture, read_known
 
 if TYPE_CHECKING:
     import zarr
@@ -49,7 +49,7 @@ def header_of_store(group: zarr.Group, location: Location) -> Header:
         n_frames=frames.shape[0],
         frame_shape=frames.shape[1:],
         dtype=frames.dtype.name,
-        time=read_times(group, location),
+        time=read_known(group, "time", location),
         attrs={**attributes_of_capture(group), "store": str(location)},
     )
 

@@ -16,12 +16,13 @@ from skry_dask.capture.identity import (
     require_same,
 )
 from skry_dask.errors import OptionsError
+from skry_dask.graph.datasets import DAMAGED
 from skry_dask.io.remote import absolute
 from skry_dask.options import Cfa, as_json
 from skry_dask.profiling import reading
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames.files import chunk_frames
-from skry_dask.store.frames.open import array_of, read_labels, read_times
+from skry_dask.store.frames.open import array_of, read_known, read_labels
 from skry_dask.store.places.checked import IMPORT_AGAIN, CheckedArray
 from skry_dask.store.places.lazy_array import lazy_array
 from skry_dask.types import CHANNEL
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from skry_dask.io.remote import Location
     from skry_dask.options import ReadOptions
     from skry_dask.store.places.lazy_array import ArrayOnDisk
-    from skry_dask.types import AnyArray, IntArray
+    from skry_dask.types import AnyArray, BoolArray, IntArray
 
 SAMPLED_FRAMES = 8
 """Number of evenly spaced frames in which `bits_in_use` looks."""
@@ -54,6 +55,8 @@ class LazyFrames(NamedTuple):
         int64 (frame), ns since 1970-01-01 UTC, or None.
     identity
         What another process has to see in order to read the same frames.
+    damaged
+        bool (frame), whether it may be damaged, as the decoder says; None: it does not.
     """
 
     array: ArrayOnDisk
@@ -61,6 +64,7 @@ class LazyFrames(NamedTuple):
     number: IntArray
     time: IntArray | None
     identity: Identity
+    damaged: BoolArray | None = None
 
     @classmethod
     def of_raw_video(cls, reader: RawReader, identity: FilesIdentity | UrlIdentity) -> LazyFrames:
@@ -87,10 +91,10 @@ class LazyFrames(NamedTuple):
         """
         frames = array_of(group, "frames", location)
         number = read_labels(group, "frame", location)
-        time = read_times(group, location)
+        time, damaged = (read_known(group, name, location) for name in ("time", DAMAGED))
         checked = CheckedArray(frames, str(location), IMPORT_AGAIN)
         identity = StoreIdentity(absolute(location), str(group.attrs.get("digest", "")))
-        return cls(checked, (frames.shards or frames.chunks)[0], number, time, identity)
+        return cls(checked, (frames.shards or frames.chunks)[0], number, time, identity, damaged)
 
     def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:
         """Label the frames with dims, coordinates and units; see `open_capture`."""
@@ -110,6 +114,8 @@ class LazyFrames(NamedTuple):
             coords["channel"] = CHANNEL
         if self.time is not None:
             coords["time"] = ("frame", self.time.astype("datetime64[ns]"))
+        if self.damaged is not None:
+            coords[DAMAGED] = ("frame", self.damaged)
         return xr.Dataset({"frames": frames}, coords, attrs)
 
 

@@ -67,7 +67,8 @@ def open_capture(
         ``frames`` uint8 or uint16 (frame, y, x[, channel]), grey levels, raw, lazy, in chunks of
         several frames; coordinates ``frame`` int64, numbers in the file, ``y`` and ``x`` int64,
         pixels of the file's frames, ``channel`` (red, green, blue) and ``time`` datetime64[ns]
-        (frame) where the file has them. Attributes: ``source``, ``format``, ``bits`` (full scale is
+        (frame) where the file has them, and ``damaged`` bool (frame) where the decoder says that
+        frames may be damaged. Attributes: ``source``, ``format``, ``bits`` (full scale is
         ``2**bits - 1``), ``cfa`` where the frames are raw colour (the pattern at pixel (0, 0) of
         the file), ``digest``, ``problems``, and whatever else the file says.
 

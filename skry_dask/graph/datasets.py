@@ -25,6 +25,12 @@ CHUNK_FRAMES = 16
 EXCLUDED = "excluded"
 """Coordinate of a capture: bool (frame), the frames that are not stacked."""
 
+DAMAGED = "damaged"
+"""Coordinate of a capture: bool (frame), the frames that the decoder says may be damaged."""
+
+MAX_DAMAGED = 0.5
+"""Largest share of damaged frames: if more are said to be, their pictures count, not that."""
+
 MIN_REGION_PX = 16
 """Smallest side of a region that is of use, px."""
 
@@ -161,6 +167,18 @@ def excluded_frames(capture: xr.Dataset) -> BoolArray:
     if excluded is None:
         return np.zeros(capture.sizes["frame"], bool)
     return excluded.to_numpy().astype(bool)
+
+
+def damaged_frames(capture: xr.Dataset) -> BoolArray:
+    """Return whether each frame of a capture is left out as damaged: bool (frame).
+
+    Some programs write videos that FFmpeg finds fault with in every frame.
+    """
+    damaged = capture.get(DAMAGED)
+    n_frames = capture.sizes["frame"]
+    if damaged is None or damaged.sum() > MAX_DAMAGED * n_frames:
+        return np.zeros(n_frames, bool)
+    return damaged.to_numpy().astype(bool)
 
 
 def with_excluded(capture: xr.Dataset, excluded: BoolArray) -> xr.Dataset:

@@ -73,7 +73,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

@@ -22,7 +22,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.graph.datasets import result, variable, whole_frames
+from skry_dask.graph.datasets import damaged_frames, result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
@@ -33,7 +33,7 @@ from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.frame_records import (
     RECORD,
     align_frames,
-    drop_far_frames,
+    drop_frames,
     stored_records,
 )
 from skry_dask.phases.alignment.key_frames import nearest_key_frames
@@ -121,7 +121,11 @@ def align(
         kept=None if pieces is None else _kept(capture, options, reference, nearest, pieces),
     )
     records = records.rechunk(-1).map_blocks(
-        drop_far_frames, frames.shape[1:3], options.min_overlap, dtype=RECORD
+        drop_frames,
+        damaged_frames(capture),
+        frames.shape[1:3],
+        options.min_overlap,
+        dtype=RECORD,
     )
     return result(capture, options, _variables(records, reference["reference"]))
 

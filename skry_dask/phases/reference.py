@@ -10,7 +10,13 @@ import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
-from skry_dask.graph.datasets import excluded_frames, result, variable, whole_frames
+from skry_dask.graph.datasets import (
+    damaged_frames,
+    excluded_frames,
+    result,
+    variable,
+    whole_frames,
+)
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.options import AlignMethod, AlignOptions
@@ -49,7 +55,7 @@ def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -
     -------
     xarray.Dataset, lazy
         - ``reference`` int64, number of the reference frame: one with much detail that shows what
-          others show too, and is not excluded, unless the options name one;
+          others show too, and is neither excluded nor damaged, unless the options name one;
         - ``method`` uint8, the method that suits what key frames show; its attributes name it;
         - ``key_offset`` float64 (key, axis), px, and ``key_confidence`` float64 (key), 0 to 1: the
           alignment of key frames, directly or through their neighbours;
@@ -78,7 +84,7 @@ def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -
     indices, given = _key_frames(capture, options)
     keys = indices.tolist()
     aligner = dask.delayed(Aligner(options, Developer.of(capture), source), traverse=False)
-    usable = ~excluded_frames(capture)[indices]
+    usable = ~(excluded_frames(capture) | damaged_frames(capture))[indices]
     aligner, reference = _choose(aligner, keys, given, usable)
     template = dask.delayed(Aligner.template)(aligner, reference, keys)
     with_neighbours = list(zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True))

@@ -1,7 +1,8 @@
 """Decoding a video packet by packet, so that damage costs single frames and not the job.
 
 A packet that cannot be decoded costs its own frame. A frame that FFmpeg makes a picture of while it
-logs an error is kept with a problem: it may be sound, and its quality is measured like any other's.
+logs an error is kept with a problem: it may be sound, but is not stacked as long as most others are
+without.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ class Reason(IntEnum):
     """Why a frame is inactive.
 
     ``NO_ANCHORS``: the reference frame has no block that could be found in another frame.
+    ``DAMAGED``: the decoder says so.
     """
 
     ACTIVE = 0
@@ -21,6 +22,7 @@ class Reason(IntEnum):
     CUT_BY_BORDER = 3
     TOO_LITTLE_OVERLAP = 4
     NO_ANCHORS = 5
+    DAMAGED = 6
 
 
 class FrameAlignment(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from skry_dask.phases.alignment.aligner import Aligner
     from skry_dask.phases.alignment.frame_alignment import Template
-    from skry_dask.types import AnyArray, Float32Array, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, Frames, IntArray
 
 RECORD = np.dtype(
     [("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("brightness", "f4")]
@@ -83,7 +83,7 @@ def _align_through(
 
 
 def stored_records(alignment: xr.Dataset) -> AnyArray:
-    """Take the records from a result of align, as they were before `drop_far_frames`.
+    """Take the records from a result of align, as they were before `drop_frames`.
 
     Parameters
     ----------
@@ -98,8 +98,34 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
     records["y"], records["x"] = alignment["offset"].to_numpy().T
     for name in ("confidence", "reason", "brightness"):
         records[name] = alignment[name].to_numpy()
-    records["reason"][records["reason"] == Reason.TOO_LITTLE_OVERLAP] = Reason.ACTIVE
+    later = np.isin(records["reason"], (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED))
+    records["reason"][later] = Reason.ACTIVE
     return records
+
+
+def drop_frames(
+    records: AnyArray, damaged: BoolArray, frame_shape: tuple[int, int], min_overlap: float
+) -> AnyArray:
+    """Make frames inactive that are damaged, or lie so far off that the rest overlap too little.
+
+    Parameters
+    ----------
+    records
+        `RECORD` (frame), all frames.
+    damaged
+        bool (frame).
+    frame_shape, min_overlap
+        As for `drop_far_frames`.
+
+    Returns
+    -------
+    `RECORD` (frame), with ``Reason.DAMAGED`` or ``Reason.TOO_LITTLE_OVERLAP`` for those dropped.
+    """
+    kept = records.copy()
+    active = records["reason"] == Reason.ACTIVE
+    if (active & ~damaged).any():
+        kept["reason"][active & damaged] = Reason.DAMAGED
+    return drop_far_frames(kept, frame_shape, min_overlap)
 
 
 def drop_far_frames(

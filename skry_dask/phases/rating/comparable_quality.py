@@ -4,8 +4,8 @@ Behind thin cloud, or in a shorter exposure, the same sharpness has less detail;
 noise adds detail of its own. Both are told from all areas of a frame, compared with what is usual
 in the capture:
 
-- *Light*: the slope of the light of a frame's areas over their usual light, which neither a pedestal
-  nor scattered light changes. Where areas are much alike, so that the slope is unsure, it gives way
+- *Light*: the slope of the light of a frame's areas over their usual light, which no pedestal or
+  scattered light changes. Where areas are much alike, so that the slope is unsure, it gives way
   to the ratio of the light of the whole frame.
 - *Noise* is told from areas in which it makes most of the detail, since sharp detail looks like
   noise too; and apart for areas so dark that black cuts their noise. White noise of standard

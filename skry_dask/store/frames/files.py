@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
     from skry_dask.io.reader import CaptureInfo
-    from skry_dask.types import Frames, IntArray
+    from skry_dask.types import AnyArray, Frames, IntArray
 
 CHUNK_BYTES = 2**23
 """Size that chunks of frames should have, within the bounds on their number of frames."""
@@ -46,29 +46,44 @@ def chunk_frames(info: CaptureInfo) -> int:
     return int(np.clip(CHUNK_BYTES // max(size, 1), MIN_CHUNK_FRAMES, MAX_CHUNK_FRAMES))
 
 
-def add_coordinates(
-    group: zarr.Group, number: IntArray | Sequence[int], time: IntArray | Sequence[int] | None
-) -> None:
-    """Write the coordinates of the frames of a store, in place of those it may have.
+class FrameLabels(NamedTuple):
+    """What is known of each frame of a store.
 
     Parameters
     ----------
-    group
-        The store, open for writing.
     number
         Number of each frame in the file.
     time
         ns since 1970-01-01 UTC, or None where it is not known.
+    damaged
+        Numbers of frames that may be damaged.
     """
-    known = {"frame": number} if time is None else {"frame": number, "time": time}
-    if time is None and "time" in group:
-        del group["time"]
+
+    number: IntArray | Sequence[int]
+    time: IntArray | Sequence[int] | None = None
+    damaged: Sequence[int] = ()
+
+
+def add_coordinates(group: zarr.Group, labels: FrameLabels) -> None:
+    """Write the coordinates of the frames of a store.
+
+    Parameters
+    ----------
+    group
+        The store, open for writing, without coordinates.
+    labels
+        Of its frames; ``time`` and ``damaged`` bool (frame) are written where there are any.
+    """
+    known: dict[str, AnyArray] = {"frame": np.asarray(labels.number, np.int64)}
+    if labels.time is not None:
+        known["time"] = np.asarray(labels.time, np.int64)
+    if len(labels.damaged):
+        known["damaged"] = np.isin(labels.number, labels.damaged)
     for name, values in known.items():
         array = group.create_array(
             name,
-            data=np.asarray(values, np.int64),
+            data=values,
             dimension_names=("frame",),
-            overwrite=True,
             compressors=(LOSSLESS, Crc32cCodec()),
             config={"write_empty_chunks": True},
         )
@@ -145,8 +160,7 @@ class ShardEncoder:
 def metadata_files(
     info: CaptureInfo,
     n_shard: int,
-    number: Sequence[int],
-    time: Sequence[int] | None,
+    labels: FrameLabels,
     attrs: dict[str, Any],
 ) -> dict[str, bytes]:
     """Make all files of a store but the shards of its frames.
@@ -157,8 +171,8 @@ def metadata_files(
         What the file says about its frames.
     n_shard
         Number of frames per shard.
-    number, time
-        See `add_coordinates`.
+    labels
+        Of all frames.
     attrs
         Attributes of the capture.
 
@@ -170,8 +184,8 @@ def metadata_files(
     files: dict[str, Buffer] = {}
     store = MemoryStore(files)
     group = zarr.create_group(store, attributes=attrs)
-    frames_array(store, info, len(number), n_shard)
-    add_coordinates(group, number, time)
+    frames_array(store, info, len(labels.number), n_shard)
+    add_coordinates(group, labels)
     contents = {name: files[name].to_bytes() for name in sorted(files)}
     document = contents.pop(METADATA)
     arrays = {k: v for k, v in contents.items() if k.endswith(f"/{METADATA}")}

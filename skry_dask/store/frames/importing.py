@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.remote_errors import UnreachableError
 from skry_dask.store.digest import SCHEMA, digest_of
-from skry_dask.store.frames.files import ShardEncoder, chunk_frames, metadata_files, shard_key
+from skry_dask.store.frames.files import (
+    FrameLabels,
+    ShardEncoder,
+    chunk_frames,
+    metadata_files,
+    shard_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,6 +94,9 @@ class _Shard(NamedTuple):
     problems: list[str]
     """Problems of its frames, and of frames without an image before them."""
 
+    damaged: list[int]
+    """Numbers of those of its frames that may be damaged."""
+
     next: int
     """Number of the frame at which decoding goes on."""
 
@@ -133,11 +142,12 @@ def write_frames(
     ReaderError
         If no frame has an image, or whatever decoding raises.
     """
-    if place.is_ready(attrs.get("digest", "")):
+    digest = attrs.get("digest", "")
+    if place.is_ready(digest):
         place.publish()
         return -1
     n_shard = chunk_frames(info)
-    about = digest_of(SCHEMA, attrs.get("digest", ""), info.frame_shape, info.dtype, n_shard)
+    about = digest_of(SCHEMA, _Shard._fields, digest, info.frame_shape, info.dtype, n_shard)
     try:
         writing = _Writing(place, info, n_shard, about)
         n_before = writing.n_frames
@@ -150,6 +160,7 @@ def write_frames(
         problems = writing.write(decode(writing.next_number), progress)
         numbers = [number for shard in writing.shards for number in shard.numbers]
         times = [time for shard in writing.shards for time in shard.times]
+        damaged = [number for shard in writing.shards for number in shard.damaged]
         if not numbers:
             raise ReaderError(
                 f"{attrs.get('source', place.name)}: not one frame could be decoded"
@@ -157,7 +168,8 @@ def write_frames(
             )
         attrs = {**attrs, "problems": [*attrs.get("problems", ()), *_shortened(problems)]}
         has_times = len(times) == len(numbers)
-        files = metadata_files(info, n_shard, numbers, times if has_times else None, attrs)
+        labels = FrameLabels(numbers, times if has_times else None, damaged)
+        files = metadata_files(info, n_shard, labels, attrs)
         for key, content in files.items():
             place.put(key, content)
         place.publish()
@@ -195,7 +207,7 @@ class _Writing:
     ) -> list[str]:
         """Write the shards that are not finished; return the problems of all frames."""
         images: list[Frames] = []
-        shard = _Shard([], [], [], 0, 0, 0)
+        shard = _new_shard()
         with ThreadPoolExecutor(self.place.n_parallel, "skry-import") as pool:
 
             def begin() -> None:
@@ -211,16 +223,17 @@ class _Writing:
                         continue
                     if frame.problem:
                         shard.problems.append(f"frame {frame.number}: {frame.problem}")
+                        shard.damaged.append(frame.number)
                     images.append(frame.image)
                     shard.numbers.append(frame.number)
                     if frame.time is not None:
                         shard.times.append(frame.time)
                     if len(images) == self.encoder.n_shard:
                         begin()
-                        images, shard = [], _Shard([], [], [], 0, 0, 0)
+                        images, shard = [], _new_shard()
                 if images:
                     begin()
-                    shard = _Shard([], [], [], 0, 0, 0)
+                    shard = _new_shard()
                 while self._in_flight:
                     self._finish_oldest(progress)
             finally:
@@ -242,6 +255,10 @@ class _Writing:
         self.shards.append(shard)
         if progress:
             progress(self.n_frames)
+
+
+def _new_shard() -> _Shard:
+    return _Shard(numbers=[], times=[], problems=[], damaged=[], next=0, size=0, checksum=0)
 
 
 def _record_key(number: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 from zarr.storage import MemoryStore, WrapperStore
 
-from skry_dask.store.frames.files import DIMS, add_coordinates, chunk_frames
+from skry_dask.store.frames.files import DIMS, FrameLabels, add_coordinates, chunk_frames
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -78,7 +78,7 @@ def _in_place_store(reader: RawReader, n_chunk: int) -> InPlaceStore:
         dimension_names=DIMS[: 1 + len(shape)],
     )
     number = np.arange(n_frames) if info.number is None else info.number
-    add_coordinates(group, number, info.time)
+    add_coordinates(group, FrameLabels(number, info.time))
     return InPlaceStore(memory, reader, n_chunk)
 
 

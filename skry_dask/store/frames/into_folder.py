@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ARRAYS = (FRAMES, "frame", "time")
+ARRAYS = (FRAMES, "frame", "time", "damaged")
 """Arrays of a store with frames."""
 
 JOURNAL = "journal"

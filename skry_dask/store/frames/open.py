@@ -139,16 +139,25 @@ def read_labels(group: zarr.Group, name: str, location: Location) -> AnyArray:
     return values
 
 
-def read_times(group: zarr.Group, location: Location) -> AnyArray | None:
-    """Read the time of each frame of a store, or return None if it has none.
+def read_known(group: zarr.Group, name: str, location: Location) -> AnyArray | None:
+    """Read what a store may know of each frame, or return None if it does not.
+
+    Parameters
+    ----------
+    group
+        The store.
+    name
+        "time", or "damaged": whether the frame may be damaged.
+    location
+        Where the store is, for messages.
 
     Raises
     ------
     StoreError
-        If they are damaged.
+        If that is damaged.
     """
     checksums: Any = group.attrs[CHECKSUMS]
-    return read_labels(group, "time", location) if f"time/{METADATA}" in checksums else None
+    return read_labels(group, name, location) if f"{name}/{METADATA}" in checksums else None
 
 
 def _check_shards(path: Path, frames: zarr.Array[Any]) -> None:

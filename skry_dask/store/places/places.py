@@ -24,7 +24,7 @@ N_REQUESTS = 8
 """Number of files that are written to a URL at a time."""
 
 
-NO_GROUPS = (FRAMES, "frame", "time", "pieces", IMPORT)
+NO_GROUPS = (FRAMES, "frame", "time", "damaged", "pieces", IMPORT)
 """Folders of a store that are no groups."""
 
 

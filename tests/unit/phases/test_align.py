@@ -88,6 +88,17 @@ def test_a_key_frame_of_noise_does_not_become_the_reference(simulated, monkeypat
     assert inactive(alignment) == [4]
 
 
+def test_frames_that_the_decoder_calls_damaged_are_left_out_unless_most_are(moon12, results):
+    best = int(results.alignment["reference"])
+    for numbers, expected in (([best, 7], sorted([best, 7])), (list(range(7)), [])):
+        damaged = np.isin(np.arange(12), numbers)
+        capture = moon12.assign_coords(damaged=("frame", damaged))
+        alignment = skry.align(capture, ALIGN).compute()
+        assert inactive(alignment) == expected
+        assert (alignment["reason"][expected] == Reason.DAMAGED).all()
+        assert (int(alignment["reference"]) == best) == (not expected)
+
+
 def test_a_planet_cut_by_the_border_is_inactive_and_does_not_shrink_the_region():
     centres = [(48, 64), (50, 60), (5, 64), (47, 66)]
     frames = [expose(disc(centre, radius=20, shape=(96, 128))) for centre in centres]

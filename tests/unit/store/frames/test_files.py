@@ -32,6 +32,18 @@ def test_decoded_frames_come_back_with_their_numbers_and_times(tmp_path: Path) -
     assert capture.attrs["problems"] == ["frame 70 is skipped: damaged packet"]
 
 
+def test_frames_that_may_be_damaged_are_marked_and_only_where_there_are_any(tmp_path: Path) -> None:
+    frames = [
+        DecodedFrame(i, None if i == 3 else IMAGES[i], problem="a" if i in (3, 7, 70) else None)
+        for i in range(90)
+    ]
+    write_frames(tmp_path / "a.skry", INFO, frames, ATTRS)
+    capture = open_capture(tmp_path / "a.skry")
+    assert capture["frame"][capture["damaged"].to_numpy()].to_numpy().tolist() == [7, 70]
+    write_frames(tmp_path / "a.skry", INFO, decoded_frames(), ATTRS | {"digest": "e"})
+    assert "damaged" not in open_capture(tmp_path / "a.skry").coords
+
+
 def test_of_very_many_damaged_frames_the_first_are_listed(tmp_path: Path) -> None:
     frames = [DecodedFrame(0, IMAGES[0])]
     frames += [DecodedFrame(i, None, problem="damaged") for i in range(1, 251)]

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.inputs import Cfa
 from skry_dask.options.values import choice
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -27,7 +28,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "diameter": (0.03, 10),
     "obstruction": (0, 0.9),
     "wavelength": (300, 2500),
-    "sampling": (1, 10),
+    "sampling": (1.5, 10),
     "exposure": (0.01, 10_000),
 }
 """Smallest and largest value of each option; for a pair, of both elements."""
@@ -82,6 +83,9 @@ class SimulateOptions:
         Width of a frame, px.
     bits
         Depth of a sample, 8 to 16 bits.
+    cfa
+        Colour filter array of the camera, for raw colour: "RGGB", "GRBG", "GBRG" or "BGGR"; "none"
+        is a grey camera. Optics then has a wavelength for each colour.
     seed
         Seed of the random numbers; the same seed and options give the same capture.
     drift
@@ -97,7 +101,7 @@ class SimulateOptions:
     seeing
         "gaussian" displaces and blurs places by smooth random fields, and is fast; "optics" sends
         light through turbulent air, carried by the wind, and through a telescope: speckles,
-        diffraction, 15 times the time.
+        diffraction, 10 times the time.
     warp
         With gaussian seeing, local displacement by the air along each axis, px rms [default: 1.6].
     warp_scale
@@ -114,7 +118,8 @@ class SimulateOptions:
     obstruction
         With optics, diameter of the telescope's central obstruction, as a fraction [default: 0.3].
     wavelength
-        With optics, wavelength of the light, nm [default: 550].
+        With optics, wavelength of the light, nm; with a colour filter array, of green [default:
+        550].
     sampling
         With optics, number of pixels to an angle of wavelength / diameter; detail ends at
         1 / sampling cycles per px [default: 2.5].
@@ -131,6 +136,7 @@ class SimulateOptions:
     height: int = 480
     width: int = 640
     bits: int = 8
+    cfa: Cfa = Cfa.NONE
     seed: int = 1
     drift: tuple[float, float] = (18.0, -25.0)
     jitter: float = 1.0
@@ -150,6 +156,7 @@ class SimulateOptions:
 
     def __post_init__(self) -> None:
         """Check every value, and set the defaults of the chosen seeing."""
+        object.__setattr__(self, "cfa", choice("cfa", self.cfa, Cfa))
         object.__setattr__(self, "seeing", choice("seeing", self.seeing, Seeing))
         for seeing, defaults in _DEFAULTS.items():
             for name, default in defaults.items():

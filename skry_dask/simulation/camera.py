@@ -1,10 +1,12 @@
-"""A simulated camera: photon noise, read noise and rounding to grey levels."""
+"""A simulated camera: colour filters, photon noise, read noise and rounding to grey levels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from skry_dask.options import Cfa
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -21,6 +23,29 @@ WHITE = 240 / 255
 MAX_POISSON_PHOTONS = 100.0
 """Photons below which the Poisson distribution is drawn. Above, the normal distribution takes a
 quarter of the time; its lack of skewness, 0.1 and less, is lost in the rounding."""
+
+
+def filtered(light: Float32Array, cfa: Cfa) -> Float32Array:
+    """Take of each pixel the colour that its filter lets through.
+
+    Parameters
+    ----------
+    light
+        float32 (channel, y, x): red, green and blue, or one channel for a camera without filters.
+    cfa
+        Colour filter array.
+
+    Returns
+    -------
+    float32 (y, x)
+    """
+    if cfa is Cfa.NONE:
+        return light[0]
+    mosaic = np.empty_like(light[0])
+    for i, colour in enumerate(cfa.value):
+        y, x = divmod(i, 2)
+        mosaic[y::2, x::2] = light["RGB".index(colour), y::2, x::2]
+    return mosaic
 
 
 def digitise(light: Float32Array, options: SimulateOptions, rng: Generator) -> Float32Array:

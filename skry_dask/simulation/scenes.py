@@ -13,12 +13,47 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from skry_dask.graph.datasets import variable
 from skry_dask.options.simulation import Scene
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.random import Generator
 
     from skry_dask.types import Float32Array, FloatArray
+
+_COLOURS: dict[Scene, tuple[tuple[float, float], ...]] = {
+    Scene.MOON: ((0.80, 1.00), (1.0, 1.0), (0.60, 1.05)),
+    Scene.PLANET: ((0.85, 0.85), (1.0, 1.0), (0.65, 1.35)),
+    Scene.SUN: ((0.90, 0.85), (1.0, 1.0), (0.70, 1.20)),
+}
+"""Strength and exponent of red, green and blue: what is dark is redder, as maria, belts and the
+limb of the Sun are; and a camera is most sensitive to green."""
+
+
+def coloured(scene: Scene, picture: Float32Array) -> Float32Array:
+    """Colour a scene as a camera without white balance sees it.
+
+    Parameters
+    ----------
+    scene
+        The object.
+    picture
+        float32 (y, x), 0 to 1, from `draw`.
+
+    Returns
+    -------
+    float32 (channel, y, x), 0 to 1: red, green and blue; green is the picture.
+    """
+    return np.stack([np.float32(a) * picture ** np.float32(n) for a, n in _COLOURS[scene]])
+
+
+def scene_variable(light: Float32Array, long_name: str) -> Any:
+    """Label a scene (channel, scene_y, scene_x), 0 to 1; a single channel loses its dim."""
+    if light.shape[0] == 1:
+        return variable(("scene_y", "scene_x"), light[0], "1", long_name)
+    return variable(("scene_y", "scene_x", "channel"), np.moveaxis(light, 0, -1), "1", long_name)
 
 
 def draw(scene: Scene, height: int, width: int, margin: int, rng: Generator) -> Float32Array:

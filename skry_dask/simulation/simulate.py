@@ -19,15 +19,14 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.datasets import variable
-from skry_dask.options import as_json
+from skry_dask.options import Cfa, as_json
 from skry_dask.options.simulation import Scene, Seeing, SimulateOptions
 from skry_dask.simulation.camera import BLACK, WHITE
 from skry_dask.simulation.gaussian import frames as gaussian
 from skry_dask.simulation.optics import frames as optics
 from skry_dask.simulation.randomness import Stream, random_numbers
-from skry_dask.simulation.scenes import draw
-from skry_dask.types import AXIS
+from skry_dask.simulation.scenes import coloured, draw, scene_variable
+from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,8 +65,8 @@ def simulate(
     -------
     xarray.Dataset, with lazy frames
         - ``frames`` (frame, y, x), uint8, or uint16 above 8 bits: the capture;
-        - ``scene`` float32 (scene_y, scene_x), 0 to 1: the scene without air, with a margin around
-          the canvas;
+        - ``scene`` float32 (scene_y, scene_x[, channel]), 0 to 1: the scene without air, with a
+          margin around the canvas; red, green and blue where frames are raw colour;
         - ``offset`` float64 (frame, axis), px, with the drift centred on 0;
         - ``shift`` float32 (frame, grid_y, grid_x, axis), px;
         - ``blur`` float32 (frame, grid_y, grid_x), sigma, px;
@@ -78,12 +77,15 @@ def simulate(
 
         - ``strehl`` float32 (frame, grid_y, grid_x), 0 to 1: the peak of the point-spread function,
           relative to that without air;
-        - ``scene_dl`` float32 (scene_y, scene_x), 0 to 1: the scene through the telescope without
-          air, which is what a perfect stack shows.
+        - ``scene_dl`` float32 (scene_y, scene_x[, channel]), 0 to 1: the scene through the
+          telescope without air, which is what a perfect stack shows.
+
+        In raw colour, ``blur`` and ``strehl`` are those of green.
 
         Coordinates: ``scene_y``, ``scene_x``, ``grid_y`` and ``grid_x``, canvas positions, px.
         Attributes: ``bits``; ``black`` and ``white``, grey levels where the scene is 0 and 1;
-        ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``.
+        ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``; ``cfa``
+        where frames are raw colour.
 
     Raises
     ------
@@ -106,7 +108,8 @@ def simulate(
     step, margin = air.grid_step(options), air.scene_margin(options)
     random = random_numbers(options, Stream.SCENE)
     truth = draw(scene, options.height, options.width, margin, random)
-    exposed = air.expose(truth, options, frames_per_chunk)
+    light = truth[None] if options.cfa is Cfa.NONE else coloured(scene, truth)
+    exposed = air.expose(light, options, frames_per_chunk)
 
     full_scale = 2**options.bits - 1
     numbers = np.arange(options.frames)
@@ -114,13 +117,14 @@ def simulate(
     return xr.Dataset(
         {
             "frames": exposed.pop("frames"),
-            "scene": variable(("scene_y", "scene_x"), truth, "1", "true scene"),
+            "scene": scene_variable(light, "true scene"),
             **exposed,
         },
         {
             "frame": numbers,
             "time": ("frame", _times(numbers, options), {"long_name": "time of the frame, UTC"}),
             "axis": AXIS,
+            **({} if options.cfa is Cfa.NONE else {"channel": CHANNEL}),
             "scene_y": _positions("scene_y", truth.shape[0], 1, margin),
             "scene_x": _positions("scene_x", truth.shape[1], 1, margin),
             "grid_y": _positions("grid_y", grid[0], step, margin),
@@ -135,6 +139,7 @@ def simulate(
             "scene": scene.value,
             "seed": options.seed,
             "options": as_json(options),
+            **({} if options.cfa is Cfa.NONE else {"cfa": options.cfa.value}),
         },
     )
 
@@ -174,7 +179,14 @@ def write_capture(
         case ".ser":
             time = dataset["time"].values.astype("datetime64[ns]").astype(np.int64)
             write_ser(
-                path, images, n_frames=n_frames, height=height, width=width, bits=bits, time=time
+                path,
+                images,
+                n_frames=n_frames,
+                height=height,
+                width=width,
+                bits=bits,
+                colour=dataset.attrs.get("cfa", "mono"),
+                time=time,
             )
         case ".avi" if bits == 8:
             write_avi(
@@ -198,9 +210,9 @@ def write_capture(
 def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
     """Write the truth of a simulated capture to ``NAME.truth.npz`` beside it.
 
-    The file contains ``scene`` float32 (scene_y, scene_x), ``offsets`` float64 (frame, axis),
-    ``shifts`` float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y, grid_x),
-    ``margin`` and ``step`` (px); with optics also ``scene_dl`` float32 (scene_y, scene_x) and
+    The file contains ``scene`` float32 (scene_y, scene_x[, channel]), ``offsets`` float64 (frame,
+    axis), ``shifts`` float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y,
+    grid_x), ``margin`` and ``step`` (px); with optics also ``scene_dl`` like ``scene``, and
     ``strehl`` float32 (frame, grid_y, grid_x); see `simulate`. Node (j, i) of the grid lies at
     canvas point (j * step - margin, i * step - margin).
 

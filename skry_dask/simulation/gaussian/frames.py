@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter, spline_filter
 
 from skry_dask.graph.datasets import variable
 from skry_dask.kernels.frame.warp_and_blur import warp_and_blur
-from skry_dask.simulation.camera import digitise
+from skry_dask.simulation.camera import digitise, filtered
 from skry_dask.simulation.gaussian.turbulence import grid_step, scene_margin, shift_and_blur
 from skry_dask.simulation.mount import mount_offsets
 from skry_dask.simulation.randomness import Stream, random_numbers
@@ -39,7 +39,8 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
     Parameters
     ----------
     scene
-        float32 (scene_y, scene_x), with a margin of `scene_margin`.
+        float32 (channel, scene_y, scene_x), with a margin of `scene_margin`; one channel without
+        colour filters, else three, which the air displaces and blurs alike.
     options
         Camera and air.
     frames_per_chunk
@@ -75,10 +76,10 @@ def _frames(
         _blurred,
         da.from_array(scene, chunks=-1),
         sigmas,
-        new_axis=0,
-        chunks=((sigmas.size,), *((n,) for n in scene.shape)),
+        new_axis=1,
+        chunks=tuple((n,) for n in (scene.shape[0], sigmas.size, *scene.shape[1:])),
         dtype=np.float32,
-        meta=np.empty((0, 0, 0), np.float32),
+        meta=np.empty((0, 0, 0, 0), np.float32),
     )
     dtype = np.dtype(np.uint8 if options.bits == 8 else np.uint16)
     numbers = np.arange(options.frames)
@@ -99,7 +100,7 @@ def _frames(
         by_frame(blur),
         "fhw",
         levels,
-        "lmn",
+        "clmn",
         options=options,
         new_axes={"y": options.height, "x": options.width},
         concatenate=True,
@@ -120,15 +121,16 @@ def _sigmas(options: SimulateOptions) -> FloatArray:
 
 
 def _blurred(scene: Float32Array, sigmas: FloatArray) -> Float32Array:
-    """Blur the scene: quadratic B-spline coefficients, float32 (level, scene_y, scene_x)."""
-    levels = np.empty((sigmas.size, *scene.shape), np.float32)
-    for level, sigma in zip(levels, sigmas, strict=True):
-        gaussian_filter(scene, sigma, output=level, mode="nearest")
-        level[:] = spline_filter(level, order=2, output=np.float32, mode="mirror")
-        # The tails of both filters become denormal numbers, with which arithmetic takes twice the
-        # time. No camera would see a thousand times more.
-        level[np.abs(level) < DARKNESS] = 0.0
-    return levels
+    """Blur the scene: quadratic B-spline coefficients (channel, level, scene_y, scene_x)."""
+    blurred = np.empty((scene.shape[0], sigmas.size, *scene.shape[1:]), np.float32)
+    for picture, levels in zip(scene, blurred, strict=True):
+        for level, sigma in zip(levels, sigmas, strict=True):
+            gaussian_filter(picture, sigma, output=level, mode="nearest")
+            level[:] = spline_filter(level, order=2, output=np.float32, mode="mirror")
+            # The tails of both filters become denormal numbers, with which arithmetic takes twice
+            # the time. No camera would see a thousand times more.
+            level[np.abs(level) < DARKNESS] = 0.0
+    return blurred
 
 
 def _expose(
@@ -144,19 +146,23 @@ def _expose(
     sigmas = _sigmas(options)
     margin = float(scene_margin(options))
     step = float(grid_step(options))
-    light = np.empty((options.height, options.width), np.float32)
-    frames = np.empty((numbers.size, *light.shape), np.uint8 if options.bits == 8 else np.uint16)
+    light = np.empty((levels.shape[0], options.height, options.width), np.float32)
+    frames = np.empty(
+        (numbers.size, *light.shape[1:]), np.uint8 if options.bits == 8 else np.uint16
+    )
     for k, number in enumerate(numbers.tolist()):
-        warp_and_blur(
-            levels,
-            sigmas,
-            offset[k],
-            shift[k, ..., 0],
-            shift[k, ..., 1],
-            blur[k],
-            margin,
-            step,
-            light,
-        )
-        frames[k] = digitise(light, options, random_numbers(options, Stream.NOISE, number))
+        for of_channel, seen in zip(levels, light, strict=True):
+            warp_and_blur(
+                of_channel,
+                sigmas,
+                offset[k],
+                shift[k, ..., 0],
+                shift[k, ..., 1],
+                blur[k],
+                margin,
+                step,
+                seen,
+            )
+        random = random_numbers(options, Stream.NOISE, number)
+        frames[k] = digitise(filtered(light, options.cfa), options, random)
     return frames

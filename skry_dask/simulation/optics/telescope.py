@@ -37,6 +37,9 @@ class Telescope:
         Diameter of the central obstruction, as a fraction of that of the pupil.
     d_over_r0
         Strength of the air, which decides how finely the pupil is sampled.
+    wavelength
+        Relative to that for which ``sampling`` and ``d_over_r0`` are given; the pupil is sampled as
+        for that one. It is rounded such that ``n_psf`` is even.
 
     Attributes
     ----------
@@ -46,17 +49,24 @@ class Telescope:
         Side of a point-spread function, px of the camera.
     pupil_px
         Diameter of the pupil, px.
+    wavelength
+        As rounded.
     amplitude
         float64 (n_pupil, n_pupil), 0 to 1: what the pupil lets through.
     ideal
         float32 (n_psf, n_psf): the point-spread function without air.
     """
 
-    def __init__(self, sampling: float, obstruction: float, d_over_r0: float) -> None:
+    def __init__(
+        self, sampling: float, obstruction: float, d_over_r0: float, wavelength: float = 1.0
+    ) -> None:
         finest = max(MIN_PUPIL_PX, PX_PER_R0 * d_over_r0)
         # The field of the transform is sampling * pupil_px; a length whose transform is fast.
-        self.n_psf = 2 * int(fft.next_fast_len(math.ceil(sampling * finest / 2)))
-        self.pupil_px = self.n_psf / sampling
+        n_psf = 2 * int(fft.next_fast_len(math.ceil(sampling * finest / 2)))
+        self.pupil_px = n_psf / sampling
+        # Light of a longer wavelength spreads over more pixels.
+        self.n_psf = 2 * round(n_psf * wavelength / 2)
+        self.wavelength = self.n_psf / n_psf
         self.n_pupil = 2 * math.ceil(self.pupil_px / 2)
         axis = np.arange(self.n_pupil) - (self.n_pupil - 1) / 2
         radius = np.hypot(axis[:, None], axis)

@@ -17,10 +17,12 @@ def test_all_light_arrives_around_the_middle(sampling: float, obstruction: float
     np.testing.assert_allclose(telescope.ideal[1:, 1:], telescope.ideal[1:, 1:][::-1], atol=1e-6)
 
 
-def test_the_first_dark_ring_is_that_of_airy() -> None:
-    telescope = Telescope(10.0, 0.0, 5.0)
+@pytest.mark.parametrize("wavelength", [0.8, 1.0, 1.2])
+def test_the_first_dark_ring_is_that_of_airy(wavelength: float) -> None:
+    telescope = Telescope(10.0, 0.0, 5.0, wavelength)
+    assert telescope.wavelength == pytest.approx(wavelength, abs=0.01)
     profile = telescope.ideal[telescope.n_psf // 2, telescope.n_psf // 2 :]
-    assert np.argmin(profile[:18]) == pytest.approx(1.22 * 10, abs=1)
+    assert np.argmin(profile[:18]) == pytest.approx(1.22 * 10 * wavelength, abs=1)
 
 
 def test_a_tilt_moves_the_image_as_its_slope_says_and_no_other_way() -> None:

@@ -1,7 +1,4 @@
-"""JPEG through Pillow, for reading only: a lossy format is no place for a stack.
-
-The orientation flag is ignored: a telescope has no upright.
-"""
+"""JPEG through Pillow, for reading only: a lossy format is no place for a stack."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from skry_dask.io.files import open_for_reading
 from skry_dask.io.images.guards import check_image_size, translate_errors
 from skry_dask.io.images.image_format import ImageFormat, ImageHeader
+from skry_dask.io.images.orientation import UPRIGHT, parse_orientation, turn, turned
 from skry_dask.io.images.pillow_pixels import (
     count_channels,
     decode_pixels,
@@ -20,6 +18,8 @@ from skry_dask.io.images.pillow_pixels import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
+
+    from PIL.Image import Image as PillowImage
 
     from skry_dask.types import AnyArray
 
@@ -46,7 +46,7 @@ class JpegFormat(ImageFormat):
             channels = count_channels(path, self.name, image)
             n_bytes = memory_bytes(image, channels)
             check_image_size(path, size, image.height, image.width, n_bytes)
-            return ImageHeader(
+            header = ImageHeader(
                 format=self.name,
                 height=image.height,
                 width=image.width,
@@ -55,17 +55,23 @@ class JpegFormat(ImageFormat):
                 bits=8,
                 problems=() if _has_end(path, size) else (f"{path.name} is cut off.",),
             )
+            return turned(header, _orientation(image))
 
     def decode(self, path: Path) -> Generator[AnyArray]:
-        """Decode the image."""
+        """Decode the image, and turn it upright."""
         self.read_header(path)
         with translate_errors(path, self.name), open_image(path, self.name) as image:
-            pixels = decode_pixels(path, self.name, image)
+            pixels = turn(decode_pixels(path, self.name, image), _orientation(image))
         yield pixels
 
     def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
         """Not available."""
         raise NotImplementedError("JPEG files are only read")
+
+
+def _orientation(image: PillowImage) -> int:
+    exif = image.info.get("exif")
+    return parse_orientation(exif) if isinstance(exif, bytes) else UPRIGHT
 
 
 def _has_end(path: Path, size: int) -> bool:

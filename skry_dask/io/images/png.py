@@ -33,6 +33,7 @@ from skry_dask.io.images.image_format import (
     describe,
     software_name,
 )
+from skry_dask.io.images.orientation import UPRIGHT, parse_orientation, turn, turned
 from skry_dask.io.images.pillow_pixels import decode_pixels
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IMAGE_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_MAX_TEXT_BYTES = 2**24
+_MAX_TEXT_BYTES, _MAX_EXIF_BYTES = 2**24, 2**16
 
 # Colour types: grey, colour, palette; with transparency grey and colour.
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -89,7 +90,8 @@ class PngFormat(ImageFormat):
                         description = text.decode("latin-1")
                 elif name == b"IDAT" and _has_end(file, size):
                     break  # the texts that are written here stand before the image
-        return ImageHeader(
+            orientation = _read_orientation(path, file, size)
+        found = ImageHeader(
             format=self.name,
             height=header.height,
             width=header.width,
@@ -98,12 +100,14 @@ class PngFormat(ImageFormat):
             bits=16 if header.depth == 16 else 8,
             description=description,
         )
+        return turned(found, orientation)
 
     def decode(self, path: Path) -> Generator[AnyArray]:
-        """Decode the image; fewer than 8 bits are spread to 8, palettes are looked up."""
+        """Decode the image upright; fewer than 8 bits are spread to 8, palettes are looked up."""
         with open_for_reading(path) as file:
             size = file.seek(0, 2)
             header = _read_header(path, file, size)
+            orientation = _read_orientation(path, file, size)
             content, compressed = _read_image_chunks(path, file, size)
         with translate_errors(path, self.name):
             if header.depth == 16:
@@ -118,7 +122,7 @@ class PngFormat(ImageFormat):
                 with Image.open(BytesIO(content), formats=(self.name,)) as image:
                     del content
                     pixels = decode_pixels(path, self.name, image)
-        yield pixels
+        yield turn(pixels, orientation)
 
     def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
         """Make a PNG."""
@@ -201,6 +205,17 @@ def _walk_chunks(path: Path, file: BinaryFile, size: int) -> Iterator[tuple[byte
             return
         position += 12 + length
     raise damaged(path, "PNG", f"it ends too early, at byte {size}")
+
+
+def _read_orientation(path: Path, file: BinaryFile, size: int) -> int:
+    """Find the orientation in an Exif chunk before the image."""
+    for name, start, length in _walk_chunks(path, file, size):
+        if name == b"eXIf":
+            file.seek(start)
+            return parse_orientation(file.read(min(length, _MAX_EXIF_BYTES)))
+        if name == b"IDAT":
+            break
+    return UPRIGHT
 
 
 def _has_end(file: BinaryFile, size: int) -> bool:

@@ -31,6 +31,7 @@ from skry_dask.io.images.image_format import (
     describe,
     software_name,
 )
+from skry_dask.io.images.orientation import UPRIGHT, turn, turned, valid_orientation
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -70,7 +71,7 @@ class TiffFormat(ImageFormat):
         logged: list[str] = []
         with _open_tiff(path, logged) as file:
             for number, page in enumerate(_walk_pages(file)):
-                header = _page_header(path, page, number)
+                header = turned(_page_header(path, page, number), _orientation(page))
                 first = first or header
                 _check_same_kind(path, number, header, first)
                 n_images += 1
@@ -102,7 +103,7 @@ class TiffFormat(ImageFormat):
         )
 
     def decode(self, path: Path) -> Generator[AnyArray | ReaderError]:
-        """Decode the pages."""
+        """Decode the pages, and turn them upright."""
         with open_for_reading(path) as handle:
             size = handle.seek(0, 2)
         with _open_tiff(path, []) as file:
@@ -114,7 +115,10 @@ class TiffFormat(ImageFormat):
                     # Does not include the yield: an exception of the caller is not about this file.
                     with translate_errors(path, self.name):
                         page = next(pages, None)
-                        image = None if page is None else _decode_page(path, page, number, size)
+                        image = None
+                        if page is not None:
+                            stored = _decode_page(path, page, number, size)
+                            image = turn(stored, _orientation(page))
                 except ReaderError as error:
                     image = error
                 if image is None:
@@ -167,6 +171,11 @@ def _walk_pages(file: TiffFile) -> Iterator[TiffPage]:
     for page in file.pages:
         if isinstance(page, TiffPage) and not page.is_reduced:
             yield page
+
+
+def _orientation(page: TiffPage) -> int:
+    tag = page.tags.get("Orientation")
+    return UPRIGHT if tag is None else valid_orientation(tag.value)
 
 
 def _page_header(path: Path, page: TiffPage, number: int) -> ImageHeader:

@@ -188,7 +188,7 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
         If the file is anything else, or has flags for another number of frames.
     """
     text = read_text(path, MAX_FLAGS_BYTES)
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [re.sub(r"\s*[;,\t]\s*", ";", line.strip()) for line in text.splitlines()]
     header = next((i for i, line in enumerate(lines) if line.lower().startswith(EXPORTED)), None)
     try:
         count, active = _flags_in(text) if header is None else _table_in(lines[header + 1 :])

@@ -16,7 +16,7 @@ from skry_dask.capture.inputs import group_images
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.io.containers.avi import is_avi
 from skry_dask.io.files import cannot_read, open_for_reading
-from skry_dask.io.images.formats import find_image_format, has_image_suffix
+from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
 from skry_dask.io.images.image_files import is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
 from skry_dask.io.remote import is_url
@@ -166,6 +166,6 @@ def _is_visible_file(path: Path) -> bool:
 def _head(path: Path) -> bytes:
     try:
         with open_for_reading(path) as file:
-            return file.read(HEADER_BYTES)
+            return file.read(max(HEADER_BYTES, HEAD_BYTES))
     except ReaderError:  # what is wrong with it is said when it is opened
         return b""

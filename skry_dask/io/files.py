@@ -6,6 +6,7 @@ readers can be pickled and shared by threads, and inputs are never locked.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import stat
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def read_text(path: Path, max_bytes: int) -> str:
     Parameters
     ----------
     path
-        The file; a byte order mark is left out, bytes that are not UTF-8 are replaced.
+        The file, in UTF-8 or, with a byte order mark, UTF-16; other bytes are replaced.
     max_bytes
         A longer file is refused: it is something else, such as the video.
 
@@ -151,7 +152,8 @@ def read_text(path: Path, max_bytes: int) -> str:
             f"{path} is over {max_bytes} bytes, too long for a text file of this kind; check that "
             "it is the right file"
         )
-    return content.decode("utf-8-sig", errors="replace")
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
 
 
 @contextmanager

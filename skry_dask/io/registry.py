@@ -61,7 +61,8 @@ def open_reader(
     (120, ())
     """
     from skry_dask.io.containers.avi import is_avi, read_avi_header
-    from skry_dask.io.images.formats import find_image_format, has_image_suffix
+    from skry_dask.io.images.camera_raw import refuse_camera_raw
+    from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
     from skry_dask.io.images.image_files import is_pattern
     from skry_dask.io.images.sequence import SequenceReader
     from skry_dask.io.raw.avi import AviReader
@@ -77,11 +78,12 @@ def open_reader(
     path = Path(source)
     size = _file_size(path)
     with open_for_reading(path) as file:
-        head = file.read(HEADER_BYTES)
+        head = file.read(max(HEADER_BYTES, HEAD_BYTES))
         if is_avi(head) and is_uncompressed(read_avi_header(file, size, path)):
             return AviReader(path)
     if is_ser(head, size):
         return SerReader(path, byte_order=byte_order)
+    refuse_camera_raw(path, head)
     if find_image_format(head):
         return SequenceReader(path, grey=grey)
     try:

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
-from skry_dask.io.files import open_for_reading, read_into
+from skry_dask.io.files import read_into
 from skry_dask.io.images.guards import check_image_size, damaged, row_bands, translate_errors
+from skry_dask.io.images.gzip_file import open_unpacked, unpacked_head
 from skry_dask.io.images.image_format import (
     ImageFormat,
     ImageHeader,
@@ -51,6 +52,7 @@ _REMEDY = "pip install 'skry_dask[fits]'"
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}  # by BITPIX
 _TEXT_KEYWORDS = {"instrument": "INSTRUME", "telescope": "TELESCOP", "observer": "OBSERVER"}
 _PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
+_NO_PATTERN = ("NONE", "MONO", "N/A")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 _HISTORY_TITLE = "skry_dask metadata, JSON of {} characters:"
 _HISTORY_CHARACTERS = 72
@@ -64,12 +66,12 @@ class FitsFormat(ImageFormat):
     kinds: ClassVar[Mapping[ImageKind, str]] = {ImageKind.FITS: "float32"}
 
     def recognises(self, head: bytes) -> bool:
-        """Return whether a file starts with the first keyword of FITS."""
-        return head.startswith(b"SIMPLE  =")
+        """Return whether a file starts with the first keyword of FITS, perhaps packed by gzip."""
+        return unpacked_head(head).startswith(b"SIMPLE  =")
 
     def read_header(self, path: Path) -> ImageHeader:
         """Read the header of the first image."""
-        with open_for_reading(path) as file, translate_errors(path, self.name):
+        with translate_errors(path, self.name), open_unpacked(path) as file:
             layout = _Layout(path, file)
             layout.check_size()
             dtype = layout.dtype
@@ -95,13 +97,13 @@ class FitsFormat(ImageFormat):
 
     def decode(self, path: Path) -> Generator[AnyArray | ReaderError]:
         """Read the images; values have the type that holds them exactly."""
-        with open_for_reading(path) as file, translate_errors(path, self.name):
+        with translate_errors(path, self.name), open_unpacked(path) as file:
             layout = _Layout(path, file)
             layout.check_size()
         for number in range(layout.n_images):
             image: AnyArray | ReaderError
             try:
-                with open_for_reading(path) as file, translate_errors(path, self.name):
+                with translate_errors(path, self.name), open_unpacked(path) as file:
                     image = _read_pixels(layout, file, number)
             except ReaderError as error:
                 image = error
@@ -187,9 +189,15 @@ class _Layout:
         return np.dtype("f4" if self.stored_dtype.itemsize <= 2 else "f8")
 
     @property
+    def stated_pattern(self) -> str:
+        """BAYERPAT as the file has it, in capitals; empty where it says that there is none."""
+        pattern = str(self.header.get("BAYERPAT", "")).strip().upper()
+        return "" if pattern in _NO_PATTERN else pattern
+
+    @property
     def cfa(self) -> str | None:
         """Colour filter array at the first pixel of the images as they are returned."""
-        pattern = str(self.header.get("BAYERPAT", "")).strip().upper()
+        pattern = self.stated_pattern
         if pattern not in _PATTERNS or self.channels == 3:
             return None
         offsets = self.header.get("YBAYROFF", 0), self.header.get("XBAYROFF", 0)
@@ -214,8 +222,14 @@ class _Layout:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Images that the header states and the file does not have."""
+        """Images that the header states and the file does not have; an unknown filter array."""
         problems = []
+        if self.stated_pattern and self.stated_pattern not in _PATTERNS and self.channels == 1:
+            problems.append(
+                f"BAYERPAT of {self.path.name} is {self.stated_pattern[:80]}, which cannot be "
+                f"developed: its raw colour is read as mono (known are {', '.join(_PATTERNS)}, "
+                f"--cfa states one)."
+            )
         if self.n_images < self.n_stated:
             problems.append(
                 f"The header of {self.path.name} claims {self.n_stated} frames; {self.n_images} "

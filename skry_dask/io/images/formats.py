@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import open_for_reading
 from skry_dask.io.images.bmp import BmpFormat
+from skry_dask.io.images.camera_raw import refuse_camera_raw
 from skry_dask.io.images.fits import FitsFormat
 from skry_dask.io.images.jpeg import JpegFormat
 from skry_dask.io.images.png import PngFormat
@@ -31,7 +32,7 @@ FORMATS: tuple[ImageFormat, ...] = (
 )
 """All formats; `skry_dask.io.images.image_format` explains how to add one."""
 
-HEAD_BYTES = 32
+HEAD_BYTES = 512
 """Number of bytes at the beginning of a file by which its format is recognised."""
 
 
@@ -74,10 +75,11 @@ def image_format_of(path: Path) -> ImageFormat:
     Raises
     ------
     ReaderError
-        If the file cannot be read, or is no image of a known format.
+        If the file cannot be read, is a camera's raw file, or no image of a known format.
     """
     with open_for_reading(path) as file:
         head = file.read(HEAD_BYTES)
+    refuse_camera_raw(path, head)
     if found := find_image_format(head):
         return found
     if not head:

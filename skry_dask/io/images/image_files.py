@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import cannot_read, is_folder, open_for_reading
+from skry_dask.io.images.camera_raw import refuse_camera_raw
 from skry_dask.io.images.formats import (
     HEAD_BYTES,
     find_image_format,
@@ -80,6 +81,8 @@ def find_image_files(
         raise cannot_read(path, error) from error
     files = _select_images(content)
     if not files:
+        for other in sorted(content):
+            refuse_camera_raw(other, _head(other))
         raise ReaderError(
             f"{path} is a folder without images ({len(content)} other files); give a folder of "
             f"{format_names()} images, or a video"
@@ -107,12 +110,16 @@ def _natural_key(path: Path) -> tuple[object, ...]:
 
 
 def _format_name(path: Path) -> str | None:
+    found = find_image_format(_head(path))
+    return found.name if found else None
+
+
+def _head(path: Path) -> bytes:
     try:
         with open_for_reading(path) as file:
-            found = find_image_format(file.read(HEAD_BYTES))
+            return file.read(HEAD_BYTES)
     except ReaderError:
-        return None  # reported when the file is opened as an image
-    return found.name if found else None
+        return b""  # reported when the file is opened as an image
 
 
 def _check_formats(files: list[Path], source: str, remedy: str) -> None:

@@ -115,7 +115,7 @@ class ImageFormat(Protocol):
         Parameters
         ----------
         head
-            The first 32 bytes of the file, or all if there are fewer.
+            The first 512 bytes of the file, or all if there are fewer.
         """
         ...
 

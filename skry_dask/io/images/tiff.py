@@ -12,12 +12,14 @@ import zlib
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import open_for_reading
+from skry_dask.io.images.camera_raw import camera_raw_error, is_camera_raw_page
 from skry_dask.io.images.guards import (
     DEFLATE_RATIO,
     check_image_size,
@@ -70,6 +72,8 @@ class TiffFormat(ImageFormat):
         size = path.stat().st_size
         logged: list[str] = []
         with _open_tiff(path, logged) as file:
+            if any(is_camera_raw_page(page) for page in islice(_all_pages(file), 1)):
+                raise camera_raw_error(path, "TIFF")
             for number, page in enumerate(_walk_pages(file)):
                 header = turned(_page_header(path, page, number), _orientation(page))
                 first = first or header
@@ -166,11 +170,15 @@ def _open_tiff(path: Path, logged: list[str]) -> Iterator[TiffFile]:
 
 def _walk_pages(file: TiffFile) -> Iterator[TiffPage]:
     """Yield all pages but the small copies that some programs add as previews."""
+    for page in _all_pages(file):
+        if not page.is_reduced:
+            yield page
+
+
+def _all_pages(file: TiffFile) -> Iterator[TiffPage]:
     from tifffile import TiffPage
 
-    for page in file.pages:
-        if isinstance(page, TiffPage) and not page.is_reduced:
-            yield page
+    return (page for page in file.pages if isinstance(page, TiffPage))
 
 
 def _orientation(page: TiffPage) -> int:

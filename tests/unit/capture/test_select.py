@@ -94,8 +94,11 @@ def test_active_flags_are_zeros_and_ones_however_they_are_separated(tmp_path):
 def test_active_flags_come_from_an_exported_table_of_frames(tmp_path):
     path = tmp_path / "moon_frame_quality.csv"
     rows = "".join(f"{i};{a};{q}\n" for i, a, q in [(0, 0, 0.5), (2, 1, 1), (3, -1, 0), (7, 2, 0)])
-    path.write_text(f'Program 1.0\nQuality of "moon.ser"\n\nFrame;Active frame;Quality\n{rows}')
-    assert selected(active_flags=path) == [0, 2, 7]
+    table = f'Program 1.0\nQuality of "moon.ser"\n\nFrame;Active frame;Quality\n{rows}'
+    # As spreadsheets save it, too.
+    for separator, encoding in (";", "utf-8"), (",", "utf-8-sig"), ("\t", "utf-16"):
+        path.write_text(table.replace(";", separator), encoding=encoding)
+        assert selected(active_flags=path) == [0, 2, 7]
 
 
 def test_files_that_are_not_the_flags_of_this_capture_are_refused(tmp_path):

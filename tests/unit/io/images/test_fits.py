@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
 
+from skry_dask.errors import ReaderError
+from skry_dask.io.images import gzip_file
 from skry_dask.io.images.read import read_image
 from skry_dask.io.registry import open_reader
 from tests import image_bytes
@@ -106,6 +110,16 @@ def test_the_bayer_pattern_is_that_of_the_image_as_it_is_returned(path: Path) ->
         assert read_image(path).cfa == pattern, (cards, height)
 
 
+def test_a_pattern_that_cannot_be_developed_is_told(path: Path) -> None:
+    for pattern, is_told in (("XTRANS", True), ("GRRGGB", True), ("NONE", False), ("", False)):
+        path.write_bytes(image_bytes.fits(GREY8, {"BAYERPAT": pattern}))
+        info = open_reader(path).info
+        assert info.cfa is None
+        assert [f"is {pattern}, which cannot be developed" in found for found in info.problems] == (
+            [True] if is_told else []
+        )
+
+
 def test_rows_and_pattern_are_turned_round_together(path: Path) -> None:
     mosaic = np.tile(np.array([[200, 100], [100, 50]], np.uint8), (3, 4))
     for stored, cards in (
@@ -182,6 +196,32 @@ def test_compressed_fits_is_refused_with_a_remedy(path: Path) -> None:
     compressed = astropy_fits.CompImageHDU(GREY16)
     astropy_fits.HDUList([astropy_fits.PrimaryHDU(), compressed]).writeto(path)
     assert "unpack it with funpack" in refused(path)
+
+
+def test_files_packed_by_gzip_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = GREY8.astype(np.int16)
+    content = image_bytes.fits(np.stack([grey, grey + 1]), TOP_DOWN)
+    for name in ("b.fits.gz", "a.fits.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(content))
+    (tmp_path / "notes.gz").write_bytes(gzip.compress(b"clear sky"))
+    frames = frames_of(tmp_path)
+    assert [frame.number for frame in frames] == [0, 1, 2, 3]
+    for frame, offset in zip(frames, (0, 1, 0, 1), strict=True):
+        assert np.array_equal(frame.image, GREY8.astype(int) + offset)
+    packed = gzip.compress(content, 0)
+    path = tmp_path / "cut.fits.gz"
+    path.write_bytes(packed[: 2880 + grey.nbytes + 100])
+    assert "cut off" in open_reader(path).info.problems[0]
+    path.write_bytes(gzip.compress(content))
+    for place in range(10, len(gzip.compress(content)), 11):
+        damaged = bytearray(gzip.compress(content))
+        damaged[place] ^= 255
+        path.write_bytes(damaged)
+        with contextlib.suppress(ReaderError):
+            frames_of(path)
+    path.write_bytes(gzip.compress(content))
+    monkeypatch.setattr(gzip_file, "MEMORY_BEYOND_FILE", 1000)
+    assert "unpack it with gunzip" in refused(path)
 
 
 def test_without_astropy_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

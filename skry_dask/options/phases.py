@@ -17,6 +17,7 @@ class AlignMethod(StrEnum):
     ANCHORS = "anchors"
     CENTROID = "centroid"
     DISC = "disc"
+    LIMB = "limb"
 
 
 class Choose(StrEnum):
@@ -57,7 +58,9 @@ class AlignOptions:
     method
         "anchors" matches blocks all over the frame (Sun, Moon); "disc" finds an object on a dark
         sky (planets) by its centre of brightness, then matches blocks on it; "centroid" follows
-        the centre of brightness alone; "auto" chooses "disc" or "anchors" from a few frames.
+        the centre of brightness alone; "limb" compares all pixels of frames at once, where a limb
+        leaves little else to see, and follows it across where nothing tells how it moves along;
+        "auto" chooses "disc", "limb" or "anchors" from a few frames.
     reference
         Number of the frame whose grid becomes the canvas [default: a frame with much detail].
     anchors

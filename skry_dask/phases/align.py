@@ -7,7 +7,8 @@ parallel and no error accumulates. Key frames at fixed intervals are the candida
 reference (`choose_reference`). They also connect frames that no longer overlap with it: a key frame
 is aligned against the reference or, where that fails, against its neighbours, and a frame that
 cannot be aligned against the reference is aligned against its nearest key frame. The method of
-alignment is a template (`alignment.anchor_template`, `alignment.disc_template`).
+alignment is a template (`alignment.anchor_template`, `alignment.disc_template`,
+`alignment.limb_template`).
 
 Cost: 0.8 ms for a frame of 840 x 612 on one core. Memory: a few frames, and one chunk of frames per
 thread.
@@ -76,6 +77,8 @@ def align(
         - ``confidence`` float32 (frame), 0 to 1;
         - ``active`` bool (frame), whether the frame is used;
         - ``reason`` uint8 (frame), why it is inactive; its attributes name the values;
+        - ``across_only`` bool (frame), whether the offset is known across a limb only, because
+          nothing tells where the frame lies along it;
         - ``brightness`` float32 (frame), mean of the frame, fraction of full scale;
         - ``reference`` int64, number of the frame whose pixel grid is the canvas.
 
@@ -187,6 +190,12 @@ def _variables(records: da.Array, reference: xr.DataArray) -> dict[str, xr.Varia
             "why the frame is inactive",
             flag_values=[int(r) for r in Reason],
             flag_meanings=" ".join(r.name.lower() for r in Reason),
+        ),
+        "across_only": variable(
+            ("frame",),
+            records["across_only"],
+            "1",
+            "whether the offset is known across a limb only",
         ),
         "brightness": variable(
             ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"

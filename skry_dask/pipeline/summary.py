@@ -13,6 +13,7 @@ from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
     count_reasons,
+    stacked_frames,
 )
 from skry_dask.options import as_json
 from skry_dask.pipeline.outputs import brightness_scale, software
@@ -204,6 +205,10 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     if n_inactive:
         which, _ = _counted(n_inactive)
         found.append(f"{which} left out: {count_reasons(alignment, capture)}")
+    n_across = int((stacked_frames(alignment, capture) & alignment["across_only"].to_numpy()).sum())
+    if n_across:
+        which, _ = _counted(n_across)
+        found.append(f"{which} aligned across the limb only: nothing shows by which to align along")
     bright = bright_frames(alignment, capture)
     if bright:
         listed = ",".join(map(str, bright[:LISTED_FRAMES]))

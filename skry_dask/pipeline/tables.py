@@ -28,7 +28,8 @@ def write_frame_table(
     """Write a table of all frames: the columns that Stackistry exports, then more.
 
     ``Frame`` is the number in the file, ``Active frame`` counts the active frames that are not
-    excluded (-1 for others), ``Quality`` is 0 for the worst of these and 1 for the best.
+    excluded (-1 for others), ``Quality`` is 0 for the worst of these and 1 for the best; ``Across
+    only`` is 1 where nothing tells where a frame lies along a limb.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def write_frame_table(
         f"skry_dask {version('skry_dask')}",
         "Quality from 0 (worst) to 1 (best frame); offsets in px",
         "",
-        "Frame;Active frame;Quality;Reason;Offset y;Offset x;Confidence;Brightness;Fragments",
+        "Frame;Active frame;Quality;Reason;Offset y;Offset x;Confidence;Brightness;Fragments;"
+        "Across only",
     ]
     columns = zip(
         alignment["frame"].to_numpy().tolist(),
@@ -70,6 +72,7 @@ def write_frame_table(
         alignment["confidence"].to_numpy().tolist(),
         alignment["brightness"].to_numpy().tolist(),
         result["fragments"].to_numpy().tolist(),
+        alignment["across_only"].to_numpy().astype(int).tolist(),
         strict=True,
     )
     for (
@@ -83,13 +86,14 @@ def write_frame_table(
         confidence,
         brightness,
         fragments,
+        across_only,
     ) in columns:
         reason_words = Reason(reason).name.lower().replace("_", " ")
         if is_excluded:
             reason_words = "excluded"
         lines.append(
             f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
-            f"{brightness:.5f};{fragments}"
+            f"{brightness:.5f};{fragments};{across_only}"
         )
     return write_if_new(path, ("\n".join(lines) + "\n").encode())
 

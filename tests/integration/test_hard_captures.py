@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import ndimage
 
 import skry_dask as skry
-from skry_dask.errors import AlignmentError, OptionsError
+from skry_dask.errors import OptionsError
 from skry_dask.io.raw.ser import write_ser
 from skry_dask.phases.alignment.frame_alignment import Reason
 from tests import hard_captures as hard
@@ -258,10 +258,16 @@ def test_a_noisy_planet_is_followed_by_its_centre(tmp_path: Path) -> None:
     assert error(capture, outcome) < 1.0
 
 
-def test_a_bright_limb_and_nothing_else_is_refused_in_words(tmp_path: Path) -> None:
-    # Along itself, it could lie anywhere.
-    with pytest.raises(AlignmentError, match=r"hard\.ser: no frame .*30 no anchors.*--method"):
-        run(hard.bright_limb(2000), tmp_path)
+def test_a_bright_limb_and_nothing_else_is_aligned_across_and_that_is_said(tmp_path: Path) -> None:
+    capture = hard.bright_limb(2000)
+    outcome = run(capture, tmp_path, table=True, output=tmp_path / "hard.png")
+    assert outcome.active.all()
+    # The limb runs down the frames: across is along x.
+    across = (outcome.alignment["offset"].to_numpy() - capture.offset)[:, 1]
+    assert across.std() < 0.1
+    assert outcome.notes[0].startswith("30 frames are aligned across the limb only: ")
+    table = (tmp_path / "hard_frame_quality.csv").read_text().splitlines()
+    assert all(row.endswith(";1") for row in table[4:])
 
 
 def test_a_strongly_bent_limb_is_aligned(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from skry_dask.phases.alignment.bright_objects import (
     is_on_dark_sky,
     measure_disc,
 )
+from skry_dask.phases.alignment.chosen_reference import CHAINED
 from skry_dask.phases.alignment.disc_template import CentroidTemplate, DiscTemplate
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.key_frames import (
@@ -21,6 +22,8 @@ from skry_dask.phases.alignment.key_frames import (
     chain_key_frames,
     choose_reference,
 )
+from skry_dask.phases.alignment.limb_level import Gradients, levels_of
+from skry_dask.phases.alignment.limb_template import LimbTemplate
 from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails
 
 if TYPE_CHECKING:
@@ -34,10 +37,17 @@ if TYPE_CHECKING:
 DETAIL_RADIUS = 3
 """Radius of the box blurs against which the detail of a key frame is measured, px."""
 
-TEMPLATES: dict[AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate]] = {
+LIMB_SHARE = 0.88
+"""A frame shows little more than a limb where this share of its gradients has one direction at each
+place; see `Gradients.one_direction_share`."""
+
+TEMPLATES: dict[
+    AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate | LimbTemplate]
+] = {
     AlignMethod.ANCHORS: AnchorTemplate,
     AlignMethod.CENTROID: CentroidTemplate,
     AlignMethod.DISC: DiscTemplate,
+    AlignMethod.LIMB: LimbTemplate,
 }
 """Template of each method but ``AUTO``, which `Aligner.settle_method` replaces."""
 
@@ -76,21 +86,25 @@ class Aligner:
         found = find_brightest_object(thumbnail, white)
         on_dark_sky = found is not None and is_on_dark_sky(thumbnail, found)
         disc = measure_disc(frame, white, thumbnail)
-        return Survey(thumbnail, detail, on_dark_sky, disc.reason is not Reason.ACTIVE)
+        cut = disc.reason is not Reason.ACTIVE
+        return Survey(thumbnail, detail, on_dark_sky, cut, _one_direction_share(frame))
 
     def settle_method(self, surveys: list[Survey]) -> Aligner:
         """Replace the method "auto" by the one that suits what the key frames show.
 
         The border cuts a planet that leaves the frame in many frames, but the limb in a close-up of
-        the Moon in all.
+        the Moon in all. Where nearly all gradients have one direction at each place, blocks would
+        slide along a limb.
         """
         if self.options.method is not AlignMethod.AUTO:
             return self
         shown = [survey for survey in surveys if survey.detail > 0]
         on_sky = [survey for survey in shown if survey.on_dark_sky]
         disc = len(on_sky) > len(shown) / 2 and not all(survey.cut_by_border for survey in on_sky)
-        disc = disc and not self.options.anchors
-        method = AlignMethod.DISC if disc else AlignMethod.ANCHORS
+        limbs = sum(survey.one_direction_share > LIMB_SHARE for survey in shown)
+        method = AlignMethod.ANCHORS
+        if not self.options.anchors and (disc or limbs > len(shown) / 2):
+            method = AlignMethod.DISC if disc else AlignMethod.LIMB
         return replace(self, options=replace(self.options, method=method))
 
     def with_method(self, chosen: ChosenReference) -> Aligner:
@@ -119,8 +133,7 @@ class Aligner:
         direct = template.align(self.read(key))
         if direct.confidence >= self.options.min_confidence:
             return KeyAlignment(direct)
-        if self.options.method is not AlignMethod.ANCHORS or direct.reason is Reason.NOTHING_TO_SEE:
-            # An object on a dark sky is found wherever it is, or not at all.
+        if self.options.method not in CHAINED or direct.reason is Reason.NOTHING_TO_SEE:
             return KeyAlignment(direct)
         own = self.template(0, [key])
         return KeyAlignment(
@@ -155,3 +168,9 @@ class Aligner:
         if not chosen.is_far(index, self.options.min_confidence, self.source.shape[1:3]):
             return None
         return chosen.alignments[index], self.template(0, [key])
+
+
+def _one_direction_share(frame: Frames) -> float:
+    """Find how much a frame is like a limb; see `Gradients.one_direction_share`."""
+    (level,) = levels_of(frame, 1)
+    return Gradients.of(*level).one_direction_share()

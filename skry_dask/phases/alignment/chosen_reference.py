@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from skry_dask.types import AnyArray, IntArray
 
-METHODS = (AlignMethod.ANCHORS, AlignMethod.CENTROID, AlignMethod.DISC)
+METHODS = (AlignMethod.ANCHORS, AlignMethod.CENTROID, AlignMethod.DISC, AlignMethod.LIMB)
 """Methods by their number in results."""
 
+
+CHAINED = (AlignMethod.ANCHORS, AlignMethod.LIMB)
+"""Methods by which a frame may be aligned through key frames. (An object on a dark sky is found
+wherever it is, or not at all.)"""
 
 FAR_SHARE = 0.25
 """Key frames whose offset is at least this share of the frame's side serve as templates too."""
@@ -62,7 +66,7 @@ class ChosenReference(NamedTuple):
             Height and width of a frame, px.
         """
         alignment = self.alignments[index]
-        if alignment.confidence < min_confidence or self.method is not AlignMethod.ANCHORS:
+        if alignment.confidence < min_confidence or self.method not in CHAINED:
             return False
         shares = (abs(v) / n for v, n in zip(alignment.offset, frame_shape, strict=True))
         return max(shares) >= FAR_SHARE

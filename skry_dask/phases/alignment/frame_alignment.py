@@ -36,11 +36,14 @@ class FrameAlignment(NamedTuple):
         From 0 to 1.
     reason
         Why the frame cannot be used, or ``Reason.ACTIVE``.
+    across_only
+        Whether the offset is known across a limb only, and a guess along it.
     """
 
     offset: tuple[float, float]
     confidence: float
     reason: Reason = Reason.ACTIVE
+    across_only: bool = False
 
 
 class Template(Protocol):

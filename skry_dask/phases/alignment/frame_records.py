@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, Frames, IntArray
 
 RECORD = np.dtype(
-    [("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("brightness", "f4")]
+    [
+        *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("across_only", "?")),
+        ("brightness", "f4"),
+    ]
 )
-"""Offset (px), confidence (0 to 1), reason (see `Reason`) and mean brightness (fraction of full
-scale) of a frame."""
+"""Offset (px), confidence (0 to 1), reason (see `Reason`), whether the offset is known across a
+limb only, and mean brightness (fraction of full scale) of a frame."""
 
 
 def align_frames(
@@ -69,6 +72,7 @@ def align_frames(
             best = best._replace(reason=Reason.NOT_RECOGNISED)
         record["y"], record["x"] = best.offset
         record["confidence"], record["reason"] = best.confidence, best.reason
+        record["across_only"] = best.across_only
     return records
 
 
@@ -79,7 +83,8 @@ def _align_through(
     of_key, template = far_template
     by_key = template.align(frame, thumbnail)
     y, x = (a + b for a, b in zip(of_key.offset, by_key.offset, strict=True))
-    return FrameAlignment((y, x), min(of_key.confidence, by_key.confidence), by_key.reason)
+    sure = min(of_key.confidence, by_key.confidence)
+    return FrameAlignment((y, x), sure, by_key.reason, by_key.across_only)
 
 
 def stored_records(alignment: xr.Dataset) -> AnyArray:
@@ -96,7 +101,7 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
     """
     records = np.zeros(alignment.sizes["frame"], RECORD)
     records["y"], records["x"] = alignment["offset"].to_numpy().T
-    for name in ("confidence", "reason", "brightness"):
+    for name in ("confidence", "reason", "across_only", "brightness"):
         records[name] = alignment[name].to_numpy()
     later = np.isin(records["reason"], (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED))
     records["reason"][later] = Reason.ACTIVE

@@ -39,12 +39,16 @@ class Survey(NamedTuple):
         Whether it shows an object on a dark sky.
     cut_by_border
         Whether that object is cut by the frame's border.
+    one_direction_share
+        Share of the frame's gradients that have one direction at each place, 0 to 1; NaN where
+        there are none.
     """
 
     thumbnail: Float32Array
     detail: float
     on_dark_sky: bool = False
     cut_by_border: bool = False
+    one_direction_share: float = 0.0
 
 
 class KeyAlignment(NamedTuple):

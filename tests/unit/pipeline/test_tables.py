@@ -23,6 +23,7 @@ def test_the_frame_table_has_a_row_for_every_frame(tmp_path: Path) -> None:
             "offset": (("frame", "axis"), [[0, 0], [np.nan, np.nan], [1, 2], [1.25, -2]]),
             "confidence": ("frame", [1, 0, 1, 0.75]),
             "brightness": ("frame", [0.5, 0.25, 0.5, 0.5]),
+            "across_only": ("frame", [False, False, False, True]),
         },
         {"frame": frame},
     )
@@ -36,10 +37,10 @@ def test_the_frame_table_has_a_row_for_every_frame(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0].startswith("skry_dask ")
     assert lines[3].startswith("Frame;Active frame;Quality;Reason;Offset y;Offset x;")
-    assert lines[4] == "3;0;0;active;0.0000;0.0000;1.000;0.50000;5"
+    assert lines[4] == "3;0;0;active;0.0000;0.0000;1.000;0.50000;5;0"
     assert lines[5].startswith("4;-1;0;")
     assert lines[6].startswith("6;-1;0;excluded;1.0000;2.0000;")
-    assert lines[7] == "7;1;1;active;1.2500;-2.0000;0.750;0.50000;9"
+    assert lines[7] == "7;1;1;active;1.2500;-2.0000;0.750;0.50000;9;1"
     # As active flags, it selects the active frames.
     selected = skry.select(
         capture.drop_vars("excluded"), skry.SelectOptions(active_flags=str(path))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 import time
 import uuid
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-PROCESS = uuid.uuid4().hex
-"""Identifies this process among those of a cluster."""
+_IMPORT = uuid.uuid4().hex
+"""Identifies this process, or the one from which it was forked, among those of a cluster."""
 
 
 class Spent(NamedTuple):
@@ -99,9 +100,14 @@ def spent() -> Spent:
     return Spent(int(totals.pop("tasks")), int(totals.pop("read_bytes")), **totals)
 
 
+def this_process() -> str:
+    """Identify this process among those of a cluster, which may have been forked from one."""
+    return f"{_IMPORT}-{os.getpid()}"
+
+
 def spent_here() -> tuple[str, Spent]:
     """Return what this process has spent so far, after its identity: for workers of a cluster."""
-    return PROCESS, spent()
+    return this_process(), spent()
 
 
 def take_passes(names: Iterable[str]) -> Spent:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import dask
 import pytest
 
 import skry_dask as skry
 from skry_dask.simulation.simulate import write_capture
 from tests.command_line import CommandLine
+from tests.forked_processes import forking, worker_processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import xarray as xr
@@ -27,6 +30,12 @@ def _signals_end_programs() -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_of_dask_fork() -> Iterator[None]:
+    with dask.config.set({"multiprocessing.context": forking().get_start_method()}):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +56,13 @@ def moon_file(moon: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("captures") / "moon.ser"
     write_capture(path, moon.chunk({"frame": 16}))
     return path
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Iterator[str]:
+    """Address of a cluster of two workers with one thread each, in processes of their own."""
+    with worker_processes() as cluster:
+        yield cluster.scheduler_address
 
 
 @pytest.fixture

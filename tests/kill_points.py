@@ -9,7 +9,6 @@ system can do that.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 import skry_dask as skry
+from tests.forked_processes import forking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,7 @@ def killed_job(source: Path, store: Path, moment: int | None, choices: dict[str,
     -------
     Number of moments that there were; -1 if the process was killed.
     """
-    method = "spawn" if sys.platform == "win32" else "forkserver"
-    context: Any = multiprocessing.get_context(method)
-    context.set_forkserver_preload(["skry_dask.pipeline.run"])
+    context = forking()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(source, store, moment, choices, sender))
     process.start()

@@ -52,12 +52,16 @@ class Server:
             return []
         return self._app(environ, start)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that make it the server of ``s3://``."""
+        endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        return {**CREDENTIALS, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}
+
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make it the server of ``s3://`` in this process and in those that it starts."""
-        for name, value in CREDENTIALS.items():
+        for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{self._server.server_port}")
 
     def begin(self, bucket: str) -> None:
         """Answer all requests from now on, and make an empty bucket."""

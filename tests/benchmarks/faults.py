@@ -9,7 +9,8 @@ time, by SIGKILL, SIGTERM or an exception. Then the same command runs again, and
 - leave no other file;
 - take what was finished: complete results, kept rows of tables, recorded shards of an import.
 
-The process that runs this imports the package once, starts no thread, and forks for each command.
+The process that runs this imports the package and loads kernels once, starts no thread, and forks
+for each command.
 POSIX only.
 """
 
@@ -39,6 +40,7 @@ from dask.callbacks import Callback
 
 from skry_dask.cli.interruption import exit_on_signals
 from skry_dask.cli.main import main
+from skry_dask.graph.cluster.kernels import prepare
 from skry_dask.store.frames import files as store_frames
 from skry_dask.store.pieces.blobs import FolderBlobs
 from skry_dask.store.pieces.rows import list_pieces, read_piece
@@ -419,6 +421,7 @@ def draw(random_: random.Random, reference: Reference, kind: str) -> Fault:
 def workplace() -> Iterator[Path]:
     """Provide a folder with captures; shards are small meanwhile."""
     store_frames.MAX_CHUNK_FRAMES = CHUNK
+    prepare(["u1"])
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         make_inputs(Path(name) / "inputs")
         yield Path(name)

@@ -21,6 +21,7 @@ from skry_dask.store.pieces.blobs import UrlBlobs
 from skry_dask.store.places.folder import IMPORT
 from skry_dask.store.places.storage import storage_at
 from skry_dask.store.results import tables
+from tests.forked_processes import worker_processes
 from tests.object_storage import CREDENTIALS, Server
 
 if TYPE_CHECKING:
@@ -201,17 +202,14 @@ def test_a_raw_video_at_a_url_is_read_in_place_by_few_requests(
 def test_two_workers_stack_a_store_and_a_raw_video_on_object_storage(
     moon_ser: Path, bucket: str, server: Server
 ) -> None:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     expected = skry.run(moon_ser)["stack"]
     place, video = f"{bucket}/moon.skry", f"{bucket}/moon.ser"
     skry.import_capture(moon_ser, place)
     RemotePath(video).write_bytes(moon_ser.read_bytes())
     server.failing = 0.2
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-    ):
+    with worker_processes(env=server.environment) as cluster, Client(cluster):
         for source in (place, video):
             store = place if source == place else moon_ser.parent / "results.skry"
             result = skry.run(source, store=store)

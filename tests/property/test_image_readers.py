@@ -144,7 +144,7 @@ def test_an_image_cut_anywhere_gives_images_or_one_clear_error(tmp_path: Path, s
 
 
 @each_format
-@examples(400)
+@examples(150)
 @given(st.data())
 def test_damaged_bytes_give_images_or_one_clear_error(
     tmp_path: Path, suffix: str, data: st.DataObject
@@ -158,7 +158,7 @@ def test_damaged_bytes_give_images_or_one_clear_error(
 
 
 @each_format
-@examples(400)
+@examples(150)
 @given(st.data())
 def test_extreme_numbers_in_a_header_give_images_or_one_clear_error(
     tmp_path: Path, suffix: str, data: st.DataObject
@@ -186,7 +186,7 @@ def test_extreme_numbers_in_a_header_give_images_or_one_clear_error(
     read_all(tmp_path / f"a.{suffix}", with_checksums(content) if is_png else bytes(content))
 
 
-@examples(400)
+@examples(150)
 @given(
     st.binary(max_size=300),
     st.sampled_from([content[:20] for contents in FILES.values() for content in contents]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import dask
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import skry_dask as skry
+from tests.forked_processes import forking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_chunks_and_schedulers_do_not_change_a_bit(
 ) -> None:
     with contextlib.ExitStack() as during:
         if scheduler == "processes":
-            pool = ProcessPoolExecutor(n_workers, get_context("spawn"))
+            pool = ProcessPoolExecutor(n_workers, forking())
             during.enter_context(pool)
             during.enter_context(dask.config.set(pool=pool))
         during.enter_context(dask.config.set(scheduler=scheduler, num_workers=n_workers))
@@ -96,15 +96,11 @@ def test_centroid_alignment_does_not_depend_on_chunks(planet: xr.Dataset) -> Non
     assert_same_bits(one, other)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", processes=True
-        ) as local,
-        distributed.Client(local),
-    ):
+@pytest.fixture
+def cluster(two_processes: str) -> Iterator[None]:
+    from distributed import Client
+
+    with Client(two_processes):
         yield
 
 

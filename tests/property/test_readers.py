@@ -279,7 +279,7 @@ def damaged_versions(name: str, recipe: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@examples(500)
+@examples(200)
 @given(st.data())
 def test_a_damaged_header_gives_frames_or_one_clear_error(
     tmp_path: Path, suffix: str, data: st.DataObject

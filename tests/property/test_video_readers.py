@@ -145,7 +145,7 @@ def test_the_undamaged_files_are_read_as_meant(tmp_path: Path, videos: dict[str,
 
 
 @each_container
-@examples(400)
+@examples(150)
 @given(st.data())
 def test_a_video_cut_anywhere_gives_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject
@@ -163,7 +163,7 @@ def header_range(kind: str, content: bytes) -> tuple[int, int]:
 
 
 @each_container
-@examples(400)
+@examples(150)
 @given(st.data(), st.booleans())
 def test_changed_bytes_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject, grey: bool
@@ -179,7 +179,7 @@ def test_changed_bytes_give_frames_or_one_clear_error(
 
 
 @each_container
-@examples(300)
+@examples(120)
 @given(st.data())
 def test_extreme_numbers_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], container: str, data: st.DataObject
@@ -199,7 +199,7 @@ def test_extreme_numbers_give_frames_or_one_clear_error(
 TABLES = (b"stsz", b"stts", b"stsc", b"stco", b"elst", b"trun", b"stsd", b"tkhd", b"IHDR")
 
 
-@examples(200)
+@examples(100)
 @given(kinds_of(".mp4", ".mov"), st.data())
 def test_extreme_numbers_in_tables_give_frames_or_one_clear_error(
     tmp_path: Path, videos: dict[str, bytes], kind: str, data: st.DataObject
@@ -224,7 +224,7 @@ BEGINNINGS = {
 }
 
 
-@examples(150)
+@examples(100)
 @given(st.sampled_from(list(BEGINNINGS)), st.binary(max_size=500))
 def test_any_bytes_give_frames_or_one_clear_error(
     tmp_path: Path, name: str, content: bytes

@@ -97,7 +97,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_windows_have_the_bits_of_the_whole(data: st.DataObject) -> None:
     lazy = data.draw(lazy_stacks())

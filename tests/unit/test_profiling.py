@@ -136,12 +136,8 @@ def test_a_phase_without_figures_is_explained(
 
 
 @pytest.mark.cluster
-def test_workers_of_a_cluster_are_asked(moon_ser: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        summary = run(moon_ser, scheduler=cluster.scheduler_address).attrs["summary"]
+def test_workers_of_a_cluster_are_asked(moon_ser: Path, two_processes: str) -> None:
+    summary = run(moon_ser, scheduler=two_processes).attrs["summary"]
     for phase in summary["phases"].values():
         assert phase["threads"] == 2
         assert phase["read_bytes"] >= 40 * 180 * 240

@@ -25,7 +25,7 @@ import numpy as np
 
 from skry_dask.errors import SkryError, StoreError
 from skry_dask.graph.kept.known_sums import KnownSums
-from skry_dask.profiling import PROCESS
+from skry_dask.profiling import this_process
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.pieces.sums import (
     SUMS,
@@ -111,7 +111,7 @@ class SumKeeper:
         self.known: KnownSums | None = None
         self.closed = False
         self.name = secrets.token_hex(8)
-        self.process = PROCESS
+        self.process = this_process()
         self.n_frames = 0
         self.whole = ""
         self._depends = depends
@@ -262,7 +262,7 @@ class SumKeeper:
         def write() -> None:
             self._write(sums, selection, whole=True)
 
-        if self.process == PROCESS and not self._on_cluster:
+        if self.process == this_process() and not self._on_cluster:
             self._writer = threading.Thread(target=write, name="skry-sums")
             self._writer.start()
         elif self._reaches_store():
@@ -295,7 +295,7 @@ class SumKeeper:
             self.blobs.delete(place)
 
     def _reaches_store(self) -> bool:
-        return self.process == PROCESS or self.blobs.get(self._token) is not None
+        return self.process == this_process() or self.blobs.get(self._token) is not None
 
     def _give_up(self, error: StoreError) -> None:
         """Go on without keeping sums: they only save time."""

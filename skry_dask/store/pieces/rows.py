@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from skry_dask.errors import SkryError, StoreError
-from skry_dask.profiling import PROCESS
+from skry_dask.profiling import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,7 +166,7 @@ class RowKeeper:
         self.seconds = seconds
         self.token = f"{place}/{_TOKEN}{new_name()}"
         self.closed = False
-        self.process = PROCESS
+        self.process = this_process()
         self.check_unchanged: Callable[[], None] | None = check_unchanged
 
     def __getstate__(self) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class RowKeeper:
     def _write(self, gathered: Sequence[tuple[AnyArray, AnyArray]]) -> None:
         if not gathered:
             return
-        if self.process != PROCESS and self.blobs.get(self.token) is None:
+        if self.process != this_process() and self.blobs.get(self.token) is None:
             self.close()
             return
         try:

@@ -18,7 +18,6 @@ from skry_dask.simulation.simulate import write_capture
 from skry_dask.store.results.writing import ResultStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from skry_dask.pipeline.progress import Progress
@@ -26,14 +25,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Two workers with one thread each, in processes of their own."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster.scheduler_address
+@pytest.fixture
+def address(two_processes: str) -> str:
+    return two_processes
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +158,8 @@ def test_a_worker_killed_in_each_phase_changes_no_bit(
 
 def test_processes_of_this_machine_end_with_the_job(moon_ser: Path, on_threads: bytes) -> None:
     before = workers_of_this_process()
-    result = skry.run(moon_ser, processes=1, workers=2, memory_limit="3GiB")
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
+        result = skry.run(moon_ser, processes=1, workers=2, memory_limit="3GiB")
     assert bits(result) == on_threads
     assert workers_of_this_process() <= before
 

@@ -132,14 +132,9 @@ def test_numbers_of_processes_and_seconds_out_of_range_are_refused() -> None:
 
 
 @pytest.mark.cluster
-def test_an_active_client_is_used(moon: xr.Dataset) -> None:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-        resources() as runner,
-    ):
+def test_an_active_client_is_used(moon: xr.Dataset, two_processes: str) -> None:
+    from distributed import Client
+
+    with Client(two_processes) as client, resources() as runner:
         assert runner.client is client
         assert runner.compute(skry.align(moon.chunk({"frame": 20}))).chunks == {}

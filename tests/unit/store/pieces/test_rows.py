@@ -118,7 +118,7 @@ def test_another_process_keeps_rows_only_where_it_sees_the_store(
     client.announce()
     assert list_pieces(blobs, PLACE) == []
     elsewhere = pickle.loads(pickle.dumps(client))
-    monkeypatch.setattr(row_pieces, "PROCESS", "another")
+    monkeypatch.setattr(row_pieces, "this_process", lambda: "another")
     elsewhere.blobs = FolderBlobs(tmp_path / "not here" / "pieces")
     elsewhere.add(*rows(1))
     assert not (tmp_path / "not here").exists()

@@ -47,8 +47,8 @@ def simulate(
     """Simulate a capture.
 
     Scene point p = (y, x), in px from the first pixel of the canvas, shows in a frame at
-    p + offset + shift(p), blurred by a Gaussian of sigma blur(p), or with optics by a speckled
-    point-spread function as wide as that. Shift and blur are bilinear between the nodes of their
+    p + offset + shift(p), blurred by a Gaussian of sigma blur(p), or with optics by speckles whose
+    sum of squares is that Gaussian's. Shift and blur are bilinear between the nodes of their
     grid. The mean of the shift over the grid is 0, as the motion of the whole frame is in the
     offset.
 

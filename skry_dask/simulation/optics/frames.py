@@ -72,8 +72,6 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
     shift = joined(2, (*optics.grid, 2), np.float32)
     blur, strehl = (joined(part, optics.grid, np.float32) for part in (3, 4))
     grid = ("frame", "grid_y", "grid_x")
-    as_wide = "sigma of the Gaussian with the sum of squares of the local point-spread function"
-    as_high = "true peak of the local point-spread function, relative to that without air"
     return {
         "frames": variable(("frame", "y", "x"), frames, "1", "simulated frames"),
         "scene_dl": scene_variable(
@@ -81,8 +79,8 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
         ),
         "offset": variable(("frame", "axis"), offset, "px", "true offset of the frame"),
         "shift": variable((*grid, "axis"), shift, "px", "true local displacement"),
-        "blur": variable(grid, blur, "px", as_wide),
-        "strehl": variable(grid, strehl, "1", as_high),
+        "blur": variable(grid, blur, "px", "true sigma of the local blur"),
+        "strehl": variable(grid, strehl, "1", "true local Strehl ratio"),
     }
 
 

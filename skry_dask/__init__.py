@@ -1,7 +1,7 @@
 """Lucky imaging as a dataflow pipeline on chunked arrays.
 
 A telescope's video goes in, one sharp image comes out. `run` does the whole job; `open_capture`,
-`align`, `estimate_quality`, `track` and `stack` are its steps, each a lazy dask graph.
+`align`, `estimate_quality`, `track`, `refine` and `stack` are its steps, each a lazy dask graph.
 
 The public names are listed in ``__init__.pyi``. Each is imported when it is first used, so that
 ``import skry_dask`` takes milliseconds.

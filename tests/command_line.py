@@ -34,8 +34,9 @@ class CommandLine:
         status = main([str(argument) for argument in arguments])
         return status, *self.capsys.readouterr()
 
-    def stack(self, *arguments: object) -> tuple[dict[str, Any], AnyArray]:
-        """Stack: summary and image, 1 = full scale."""
-        status, out, err = self("stack", *arguments, "-o", "out.tif", "--json")
+    def stack(self, *arguments: object, quick: bool = True) -> tuple[dict[str, Any], AnyArray]:
+        """Stack, without the second pass if it need not be: summary and image, 1 = full scale."""
+        flags = ["--quick"] if quick else []
+        status, out, err = self("stack", *arguments, *flags, "-o", "out.tif", "--json")
         assert status == 0, err
         return json.loads(out), tifffile.imread(self.folder / "out.tif") / 65535.0

@@ -92,7 +92,12 @@ def graph_sizes(
     lazy = build("track", skry.track, capture, alignment, quality)
     store = ResultStore(folder / "long.skry")
     store.save("track", "0", _made_up(lazy, position=lazy["position"].to_numpy()))
-    build("stack", skry.stack, capture, alignment, quality, store["track/0"])
+    points, image = store["track/0"], quality["reference"].to_numpy()
+    lazy = skry.stack(capture, alignment, quality, points)
+    first = _made_up(lazy, stack=image, count=np.ones(image.shape, np.int32))
+    lazy = build("refine", skry.refine, capture, alignment, points, first)
+    store.save("refine", "0", _made_up(lazy, position=lazy["position"].to_numpy()))
+    build("stack", skry.stack, capture, alignment, quality, store["refine/0"])
     return sizes
 
 

@@ -31,7 +31,8 @@ ALIGN = Parameter(name="*", group=ALIGN_GROUP)
 QUALITY = Parameter(name="*", group=Group("Quality", sort_key=5))
 TRACK_GROUP = Group("Track", sort_key=6)
 TRACK = Parameter(name="*", group=TRACK_GROUP)
-STACK = Parameter(name="*", group=Group("Stack", sort_key=7))
+REFINE = Parameter(name="*", group=Group("Refine", sort_key=7))
+STACK = Parameter(name="*", group=Group("Stack", sort_key=8))
 SIMULATE = Parameter(name="*")
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]

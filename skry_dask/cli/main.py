@@ -18,6 +18,7 @@ from skry_dask.cli.flags import (
     ALIGN_GROUP,
     CALIBRATE,
     QUALITY,
+    REFINE,
     SIMULATE,
     STACK,
     TRACK,
@@ -48,6 +49,7 @@ from skry_dask.options import (
     Options,
     QualityOptions,
     ReadOptions,
+    RefineOptions,
     SelectOptions,
     StackOptions,
     TrackOptions,
@@ -94,6 +96,7 @@ def stack(
     quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
     track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
     points_file: Annotated[Path | None, Parameter(group=TRACK_GROUP)] = None,
+    refine: Annotated[RefineOptions, REFINE] = RefineOptions(),  # noqa: B008
     stacking: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
 ) -> int:
     """Stack captures: the whole job, one image for each capture.
@@ -176,6 +179,7 @@ def stack(
             align=align,
             quality=quality,
             track=track,
+            refine=refine,
             stack=stacking,
         ),
     )

@@ -93,9 +93,10 @@ class ProgressBars:
         """Show progress; may be called from any thread."""
         if self._bars is None:
             return
-        name, text = event.capture or event.phase, event.phase
+        text = in_words(event.phase)
+        name = event.capture or text
         if event.capture:
-            text = f"{Path(event.capture).name} {event.phase}"
+            text = f"{Path(event.capture).name} {text}"
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(text, total=event.total)
         self._bars.update(
@@ -137,7 +138,7 @@ def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
     from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    columns = ("[progress.description]{task.description:>8}", BarColumn(), MofNCompleteColumn())
+    columns = ("[progress.description]{task.description:>11}", BarColumn(), MofNCompleteColumn())
     # Redirected, standard output would go where the bars go.
     with Bars(
         *columns,
@@ -147,6 +148,11 @@ def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
         transient=several,
     ) as bars:
         yield ProgressBars(bars, several=several)
+
+
+def in_words(phase: str) -> str:
+    """Write the name of a phase as text: "first stack"."""
+    return phase.replace("_", " ")
 
 
 def describe_job(summary: dict[str, Any]) -> str:
@@ -159,7 +165,8 @@ def describe_job(summary: dict[str, Any]) -> str:
     """
     image = summary["image"]
     phases = ", ".join(
-        f"{name} {'reused' if phase['status'] == 'reused' else format(phase['seconds'], '.1f')}"
+        f"{in_words(name)} "
+        f"{'reused' if phase['status'] == 'reused' else format(phase['seconds'], '.1f')}"
         for name, phase in summary["phases"].items()
     )
     done = "up to date, " if summary["up_to_date"] else ""
@@ -177,8 +184,8 @@ def describe_job(summary: dict[str, Any]) -> str:
 def _describe_throughput(phases: dict[str, Any]) -> list[str]:
     """Describe how fast the phases were that ran: one line, or none."""
     described = [
-        f"{name} {phase['frames_per_second']:.0f} frames/s, {phase['read_bytes'] / 1e6:.0f} MB "
-        f"read, {phase['kernel_share']:.0%} in kernels"
+        f"{in_words(name)} {phase['frames_per_second']:.0f} frames/s, "
+        f"{phase['read_bytes'] / 1e6:.0f} MB read, {phase['kernel_share']:.0%} in kernels"
         for name, phase in phases.items()
         if "kernel_share" in phase
     ]

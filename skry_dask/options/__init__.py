@@ -66,6 +66,7 @@ _OF_PHASES = (
     AlignOptions,
     QualityOptions,
     TrackOptions,
+    RefineOptions,
     StackOptions,
 )
 
@@ -80,7 +81,21 @@ class Options:
     align: AlignOptions = AlignOptions()
     quality: QualityOptions = QualityOptions()
     track: TrackOptions = TrackOptions()
+    refine: RefineOptions = RefineOptions()
     stack: StackOptions = StackOptions()
+
+    def __post_init__(self) -> None:
+        """Refuse weights in a job in which no phase makes them."""
+        if self.refine.quick and self.stack.choose is Choose.WEIGHTS:
+            raise OptionsError(
+                "quick and choose weights contradict each other: the second pass makes the "
+                "weights: give one of them"
+            )
+
+    @property
+    def weighted(self) -> bool:
+        """Whether frames are to count by weight, if there are weights."""
+        return self.stack.settled(weighted=not self.refine.quick).choose is Choose.WEIGHTS
 
     @classmethod
     def of(cls, **options: Any) -> Options:

@@ -216,8 +216,8 @@ class StackOptions:
     choose
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
         as a whole, the same ones everywhere; "weights" averages all frames, each with its weight at
-        every pixel: it needs points with weights, which only Python can give [default: weights if
-        there are some and no criterion is given, else fragments].
+        every pixel [default: weights if the second pass made some and no criterion is given, else
+        fragments].
     interpolation
         How frames are resampled: "bilinear" is softest; "sharp-bilinear" restores the contrast
         that this loses; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,

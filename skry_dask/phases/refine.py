@@ -52,6 +52,7 @@ from skry_dask.phases.refining.weights import (
     sum_geometry,
     weigh_frames,
 )
+from skry_dask.store.results.tables import is_large
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -162,6 +163,8 @@ def refine(
 
 def _why_not(alignment: xr.Dataset, points: xr.Dataset, active: BoolArray) -> str | None:
     """Say why frames need no second look, or None."""
+    if not points.sizes["point"]:
+        return "there is no reference point"
     n_active = int(active.sum())
     if n_active < MIN_FRAMES:
         return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
@@ -246,7 +249,9 @@ def _refine(
 
 def _rows(table: xr.DataArray) -> Rows | da.Array:
     """Take a table whose rows are read when they are used."""
-    return table.variable if table.chunks is None else table.data
+    if table.chunks is not None:
+        return table.data
+    return table.variable if is_large(table.variable) else table.to_numpy()
 
 
 class _Refined(NamedTuple):

@@ -19,6 +19,7 @@ from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import union_region
 from skry_dask.graph.datasets import (
     excluded_frames,
+    measured_frames,
     region_of,
     stacked_frames,
     with_excluded,
@@ -26,7 +27,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
-from skry_dask.options import Canvas, Choose, Options
+from skry_dask.options import Canvas, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from skry_dask.graph.runner import Runner
     from skry_dask.pipeline.memory_limit import SharedMemory
     from skry_dask.pipeline.progress import Report
+    from skry_dask.types import BoolArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +175,6 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     """
     outputs = request.outputs
     outputs.check()
-    if request.options.stack.choose is Choose.WEIGHTS:
-        raise OptionsError(
-            "choose is 'weights', but no phase of a job weighs frames: choose fragments or frames, "
-            "or in Python give stack() points with weights"
-        )
     options = _with_positions(request.options, request.anchors_file, request.points_file)
     limit = None
     if request.memory_limit is not None:
@@ -280,18 +277,16 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         limit = None if job.limit is None else job.limit.size - START
         job.held.enter_context(job.memory.taken(estimate(shapes, n_chunk) - START, limit))
     capture = calibrate(capture, job.options.calibrate)
-    excluded = capture["frame"].to_numpy()[excluded_frames(capture)].tolist()
-    digest = capture.attrs["digest"]
     frames = PhaseResult(
         name="import",
         data=capture,
-        digest=digest_of(digest, "excluded", excluded) if excluded else digest,
+        digest=capture.attrs["digest"],
         status={None: None, True: "ran", False: "reused"}[opened.decoded],
         seconds=seconds,
         n_threads=job.runner.n_threads,
         known=_known_frames(job.source, opened.capture),
     )
-    return frames, shapes
+    return _excluding(frames, excluded_frames(capture)), shapes
 
 
 def _known_frames(source: Source, capture: xr.Dataset) -> KnownFrames:
@@ -303,8 +298,24 @@ def _known_frames(source: Source, capture: xr.Dataset) -> KnownFrames:
 
 def with_all_frames(frames: PhaseResult) -> PhaseResult:
     """Take a capture as if no frame were excluded, for a phase that measures all of them alike."""
-    data = with_excluded(frames.data, np.zeros(frames.data.sizes["frame"], bool))
-    return replace(frames, data=data, digest=data.attrs["digest"])
+    return _excluding(frames, np.zeros(frames.data.sizes["frame"], bool))
+
+
+def with_measured_frames(frames: PhaseResult, alignment: PhaseResult) -> PhaseResult:
+    """Take a capture as if all frames that are measured were stacked, excluded ones too."""
+    region = region_of(alignment.data, frames.data)
+    measured = measured_frames(alignment.data, frames.data, region)
+    others = alignment.data["active"].to_numpy() & ~measured
+    return _excluding(frames, others)
+
+
+def _excluding(frames: PhaseResult, excluded: BoolArray) -> PhaseResult:
+    """Exclude some frames, and no others: bool (frame)."""
+    data = with_excluded(frames.data, excluded)
+    digest = data.attrs["digest"]
+    if excluded.any():
+        digest = digest_of(digest, "excluded", data["frame"].to_numpy()[excluded].tolist())
+    return replace(frames, data=data, digest=digest)
 
 
 def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: PhaseResult) -> None:

@@ -36,6 +36,7 @@ from skry_dask.errors import BudgetError
 from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums, runs_of_chunks
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
 from skry_dask.options import Canvas, HotPixels
+from skry_dask.phases.refining.tiles import SPACING
 from skry_dask.pipeline.memory_limit import MIB, in_mib
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ Accumulators inside tasks may take half of that: see `dtype_of_sums`."""
 
 TABLE_BYTES = 8
 """Bytes per point and frame of tables held as a whole: the displacement until the mean of all
-frames is known, and the quality of the point's area."""
+frames is known, and the quality of the point's area, or the frame's weight there."""
 
 ALIGN_PIXEL_BYTES = 32
 """Bytes per pixel of the frame on which anchors are placed."""
@@ -65,8 +66,11 @@ MASTER_PIXEL_BYTES = 32
 """Bytes per pixel of a dark and a flat, as they are read and as they are applied."""
 
 BUILD_PIXEL_BYTES = 60
-"""Bytes per pixel of an image on which points are placed, which a mesh covers, or whose holes are
-filled."""
+"""Bytes per pixel of an image on which points are placed, from which tiles are cut, which a mesh
+covers, or whose holes are filled."""
+
+TILE_BLOCK_BYTES = 80 * MIB
+"""While filters of tiles are made, block by block."""
 
 FRAME_PIXEL_BYTES = 12
 """Bytes per pixel of the frame that a thread works on: its planes, windows and blocks."""
@@ -105,16 +109,19 @@ class Shapes:
     peak
         Largest value that a plane can have.
     unbounded
-        Whether the value that a frame adds to the stack has no known bound: it is drizzled or
-        normalised.
+        Whether the value that a frame adds to the stack has no known bound: it is drizzled,
+        normalised or weighted.
     counted
-        Whether frames are counted for each pixel: they are drizzled, or do not all show it.
+        Whether frames are counted for each pixel: they are drizzled, weighted, or do not all
+        show it.
     n_canvas_pixels
         Number of pixels of the image before it is drizzled.
     scale
         Drizzle scale.
     spacing
         Side of the cells of reference points, px.
+    refined
+        Whether frames are measured a second time.
     n_threads
         Number of threads that share the memory of one process.
     shares_accumulators
@@ -134,6 +141,7 @@ class Shapes:
     n_canvas_pixels: int
     scale: float
     spacing: float
+    refined: bool
     n_threads: int
     shares_accumulators: bool = True
 
@@ -157,6 +165,7 @@ class Shapes:
             developer = replace(developer, dtype="uint16")
         developed = masters or calibrate.hot_pixels is not HotPixels.NONE
         developed = developed or n_channels > 1 or developer.cfa is not None
+        drizzled, weighted = options.stack.drizzle > 1, options.weighted
         return cls(
             n_frames=n_frames,
             height=height,
@@ -166,11 +175,12 @@ class Shapes:
             master_bytes=MASTER_PIXEL_BYTES * n_channels if masters else 0,
             n_planes=len(developer.planes),
             peak=developer.peak(developer.planes),
-            unbounded=options.stack.drizzle > 1 or options.stack.normalise,
-            counted=options.stack.drizzle > 1 or options.stack.canvas is Canvas.UNION,
+            unbounded=drizzled or options.stack.normalise or weighted,
+            counted=drizzled or options.stack.canvas is Canvas.UNION or weighted,
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
+            refined=not options.refine.quick,
             n_threads=n_threads,
             shares_accumulators=shares_accumulators,
         )
@@ -199,6 +209,14 @@ def track_bytes(shapes: Shapes, _n_chunk: int) -> int:
     return shapes.n_pixels * max(BUILD_PIXEL_BYTES, FRAME_PIXEL_BYTES * shapes.n_threads)
 
 
+def refine_bytes(shapes: Shapes, _n_chunk: int) -> int:
+    """Estimate the refine phase: filters of tiles are made, then each thread has a frame."""
+    if not shapes.refined:
+        return 0
+    frames = FRAME_PIXEL_BYTES * shapes.n_threads
+    return shapes.n_pixels * (BUILD_PIXEL_BYTES + frames) + TILE_BLOCK_BYTES
+
+
 def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
     """Estimate the stack phase: accumulators, then their sum and the images, holes filled."""
     n_pixels = round(shapes.n_canvas_pixels * shapes.scale**2)
@@ -225,7 +243,7 @@ def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bo
     return accumulators + planes
 
 
-PHASES = (align_bytes, quality_bytes, track_bytes, stack_bytes)
+PHASES = (align_bytes, quality_bytes, track_bytes, refine_bytes, stack_bytes)
 
 
 def estimate(shapes: Shapes, n_chunk: int) -> int:
@@ -241,6 +259,8 @@ def estimate(shapes: Shapes, n_chunk: int) -> int:
     chunk = min(n_chunk, shapes.n_frames) * shapes.n_pixels
     chunks = chunk * (shapes.raw_bytes + shapes.grey_bytes) * shapes.n_threads
     n_points = shapes.n_pixels / shapes.spacing**2
+    if shapes.refined:
+        n_points += shapes.n_pixels / SPACING**2
     tables = round(shapes.n_frames * n_points * TABLE_BYTES)
     graph = -(-shapes.n_frames // n_chunk) * CHUNK_BYTES
     held = chunks + tables + graph + shapes.n_pixels * shapes.master_bytes

@@ -1,14 +1,18 @@
-"""The whole job, as a diagram: frames → align → quality → track → stack → image."""
+"""The whole job, as a diagram: frames → align → quality → track → refine → stack → image.
+
+Refine measures frames a second time, against a first stack of the best of them.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.options import as_json
+from skry_dask.options import Choose, StackOptions, as_json
 from skry_dask.phases.align import align
 from skry_dask.phases.quality import estimate_quality
 from skry_dask.phases.reference import choose_reference
+from skry_dask.phases.refine import refine
 from skry_dask.phases.stack import stack
 from skry_dask.phases.track import track
 from skry_dask.pipeline.job import (
@@ -17,6 +21,7 @@ from skry_dask.pipeline.job import (
     open_frames,
     start_job,
     with_all_frames,
+    with_measured_frames,
 )
 from skry_dask.pipeline.job_results import JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
@@ -32,7 +37,12 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.options import AlignOptions, Options
+    from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.progress import Report
+
+
+FIRST_STACK = StackOptions(choose=Choose.FRAGMENTS, percent=30)
+"""Options of the stack against which frames are measured a second time."""
 
 
 def run(
@@ -101,7 +111,7 @@ def run(
         Options of the whole job; or give single options by name:
     **choices
         Options of `ReadOptions`, `SelectOptions`, `CalibrationOptions`, `AlignOptions`,
-        `QualityOptions`, `TrackOptions` and `StackOptions`.
+        `QualityOptions`, `TrackOptions`, `RefineOptions` and `StackOptions`.
 
     Returns
     -------
@@ -157,26 +167,40 @@ def run_request(request: JobRequest) -> xr.Dataset:
     began = time.perf_counter()
     with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
-            frames, shapes = open_frames(job)
-            all_frames = with_all_frames(frames)
-            reference = phases.run(
-                choose_reference, job.options.align, frames, name="reference", keeps_pieces=False
-            )
-            alignment = phases.run(_align_to, job.options.align, all_frames, reference.only())
-            alignment = alignment.after(reference)
-            check_canvas(job, shapes, frames, alignment)
-            offsets = alignment.only("offset", "active", "reason")
-            quality = phases.run(estimate_quality, job.options.quality, frames, offsets)
-            shown = quality.only("reference", "frame_quality")
-            points = phases.run(track, job.options.track, all_frames, offsets, shown)
-            choice = job.options.stack.settled(weighted="weight" in points.data)
-            result = phases.run(stack, choice, frames, offsets, quality, points)
-            results = JobResults(frames, (alignment, quality, points, result))
+            results = _run_phases(job, phases)
             # Images are written while the last result is stored.
             files = job.outputs.write(provenance(job, results), results)
         seconds = time.perf_counter() - began
         summary = summarise(job, results, files, seconds, peak.size)
-    return result.data.assign_attrs(summary=as_json(summary))
+    return results.stack.assign_attrs(summary=as_json(summary))
+
+
+def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
+    """Run the phases one after the other, each on what the earlier ones gave."""
+    options = job.options
+    frames, shapes = open_frames(job)
+    all_frames = with_all_frames(frames)
+    reference = phases.run(
+        choose_reference, options.align, frames, name="reference", keeps_pieces=False
+    )
+    alignment = phases.run(_align_to, options.align, all_frames, reference.only())
+    alignment = alignment.after(reference)
+    check_canvas(job, shapes, frames, alignment)
+    offsets = alignment.only("offset", "active", "reason")
+    quality = phases.run(estimate_quality, options.quality, frames, offsets)
+    shown = quality.only("reference", "frame_quality")
+    points = phases.run(track, options.track, all_frames, offsets, shown)
+    done = [alignment, quality, points]
+    if not options.refine.quick:
+        measured, ranked = with_measured_frames(frames, offsets), quality.only("blended_quality")
+        first = phases.run(
+            stack, FIRST_STACK, measured, offsets, ranked, points, name="first_stack"
+        )
+        points = phases.run(refine, options.refine, measured, offsets, points, first)
+        done += [first, points]
+    choice = options.stack.settled(weighted="weight" in points.data)
+    result = phases.run(stack, choice, frames, offsets, quality, points)
+    return JobResults(frames, (*done, result))
 
 
 def _align_to(

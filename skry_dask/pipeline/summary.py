@@ -194,7 +194,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *_notes_on_alignment(results),
         *unknown,
         *_notes_on_points(results),
-        *_notes_on_image(job, results.stack["stack"]),
+        *_notes_on_stack(job, results.stack),
         *_notes_on_depth(results),
     ]
 
@@ -227,16 +227,19 @@ def _counted(n_frames: int) -> tuple[str, str]:
 
 
 def _notes_on_points(results: JobResults) -> list[str]:
-    if results.n_points:
-        return []
-    return [
-        "no reference point could be placed: frames are aligned as a whole, local seeing is not "
-        "undone"
-    ]
-
-
-def _notes_on_image(job: Job, image: xr.DataArray) -> list[str]:
     found = []
+    if not results.n_points:
+        found.append(
+            "no reference point could be placed: frames are aligned as a whole, local seeing is "
+            "not undone"
+        )
+    skipped = [phase.data.attrs["skipped"] for phase in results if "skipped" in phase.data.attrs]
+    return found + [f"no second pass: {reason}" for reason in skipped]
+
+
+def _notes_on_stack(job: Job, result: xr.Dataset) -> list[str]:
+    image = result["stack"]
+    found = [result.attrs["note"]] if "note" in result.attrs else []
     if job.options.track.align_channels and "channel" not in image.dims:
         found.append("align_channels has nothing to align: the stack is grey")
     if is_colourless(image.to_numpy()):

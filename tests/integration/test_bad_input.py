@@ -130,7 +130,7 @@ def test_what_cannot_be_stacked_is_one_line(
 
 def test_a_truncated_ser_is_stacked_and_the_loss_is_told(moon_ser: Path, cli: CommandLine) -> None:
     moon_ser.write_bytes(moon_ser.read_bytes()[: 178 + 240 * 180 * 30 + 1000])
-    status, out, err = cli("stack", moon_ser, "-o", "out.tif")
+    status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--quick")
     assert status == 0, err
     assert "30 of 30 frames" in out
     assert "note:" in out
@@ -160,7 +160,7 @@ def test_a_folder_of_frames_can_be_stacked_from_within(
     monkeypatch.chdir(folder)
     # The image would be one of the frames next time.
     assert_one_line(cli("stack", "."), "night-stack.tif is the input", "-o")
-    status, out, err = cli("stack", ".", "-o", "../out.tif")
+    status, out, err = cli("stack", ".", "-o", "../out.tif", "--quick")
     assert status == 0, err
     assert "12 of 12 frames" in out
     assert (tmp_path / "night.skry").is_dir()
@@ -178,7 +178,7 @@ def test_a_read_only_input_folder_sends_results_beside_the_output(
     path = shutil.copy(moon_ser, locked / "moon.ser")
     locked.chmod(0o555)
     try:
-        status, said, err = cli("stack", path, "-o", out / "out.tif")
+        status, said, err = cli("stack", path, "-o", out / "out.tif", "--quick")
         assert status == 0, err
         assert "read-only" in said
         assert str(out / "moon.skry") in said
@@ -203,16 +203,16 @@ def test_a_full_disk_leaves_nothing_half_written(moon_ser: Path, tmp_path: Path)
     assert not (tmp_path / "out.tif").exists()
     leftovers = [p for p in tmp_path.rglob("*") if "partial" in p.name or p.suffix == ".part"]
     assert leftovers == []
-    assert skry.run(moon_ser)["stack"].notnull().all()  # and what is there does no harm
+    assert skry.run(moon_ser, quick=True)["stack"].notnull().all()  # and what is there does no harm
 
 
 def test_a_store_cut_short_is_computed_again(moon_ser: Path, tmp_path: Path) -> None:
-    first = skry.run(moon_ser)
+    first = skry.run(moon_ser, quick=True)
     summary = first.attrs["summary"]
     for phase in ("track", "stack"):
         place = tmp_path / "moon.skry" / phase / summary["phases"][phase]["digest"] / "zarr.json"
         place.write_text("{")
-    again = skry.run(moon_ser)
+    again = skry.run(moon_ser, quick=True)
     statuses = {name: p["status"] for name, p in again.attrs["summary"]["phases"].items()}
     assert statuses == {"align": "reused", "quality": "reused", "track": "ran", "stack": "ran"}
     assert again["stack"].to_numpy().tobytes() == first["stack"].to_numpy().tobytes()
@@ -225,7 +225,7 @@ def test_bad_frames_are_left_out_and_told(
     frames[7] = 0
     frames[20] = np.random.default_rng(1).integers(0, 255, frames[20].shape, np.uint8)
     path = ser_of(tmp_path / "cloudy.ser", frames)
-    status, out, err = cli("stack", path, "-o", "out.tif")
+    status, out, err = cli("stack", path, "-o", "out.tif", "--quick")
     assert status == 0, err
     assert "38 of 40 frames" in out
     assert "1 nothing to see, 1 not recognised" in out
@@ -246,7 +246,7 @@ def test_a_store_that_cannot_be_is_told_before_anything_runs(
 def test_an_image_is_not_written_into_the_store(
     moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
-    skry.run(moon_ser)
+    skry.run(moon_ser, quick=True)
     before = (tmp_path / "moon.skry" / "zarr.json").read_bytes()
     flags = ("-o", "moon.skry/zarr.json", "--output-format", "tiff16")
     assert_one_line(cli("stack", moon_ser, *flags), "lies in the store")
@@ -262,7 +262,7 @@ def test_a_read_only_store_is_read_and_results_go_beside_the_output(
     out.mkdir()
     kept.chmod(0o555)
     try:
-        status, said, err = cli("stack", kept, "-o", out / "out.tif")
+        status, said, err = cli("stack", kept, "-o", out / "out.tif", "--quick")
         assert status == 0, err
         assert "read-only" in said
         assert (out / "kept.skry" / "stack").is_dir()
@@ -298,7 +298,7 @@ def test_a_store_of_another_capture_is_refused(
     moon_ser: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
     other = ser_of(tmp_path / "mars.ser", np.zeros((2, 100, 100), np.uint8))
-    skry.run(moon_ser, store=tmp_path / "kept.skry")
+    skry.run(moon_ser, quick=True, store=tmp_path / "kept.skry")
     skry.import_capture(moon_ser, tmp_path / "frames.skry")
     for store in ("kept.skry", "frames.skry"):
         outcome = cli("stack", other, "-o", "out.tif", "--store", store)

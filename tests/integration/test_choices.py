@@ -68,7 +68,7 @@ def test_positions_count_and_not_the_file_they_come_from(
         again, other = cli.stack("moon.ser", *same)
         assert statuses(again) == [REUSED] * 4
         np.testing.assert_array_equal(other, image)
-    in_python = skry.run(moon_ser, points=[(60, 80), (90.5, 120)])
+    in_python = skry.run(moon_ser, quick=True, points=[(60, 80), (90.5, 120)])
     assert statuses(in_python.attrs["summary"]) == [REUSED] * 4
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         assert "[60.0, 80.0], [90.5, 120.0]" in file.pages[0].description

@@ -27,7 +27,7 @@ RAN, REUSED = "ran", "reused"
 
 
 def statuses(summary: dict[str, dict[str, dict[str, str]]]) -> list[str]:
-    """Whether align, quality, track and stack ran."""
+    """Whether align, quality, track, with two passes first stack and refine, and stack ran."""
     return [phase["status"] for phase in summary["phases"].values()]
 
 
@@ -42,7 +42,7 @@ def test_one_command_turns_a_capture_into_a_stack(moon_ser: Path, tmp_path: Path
     assert summary["points"] > 10
     assert summary["region"]["height"] > 150
     assert summary["peak_memory_mib"] > 50
-    assert statuses(summary) == [RAN] * 4
+    assert statuses(summary) == [RAN] * 6
     assert all(phase["seconds"] > 0 for phase in summary["phases"].values())
     image = tifffile.imread(tmp_path / "moon.tif")
     assert image.dtype == np.uint16
@@ -52,31 +52,34 @@ def test_one_command_turns_a_capture_into_a_stack(moon_ser: Path, tmp_path: Path
 
 def test_only_what_depends_on_a_changed_option_runs_again(moon_ser: Path, cli: CommandLine) -> None:
     for flags, expected in (
-        ((), [RAN, RAN, RAN, RAN]),
-        ((), [REUSED, REUSED, REUSED, REUSED]),
-        (("--percent", 10), [REUSED, REUSED, REUSED, RAN]),
-        (("--percent", 30), [REUSED, REUSED, REUSED, REUSED]),  # 30 is the default
-        (("--spacing", 40), [REUSED, REUSED, RAN, RAN]),
-        (("--area-size", 60), [REUSED, RAN, RAN, RAN]),
+        ((), [RAN] * 6),
+        ((), [REUSED] * 6),
+        (("--percent", 10), [*[REUSED] * 5, RAN]),
+        (("--choose", "fragments"), [*[REUSED] * 5, RAN]),
+        (("--percent", 30), [REUSED] * 6),  # what fragments are chosen by
+        (("--choose", "weights"), [REUSED] * 6),  # the default, where there are weights
+        (("--quick",), [REUSED, REUSED, REUSED, RAN]),
+        (("--spacing", 40), [REUSED, REUSED, *[RAN] * 4]),
+        (("--area-size", 60), [REUSED, *[RAN] * 5]),
     ):
-        assert statuses(cli.stack(moon_ser, *flags)[0]) == expected, flags
+        assert statuses(cli.stack(moon_ser, *flags, quick=False)[0]) == expected, flags
 
 
 def test_a_changed_capture_is_not_taken_for_the_old_one(moon_ser: Path) -> None:
-    first = skry.run(moon_ser).attrs["summary"]
+    first = skry.run(moon_ser, quick=True).attrs["summary"]
     data = bytearray(moon_ser.read_bytes())
     data[178 + 5000] ^= 255
     moon_ser.write_bytes(data)
     os.utime(moon_ser, ns=(0, 0))
-    again = skry.run(moon_ser).attrs["summary"]
+    again = skry.run(moon_ser, quick=True).attrs["summary"]
     assert statuses(again) == [RAN] * 4
     assert first["store"] == again["store"]
 
 
 def test_a_new_date_alone_measures_nothing_again(moon_ser: Path) -> None:
-    skry.run(moon_ser)
+    skry.run(moon_ser, quick=True)
     os.utime(moon_ser, ns=(0, 0))
-    assert statuses(skry.run(moon_ser).attrs["summary"]) == [REUSED] * 4
+    assert statuses(skry.run(moon_ser, quick=True).attrs["summary"]) == [REUSED] * 4
 
 
 def test_a_capture_that_changes_while_it_is_read_is_an_error_and_nothing_of_it_is_kept(
@@ -90,7 +93,7 @@ def test_a_capture_that_changes_while_it_is_read_is_an_error_and_nothing_of_it_i
             return skry.estimate_quality(*arguments, **pieces)
 
         patched.setattr("skry_dask.pipeline.run.estimate_quality", overwritten)
-        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json", "--quick")
     reason = f"{moon_ser} has changed while it was read: run the command again when it is complete"
     assert (status, complaints(err)) == (1, [f"skry: {reason}"])
     assert json.loads(out) == {
@@ -107,7 +110,7 @@ def test_a_stack_of_fewer_than_half_of_the_frames_is_no_success(
     content = moon_ser.read_bytes()
     kept = 178 + 15 * 180 * 240
     moon_ser.write_bytes(content[:kept] + bytes(25 * 180 * 240) + content[kept + 25 * 180 * 240 :])
-    status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+    status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json", "--quick")
     assert status == 1
     assert complaints(err) == [
         "skry: only 15 of 40 frames could be aligned; out.tif is written: check it, and accept it "
@@ -115,7 +118,7 @@ def test_a_stack_of_fewer_than_half_of_the_frames_is_no_success(
     ]
     assert json.loads(out)["active_frames"] == 15
     assert (moon_ser.parent / "out.tif").exists()
-    status, _, err = cli("stack", moon_ser, "-o", "out.tif", "--allow-few")
+    status, _, err = cli("stack", moon_ser, "-o", "out.tif", "--allow-few", "--quick")
     assert (status, complaints(err)) == (0, [])
 
 
@@ -127,7 +130,7 @@ def test_after_an_interruption_the_same_command_continues(
         patched.setattr(
             "skry_dask.pipeline.run.track", lambda *_, **__: signal.raise_signal(signal.SIGINT)
         )
-        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json")
+        status, out, err = cli("stack", moon_ser, "-o", "out.tif", "--json", "--quick")
     assert (status, out) == (130, "")
     assert complaints(err) == [
         "skry: interrupted: the same command continues from the parts that are finished"
@@ -147,7 +150,7 @@ def test_after_an_interruption_the_same_command_continues(
 def test_images_say_how_they_were_made(
     moon_ser: Path, cli: CommandLine, name: str, flags: tuple[str, ...], dtype: type
 ) -> None:
-    status, _, err = cli("stack", moon_ser, "-o", name, "--percent", "25", *flags)
+    status, _, err = cli("stack", moon_ser, "-o", name, "--percent", "25", "--quick", *flags)
     assert status == 0, err
     path = moon_ser.parent / name
     if name.endswith(".png"):

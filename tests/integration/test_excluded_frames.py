@@ -32,7 +32,8 @@ def test_excluding_and_including_frames_measures_nothing_again_and_equals_a_fres
     exclude = ",".join(str(i) for i in (7, 17, 30) if i != reference)
     less, second = run(moon_ser, tmp_path / "s", exclude)
     assert statuses(second) | {"quality": ""} == {
-        "align": "reused", "quality": "", "track": "reused", "stack": "ran"
+        "align": "reused", "quality": "", "track": "reused",
+        "first_stack": "reused", "refine": "reused", "stack": "ran",
     }  # fmt: skip
     assert second["excluded_frames"] == exclude.count(",") + 1
     assert second["frames"] + second["excluded_frames"] == first["frames"] == 40

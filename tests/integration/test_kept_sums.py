@@ -36,7 +36,7 @@ N_FRAMES = 40
 def measured(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with all phases but the stack, and with nothing kept for it."""
     store = tmp_path_factory.mktemp("measured") / "moon.skry"
-    skry.run(moon_file, store=store)
+    skry.run(moon_file, quick=True, store=store)
     shutil.rmtree(store / "stack")
     shutil.rmtree(store / "pieces" / "sums" / "stack")
     return store
@@ -51,7 +51,7 @@ def fresh_stack(
     @functools.cache
     def stack(**options: Any) -> xr.Dataset:
         store = tmp_path_factory.mktemp("fresh") / "moon.skry"
-        return skry.run(moon_file, store=copy_of(measured, store), **options)
+        return skry.run(moon_file, quick=True, store=copy_of(measured, store), **options)
 
     return stack
 
@@ -132,7 +132,7 @@ def test_another_percentage_or_excluded_frames_read_only_frames_that_change(
             {"percent": 27.5, "exclude": "3,17,30"},
             {"percent": 27.5},
         ):
-            found = skry.run(moon_file, store=store, **choices)
+            found = skry.run(moon_file, quick=True, store=store, **choices)
             assert_same_stack(found, fresh_stack(**choices))
             selections.append(selection(moon_file, store, **choices))
             if found.attrs["summary"]["phases"]["stack"]["status"] == "ran":
@@ -160,7 +160,7 @@ def test_sums_of_each_kind_of_stack_go_on_to_the_same_bits(
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
     for choice in ({"percent": 30}, {"choose": "frames"}, {"min_quality": 0.6}):
-        found = skry.run(moon_file, store=store, **options, **choice)
+        found = skry.run(moon_file, quick=True, store=store, **options, **choice)
         assert_same_stack(found, fresh_stack(**options, **choice))
 
 
@@ -168,8 +168,10 @@ def test_a_pass_that_costs_less_than_the_changes_is_run_afresh(
     moon_file: Path, measured: Path, tmp_path: Path
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
-    skry.run(moon_file, store=store, percent=5)
-    assert frames_read(skry.run(moon_file, store=store, percent=90))["stack"] == N_FRAMES
+    skry.run(moon_file, quick=True, store=store, percent=5)
+    assert (
+        frames_read(skry.run(moon_file, quick=True, store=store, percent=90))["stack"] == N_FRAMES
+    )
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -190,9 +192,9 @@ def test_an_interrupted_pass_goes_on_from_its_sums(
         dask.config.set({"skry.flush-seconds": 0}),
         pytest.raises(KeyboardInterrupt),
     ):
-        skry.run(moon_file, store=store, percent=100, progress=stop_at(phase, n_tasks))
+        skry.run(moon_file, quick=True, store=store, percent=100, progress=stop_at(phase, n_tasks))
     assert list((store / "pieces" / "sums" / phase).rglob("head"))
-    found = skry.run(moon_file, store=store, percent=100)
+    found = skry.run(moon_file, quick=True, store=store, percent=100)
     assert 0 < frames_read(found)[phase] < N_FRAMES
     assert_same_stack(found, fresh_stack(percent=100))
     kept = list((store / "pieces" / "sums" / phase).rglob("head"))
@@ -208,7 +210,7 @@ def report(progress):
     if progress.phase == "stack" and progress.done >= 5:
         os.kill(os.getpid(), signal.SIGKILL)
 dask.config.set({"skry.flush-seconds": 0})
-skry.run(sys.argv[1], store=sys.argv[2], progress=report, workers=1, percent=100)
+skry.run(sys.argv[1], quick=True, store=sys.argv[2], progress=report, workers=1, percent=100)
 """
 
 
@@ -219,7 +221,7 @@ def test_a_killed_job_goes_on_from_its_sums(
     command = [sys.executable, "-c", KILLED, str(moon_file), str(store)]
     done = subprocess.run(command, env=os.environ.copy(), check=False)
     assert done.returncode == -getattr(signal, "SIGKILL", 9)
-    found = skry.run(moon_file, store=store, percent=100)
+    found = skry.run(moon_file, quick=True, store=store, percent=100)
     assert 0 < frames_read(found)["stack"] < N_FRAMES
     assert_same_stack(found, fresh_stack(percent=100))
     assert len(list((store / "pieces" / "sums" / "stack").rglob("head"))) == 1

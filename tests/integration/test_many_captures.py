@@ -59,7 +59,7 @@ def test_one_failure_stops_no_other_capture_and_the_worst_is_the_exit_status(
     assert (done["error"], done["active_frames"]) == (None, 16)
     assert [path.name for path in (tmp_path / "stacks").iterdir()] == ["a-stack.tif"]
     # Without --json a line for each capture follows, in the order in which they were given.
-    status, out, err = cli("stack", *inputs, "--out-dir", "stacks")
+    status, out, err = cli("stack", *inputs, "--out-dir", "stacks", "--quick")
     assert (status, len(complaints(err))) == (1, 1)
     head, *rest = out.splitlines()[-4:]
     assert head.endswith(" s: 1 failed, 2 stacked")
@@ -72,7 +72,7 @@ def test_a_finished_batch_that_is_called_again_does_nothing(
     night: Path, tmp_path: Path, cli: CommandLine
 ) -> None:
     stacks = tmp_path / "stacks"
-    command = ("stack", "night/*.ser", "--out-dir", "stacks", "--composite", "--table")
+    command = ("stack", "night/*.ser", "--out-dir", "stacks", "--composite", "--table", "--quick")
     status, out, _ = cli(*command, "--json")
     assert (status, [line["up_to_date"] for line in lines_of(out)]) == (0, [False] * 3)
     before = states(night, stacks)
@@ -110,7 +110,7 @@ def test_an_interruption_stops_all_captures_and_the_same_command_continues(
             signal.raise_signal(signal.SIGINT)
         return skry.track(*arguments, **pieces)
 
-    command = ("stack", "night", "--out-dir", "stacks", "--json")
+    command = ("stack", "night", "--out-dir", "stacks", "--json", "--quick")
     with monkeypatch.context() as patched:
         patched.setattr("skry_dask.pipeline.run.track", interrupted)
         status, out, err = cli(*command)
@@ -137,7 +137,9 @@ def test_a_fault_of_the_program_stops_no_other_capture(
         return skry.align(capture, *others, **named)
 
     monkeypatch.setattr("skry_dask.pipeline.run.align", faulty)
-    status, out, err = cli("stack", "night/c.ser", "night/a.ser", "--out-dir", "stacks", "--json")
+    status, out, err = cli(
+        "stack", "night/c.ser", "night/a.ser", "--out-dir", "stacks", "--json", "--quick"
+    )
     failed, done = lines_of(out)
     assert (status, failed["exit_status"], done["exit_status"]) == (1, 1, 0)
     assert failed["error"] == (

@@ -68,7 +68,7 @@ def bucket_of(request: pytest.FixtureRequest) -> str:
 def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_secrets(
     moon_ser: Path, tmp_path: Path, cli: CommandLine, bucket: str, server: Server
 ) -> None:
-    local = skry.run(moon_ser, output=tmp_path / "moon.tif", table=True)
+    local = skry.run(moon_ser, quick=True, output=tmp_path / "moon.tif", table=True)
     server.failing = 0.25
     flags = ("--store", f"{bucket}/moon.skry", "-o", f"{bucket}/out/moon.tif", "--table")
     status, _, err = cli("stack", moon_ser, *flags)
@@ -82,7 +82,9 @@ def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_
     assert [path.name for path in tmp_path.iterdir() if ":" in path.name] == []
     server.failing = 0.0
     server.requests.clear()
-    again = skry.run(moon_ser, store=f"{bucket}/moon.skry", output=f"{bucket}/out/moon.tif")
+    again = skry.run(
+        moon_ser, quick=True, store=f"{bucket}/moon.skry", output=f"{bucket}/out/moon.tif"
+    )
     phases = again.attrs["summary"]["phases"].values()
     assert {phase["status"] for phase in phases} == {"reused"}
     assert not [request for request in server.requests if request.startswith("PUT")]
@@ -103,11 +105,11 @@ def test_a_damaged_result_on_object_storage_is_computed_again(
 ) -> None:
     monkeypatch.setattr(tables, "LARGE_BYTES", 1000)  # tasks write tables themselves
     place = f"{bucket}/moon.skry"
-    first = skry.run(moon_ser, store=place)
+    first = skry.run(moon_ser, quick=True, store=place)
     name = next(name for name in RemotePath(place).files() if name.endswith("/stack/c.0.0"))
     content = RemotePath(f"{place}/{name}").read_bytes() or b""
     RemotePath(f"{place}/{name}").write_bytes(content[:-1])
-    again = skry.run(moon_ser, store=place)
+    again = skry.run(moon_ser, quick=True, store=place)
     statuses = {k: v["status"] for k, v in again.attrs["summary"]["phases"].items()}
     assert (statuses["track"], statuses["stack"]) == ("reused", "ran")
     np.testing.assert_array_equal(again["stack"], first["stack"])
@@ -204,7 +206,7 @@ def test_two_workers_stack_a_store_and_a_raw_video_on_object_storage(
 ) -> None:
     from distributed import Client
 
-    expected = skry.run(moon_ser)["stack"]
+    expected = skry.run(moon_ser, quick=True)["stack"]
     place, video = f"{bucket}/moon.skry", f"{bucket}/moon.ser"
     skry.import_capture(moon_ser, place)
     RemotePath(video).write_bytes(moon_ser.read_bytes())
@@ -212,7 +214,7 @@ def test_two_workers_stack_a_store_and_a_raw_video_on_object_storage(
     with worker_processes(env=server.environment) as cluster, Client(cluster):
         for source in (place, video):
             store = place if source == place else moon_ser.parent / "results.skry"
-            result = skry.run(source, store=store)
+            result = skry.run(source, quick=True, store=store)
             np.testing.assert_array_equal(result["stack"], expected)
     assert server.n_failed > 20
     assert not [path.name for path in moon_ser.parent.iterdir() if ":" in path.name]
@@ -227,11 +229,11 @@ def test_a_server_that_is_gone_ends_a_job_at_its_next_request(
     place = f"{bucket}/moon.skry"
     began = time.perf_counter()
     with pytest.raises(StoreError, match=r"cannot be reached: the server does not answer"):
-        skry.run(moon_ser, store=place, progress=leave)
+        skry.run(moon_ser, quick=True, store=place, progress=leave)
     assert time.perf_counter() - began < DEADLINE
     server.is_gone = False
-    again = skry.run(moon_ser, store=place)
-    np.testing.assert_array_equal(again["stack"], skry.run(moon_ser)["stack"])
+    again = skry.run(moon_ser, quick=True, store=place)
+    np.testing.assert_array_equal(again["stack"], skry.run(moon_ser, quick=True)["stack"])
 
 
 def test_what_cannot_be_reached_is_one_line_and_a_remedy(

@@ -39,7 +39,7 @@ def at_once() -> Iterator[None]:
 def uninterrupted(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a job that nothing has interrupted."""
     store = tmp_path_factory.mktemp("uninterrupted") / "moon.skry"
-    skry.run(moon_file, store=store)
+    skry.run(moon_file, quick=True, store=store)
     return store
 
 
@@ -125,11 +125,11 @@ def test_rows_of_an_interrupted_phase_are_not_measured_again(
     small_chunks(monkeypatch)
     measured = Measured(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        skry.run(moon_file, store=tmp_path / "s", progress=stop_at(phase, 2), workers=1)
+        skry.run(moon_file, quick=True, store=tmp_path / "s", progress=stop_at(phase, 2), workers=1)
     assert (tmp_path / "s" / "pieces").is_dir()
     before = measured[phase]
     assert 0 < before < N_FRAMES
-    result = skry.run(moon_file, store=tmp_path / "s", workers=2)
+    result = skry.run(moon_file, quick=True, store=tmp_path / "s", workers=2)
     assert measured == dict.fromkeys(KERNELS, N_FRAMES)
     if phase == "track":  # the other phases read some frames twice
         assert frames_read(result)["track"] == N_FRAMES - before
@@ -141,8 +141,8 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_continues(
     moment: int, most_read: float, moon_file: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     # Before the store has its metadata, and late; `tests.benchmarks.faults` does it at any moment.
-    assert killed_job(moon_file, tmp_path / "s", moment, {"workers": 2}) == -1
-    read = frames_read(skry.run(moon_file, store=tmp_path / "s"))
+    assert killed_job(moon_file, tmp_path / "s", moment, {"workers": 2, "quick": True}) == -1
+    read = frames_read(skry.run(moon_file, quick=True, store=tmp_path / "s"))
     assert sum(read.values()) <= most_read * N_FRAMES  # of 6: align and quality read frames twice
     assert_same_results(tmp_path / "s", uninterrupted)
 
@@ -156,7 +156,7 @@ def test_a_signal_saves_the_rows_that_are_measured(
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (143, "")
-    read = frames_read(skry.run(moon_file, store=tmp_path / "s"))
+    read = frames_read(skry.run(moon_file, quick=True, store=tmp_path / "s"))
     assert read == {"align": 0, "quality": 0, "track": 0, "stack": N_FRAMES}
     assert_same_results(tmp_path / "s", uninterrupted)
 
@@ -166,14 +166,16 @@ def test_damaged_pieces_are_measured_again(
 ) -> None:
     small_chunks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        skry.run(moon_file, store=tmp_path / "s", progress=stop_at("track", 3), workers=1)
+        skry.run(
+            moon_file, quick=True, store=tmp_path / "s", progress=stop_at("track", 3), workers=1
+        )
     pieces = sorted((tmp_path / "s" / "pieces" / "rows").rglob("*-*"))
     for i, piece in enumerate(pieces):
         content = bytearray(piece.read_bytes())
         content[(7919 * i + 50) % len(content)] ^= 1 << i
         piece.write_bytes(content[: -i or None])
     measured = Measured(monkeypatch)
-    skry.run(moon_file, store=tmp_path / "s")
+    skry.run(moon_file, quick=True, store=tmp_path / "s")
     assert measured == {"track": N_FRAMES}
     assert_same_results(tmp_path / "s", uninterrupted)
 
@@ -190,11 +192,11 @@ def test_pieces_of_a_capture_that_has_changed_are_not_kept(
 
     before = moon_ser.read_bytes()
     with pytest.raises(skry.ReaderError, match="has changed while it was read"):
-        skry.run(moon_ser, store=tmp_path / "s", progress=overwrite, workers=1)
+        skry.run(moon_ser, quick=True, store=tmp_path / "s", progress=overwrite, workers=1)
     assert not (tmp_path / "s" / "pieces").exists()
     assert "align" in skry.open_results(tmp_path / "s")  # it was complete before the change
     moon_ser.write_bytes(before)
-    phases = skry.run(moon_ser, store=tmp_path / "s").attrs["summary"]["phases"]
+    phases = skry.run(moon_ser, quick=True, store=tmp_path / "s").attrs["summary"]["phases"]
     assert (phases["align"]["status"], phases["quality"]["status"]) == ("reused", "ran")
 
 
@@ -211,25 +213,27 @@ def test_other_options_measure_only_what_they_change(
         shutil.copytree(uninterrupted, store)
         with monkeypatch.context() as during:
             measured = Measured(during)
-            found = skry.run(moon_file, store=store, **choices)
+            found = skry.run(moon_file, quick=True, store=store, **choices)
         assert measured == expected, choices
         shutil.rmtree(fresh, ignore_errors=True)
-        expected_result = skry.run(moon_file, store=fresh, **choices)
+        expected_result = skry.run(moon_file, quick=True, store=fresh, **choices)
         np.testing.assert_array_equal(found["stack"], expected_result["stack"])
 
 
 def test_of_more_frames_only_the_new_ones_are_aligned(
     moon_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    skry.run(moon_file, store=tmp_path / "s", reference=5, frames="2:24")
+    skry.run(moon_file, quick=True, store=tmp_path / "s", reference=5, frames="2:24")
     measured = Measured(monkeypatch)
-    more = skry.run(moon_file, store=tmp_path / "s", reference=5)
+    more = skry.run(moon_file, quick=True, store=tmp_path / "s", reference=5)
     assert measured["align"] == N_FRAMES - 22
-    fewer = skry.run(moon_file, store=tmp_path / "s", reference=5, frames="4:33")
+    fewer = skry.run(moon_file, quick=True, store=tmp_path / "s", reference=5, frames="4:33")
     assert measured["align"] == N_FRAMES - 22
     monkeypatch.undo()
     for result, frames in ((more, None), (fewer, "4:33")):
-        fresh = skry.run(moon_file, store=tmp_path / "fresh", reference=5, frames=frames)
+        fresh = skry.run(
+            moon_file, quick=True, store=tmp_path / "fresh", reference=5, frames=frames
+        )
         np.testing.assert_array_equal(result["stack"], fresh["stack"])
 
 
@@ -244,13 +248,13 @@ def test_of_a_capture_that_grew_only_the_new_frames_are_aligned(
             skry.import_capture(tmp_path / "moon.ser", tmp_path / "moon.skry")
         return tmp_path / f"moon.{suffix}"
 
-    skry.run(grow(24), store=tmp_path / "s", reference=5)
+    skry.run(grow(24), quick=True, store=tmp_path / "s", reference=5)
     source = grow(N_FRAMES)
     measured = Measured(monkeypatch)
-    found = skry.run(source, store=tmp_path / "s", reference=5)
+    found = skry.run(source, quick=True, store=tmp_path / "s", reference=5)
     assert measured["align"] == N_FRAMES - 24
     monkeypatch.undo()
-    fresh = skry.run(source, store=tmp_path / "fresh", reference=5)
+    fresh = skry.run(source, quick=True, store=tmp_path / "fresh", reference=5)
     np.testing.assert_array_equal(found["stack"], fresh["stack"])
     for name in ("align", "quality", "track"):
         results = (skry.open_results(tmp_path / s)[name].load() for s in ("s", "fresh"))

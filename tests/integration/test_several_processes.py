@@ -51,7 +51,7 @@ def test_jobs_on_one_store_wait_for_each_other_and_share_what_is_computed(moon_s
         for name, phase in json.loads(out)["phases"].items()
         if phase["status"] == "ran"
     ]
-    assert sorted(ran) == ["align", "quality", "stack", "track"]
+    assert sorted(ran) == ["align", "first_stack", "quality", "refine", "stack", "track"]
     images = [tifffile.imread(moon_ser.parent / f"{i}.tif") for i in range(3)]
     assert len({image.tobytes() for image in images}) == 1
     left = [

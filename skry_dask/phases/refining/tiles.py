@@ -57,6 +57,12 @@ MIN_INFORMATION = 5.0
 LEVEL = 1 / 255
 """Noise is at least that of rounding to this, 1 = full scale."""
 
+MAX_SAMPLE = 512
+"""Number of tiles, evenly spaced, from which noise is estimated, at most."""
+
+N_BLOCK = 256
+"""Number of tiles whose filters are made at a time: 0.2 MiB each."""
+
 TINY = 1e-12
 """Takes the place of zero in tiles without any detail, which are then left out."""
 
@@ -96,16 +102,26 @@ class ReferenceTiles:
             return None
         starts = (np.arange(0, n - side + 1, SPACING) for n in image.shape)
         corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2)
-        cut = sliding_window_view(image, (side, side))[tuple(corners.T)]
-        filled = np.isfinite(cut).all(axis=(1, 2))
-        cut, corners = cut[filled].astype(np.float64), corners[filled]
-        if not len(cut):
+        windows = sliding_window_view(image, (side, side))
+
+        def cut(some: IntArray) -> FloatArray:
+            return np.asarray(windows[tuple(some.T)], np.float64)
+
+        finite = [np.isfinite(cut(some)).all(axis=(1, 2)) for some in _blocks(corners)]
+        corners = corners[np.concatenate(finite)]
+        if not len(corners):
             return None
-        noise, highest = noise_and_limit(cut, float(np.nanmean(np.where(count > 0, count, np.nan))))
-        filters, information = design_tile_filters(cut, noise, highest)
-        used = information >= MIN_INFORMATION
-        kept = TileFilters(side, *(values[used] for values in filters[1:]))
-        return cls(corners[used] + np.array(origin), kept)
+        n_frames = float(np.nanmean(np.where(count > 0, count, np.nan)))
+        sample = np.unique(np.linspace(0, len(corners) - 1, MAX_SAMPLE).astype(int))
+        noise, highest = noise_and_limit(cut(corners[sample]), n_frames)
+        parts, used = [], []
+        for some in _blocks(corners):
+            filters, information = design_tile_filters(cut(some), noise, highest)
+            known = information >= MIN_INFORMATION
+            parts.append([values[known] for values in filters[1:]])
+            used.append(some[known])
+        weights, scale, step = map(np.concatenate, zip(*parts, strict=True))
+        return cls(np.concatenate(used) + np.array(origin), TileFilters(side, weights, scale, step))
 
     def __len__(self) -> int:
         """Return the number of tiles."""
@@ -115,6 +131,11 @@ class ReferenceTiles:
     def centres(self) -> FloatArray:
         """Position on the canvas: float64 (tile, axis), px."""
         return np.asarray(self.corners + (self.filters.side - 1) / 2, np.float64)
+
+
+def _blocks(corners: IntArray) -> list[IntArray]:
+    """Split up tiles into blocks that fit into memory."""
+    return [corners[i : i + N_BLOCK] for i in range(0, len(corners), N_BLOCK)]
 
 
 def noise_and_limit(tiles: FloatArray, n_frames: float) -> tuple[float, float]:

@@ -132,9 +132,10 @@ def _corners_that_count(weight: AnyArray, mesh: TriangleMesh) -> BoolArray:
 def _read_weights(points: xr.Dataset) -> AnyArray:
     """Read the weights of frames at reference points; see `FragmentWeights.of_frames`."""
     if "weight" not in points:
+        skipped = points.attrs.get("skipped")
+        why = "points have no weight, which refine adds" if skipped is None else f"{skipped}"
         raise OptionsError(
-            "choose is 'weights', but points have no variable 'weight': choose fragments or frames,"
-            " or in Python give points with weights"
+            f"choose is 'weights', but there are none ({why}): choose fragments or frames"
         )
     weight = points["weight"].load().to_numpy()
     if weight.dtype != np.uint8:

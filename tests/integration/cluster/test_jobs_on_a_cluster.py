@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 
+PHASES = ["align", "quality", "track", "first_stack", "refine", "stack"]
+
 
 @pytest.fixture
 def address(two_processes: str) -> str:
@@ -49,7 +51,7 @@ def test_a_job_gives_the_same_bits_and_reports_progress(
     assert bits(result) == on_threads
     last = {event.phase: event for event in events}
     assert all(event.done == event.total > 0 for event in last.values())
-    assert list(last) == ["align", "quality", "track", "stack"]
+    assert list(last) == PHASES
 
 
 def test_a_relative_name_means_the_file_here(
@@ -153,7 +155,7 @@ def test_a_worker_killed_in_each_phase_changes_no_bit(
     assert bits(result) == on_threads
     for killer in killers.values():
         killer.join()
-    assert set(killers) >= {"align", "quality", "track", "stack"}
+    assert set(killers) >= set(PHASES)
 
 
 def test_processes_of_this_machine_end_with_the_job(moon_ser: Path, on_threads: bytes) -> None:

@@ -72,7 +72,7 @@ def test_a_source_travels_to_other_processes(moon_ser: Path, tmp_path: Path) -> 
 
 
 def test_results_without_frames_are_no_capture(moon_ser: Path, tmp_path: Path) -> None:
-    skry.run(moon_ser, store=tmp_path / "results.skry")
+    skry.run(moon_ser, quick=True, store=tmp_path / "results.skry")
     with pytest.raises(ReaderError, match="holds results, no frames: give the video"):
         resolve(tmp_path / "results.skry")
 

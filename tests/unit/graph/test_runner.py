@@ -92,7 +92,7 @@ def test_a_job_reports_each_phase_to_its_end(moon_ser: Path) -> None:
     events: list[Progress] = []
     run(moon_ser, progress=events.append)
     last = {event.phase: event for event in events}
-    assert list(last) == ["align", "quality", "track", "stack"]
+    assert list(last) == ["align", "quality", "track", "first_stack", "refine", "stack"]
     assert all(event.done == event.total > 0 for event in last.values())
 
 

@@ -21,7 +21,7 @@ MAX_TASKS = 2000
 def test_graphs_of_long_captures_are_small(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     sizes = graph_sizes(tmp_path, N_FRAMES, 120, 160, N_CHUNK)
-    assert list(sizes) == ["align", "quality", "track", "stack"]
+    assert list(sizes) == ["align", "quality", "track", "refine", "stack"]
     for name, size in sizes.items():
         assert size.tasks <= MAX_TASKS, name
         assert size.pickled < 2**20, name

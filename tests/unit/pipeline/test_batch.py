@@ -32,6 +32,7 @@ def test_each_capture_has_its_outcome_and_its_progress(moon_ser: Path, tmp_path:
         progress=report,
         on_outcome=seen.append,
         percent=20,
+        quick=True,
     )
     assert outcomes == seen
     (lost, no_summary, error), (done, summary, no_error) = outcomes
@@ -42,7 +43,7 @@ def test_each_capture_has_its_outcome_and_its_progress(moon_ser: Path, tmp_path:
     assert summary["active_frames"] == 40
     phases = ("align", "quality", "track", "stack")
     assert list(dict.fromkeys(events)) == [(str(moon_ser), phase) for phase in phases]
-    alone = skry.run(moon_ser, percent=20)
+    alone = skry.run(moon_ser, percent=20, quick=True)
     stored = skry.open_results(tmp_path / "moon.skry")["stack"]["stack"].to_numpy()
     np.testing.assert_array_equal(stored, alone["stack"].to_numpy())
 
@@ -102,7 +103,8 @@ def test_several_captures_at_once_give_the_bits_of_one_at_a_time(
             both.wait()  # the first two captures are worked on at the same time
 
     given = [sources[0], tmp_path / "bad.ser", *sources[1:]]
-    outcomes = skry.run_many(given, out_dir=tmp_path / "a", in_flight=2, progress=report, workers=1)
+    shared = {"workers": 1, "quick": True}
+    outcomes = skry.run_many(given, out_dir=tmp_path / "a", in_flight=2, progress=report, **shared)
     assert [outcome.job.source for outcome in outcomes] == given
     assert [type(outcome.error) for outcome in outcomes].count(skry.ReaderError) == 1
     for source in sources:
@@ -113,7 +115,7 @@ def test_several_captures_at_once_give_the_bits_of_one_at_a_time(
         assert phase["read_bytes"] >= 12 * 100 * 120
     for source in sources:
         shutil.rmtree(source.with_suffix(".skry"))
-    skry.run_many(sources, out_dir=tmp_path / "b", in_flight=1)
+    skry.run_many(sources, out_dir=tmp_path / "b", in_flight=1, quick=True)
     for source in sources:
         one, other = (tmp_path / name / f"{source.stem}-stack.tif" for name in "ab")
         assert one.read_bytes() == other.read_bytes()

@@ -45,6 +45,7 @@ PLAIN = Shapes(
     n_canvas_pixels=1200 * 1600,
     scale=1.0,
     spacing=24,
+    refined=False,
     n_threads=2,
 )
 
@@ -68,6 +69,7 @@ def test_whatever_needs_memory_raises_the_estimate() -> None:
         {"width": 3200},
         {"master_bytes": 32},
         {"n_frames": 4000},
+        {"refined": True},
     ):
         assert estimate(replace(PLAIN, **more), 8) > estimate(PLAIN, 8), more
     many = replace(PLAIN, n_threads=16)
@@ -120,11 +122,15 @@ def test_a_single_thread_is_offered_where_it_needs_less() -> None:
 
 
 def test_shapes_depend_on_colour_and_calibration(moon: xr.Dataset) -> None:
-    plain = Shapes.of(moon, Options(), 2)
+    plain = Shapes.of(moon, Options.of(quick=True), 2)
     assert (plain.raw_bytes, plain.grey_bytes, plain.n_planes, plain.master_bytes) == (1, 0, 1, 0)
     raw = Shapes.of(moon.assign_attrs(cfa="RGGB"), Options.of(drizzle=2.0), 2)
     assert (raw.raw_bytes, raw.grey_bytes, raw.n_planes, raw.scale) == (1, 1, 3, 2.0)
-    assert (plain.peak, plain.unbounded) == (255, False)
+    assert (plain.peak, plain.unbounded, plain.counted) == (255, False, False)
+    for weighted in (Options(), Options.of(choose="weights")):
+        shapes = Shapes.of(moon, weighted, 2)
+        assert (shapes.unbounded, shapes.counted) == (True, True)
+    assert not Shapes.of(moon, Options.of(percent=30.0), 2).counted
     assert raw.peak > 255 * 16  # demosaiced
     assert raw.unbounded
     assert Shapes.of(moon, Options.of(normalise=True), 2).unbounded

@@ -112,7 +112,15 @@ def test_a_store_that_has_only_frames_says_so(moon_ser: Path, tmp_path: Path) ->
 def test_results_of_a_job_have_their_labels_however_they_are_opened(moon_ser: Path) -> None:
     job = skry.run(moon_ser, align_channels=False)
     results = skry.open_results(moon_ser.with_suffix(".skry"))
-    assert list(results) == ["reference", "align", "quality", "track", "stack"]
+    assert list(results) == [
+        "reference",
+        "align",
+        "quality",
+        "track",
+        "first_stack",
+        "refine",
+        "stack",
+    ]
     xr.testing.assert_equal(results["stack"], job)
     for phase, table in (("align", "offset"), ("track", "displacement"), ("quality", "centre")):
         for opened in (
@@ -125,7 +133,7 @@ def test_results_of_a_job_have_their_labels_however_they_are_opened(moon_ser: Pa
 
 
 def test_channels_have_their_labels(moon_ser: Path) -> None:
-    skry.run(moon_ser, cfa="RGGB")
+    skry.run(moon_ser, quick=True, cfa="RGGB")
     stack = skry.open_results(moon_ser.with_suffix(".skry"))["stack"]["stack"]
     assert stack.coords["channel"].to_numpy().tolist() == ["red", "green", "blue"]
     assert stack.sel(channel="green").shape == stack.shape[:2]

@@ -82,11 +82,11 @@ def test_a_damaged_block_makes_the_result_count_as_none(store: ResultStore) -> N
 def test_a_job_whose_tables_go_through_the_store_gives_the_same_bits(
     moon_ser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    through = skry.run(moon_ser)
-    again = skry.run(moon_ser)
+    through = skry.run(moon_ser, quick=True)
+    again = skry.run(moon_ser, quick=True)
     assert {p["status"] for p in again.attrs["summary"]["phases"].values()} == {"reused"}
     monkeypatch.setattr(tables, "LARGE_BYTES", 2**40)
-    in_memory = skry.run(moon_ser, store=tmp_path / "memory.skry")
+    in_memory = skry.run(moon_ser, quick=True, store=tmp_path / "memory.skry")
     xr.testing.assert_identical(through.drop_attrs(), in_memory.drop_attrs())
     written, saved = (skry.open_results(tmp_path / name) for name in ("moon.skry", "memory.skry"))
     for phase in ("align", "quality", "track", "stack"):

@@ -161,7 +161,7 @@ def test_a_job_may_run_in_the_event_loop_of_a_notebook(
     monkeypatch.setattr(tables, "LARGE_BYTES", 1)
 
     async def cell() -> xr.Dataset:
-        return skry.run(moon_ser)
+        return skry.run(moon_ser, quick=True)
 
     phases = asyncio.run(cell()).attrs["summary"]["phases"]
     assert {about["status"] for about in phases.values()} == {"ran"}

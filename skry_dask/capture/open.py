@@ -70,7 +70,8 @@ def open_capture(
         (frame) where the file has them, and ``damaged`` bool (frame) where the decoder says that
         frames may be damaged. Attributes: ``source``, ``format``, ``bits`` (full scale is
         ``2**bits - 1``), ``cfa`` where the frames are raw colour (the pattern at pixel (0, 0) of
-        the file), ``digest``, ``problems``, and whatever else the file says.
+        the file; recognised by its mesh where the file says nothing), ``digest``,
+        ``problems``, and whatever else the file says.
 
     Raises
     ------

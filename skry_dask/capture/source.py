@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from skry_dask.capture.decode import decode
 from skry_dask.capture.header import Header, header_of_reader, header_of_store
+from skry_dask.capture.hidden_mosaic import use_hidden_mosaic
 from skry_dask.capture.inputs import first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
 from skry_dask.capture.unchanged import FilesWatch, UrlWatch, check_store, watch_files
@@ -154,6 +155,8 @@ class Source(ABC):
         """
         frames, attrs, decoded = self._open(store, report)
         capture = correct_capture(frames.dataset(attrs), self.read)
+        if self.read.cfa is None:
+            capture = use_hidden_mosaic(capture)
         return OpenedCapture(capture, frames.n_chunk, decoded, frames.identity)
 
     @abstractmethod

@@ -86,8 +86,11 @@ def test_a_pattern_can_be_declared_and_a_crop_at_odd_offsets_keeps_the_colours(
     frames: AnyArray, tmp_path: Path, cli: CommandLine
 ) -> None:
     write(tmp_path / "moon.ser", mosaicked(frames, "RGGB"))  # says that it is mono
-    _, wrong = cli.stack("moon.ser")
-    assert wrong.ndim == 2
+    summary, recognised = cli.stack("moon.ser")
+    assert any("raw colour, although the file says mono" in note for note in summary["notes"])
+    summary, grey = cli.stack("moon.ser", "--cfa", "RGGB", "--grey")
+    np.testing.assert_array_equal(recognised, grey)
+    assert summary["notes"] == []
     _, image = cli.stack("moon.ser", "--cfa", "RGGB", "--roi", "7,11,160,201")
     assert image.shape[2] == 3
     np.testing.assert_allclose(hue(image), TINT, atol=0.02)

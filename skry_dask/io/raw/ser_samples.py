@@ -26,8 +26,8 @@ UINT16 = {"little": np.dtype("<u2"), "big": np.dtype(">u2")}
 _N_EXAMINED_FRAMES = 5
 _MAX_ROWS = 256
 _MAX_COLUMNS = 4096
-# Ratios of roughness: noise over the full range has 1. Swapped pictures have 50 to 300, down to 5 at
-# a signal-to-noise ratio of 10, but are then as rough as if pixels were shuffled.
+# Ratios of roughness: noise over the full range has 1. Swapped pictures have 50 to 300, or 5 at
+# a signal-to-noise ratio of 10, but then as much as if pixels were shuffled.
 _SMOOTHER, _FAR_SMOOTHER, _NOISE_SHARE = 3, 16, 0.8
 
 

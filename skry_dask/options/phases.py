@@ -195,7 +195,7 @@ class RefineOptions:
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     quick: bool = False
 

@@ -44,9 +44,9 @@ from skry_dask.phases.refining.tile_motion import (
 )
 from skry_dask.phases.refining.tiles import ReferenceTiles
 from skry_dask.phases.refining.weights import (
+    SUM_STEP,
     RefinedPoints,
     is_found,
-    mean_of_sums,
     quality_levels,
     subtract_mean,
     sum_geometry,
@@ -111,8 +111,7 @@ def refine(
 
         - ``position`` float64 (point, axis), on the canvas, px;
         - ``displacement`` float32 (frame, point, axis), px: the scene at canvas point p shows at
-          p + offset + displacement; its mean over frames, weighted by the roots of their weights,
-          is 0; NaN in inactive frames;
+          p + offset + displacement; its mean over frames is 0; NaN in inactive frames;
         - ``weight`` uint8 (frame, point), how much the frame counts there, 255 = as the best one;
         - ``valid`` bool (frame, point), whether the point was found, rather than left where the
           track phase saw it;
@@ -213,7 +212,8 @@ def _refine(
     """Measure frames and label the results."""
     developer = Developer.of(capture)
     offset = alignment["offset"].to_numpy()
-    refined = RefinedPoints.of(tiles, points["position"].to_numpy())
+    positions = points["position"].to_numpy()
+    refined = RefinedPoints.of(tiles, positions)
     kept = None
     if pieces is not None:
         # Tiles and displacements follow from the inputs.
@@ -235,7 +235,7 @@ def _refine(
         tracked,
         active,
         developer=share(developer),
-        shared=[share(TileSearch.of(tiles, refined.from_track, developer))],
+        shared=[share(TileSearch.of(tiles, positions, developer))],
         shape=(len(tiles), N_VALUES),
         dtype=np.int16,
         kept=kept,
@@ -270,7 +270,12 @@ class _Refined(NamedTuple):
         shared = share(points)
         sample = rows_at(found, _evenly(active, MAX_SAMPLE))
         levels = map_table(
-            quality_levels, sample, shape=(found.shape[1], 2), dtype=np.float64, reduces=True
+            quality_levels,
+            sample,
+            shared=[shared],
+            shape=(found.shape[1], 2),
+            dtype=np.float64,
+            reduces=True,
         )
         weight = map_table(
             weigh_frames, found, shared=[shared, levels], shape=(n_points,), dtype=np.uint8
@@ -279,12 +284,12 @@ class _Refined(NamedTuple):
             sum_geometry,
             found,
             tracked,
-            shared=[shared, levels],
-            shape=(n_points, 3),
+            shared=[shared],
+            shape=(n_points, 2),
             dtype=np.int64,
             reduces=True,
         )
-        mean = total_of(sums).map_blocks(mean_of_sums, dtype=np.float64, chunks=((n_points,), (2,)))
+        mean = total_of(sums) * (SUM_STEP / max(int(active.sum()), 1))
         displacement = map_table(
             subtract_mean,
             found,
@@ -308,7 +313,7 @@ def _variables(
             ("frame", "point", "axis"),
             refined.displacement,
             "px",
-            "local displacement of the scene, its weighted mean over frames subtracted",
+            "local displacement of the scene, its mean over frames subtracted",
         ),
         "weight": variable(
             ("frame", "point"),
@@ -323,7 +328,7 @@ def _variables(
             ("point",), fraction, "1", "fraction of active frames in which the point was found"
         ),
         "mean_displacement": variable(
-            ("point", "axis"), refined.mean, "px", "weighted mean over frames of the displacement"
+            ("point", "axis"), refined.mean, "px", "mean over frames of the displacement"
         ),
         "found": variable(
             ("frame", "tile", "value"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 N_NEAREST = 4
 """Number of points whose mean is taken where there is no triangle."""
 
+GAUSSIAN_REACH = 3.0
+"""Distance beyond which a Gaussian is taken to be 0, in standard deviations."""
+
 
 def interpolation_matrix(points: FloatArray, places: FloatArray) -> csr_array:
     """Find how values at some places follow from those at points.
@@ -39,6 +42,28 @@ def interpolation_matrix(points: FloatArray, places: FloatArray) -> csr_array:
     shape = len(corners), len(points)
     linear = csr_array((weights.ravel(), (rows, corners.ravel())), shape=shape)
     return vstack([linear, nearest_matrix(points, places[~inside])], format="csr")[order]
+
+
+def gaussian_matrix(points: FloatArray, sigma: float) -> csr_array:
+    """Find how values at points follow from those around them, by a Gaussian.
+
+    Parameters
+    ----------
+    points
+        float64 (point, axis), px.
+    sigma
+        Standard deviation, px.
+
+    Returns
+    -------
+    float64 (point, point); each row adds up to 1.
+    """
+    tree = cKDTree(points)
+    distance = tree.sparse_distance_matrix(tree, GAUSSIAN_REACH * sigma, output_type="coo_matrix")
+    weights = np.exp(-0.5 * (distance.data / sigma) ** 2)
+    matrix = csr_array((weights, distance.coords), shape=distance.shape)
+    matrix.data /= np.repeat(matrix.sum(axis=1), np.diff(matrix.indptr))
+    return matrix
 
 
 def _in_triangles(points: FloatArray, places: FloatArray) -> tuple[BoolArray, IntArray, FloatArray]:

@@ -1,9 +1,10 @@
 """Where each frame shows the tiles of the first stack, and how well.
 
-A tile is looked for where the track phase says it is. What is found is trusted by its likeness to
-the stack: the tile's displacement is
+A tile is looked for where the track phase says it is: where the mean of that phase's displacements
+under the tile's window says. What is found is trusted by its likeness to the stack, so the
+displacement at the centre of the tile is
 
-    track + (found - track) * likeness / (likeness + PRIOR),
+    track + (found - mean of track) * likeness / (likeness + PRIOR),
 
 so blurred frames, in which a tile is hardly found, stay where the track phase saw them. Means over
 neighbouring tiles made stacks worse (a Gaussian of 1 tile: a simulated Moon had 20.8 dB of detail
@@ -16,15 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from skry_dask.geometry.canvas import Region
 from skry_dask.geometry.mesh import neighbours_in_mesh
 from skry_dask.kernels.field.neighbours import reject_outliers
 from skry_dask.kernels.matching.tile_filters import match_tiles
+from skry_dask.phases.refining.interpolation import interpolation_matrix
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.phases.refining.tiles import ReferenceTiles
     from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
@@ -37,6 +38,9 @@ TOLERANCE_PX = 2.0
 
 PRIOR = 0.1
 """Likeness at which a vector counts as much as that of the track phase."""
+
+N_SAMPLES = 5
+"""Places along each side of a tile at which displacements are averaged."""
 
 VECTOR_STEP = 2.0**-13
 """Unit of encoded vectors, px."""
@@ -60,7 +64,8 @@ class TileSearch:
     tiles
         Which.
     carry
-        float64 (tile, point): displacements at tiles follow from those at reference points.
+        float64 (tile, point): mean displacements under windows of tiles follow from those at
+        reference points.
     first, neighbours
         Neighbours of each tile; see `neighbours_in_mesh`.
     levels
@@ -74,15 +79,17 @@ class TileSearch:
     levels: tuple[int, int]
 
     @classmethod
-    def of(cls, tiles: ReferenceTiles, from_track: csr_array, developer: Developer) -> TileSearch:
+    def of(
+        cls, tiles: ReferenceTiles, reference_points: FloatArray, developer: Developer
+    ) -> TileSearch:
         """Prepare to find tiles in frames.
 
         Parameters
         ----------
         tiles
             To be found.
-        from_track
-            float64 (point, reference point): displacements at points, of which tiles are the first.
+        reference_points
+            float64 (point, axis), of the track phase, px.
         developer
             Of the frames.
         """
@@ -90,7 +97,23 @@ class TileSearch:
         region = Region(*map(int, [*top, *(bottom - top)]))
         first, neighbours = neighbours_in_mesh(tiles.centres, region)
         levels = int(developer.black), int(developer.white)
-        return cls(tiles, from_track[: len(tiles)], first, neighbours, levels)
+        return cls(tiles, _window_means(tiles, reference_points), first, neighbours, levels)
+
+
+def _window_means(tiles: ReferenceTiles, reference_points: FloatArray) -> csr_array:
+    """Average interpolated displacements under the window of each tile."""
+    n_samples = N_SAMPLES**2
+    along = (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES
+    window = np.outer(*[np.sin(np.pi * along) ** 2] * 2).ravel()
+    line = (along - 0.5) * tiles.filters.side
+    places = tiles.centres[:, None] + np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(
+        -1, 2
+    )
+    matrix = interpolation_matrix(reference_points, places.reshape(-1, 2))
+    rows = np.arange(len(tiles)).repeat(n_samples)
+    shares = np.tile(window / window.sum(), len(tiles))
+    mean = csr_array((shares, (rows, np.arange(len(rows)))), shape=(len(tiles), len(rows)))
+    return mean @ matrix
 
 
 def measure_tiles(

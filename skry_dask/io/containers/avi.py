@@ -10,6 +10,7 @@ That finds the frames of finished and unfinished files alike.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from skry_dask.io.files import BinaryFile
     from skry_dask.io.remote_file import FilePath
     from skry_dask.types import IntArray
+
+BITFIELDS = b"\3\0\0\0"
+"""Compression of an uncompressed video whose pixels are taken apart by masks."""
 
 _STREAM_HEADER_BYTES = 56
 # The longest bitmap header (BITMAPV5HEADER) and its palette.
@@ -46,6 +50,8 @@ class AviHeader:
         Size of a frame, px; a negative height means that the top row comes first.
     palette
         Colours as (blue, green, red, unused) bytes; may have fewer than 256 entries.
+    masks
+        Bits of red, green and blue in a pixel, if the compression is `BITFIELDS`; else empty.
     fps
         Frames per second, or None.
     n_frames
@@ -58,12 +64,15 @@ class AviHeader:
     width: int
     height: int
     palette: bytes
+    masks: tuple[int, ...]
     fps: float | None
     n_frames: int
 
     @property
     def codec(self) -> str:
-        """Name of the codec for messages: its FourCC, or "uncompressed"."""
+        """Name of the codec for messages: its FourCC, "bit fields" or "uncompressed"."""
+        if self.compression == BITFIELDS:
+            return "bit fields"
         return self.compression.decode("latin-1") if any(self.compression) else "uncompressed"
 
 
@@ -130,13 +139,16 @@ def _parse_stream(stream: int, stream_header: bytes, stream_format: bytes) -> Av
     scale, rate = int32(stream_header, 20), int32(stream_header, 24)
     n_colours = int32(stream_format, 32) or 256
     palette = stream_format[max(int32(stream_format, 0), 40) :]
+    compression, masks = stream_format[16:20], stream_format[40:52]
+    has_masks = compression == BITFIELDS and len(masks) == 12
     return AviHeader(
         stream=stream,
-        compression=stream_format[16:20],
+        compression=compression,
         bits=int.from_bytes(stream_format[14:16], "little"),
         width=int32(stream_format, 4),
         height=int32(stream_format, 8),
         palette=palette[: 4 * max(0, min(n_colours, len(palette) // 4))],
+        masks=struct.unpack("<3I", masks) if has_masks else (),
         fps=rate / scale if rate > 0 and scale > 0 else None,
         n_frames=int32(stream_header, 32),
     )

@@ -14,7 +14,13 @@ import numpy as np
 
 from skry_dask.errors import ReaderError, StoreError
 from skry_dask.io.atomic import atomic_write, checked_frames
-from skry_dask.io.containers.avi import AviHeader, find_video_chunks, is_avi, read_avi_header
+from skry_dask.io.containers.avi import (
+    BITFIELDS,
+    AviHeader,
+    find_video_chunks,
+    is_avi,
+    read_avi_header,
+)
 from skry_dask.io.files import (
     as_file,
     check_frame_numbers,
@@ -23,6 +29,7 @@ from skry_dask.io.files import (
     prefetch,
 )
 from skry_dask.io.raw.avi_layout import Layout, is_uncompressed, layout_of
+from skry_dask.io.raw.bit_fields import BitFields
 from skry_dask.io.reader import CaptureInfo
 
 if TYPE_CHECKING:
@@ -36,6 +43,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_900_000_000
 """Longest AVI that is written: many programs take its lengths of 32 bits for signed."""
+
+MAX_CHUNK_SHARE, SECTOR_BYTES = 1.5, 4096
+"""Chunks may be longer than a frame by this factor, or a sector, to which some programs align them;
+longer ones hold frames of another size or depth."""
 
 _HAS_INDEX, _KEY_FRAME = 0x10, 0x10  # flags of the header and of an index entry
 
@@ -77,7 +88,7 @@ class AviReader:
             height=layout.height,
             width=layout.width,
             dtype=layout.dtype.name,
-            bits=8 * layout.dtype.itemsize,
+            bits=layout.bits,
             channels=layout.channels,
             # Frames that are missing at the end change no number.
             number=numbers if numbers[-1] >= len(numbers) else None,
@@ -151,6 +162,12 @@ class AviReader:
                 f"{self.path} is no uncompressed AVI that can be read in place: its video is "
                 f"{header.codec!r} with {header.bits} bits; open it with open_reader()"
             )
+        if header.compression == BITFIELDS and not BitFields.of(header.masks, header.bits):
+            masks = ", ".join(f"{mask:#x}" for mask in header.masks) or "none"
+            raise ReaderError(
+                f"{self.path} has pixels of bit fields with {header.bits} bits, but their masks "
+                f"are {masks}: convert it to SER, or to AVI of 8 or 24 bits"
+            )
         if header.width < 1 or header.height == 0:
             raise ReaderError(
                 f"{self.path} has a damaged header: width {header.width}, height "
@@ -181,7 +198,14 @@ class AviReader:
         if not numbers.size:
             raise ReaderError(
                 f"{self.path} holds no complete frame of {layout.width} x {layout.height} px in "
-                f"{len(lengths)} video chunks; record or copy it again"
+                f"{len(lengths)} video chunks of {usual_length} bytes, it needs "
+                f"{layout.chunk_bytes}; record or copy it again"
+            )
+        if usual_length > max(MAX_CHUNK_SHARE * needed, needed + SECTOR_BYTES):
+            raise ReaderError(
+                f"{self.path} has video chunks of {usual_length} bytes, but its header states "
+                f"{layout.width} x {layout.height} px, {header.bits} bits, which need "
+                f"{needed}: record or convert it again"
             )
         if n_dropped := len(lengths) - len(not_empty):
             problems.append(

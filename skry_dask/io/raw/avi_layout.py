@@ -1,9 +1,10 @@
 """Layout of a frame in its chunk of an uncompressed AVI.
 
 Two kinds are in use. A DIB is Microsoft's bitmap: palette indices, or blue, green, red and, with 32
-bits, a byte that is ignored; bottom row first unless the height is negative; rows padded to 4
-bytes. A plane is grey values of 8 or 16 bits with a FourCC of its own (Y800, Y16...): top row first
-whatever the sign of the height, rows padded by some programs and not by others.
+bits, a byte that is ignored, or pixels of 16 or 32 bits with masks (`bit_fields`); bottom row first
+unless the height is negative; rows padded to 4 bytes. A plane is grey values of 8 or 16 bits with a
+FourCC of its own (Y800, Y16...): top row first whatever the sign of the height, rows padded by some
+programs and not by others.
 
 FFmpeg converts a grey palette through YUV, which is wrong by up to 1, and does not read FourCCs
 other than Y800. Here palettes are looked up, so that values are exact.
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.io.containers.avi import BITFIELDS
 from skry_dask.io.files import prefetch, read_into
 from skry_dask.io.lookup_table import look_up
+from skry_dask.io.raw.bit_fields import BitFields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 _DIB_FOURCCS = (b"\0\0\0\0", b"DIB ", b"RAW ")
 _DIB_BITS = (8, 24, 32)
+_BIT_FIELD_BITS = (16, 32)
 # Bytes of a sample, by the FourCC of a plane.
 _PLANES = {b"Y800": 1, b"Y8  ": 1, b"Y8\0\0": 1, b"GREY": 1, b"Y16 ": 2, b"Y1\0\x10": 2}
 _BAND_BYTES = 1 << 18
@@ -47,11 +51,13 @@ def is_uncompressed(header: AviHeader) -> bool:
     Returns
     -------
     bool
-        True for DIBs of 8, 24 and 32 bits and for planes of 8 and 16 bits. DIBs of 16 bits, YUV and
-        codecs take a decoder.
+        True for DIBs of 8, 24 and 32 bits, for those of 16 and 32 bits with masks, and for planes
+        of 8 and 16 bits. Other DIBs, YUV and codecs take a decoder.
     """
     if header.compression in _PLANES:
         return True
+    if header.compression == BITFIELDS:
+        return header.bits in _BIT_FIELD_BITS
     return header.compression in _DIB_FOURCCS and header.bits in _DIB_BITS
 
 
@@ -67,7 +73,8 @@ class Layout:
         Size of a frame, px.
     pixel_bytes
         Bytes of a stored pixel: 1 for an index or grey value; 2 for a grey value of 16 bits
-        (little-endian); 3 for blue, green, red; 4 for these and a byte that is ignored.
+        (little-endian); 3 for blue, green, red; 4 for these and a byte that is ignored; 2 or 4 for
+        bit fields.
     stride
         Bytes from one row to the next.
     bottom_up
@@ -75,6 +82,8 @@ class Layout:
     palette
         uint8 (256) or (256, 3): grey value, or red, green and blue, of each index; None if samples
         are grey values themselves.
+    fields
+        Places of the colours in a pixel, if they are bit fields.
     """
 
     name: str
@@ -84,17 +93,27 @@ class Layout:
     stride: int
     bottom_up: bool = False
     palette: NDArray[np.uint8] | None = None
+    fields: BitFields | None = None
 
     @property
     def channels(self) -> int:
         """1, or 3: red, green, blue."""
+        if self.fields is not None:
+            return self.fields.channels
         has_colours = self.palette is not None and self.palette.ndim == 2
         return 3 if has_colours or self.pixel_bytes > 2 else 1
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
         """Type of a sample: uint8 or uint16, native byte order."""
-        return np.dtype(np.uint16) if self.pixel_bytes == 2 else np.dtype(np.uint8)
+        return np.dtype(np.uint16) if self.bits > 8 else np.dtype(np.uint8)
+
+    @property
+    def bits(self) -> int:
+        """Depth of the samples: ``2**bits - 1`` is white."""
+        if self.fields is not None:
+            return self.fields.bits
+        return 16 if self.pixel_bytes == 2 else 8
 
     @property
     def chunk_bytes(self) -> int:
@@ -135,6 +154,7 @@ class Layout:
     def _is_stored_as_is(self) -> bool:
         """Whether the bytes of a chunk are those of the frame."""
         is_plain = self.pixel_bytes <= 2 and self.palette is None and not self.bottom_up
+        is_plain = is_plain and self.fields is None
         is_native = self.pixel_bytes == 1 or np.dtype("<u2").isnative
         return is_plain and is_native and self.stride == self.width * self.pixel_bytes
 
@@ -175,7 +195,9 @@ class Layout:
 
     def _convert(self, samples: NDArray[np.uint8], target: AnyArray) -> None:
         """Convert stored pixels, uint8 (y, byte), to (y, x) or (y, x, channel)."""
-        if self.pixel_bytes == 2:
+        if self.fields is not None:
+            self.fields.convert(samples.view(f"<u{self.pixel_bytes}"), target)
+        elif self.pixel_bytes == 2:
             target[...] = samples.view("<u2")
         elif self.pixel_bytes > 2:
             # One channel at a time: copying runs of three bytes takes NumPy five times as long.
@@ -203,7 +225,7 @@ def layout_of(header: AviHeader, chunk_bytes: int, problems: list[str]) -> Layou
     problems
         What is wrong with the file is appended, one sentence each.
     """
-    is_dib = header.compression in _DIB_FOURCCS
+    is_dib = header.compression in (*_DIB_FOURCCS, BITFIELDS)
     pixel_bytes = header.bits // 8 if is_dib else _PLANES[header.compression]
     height, row_bytes = abs(header.height), header.width * pixel_bytes
     padded_bytes = (row_bytes + 3) // 4 * 4
@@ -216,6 +238,7 @@ def layout_of(header: AviHeader, chunk_bytes: int, problems: list[str]) -> Layou
         stride=padded_bytes if chunk_bytes >= padded_bytes * height else row_bytes,
         bottom_up=is_dib and header.height > 0,
         palette=_parse_palette(header.palette, problems) if has_palette else None,
+        fields=BitFields.of(header.masks, header.bits) if header.masks else None,
     )
 
 

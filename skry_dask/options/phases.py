@@ -191,7 +191,8 @@ class RefineOptions:
     Parameters
     ----------
     quick
-        Leave out the second pass.
+        Leave out the second pass, which measures frames against a first stack and weighs them: this
+        takes less time, and shows less detail.
     """
 
     phase: ClassVar[str] = "refine"
@@ -208,7 +209,7 @@ class StackOptions:
     ----------
     percent
         Percentage of the frames to average, the best ones of each triangle between reference points
-        [default: 30, without another criterion].
+        [default: 30, where frames have no weights and there is no other criterion].
     number
         Number of the frames to average, the best ones of each triangle.
     min_quality

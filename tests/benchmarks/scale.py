@@ -6,7 +6,7 @@ builds and optimises the graph of each phase for a capture of so many frames, wa
 kernels on threads, sends passes with empty kernels through a dask cluster, and counts the requests
 of reading an imported store. Then it works out a night of 10 TB from these constants and from the
 ``rate`` of one core, frames of 840 x 612 px a second through all phases (`measure`). Times are CPU
-times. Takes some minutes and 2 GiB.
+times. Jobs have one pass (``--quick``). Takes some minutes and 2 GiB.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def test_the_comparison_runs_with_a_peer_and_scores_both(tmp_path: Path) -> None
         assert psnr > 20
     assert float(ours[3]) > 50
     assert ours[4:] == theirs[4:]
-    assert [row[0].strip() for row in rows[6:]][:4] == ["align", "quality", "track", "stack"]
+    phases = ["align", "quality", "track", "first_stack", "refine", "stack"]
+    assert [row[0].strip() for row in rows[6:]][:6] == phases
 
 
 @pytest.mark.parametrize("text", ["", "name", "name=", "=command {avi}", "name=command {mov}"])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import pytest
 import tifffile
 
 import skry_dask as skry
+from skry_dask.phases.stacking import changed_fragments
+from skry_dask.pipeline import job
 from skry_dask.simulation.simulate import write_capture
+from tests.integration.test_resume import N_FRAMES, frames_read, stop_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +65,46 @@ def test_every_kind_of_stack_takes_what_the_second_pass_has_measured(
     assert np.isnan(image).mean() < 0.01  # corners of a union
     assert not np.array_equal(image, other)
     assert np.nanmean(np.abs(image - other)) < 0.02
+
+
+@pytest.fixture
+def four_frames_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "frames_per_chunk", lambda *_: 4)
+
+
+@pytest.mark.usefixtures("four_frames_a_chunk")
+def test_an_interrupted_second_pass_measures_the_other_frames_when_it_goes_on(
+    moon_file: Path, store: Path, tmp_path: Path
+) -> None:
+    again = shutil.copytree(store, tmp_path / "s")
+    for name in ("refine", "stack", "pieces"):
+        shutil.rmtree(again / name)
+    with dask.config.set({"skry.flush-seconds": 0}), pytest.raises(KeyboardInterrupt):
+        skry.run(moon_file, store=again, progress=stop_at("refine", 3), workers=1)
+    found, expected = (skry.run(moon_file, store=place) for place in (again, store))
+    read = frames_read(found)
+    assert 0 < read["refine"] < read["stack"] == N_FRAMES
+    np.testing.assert_array_equal(found["stack"], expected["stack"])
+    for name in ("displacement", "weight"):
+        refined = (skry.open_results(place)["refine"][name] for place in (again, store))
+        np.testing.assert_array_equal(*refined)
+
+
+def test_excluded_frames_are_subtracted_from_a_weighted_stack(
+    moon_file: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changed_fragments, "CALL_NS", 0)  # as for large frames
+    again, fresh = (shutil.copytree(store, tmp_path / name) for name in ("again", "fresh"))
+    for place in (again, fresh):
+        shutil.rmtree(place / "stack")
+        shutil.rmtree(place / "pieces")
+    skry.run(moon_file, store=again)
+    found, expected = (skry.run(moon_file, store=place, exclude="3,17") for place in (again, fresh))
+    np.testing.assert_array_equal(found["stack"], expected["stack"])
+    assert frames_read(found)["stack"] <= 2
+    assert frames_read(expected)["stack"] > 30
+    for name in SECOND_PASS:
+        assert found.attrs["summary"]["phases"][name]["status"] == "reused"
 
 
 def test_raw_colour_is_weighted_too(moon: xr.Dataset, tmp_path: Path, cli: CommandLine) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 import skry_dask as skry
+from skry_dask.geometry.canvas import overlap_region, union_region
 from skry_dask.phases.alignment.frame_alignment import Reason
 from tests.small_captures import capture_of
 
@@ -52,6 +53,7 @@ def known_results(
     *,
     quality: ArrayLike | None = None,
     active: ArrayLike | None = None,
+    canvas: str = "overlap",
     chunks: int = 3,
     **attrs: Any,
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
@@ -67,6 +69,8 @@ def known_results(
         (frame, area), or what broadcasts to it [default: 1].
     active
         (frame) [default: all].
+    canvas
+        Of the alignment.
     chunks
         Frames in a chunk.
     attrs
@@ -81,10 +85,12 @@ def known_results(
             "offset": (("frame", "axis"), offset),
             "active": ("frame", active),
             "reason": ("frame", reason, {"flag_meanings": " ".join(r.name for r in Reason)}),
-        }
+        },
+        attrs={"options": {"canvas": canvas}},
     )
-    low, high = np.ceil(-offset[active].min(axis=0)), -offset[active].max(axis=0)
-    height, width = (high + frames.shape[1:3] - low).astype(int)
+    region_of = overlap_region if canvas == "overlap" else union_region
+    height, width = region_of(offset, active, *frames.shape[1:3]).shape
+    low = np.ceil(-offset[active].min(axis=0))
     n_areas = -(-height // AREA_SIZE) * -(-width // AREA_SIZE)
     of_areas = np.asarray(1 if quality is None else quality, np.float32)
     of_areas = np.broadcast_to(of_areas, (n, n_areas)).copy()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.geometry.canvas import Region
+
 if TYPE_CHECKING:
-    from skry_dask.geometry.canvas import Region
     from skry_dask.types import FloatArray, IntArray
 
 
@@ -58,6 +59,66 @@ class AreaGrid:
             )
         )
         return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2)
+
+    def shown_part(self, offset: FloatArray, height: int, width: int) -> tuple[slice, slice]:
+        """Find the rows and columns of areas that lie wholly inside a frame.
+
+        Parameters
+        ----------
+        offset
+            float64 (axis), px.
+        height, width
+            Size of the frame, px.
+        """
+        shown = []
+        for origin, edges, length in zip(
+            self.region.origin(offset), (self.y_edges, self.x_edges), (height, width), strict=True
+        ):
+            first = min(int(np.searchsorted(edges, -origin)), len(edges) - 1)
+            last = int(np.searchsorted(edges, length - origin, side="right")) - 1
+            shown.append(slice(first, max(first, last)))
+        return shown[0], shown[1]
+
+    def part(self, rows: slice, columns: slice) -> AreaGrid:
+        """Cut rows and columns of areas out of the grid, at least one of each."""
+        y, x = (
+            self.y_edges[rows.start : rows.stop + 1],
+            self.x_edges[columns.start : columns.stop + 1],
+        )
+        region = Region(
+            self.region.y + int(y[0]),
+            self.region.x + int(x[0]),
+            int(y[-1] - y[0]),
+            int(x[-1] - x[0]),
+        )
+        return AreaGrid(region, y - y[0], x - x[0])
+
+    def numbers(self, rows: slice, columns: slice) -> IntArray:
+        """Return the numbers of the areas in rows and columns: int64 (area)."""
+        n_columns = len(self.x_edges) - 1
+        return (
+            np.arange(rows.start, rows.stop)[:, None] * n_columns
+            + np.arange(columns.start, columns.stop)
+        ).ravel()
+
+    def count_shown(self, offset: FloatArray, frame_shape: tuple[int, ...]) -> IntArray:
+        """Count the frames that show the whole of each area.
+
+        Parameters
+        ----------
+        offset
+            float64 (frame, axis), px.
+        frame_shape
+            Height and width of a frame, px.
+
+        Returns
+        -------
+        int64 (area)
+        """
+        counts = np.zeros((len(self.y_edges) - 1, len(self.x_edges) - 1), np.int64)
+        for of_frame in offset:
+            counts[self.shown_part(of_frame, *frame_shape[:2])] += 1
+        return counts.ravel()
 
     def labels(self) -> IntArray:
         """Label each pixel of the region with the number of its area: int64 (y, x)."""

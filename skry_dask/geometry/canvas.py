@@ -112,6 +112,13 @@ class Region:
         shown: BoolArray = inside.all(axis=-1)
         return shown
 
+    def touched_by(self, offset: FloatArray, height: int, width: int) -> BoolArray:
+        """Find the frames that show part of the region; see `shown_by`."""
+        first = offset + np.array([self.y, self.x])
+        last = first + np.array(self.shape) - 1
+        touched: BoolArray = ((last >= 0) & (first <= np.array([height, width]) - 1)).all(axis=-1)
+        return touched
+
 
 def overlap_region(offset: FloatArray, active: BoolArray, height: int, width: int) -> Region:
     """Find the canvas rectangle that every active frame shows.

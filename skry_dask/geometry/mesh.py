@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, cKDTree
 
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.kernels.stacking.rasterise import (
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 FIXED_PER_SIDE = 8
 """Number of sections into which fixed points divide the longer side of a region's border."""
 
-OUTER_SPACING_PX = 32
-"""Spacing of fixed points where the canvas extends beyond the region that all frames show, px."""
+GAP_SPACING_PX = 32
+"""Spacing of fixed points where no reference point is nearer than half of this, px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +157,7 @@ class TriangleMesh:
         points: FloatArray,
         region: Region,
         *,
-        inner: Region | None = None,
+        gaps: bool = False,
         scale: float = 1.0,
     ) -> TriangleMesh:
         """Triangulate reference points.
@@ -168,14 +168,14 @@ class TriangleMesh:
             float64 (point, axis), on the canvas, px.
         region
             The rectangle to cover.
-        inner
-            The part of it that contains the points [default: all of it]. The rest gets fixed
-            points on a grid, so that its fragments are no larger than those inside.
+        gaps
+            Whether parts without points get fixed points on a grid, so that fragments there are no
+            larger than elsewhere, and frames that show a part of the region show whole fragments.
         scale
             Pixels of the image along one pixel of the region. A remainder at the bottom and right
             that does not fill a pixel of the image is left out.
         """
-        corners = _corners(points, region, inner or region)
+        corners = _corners(points, region, gaps=gaps)
         triangles = _triangles(corners)
         height, width = (int(n * scale + 1e-9) for n in region.shape)
         in_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
@@ -246,7 +246,7 @@ def neighbours_in_mesh(points: AnyArray, region: Region) -> tuple[IntArray, IntA
     neighbours
         int64 (entry), ascending for each point.
     """
-    triangles = _triangles(_corners(points, region, region))
+    triangles = _triangles(_corners(points, region))
     edges = np.concatenate([triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
     edges = edges[(edges < len(points)).all(axis=1)]
     # An edge as a single number: sorting pairs takes six times as long.
@@ -257,10 +257,11 @@ def neighbours_in_mesh(points: AnyArray, region: Region) -> tuple[IntArray, IntA
     return np.concatenate([[0], np.cumsum(counts)]), neighbours
 
 
-def _corners(points: AnyArray, region: Region, inner: Region) -> FloatArray:
+def _corners(points: AnyArray, region: Region, *, gaps: bool = False) -> FloatArray:
     """List the corners of a mesh, px in the region: reference points, then fixed points."""
     inside = (points - np.array([region.y, region.x], np.float64)).reshape(-1, 2)
-    return np.concatenate([inside, _border_points(region.shape), _outer_points(region, inner)])
+    corners = np.concatenate([inside, _border_points(region.shape)])
+    return np.concatenate([corners, _gap_points(region.shape, inside)]) if gaps else corners
 
 
 def _triangles(corners: FloatArray) -> IntArray:
@@ -280,11 +281,12 @@ def _border_points(shape: tuple[int, int]) -> FloatArray:
     return np.concatenate([top, bottom, left, right])
 
 
-def _outer_points(region: Region, inner: Region) -> FloatArray:
-    """Place fixed points on a grid over the part of a region outside another, px in the region."""
-    spacing = OUTER_SPACING_PX
-    y, x = (np.arange(spacing / 2, n, spacing, dtype=np.float64) for n in region.shape)
+def _gap_points(shape: tuple[int, int], points: FloatArray) -> FloatArray:
+    """Place fixed points on a grid over the gaps between points, px in the region."""
+    spacing = GAP_SPACING_PX
+    y, x = (np.arange(spacing / 2, n, spacing, dtype=np.float64) for n in shape)
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    low = np.array([inner.y - region.y, inner.x - region.x], float)
-    outside = ((grid < low) | (grid > low + inner.shape)).any(axis=1)
-    return grid[outside]
+    if not len(points):
+        return grid
+    distance = np.asarray(cKDTree(points).query(grid, k=[1])[0])[:, 0]
+    return grid[distance > spacing / 2]

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import AlignmentError, ReaderError
-from skry_dask.geometry.canvas import Region, overlap_region
+from skry_dask.geometry.canvas import Region, overlap_region, union_region
 from skry_dask.graph.windowed_array import WindowedArray
-from skry_dask.options import as_json
+from skry_dask.options import Canvas, as_json
 from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def measured_frames(alignment: xr.Dataset, capture: xr.Dataset, region: Region) 
     """Return whether each frame is measured, active and showing the region: bool (frame).
 
     Excluded frames are measured too: so neither the others' results nor sums over frames depend on
-    the choice of frames to stack. Of these, some may lie too far off to show the whole region.
+    the choice of frames to stack. Of these, some may lie too far off to show the whole region. Of a
+    union, frames show parts.
 
     Parameters
     ----------
@@ -214,16 +215,22 @@ def measured_frames(alignment: xr.Dataset, capture: xr.Dataset, region: Region) 
     capture
         The capture that was aligned.
     region
-        Seen in every frame that is stacked.
+        From `region_of`.
     """
     height, width = capture["frames"].shape[1:3]
     alignment.load()
-    shows = region.shown_by(alignment["offset"].to_numpy(), height, width)
+    shown_by = region.touched_by if is_union(alignment) else region.shown_by
+    shows = shown_by(alignment["offset"].to_numpy(), height, width)
     return alignment["active"].to_numpy() & shows
 
 
+def is_union(alignment: xr.Dataset) -> bool:
+    """Return whether results cover everything that any frame shows, by the options of `align`."""
+    return bool(alignment.attrs.get("options", {}).get("canvas") == Canvas.UNION)
+
+
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
-    """Find the region that all frames show that may be stacked.
+    """Find the region that results cover: what all frames show that may be stacked, or any of them.
 
     Parameters
     ----------
@@ -252,11 +259,15 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
             f"{source}: all {int(alignment['active'].sum())} frames that could be aligned are "
             "excluded: exclude fewer"
         )
-    region = overlap_region(alignment["offset"].to_numpy(), stacked, height, width)
+    offset = alignment["offset"].to_numpy()
+    if is_union(alignment):
+        return union_region(offset, stacked, height, width)
+    region = overlap_region(offset, stacked, height, width)
     if min(region.shape) < MIN_REGION_PX:
         raise AlignmentError(
             f"{source}: the active frames have only {region.width} x {region.height} px in common: "
-            "give a larger --min-overlap, so that the farthest frames are left out"
+            "give a larger --min-overlap, so that the farthest frames are left out, or --canvas "
+            "union"
         )
     return region
 

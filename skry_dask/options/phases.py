@@ -72,11 +72,15 @@ class AlignOptions:
         Frames whose alignment has less confidence than this, 0 to 1, are not used.
     min_overlap
         Frames are left out, the farthest first, until the others overlap in at least this fraction
-        of the frame.
+        of the frame; of no account to the canvas "union".
+    canvas
+        "overlap" is the region seen in all active frames; "union" is everything seen in any of
+        them, where each pixel is the mean of the chosen fragments that show it: a mosaic, where
+        the telescope moved on.
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -84,6 +88,7 @@ class AlignOptions:
     anchor_size: int | None = None
     min_confidence: float = 0.5
     min_overlap: float = 0.4
+    canvas: Canvas = Canvas.OVERLAP
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -94,6 +99,7 @@ class AlignOptions:
             check_even("anchor_size", self.anchor_size)
         check_range("min_confidence", self.min_confidence, 0.0, 1.0)
         check_range("min_overlap", self.min_overlap, 0.01, 1.0)
+        object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,15 +237,12 @@ class StackOptions:
     drop
         Side of a drop, as a fraction of the camera's pixel: small drops are sharp but need many
         frames [default: 0.7, with drizzle].
-    canvas
-        "overlap" is the region seen in all active frames; "union" is everything seen in any of
-        them, where each pixel is the mean of the chosen fragments that show it.
     normalise
         Scale frames to equal brightness, so that thin clouds leave no patches.
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     percent: float | None = None
     number: int | None = None
@@ -248,7 +251,6 @@ class StackOptions:
     interpolation: Interpolation | None = None
     drizzle: float = 1.0
     drop: float | None = None
-    canvas: Canvas = Canvas.OVERLAP
     normalise: bool = False
 
     def __post_init__(self) -> None:
@@ -278,7 +280,6 @@ class StackOptions:
             check_range("number", self.number, 1, 2**31 - 1)
         if self.min_quality is not None:
             check_range("min_quality", self.min_quality, 0.0, 1.0)
-        object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
         if not isinstance(self.normalise, bool):
             raise OptionsError(f"normalise is {self.normalise!r}: it must be true or false")
         self._check_resampling()

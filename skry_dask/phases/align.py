@@ -27,8 +27,7 @@ from skry_dask.graph.datasets import damaged_frames, result, variable, whole_fra
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
-from skry_dask.graph.task_names import phase_tasks
-from skry_dask.options import AlignOptions
+from skry_dask.options import AlignOptions, Canvas
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
 from skry_dask.phases.alignment.frame_alignment import Reason
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from skry_dask.types import IntArray
 
 
-@phase_tasks("align")
 def align(
     capture: xr.Dataset,
     options: AlignOptions | None = None,
@@ -129,7 +127,7 @@ def align(
         drop_frames,
         damaged_frames(capture),
         frames.shape[1:3],
-        options.min_overlap,
+        0.0 if options.canvas is Canvas.UNION else options.min_overlap,
         dtype=RECORD,
     )
     return result(capture, options, _variables(records, reference["reference"]))

@@ -31,6 +31,7 @@ from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import (
     excluded_frames,
     image_variable,
+    is_union,
     measured_frames,
     region_of,
     result,
@@ -41,7 +42,6 @@ from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_all_chunks, map_table, rows_at
 from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
-from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import QualityOptions
 from skry_dask.phases.rating.area_measurements import MEASUREMENTS, AreaGauge, measure_areas
 from skry_dask.phases.rating.area_statistics import (
@@ -79,7 +79,6 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
-@phase_tasks("quality")
 def estimate_quality(
     capture: xr.Dataset,
     alignment: xr.Dataset,
@@ -105,7 +104,7 @@ def estimate_quality(
     xarray.Dataset, lazy
         - ``area_quality`` float32 (frame, area), fraction of full scale in usual light, NaN for
           frames that are not measured: those that are inactive, and excluded ones that do not show
-          all areas;
+          all areas; of the canvas "union" NaN for areas that a frame does not show;
         - ``blended_quality`` float32 (frame, area), likewise, averaged with neighbouring areas:
           the quality by which fragments are ranked;
         - ``frame_quality`` float32 (frame), fraction of full scale, likewise NaN;
@@ -113,9 +112,10 @@ def estimate_quality(
           detail, light and noise, of which ``area_quality`` is made;
         - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over measured frames;
         - ``best_frame`` int64 (area), number of the frame with the highest blended quality, of
-          those that are not excluded;
-        - ``composite`` float32 (y, x[, channel]), each area from its best frame, 1 = full scale;
-        - ``reference`` float32 (y, x), grey, each area the mean of its best frames, 1 = full scale.
+          those that are not excluded; -1 where there is none;
+        - ``composite`` float32 (y, x[, channel]), each area from its best frame, 1 = full scale,
+          NaN where there is none;
+        - ``reference`` float32 (y, x), grey, each area the mean of its best frames, likewise.
           Excluded frames count where at most a quarter of these frames are excluded: points keep
           their measured displacements then.
 
@@ -151,7 +151,11 @@ def estimate_quality(
     area_quality = _area_quality(areas, measured, gauge)
     weights = blending_weights(grid.centres, options.blending * options.area_size)
     blended = _map_table(blend_quality, area_quality, *weights, shape=(grid.n_areas,))
+    n_reference: int | IntArray
     n_reference = max(1, round(int(measured.sum()) * options.reference_percent / 100))
+    if is_union(alignment):
+        n_shown = grid.count_shown(offset[measured], frames.shape[1:3])
+        n_reference = np.maximum(1, np.rint(n_shown * options.reference_percent / 100)).astype(int)
     selected = from_all_chunks(
         select_shown_frames,
         blended,

@@ -29,11 +29,17 @@ import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError
-from skry_dask.graph.datasets import measured_frames, region_of, result, variable, whole_frames
+from skry_dask.graph.datasets import (
+    is_union,
+    measured_frames,
+    region_of,
+    result,
+    variable,
+    whole_frames,
+)
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
 from skry_dask.graph.parcels import share
-from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
 from skry_dask.phases.refining.tile_motion import (
     N_VALUES,
@@ -78,7 +84,6 @@ GREY_OF_COLOUR = (0.299, 0.587, 0.114)
 """The same for frames with channels (ITU-R BT.601)."""
 
 
-@phase_tasks("refine")
 def refine(
     capture: xr.Dataset,
     alignment: xr.Dataset,
@@ -166,6 +171,8 @@ def _why_not(alignment: xr.Dataset, points: xr.Dataset, active: BoolArray) -> st
     """Say why frames need no second look, or None."""
     if not points.sizes["point"]:
         return "there is no reference point"
+    if is_union(alignment):
+        return "frames show different parts of the canvas"
     n_active = int(active.sum())
     if n_active < MIN_FRAMES:
         return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import GREY, Developer
@@ -27,7 +28,6 @@ from skry_dask.graph.datasets import measured_frames, result, variable, whole_fr
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
-from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.dispersion import channel_shift
 from skry_dask.phases.tracking.displacement_field import (
@@ -38,14 +38,12 @@ from skry_dask.phases.tracking.displacement_field import (
 from skry_dask.phases.tracking.point_matching import ReferencePoints, is_measured, match_points
 
 if TYPE_CHECKING:
-    import dask.array as da
     import xarray as xr
 
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
 
 
-@phase_tasks("track")
 def track(
     capture: xr.Dataset,
     alignment: xr.Dataset,
@@ -78,7 +76,8 @@ def track(
           its attribute ``step_px``; below -32766 where it was not;
         - ``valid`` bool (frame, point), whether the point was measured, rather than taken from its
           neighbours;
-        - ``valid_fraction`` float64 (point), fraction of active frames in which it was measured;
+        - ``valid_fraction`` float64 (point), fraction of the active frames that show it in which it
+          was measured;
         - ``mean_displacement`` float64 (point, axis), px, what was subtracted;
         - with ``align_channels``, ``channel_shift`` float64 (channel, axis), px: position of each
           colour minus that of green.
@@ -134,7 +133,7 @@ def track(
         kept=kept,
     )
     field = displacement_field(measured, active, points.measured)
-    variables = _variables(points.measured, measured, field, int(active.sum()))
+    variables = _variables(points.measured, measured, field)
     if options.align_channels and developer.planes != (GREY,):
         frame_quality = quality["frame_quality"].load().to_numpy()
         shift = channel_shift(
@@ -163,12 +162,12 @@ def _check(options: TrackOptions, shape: tuple[int, ...], region: Region) -> Non
 
 
 def _variables(
-    points: MeasuredPoints, measured: da.Array, field: DisplacementField, n_active: int
+    points: MeasuredPoints, measured: da.Array, field: DisplacementField
 ) -> dict[str, xr.Variable]:
     """Label the results."""
     position = points.position
     valid = map_table(is_measured, measured, shape=(len(position),), dtype=bool)
-    fraction = field.n_valid / max(n_active, 1)
+    fraction = field.n_valid / da.maximum(field.n_shown, 1)
     return {
         "position": variable(
             ("point", "axis"), position.astype(np.float64), "px", "position on the canvas"
@@ -186,11 +185,14 @@ def _variables(
             "local displacement as it was measured, in steps of step_px",
             step_px=points.step,
             flag_values=[MISSING, INACTIVE],
-            flag_meanings="not_found inactive_frame",
+            flag_meanings="not_found not_shown",
         ),
         "valid": variable(("frame", "point"), valid, "1", "measured, not taken from neighbours"),
         "valid_fraction": variable(
-            ("point",), fraction, "1", "fraction of active frames in which the point was measured"
+            ("point",),
+            fraction,
+            "1",
+            "fraction of the frames that show the point in which it was measured",
         ),
         "mean_displacement": variable(
             ("point", "axis"), field.mean, "px", "mean over frames of the measured displacement"

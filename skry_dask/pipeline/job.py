@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibration.calibrate import calibrate
-from skry_dask.capture.calibration.overlays import mask_overlays
 from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
 from skry_dask.capture.source import RawSource, resolve
 from skry_dask.errors import OptionsError
-from skry_dask.geometry.canvas import union_region
 from skry_dask.graph.datasets import (
     excluded_frames,
+    is_union,
     measured_frames,
     region_of,
-    stacked_frames,
     with_excluded,
 )
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
-from skry_dask.options import Canvas, Mask, Options
+from skry_dask.options import Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
@@ -264,7 +262,6 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         samples.add("u2")
     job.runner.require(opened.identity, store=job.store.path, samples=sorted(samples))
     capture = select(opened.capture, job.options.select)
-    capture = mask_overlays(capture, job.options.calibrate)
     shapes = Shapes.of(
         capture,
         job.options,
@@ -278,8 +275,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     if job.memory is not None:
         limit = None if job.limit is None else job.limit.size - START
         job.held.enter_context(job.memory.taken(estimate(shapes, n_chunk) - START, limit))
-    # Overlays have been looked for already.
-    capture = calibrate(capture, replace(job.options.calibrate, mask=Mask.OFF))
+    capture = calibrate(capture, job.options.calibrate)
     frames = PhaseResult(
         name="import",
         data=capture,
@@ -329,12 +325,9 @@ def check_canvas(job: Job, shapes: Shapes, frames: PhaseResult, alignment: Phase
     AlignmentError
         If no frame may be stacked, or these frames have too little in common.
     BudgetError
-        If the image of ``canvas="union"``, whose size is known now, does not fit the memory limit.
+        If the canvas "union", whose size is known now, does not fit the memory limit.
     """
-    region_of(alignment.data, frames.data)
-    if job.options.stack.canvas is Canvas.UNION:
-        offset = alignment.data["offset"].to_numpy()
-        stacked = stacked_frames(alignment.data, frames.data)
-        seen = union_region(offset, stacked, shapes.height, shapes.width)
-        union = replace(shapes, n_canvas_pixels=seen.height * seen.width)
+    region = region_of(alignment.data, frames.data)
+    if is_union(alignment.data):
+        union = replace(shapes, n_canvas_pixels=region.height * region.width)
         check(union, frames.data["frames"].data.chunksize[0], job.limit)

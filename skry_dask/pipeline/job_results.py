@@ -87,7 +87,7 @@ class JobResults:
 
     @property
     def region(self) -> dict[str, int]:
-        """Rectangle seen in every frame that may be stacked: y, x, height and width, px."""
+        """Rectangle of the canvas that results cover: y, x, height and width, px."""
         return as_json(region_of(self.alignment, self.capture))
 
     @property

@@ -115,7 +115,7 @@ class Shapes:
         Whether frames are counted for each pixel: they are drizzled, weighted, or do not all
         show it.
     n_canvas_pixels
-        Number of pixels of the image before it is drizzled.
+        Number of pixels of the canvas: of quality, points, and the image before it is drizzled.
     scale
         Drizzle scale.
     spacing
@@ -154,7 +154,7 @@ class Shapes:
         *,
         shares_accumulators: bool = True,
     ) -> Shapes:
-        """Collect the quantities of a job from its options and its capture, not calibrated yet."""
+        """Collect the quantities of a job from its capture, not calibrated yet, and its options."""
         n_frames, height, width, *channels = capture["frames"].shape
         n_channels = channels[0] if channels else 1
         itemsize = capture["frames"].dtype.itemsize
@@ -165,7 +165,6 @@ class Shapes:
             developer = replace(developer, dtype="uint16")
         developed = masters or calibrate.hot_pixels is not HotPixels.NONE
         developed = developed or n_channels > 1 or developer.cfa is not None
-        developed = developed or developer.filling is not None
         drizzled, weighted = options.stack.drizzle > 1, options.weighted
         return cls(
             n_frames=n_frames,
@@ -177,7 +176,7 @@ class Shapes:
             n_planes=len(developer.planes),
             peak=developer.peak(developer.planes),
             unbounded=drizzled or options.stack.normalise or weighted,
-            counted=drizzled or options.stack.canvas is Canvas.UNION or weighted,
+            counted=drizzled or options.align.canvas is Canvas.UNION or weighted,
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
@@ -202,12 +201,13 @@ def align_bytes(shapes: Shapes, _n_chunk: int) -> int:
 
 def quality_bytes(shapes: Shapes, n_chunk: int) -> int:
     """Estimate the quality phase: accumulators of the composite and of the reference image."""
-    return _accumulator_bytes(shapes, n_chunk, shapes.n_pixels * (shapes.n_planes + 1))
+    return _accumulator_bytes(shapes, n_chunk, shapes.n_canvas_pixels * (shapes.n_planes + 1))
 
 
 def track_bytes(shapes: Shapes, _n_chunk: int) -> int:
     """Estimate the track phase: points are placed on one image, then each thread has a frame."""
-    return shapes.n_pixels * max(BUILD_PIXEL_BYTES, FRAME_PIXEL_BYTES * shapes.n_threads)
+    frames = shapes.n_pixels * FRAME_PIXEL_BYTES * shapes.n_threads
+    return max(shapes.n_canvas_pixels * BUILD_PIXEL_BYTES, frames)
 
 
 def refine_bytes(shapes: Shapes, _n_chunk: int) -> int:
@@ -259,9 +259,9 @@ def estimate(shapes: Shapes, n_chunk: int) -> int:
     """
     chunk = min(n_chunk, shapes.n_frames) * shapes.n_pixels
     chunks = chunk * (shapes.raw_bytes + shapes.grey_bytes) * shapes.n_threads
-    n_points = shapes.n_pixels / shapes.spacing**2
+    n_points = shapes.n_canvas_pixels / shapes.spacing**2
     if shapes.refined:
-        n_points += shapes.n_pixels / SPACING**2
+        n_points += shapes.n_canvas_pixels / SPACING**2
     tables = round(shapes.n_frames * n_points * TABLE_BYTES)
     graph = -(-shapes.n_frames // n_chunk) * CHUNK_BYTES
     held = chunks + tables + graph + shapes.n_pixels * shapes.master_bytes

@@ -63,8 +63,8 @@ class Summary:
     excluded_frames
         Number of frames that are excluded from the stack.
     region
-        Rectangle seen in every frame that may be stacked: ``y``, ``x``, ``height``, ``width`` on
-        the canvas, px.
+        Rectangle of the canvas that results cover, seen in every frame that may be stacked or (a
+        union) in any: ``y``, ``x``, ``height``, ``width``, px.
     image
         ``height`` and ``width`` of the stack, px.
     points

@@ -33,14 +33,13 @@ def stack_options(draw: st.DrawFn) -> skry.StackOptions:
     return skry.StackOptions(
         number=draw(st.integers(1, 9)),
         choose=draw(st.sampled_from(["fragments", "frames"])),
-        canvas=draw(st.sampled_from(["overlap", "union"])),
         normalise=draw(st.booleans()),
         **draw(st.sampled_from(RESAMPLING)),
     )
 
 
 def masters(kind: str, names: set[str], random: np.random.Generator) -> dict[str, Any]:
-    """Make some of a dark, a flat, bad pixels and an overlay, as `calibrate` adds them."""
+    """Make some of a dark, a flat and a map of bad pixels, as `calibrate` adds them."""
     shape = (HEIGHT, WIDTH, 3) if kind == "colour" else (HEIGHT, WIDTH)
     dims = ("y", "x", "channel")[: len(shape)]
     made = {
@@ -48,10 +47,7 @@ def masters(kind: str, names: set[str], random: np.random.Generator) -> dict[str
         "gain": random.uniform(0.5, 2, shape).astype(np.float32),
         "bad": random.random(shape) < 0.03,
     }
-    overlay = np.zeros(shape[:2], bool)
-    overlay[5:12, 8 : WIDTH // 2] = overlay[:, 11:13] = True
-    made["overlay"] = overlay
-    return {name: (dims[: made[name].ndim], made[name]) for name in sorted(names)}
+    return {name: (dims, made[name]) for name in sorted(names)}
 
 
 @st.composite
@@ -68,11 +64,11 @@ def lazy_stacks(draw: st.DrawFn) -> xr.Dataset:
         frames,
         random.uniform(-drift, drift, (n_frames, 2)),
         quality=random.random((n_frames, 1)),
-        active=[True, *(random.random(n_frames - 1) < 0.8)],
+        active=[True, True, *(random.random(n_frames - 2) < 0.8)],
+        canvas=draw(st.sampled_from(["overlap", "union"])),
         bits=bits,
         **({"cfa": "GRBG"} if kind == "mosaic" else {}),
     )
-    alignment["active"][:2] = True
     warp = random.normal(0, draw(st.sampled_from([0.0, 0.7, 4.0])), (n_frames, 3, 2))
     points["displacement"] = (("frame", "point", "axis"), warp.astype(np.float32))
     if kind != "mono" and draw(st.booleans()):
@@ -80,7 +76,7 @@ def lazy_stacks(draw: st.DrawFn) -> xr.Dataset:
     if draw(st.booleans()):
         points = points.chunk({"frame": 3})
     capture = capture.assign(
-        masters(kind, draw(st.sets(st.sampled_from(["dark", "gain", "bad", "overlay"]))), random)
+        masters(kind, draw(st.sets(st.sampled_from(["dark", "gain", "bad"]))), random)
     )
     if draw(st.booleans()):
         capture = in_chunks(capture.compute(), draw(st.integers(1, n_frames)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from skry_dask.phases.alignment.aligner import Aligner
     from skry_dask.phases.alignment.frame_alignment import Template
-    from skry_dask.types import AnyArray, BoolArray, Float32Array, Frames, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 RECORD = np.dtype(
     [
@@ -24,6 +24,9 @@ RECORD = np.dtype(
 )
 """Offset (px), confidence (0 to 1), reason (see `Reason`), whether the offset is known across a
 limb only, and mean brightness (fraction of full scale) of a frame."""
+
+MAX_CENTRES = 64
+"""Largest number of frames, evenly spaced, around which the largest set that overlaps is sought."""
 
 
 def align_frames(
@@ -136,7 +139,11 @@ def drop_frames(
 def drop_far_frames(
     records: AnyArray, frame_shape: tuple[int, int], min_overlap: float
 ) -> AnyArray:
-    """Make frames inactive, farthest from the median first, until the rest overlap enough.
+    """Make frames inactive that lie so far off that the rest would overlap too little.
+
+    The frames kept are those nearest to a centre: the median of all, or one of the frames, if more
+    of them overlap enough. In a drift through several fields the median may lie where the
+    telescope hardly stayed.
 
     Parameters
     ----------
@@ -153,14 +160,28 @@ def drop_far_frames(
     """
     kept = records.copy()
     active = np.flatnonzero(records["reason"] == Reason.ACTIVE)
-    if not len(active):
+    if not len(active) or min_overlap <= 0:
         return kept
     offset = np.stack([records["y"], records["x"]], axis=1)[active]
-    distance = np.hypot(*(offset - np.median(offset, axis=0)).T)
-    order = np.argsort(distance, kind="stable")
+    near = _overlapping(offset, np.median(offset, axis=0), frame_shape, min_overlap)
+    if not near.all():
+        evenly = np.unique(np.linspace(0, len(offset) - 1, MAX_CENTRES).astype(int))
+        for centre in offset[evenly]:
+            others = _overlapping(offset, centre, frame_shape, min_overlap)
+            if others.sum() > near.sum():
+                near = others
+    kept["reason"][active[~near]] = Reason.TOO_LITTLE_OVERLAP
+    return kept
+
+
+def _overlapping(
+    offset: FloatArray, centre: FloatArray, frame_shape: tuple[int, int], min_overlap: float
+) -> BoolArray:
+    """Find the frames nearest to a centre that overlap enough: bool (frame)."""
+    order = np.argsort(np.hypot(*(offset - centre).T), kind="stable")
     nearest_first = offset[order]
     extent = np.maximum.accumulate(nearest_first) - np.minimum.accumulate(nearest_first)
     sides = np.maximum(np.array(frame_shape) - extent, 0.0)
-    enough = sides.prod(axis=1) >= min_overlap * frame_shape[0] * frame_shape[1]
-    kept["reason"][active[order[~enough]]] = Reason.TOO_LITTLE_OVERLAP
-    return kept
+    enough = np.zeros(len(offset), bool)
+    enough[order] = sides.prod(axis=1) >= min_overlap * frame_shape[0] * frame_shape[1]
+    return enough

@@ -30,15 +30,19 @@ def frame_quality(area_quality: Float32Array, n_pixels: IntArray) -> Float32Arra
     Parameters
     ----------
     area_quality
-        float32 (frame, area), fraction of full scale; NaN for inactive frames.
+        float32 (frame, area), fraction of full scale; NaN where it is not measured.
     n_pixels
         int64 (area).
 
     Returns
     -------
-    float32 (frame), fraction of full scale; NaN for inactive frames.
+    float32 (frame), fraction of full scale, over the areas that a frame shows; NaN for inactive
+    frames.
     """
-    return ((area_quality * n_pixels).sum(axis=1) / n_pixels.sum()).astype(np.float32)
+    shown = ~np.isnan(area_quality)
+    total = np.where(shown, area_quality * n_pixels, 0.0).sum(axis=1)
+    pixels = np.where(shown, n_pixels, 0).sum(axis=1)
+    return np.where(pixels > 0, total / np.maximum(pixels, 1), np.nan).astype(np.float32)
 
 
 def partial_statistics(area_quality: Float32Array) -> FloatArray:
@@ -47,23 +51,31 @@ def partial_statistics(area_quality: Float32Array) -> FloatArray:
     Parameters
     ----------
     area_quality
-        float32 (frame, area), fraction of full scale; NaN for inactive frames.
+        float32 (frame, area), fraction of full scale; NaN where it is not measured.
 
     Returns
     -------
     float64 (1, 4, area): lowest, highest, sum in units of `QUALITY_STEP`, and number of frames.
     """
-    used = area_quality[~np.isnan(area_quality[:, 0])]
-    steps = np.rint(used.astype(np.float64) / QUALITY_STEP)
-    low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
-    return np.stack([low, high, steps.sum(axis=0), np.full(len(low), len(used))])[None]
+    shown = ~np.isnan(area_quality)
+    steps = np.rint(np.where(shown, area_quality, 0.0).astype(np.float64) / QUALITY_STEP)
+    low = np.where(shown, area_quality, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(shown, area_quality, -np.inf).max(axis=0, initial=-np.inf)
+    return np.stack([low, high, steps.sum(axis=0), shown.sum(axis=0)])[None]
 
 
 def combine_statistics(partial: list[FloatArray]) -> Float32Array:
-    """Combine the results of `partial_statistics`: float32 (3, area), see `STATISTICS`."""
+    """Combine the results of `partial_statistics`.
+
+    Returns
+    -------
+    float32 (3, area), see `STATISTICS`; NaN for areas that no frame shows.
+    """
     low, high, steps, number = np.concatenate(partial).swapaxes(0, 1)
-    mean = steps.sum(axis=0) * QUALITY_STEP / number.sum(axis=0)
-    return np.stack([low.min(axis=0), high.max(axis=0), mean]).astype(np.float32)
+    n_frames = number.sum(axis=0)
+    mean = steps.sum(axis=0) * QUALITY_STEP / np.maximum(n_frames, 1)
+    statistics = np.stack([low.min(axis=0), high.max(axis=0), mean])
+    return np.where(n_frames > 0, statistics, np.nan).astype(np.float32)
 
 
 def best_frame_numbers(
@@ -83,17 +95,17 @@ def best_frame_numbers(
 
     Returns
     -------
-    int64 (area), a frame number.
+    int64 (area), a frame number; -1 for areas that no frame shows.
     """
     best = np.empty(chunks[0].shape[1], np.int64)
     for areas, quality in _column_blocks(chunks):
         usable = np.where(excluded[:, None], -1.0, np.nan_to_num(quality, nan=-1.0))
-        best[areas] = usable.argmax(axis=0)
-    return frame_numbers[best]
+        best[areas] = np.where(usable.max(axis=0) < 0, -1, frame_numbers[usable.argmax(axis=0)])
+    return best
 
 
 def select_shown_frames(
-    chunks: list[Float32Array], excluded: BoolArray, n_reference: int
+    chunks: list[Float32Array], excluded: BoolArray, n_reference: int | IntArray
 ) -> BoolArray:
     """Select the frames that each area of the composite and of the reference image is made of.
 
@@ -109,7 +121,7 @@ def select_shown_frames(
     excluded
         bool (frame).
     n_reference
-        Number of frames for each area of the reference image.
+        Number of frames for each area of the reference image: int, or int64 (area).
 
     Returns
     -------
@@ -118,12 +130,14 @@ def select_shown_frames(
     selected = np.empty((len(excluded), 2, chunks[0].shape[1]), bool)
     for areas, quality in _column_blocks(chunks):
         usable = quality
-        of_all = select_best(quality, n_reference)
+        number = n_reference if isinstance(n_reference, int) else n_reference[areas]
+        of_all = select_best(quality, number)
         if excluded.any():
             usable = np.where(excluded[:, None], np.float32(np.nan), quality)
             share = of_all[excluded].sum(axis=0) / np.maximum(of_all.sum(axis=0), 1)
             others = share > MAX_EXCLUDED
-            of_all[:, others] = select_best(usable[:, others], n_reference)
+            number = number if isinstance(number, int) else number[others]
+            of_all[:, others] = select_best(usable[:, others], number)
         selected[:, 0, areas] = select_best(usable, 1)
         selected[:, 1, areas] = of_all
     return selected

@@ -60,13 +60,22 @@ def blend_quality(
     Parameters
     ----------
     area_quality
-        float32 (frame, area), fraction of full scale; NaN for inactive frames.
+        float32 (frame, area), fraction of full scale; NaN where it is not measured.
     neighbours, weights
         (area, neighbour), from `blending_weights`.
 
     Returns
     -------
-    float32 (frame, area), fraction of full scale; NaN for inactive frames.
+    float32 (frame, area), fraction of full scale; NaN likewise.
     """
     blended = weighted_means(area_quality.astype(np.float64), neighbours, weights)
+    shown = ~np.isnan(area_quality)
+    parts = shown.any(axis=1) & ~shown.all(axis=1)
+    if parts.any():
+        known = shown[parts]
+        sums = weighted_means(
+            np.where(known, area_quality[parts], 0.0).astype(np.float64), neighbours, weights
+        )
+        shares = weighted_means(known.astype(np.float64), neighbours, weights)
+        blended[parts] = np.where(known, sums / np.maximum(shares, 1e-9), np.nan)
     return blended.astype(np.float32)

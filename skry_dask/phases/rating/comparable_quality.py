@@ -89,7 +89,7 @@ class Usual(NamedTuple):
         gauge
             How frames are compared.
         """
-        usual = cls(*np.median(measured, axis=0).astype(np.float64))
+        usual = cls(*_medians(measured).astype(np.float64))
         light, variance = gauge.compare(measured, usual)
         return usual._replace(
             light_spread=float(((light - 1) ** 2).mean()),
@@ -129,12 +129,14 @@ class FrameGauge(NamedTuple):
             float64 (frame, area), variance of the noise, 1 = usual.
         """
         _, light, noise = measured.astype(np.float64).swapaxes(0, 1)
+        shown = ~np.isnan(light)
         whole = 2 * self.n_pixels >= self.n_pixels.max()
         relative = relative_light(light[:, whole], usual.light[whole])
         of_noise = (self.noise_share * usual.noise) ** 2
         share = of_noise / np.maximum(np.maximum(usual.detail**2, of_noise), 1e-30)
         steps = (noise / np.where(usual.noise > 0, usual.noise, np.inf)) ** 2
-        return relative, relative_variance(steps, share, light > CLEAR * noise)
+        clear = light > CLEAR * noise
+        return relative, relative_variance(np.where(shown, steps, 0.0), share, clear, shown)
 
     def comparable_quality(self, measured: Float32Array, usual: Usual) -> Float32Array:
         """Replace the noise of frames by the usual, and their light likewise.
@@ -151,7 +153,7 @@ class FrameGauge(NamedTuple):
         float32 (frame, area), fraction of full scale; NaN for frames that are not measured.
         """
         quality = np.full((len(measured), measured.shape[2]), np.nan, np.float32)
-        used = ~np.isnan(measured[:, 0, 0])
+        used = ~np.isnan(measured[:, 0]).all(axis=1)
         light, variance = self.compare(measured[used], usual)
         light = where_real(light, usual.light_spread, LIGHT_ERROR)[:, None]
         variance = where_real(variance, usual.variance_spread, VARIANCE_ERROR)
@@ -160,6 +162,17 @@ class FrameGauge(NamedTuple):
         comparable = (square - variance * of_noise) / light**2 + of_noise
         quality[used] = np.sqrt(np.maximum(comparable, MIN_SHARE * square))
         return quality
+
+
+def _medians(measured: Float32Array) -> Float32Array:
+    """Take medians over frames: float32 (3, area); 0 for areas that no frame shows."""
+    shown = ~np.isnan(measured)
+    if shown.all():
+        return np.median(measured, axis=0)
+    medians = np.zeros(measured.shape[1:], measured.dtype)
+    seen = shown.any(axis=0)
+    medians[seen] = np.nanmedian(measured[:, seen], axis=0)
+    return medians
 
 
 def sampled_frames(is_measured: BoolArray) -> IntArray:
@@ -181,7 +194,8 @@ def relative_light(light: FloatArray, usual: FloatArray) -> FloatArray:
     Parameters
     ----------
     light
-        float64 (frame, area), mean light of areas, in any unit.
+        float64 (frame, area), mean light of areas, in any unit; NaN where a frame does not show
+        them.
     usual
         float64 (area), usual light of these areas, in the same unit.
 
@@ -192,24 +206,27 @@ def relative_light(light: FloatArray, usual: FloatArray) -> FloatArray:
     brightest = usual.max()
     if brightest <= 0:
         return np.ones(len(light))
-    x = np.rint(usual * (STEPS / brightest)).clip(0)
-    y = np.rint(light * (STEPS / brightest)).clip(0, 4 * STEPS)
-    n, x_sum, y_sum = len(x), x.sum(), y.sum(axis=1)
-    ratio = y_sum / x_sum
-    xx = (x * x).sum() - x_sum**2 / n
-    if n < 3 or xx <= 0:
-        return ratio.clip(1 / MAX_GAIN, MAX_GAIN)
+    shown = ~np.isnan(light)
+    x = np.where(shown, np.rint(usual * (STEPS / brightest)).clip(0), 0.0)
+    y = np.where(shown, np.rint(light * (STEPS / brightest)).clip(0, 4 * STEPS), 0.0)
+    n, x_sum, y_sum = shown.sum(axis=1), x.sum(axis=1), y.sum(axis=1)
+    ratio = np.where(x_sum > 0, y_sum / np.maximum(x_sum, 1), 1.0)
+    xx = (x * x).sum(axis=1) - x_sum**2 / np.maximum(n, 1)
+    told = (n >= 3) & (xx > 0)
+    n, xx = np.where(told, n, 3), np.where(told, xx, 1.0)
     xy = (y * x).sum(axis=1) - y_sum * x_sum / n
     yy = (y * y).sum(axis=1) - y_sum**2 / n
     slope = xy / xx
     slope_variance = np.maximum(yy - slope * xy, 1.0) / ((n - 2) * xx)
     ratio_variance = (RATIO_ERROR * ratio) ** 2
     share = ratio_variance / (ratio_variance + slope_variance)
-    mixed: FloatArray = share * slope + (1 - share) * ratio
+    mixed: FloatArray = np.where(told, share * slope + (1 - share) * ratio, ratio)
     return mixed.clip(1 / MAX_GAIN, MAX_GAIN)
 
 
-def relative_variance(variance: FloatArray, share: FloatArray, clear: BoolArray) -> FloatArray:
+def relative_variance(
+    variance: FloatArray, share: FloatArray, clear: BoolArray, shown: BoolArray
+) -> FloatArray:
     """Average the variance of noise over the areas of each frame.
 
     Parameters
@@ -220,6 +237,8 @@ def relative_variance(variance: FloatArray, share: FloatArray, clear: BoolArray)
         float64 (area), share of noise in the square of detail, 0 to 1.
     clear
         bool (frame, area), where black cuts no noise; the other areas are averaged apart.
+    shown
+        bool (frame, area), which areas a frame shows.
 
     Returns
     -------
@@ -227,7 +246,7 @@ def relative_variance(variance: FloatArray, share: FloatArray, clear: BoolArray)
     """
     steps = np.rint(variance.clip(0, MAX_GAIN**2) * 2**16)
     averaged = np.ones(variance.shape)
-    for kind in (clear, ~clear):
+    for kind in (clear & shown, ~clear & shown):
         weight = np.rint(share**2 * 2**16) * kind
         total = weight.sum(axis=1)
         mean = (steps * weight).sum(axis=1) / (np.maximum(total, 1) * 2**16)

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skry_dask.types import BoolArray, Float32Array, FloatArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
 
 BLOCK_ENTRIES = 2**16
 """Largest number of table entries that are processed at a time, unless one column has more."""
@@ -31,7 +31,7 @@ def column_slices(n_frames: int, n_columns: int) -> Iterator[slice]:
     return (slice(i, min(i + width, n_columns)) for i in range(0, n_columns, width))
 
 
-def select_best(quality: FloatArray | Float32Array, number: int) -> BoolArray:
+def select_best(quality: FloatArray | Float32Array, number: int | IntArray) -> BoolArray:
     """Select the best frames of each column.
 
     Parameters
@@ -39,7 +39,8 @@ def select_best(quality: FloatArray | Float32Array, number: int) -> BoolArray:
     quality
         Float (frame, column); NaN where a frame must not be used.
     number
-        Number of frames to select in each column; all usable ones where there are fewer.
+        Number of frames to select in each column, int or int64 (column); all usable ones where
+        there are fewer.
 
     Returns
     -------
@@ -52,17 +53,22 @@ def select_best(quality: FloatArray | Float32Array, number: int) -> BoolArray:
     """
     selected = np.empty(quality.shape, bool)
     for columns in column_slices(*quality.shape):
-        selected[:, columns] = _select_best(quality[:, columns], number)
+        of_columns = number if isinstance(number, int) else number[columns]
+        selected[:, columns] = _select_best(quality[:, columns], of_columns)
     return selected
 
 
-def _select_best(quality: FloatArray | Float32Array, number: int) -> BoolArray:
+def _select_best(quality: FloatArray | Float32Array, number: int | IntArray) -> BoolArray:
     usable = ~np.isnan(quality)
     ranked = np.where(usable, quality, -np.inf)
-    if number >= len(ranked):
-        return usable
-    place = len(ranked) - number
-    limit = np.partition(ranked, place, axis=0)[place]
+    if isinstance(number, int):
+        if number >= len(ranked):
+            return usable
+        place = len(ranked) - number
+        limit = np.partition(ranked, place, axis=0)[place]
+    else:
+        places = np.clip(len(ranked) - number, 0, len(ranked) - 1)
+        limit = np.take_along_axis(np.sort(ranked, axis=0), places[None], axis=0)[0]
     above = ranked > limit
     equal = (ranked == limit) & usable
     missing = number - above.sum(axis=0)

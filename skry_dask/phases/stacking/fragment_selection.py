@@ -1,9 +1,9 @@
 """Fragment selection: which fragments of which frames are stacked.
 
 A fragment is a triangle in a frame. Its quality is the mean quality of the areas that the triangle
-covers; outside the region, where quality is not estimated, that of the nearest areas. There not
-every frame shows the triangle, so fragments are added to the selected ones where a pixel that some
-frame shows would otherwise stay empty.
+covers; where a frame does not show all of them, that of the nearest areas. Of a union, not every
+frame shows a triangle, so fragments are added to the selected ones where a pixel that some frame
+shows would otherwise stay empty.
 
 Memory: the selection, one byte for each fragment. Qualities would take eight times as much, so they
 are found for a few triangles at a time.
@@ -169,12 +169,14 @@ class FragmentQuality(FragmentChoice):
         mesh
             Divides the image into triangles.
         region
-            In which quality was estimated; pixels outside take the nearest area.
+            In which quality was estimated; where a frame shows part of an area, the nearest area
+            that it shows counts.
         quality
             From `estimate_quality`; its ``blended_quality`` is loaded.
         active, coverage
             See `FragmentChoice`.
         """
+        # Drizzled pixels may lie half a pixel outside.
         rows, columns = (
             np.clip(np.rint(coords).astype(np.int64) - first, 0, n - 1)
             for coords, first, n in zip(
@@ -183,7 +185,7 @@ class FragmentQuality(FragmentChoice):
         )
         grid = AreaGrid.of_region(region, quality.attrs["options"]["area_size"])
         shares = mesh.area_shares(grid.labels_at(rows, columns))
-        of_areas = quality["blended_quality"].load().to_numpy()
+        of_areas = with_nearest_areas(quality["blended_quality"].load().to_numpy(), grid)
         return cls(area_quality=of_areas, active=active, shares=shares, coverage=coverage)
 
     @classmethod
@@ -228,6 +230,38 @@ class FragmentQuality(FragmentChoice):
         return quality
 
 
+def with_nearest_areas(quality: Float32Array, grid: AreaGrid) -> Float32Array:
+    """Give areas that a frame does not show the quality of the nearest one that it shows.
+
+    Parameters
+    ----------
+    quality
+        float32 (frame, area); NaN where a frame does not show the area.
+    grid
+        The areas.
+
+    Returns
+    -------
+    float32 (frame, area); NaN in frames that show none.
+    """
+    shown = ~np.isnan(quality)
+    parts = np.flatnonzero(shown.any(axis=1) & ~shown.all(axis=1))
+    if not len(parts):
+        return quality
+    filled = quality.copy()
+    shape = (len(grid.y_edges) - 1, len(grid.x_edges) - 1)
+    for i in parts:
+        known = shown[i].reshape(shape)
+        nearest = [
+            np.clip(np.arange(n), along[0], along[-1])
+            for n, along in zip(
+                shape, (np.flatnonzero(known.any(axis=k)) for k in (1, 0)), strict=True
+            )
+        ]
+        filled[i] = quality[i].reshape(shape)[np.ix_(*nearest)].ravel()
+    return filled
+
+
 def select_to_cover(quality: FloatArray, complete: BoolArray) -> BoolArray:
     """Select fragments so that no pixel stays empty that some frame shows.
 
@@ -259,7 +293,7 @@ def select_fragments(
     options
         With ``percent`` or ``number``, of the active frames, or ``min_quality``.
     n_active
-        Number of active frames [default: the frames without NaN].
+        Number of active frames [default: of each triangle, the frames that show it].
 
     Returns
     -------
@@ -271,12 +305,14 @@ def select_fragments(
         high = np.where(unusable, -np.inf, quality).max(axis=0)
         with np.errstate(invalid="ignore"):
             return quality - low >= options.min_quality * (high - low)
+    if options.percent is None:
+        return select_best(quality, options.number or len(quality))
     if n_active is None:
-        n_active = int((~np.isnan(quality).any(axis=1)).sum())
-    number = options.number
-    if options.percent is not None:
-        number = max(1, round(n_active * options.percent / 100))
-    return select_best(quality, number or n_active)
+        shown = (~np.isnan(quality)).sum(axis=0)
+        return select_best(
+            quality, np.maximum(1, np.rint(shown * options.percent / 100)).astype(int)
+        )
+    return select_best(quality, max(1, round(n_active * options.percent / 100)))
 
 
 def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:

@@ -19,6 +19,7 @@ from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.parcels import share
 from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
+from skry_dask.phases.rating.area_measurements import frames_by_part
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.canvas import Region
     from skry_dask.types import BoolArray, FloatArray, Frames, IntArray
+
+NOT_SHOWN = np.iinfo(np.int64).min
+"""Stands for the light of an area that a frame does not show."""
 
 MAX_GAIN = 8
 """Largest factor by which a frame is made brighter, or darker."""
@@ -53,7 +57,7 @@ def frame_gains(
     active
         bool (frame).
     region
-        Seen in every active frame.
+        Seen in active frames, or in parts by each of them.
     area_size
         Side of the areas, px.
     developer
@@ -101,15 +105,17 @@ def measure_brightness(
 
     Returns
     -------
-    int64 (frame, area), grey levels above black; 0 for inactive frames.
+    int64 (frame, area), grey levels above black; `NOT_SHOWN` for areas that a frame does not show,
+    and for inactive frames.
     """
-    brightness = np.zeros((len(frames), grid.n_areas), np.int64)
-    n_pixels = grid.n_pixels
-    for i in np.flatnonzero(active):
-        window = grid.region.window(frames[i], offset[i])
-        rows = np.add.reduceat(window, grid.y_edges[:-1], axis=0, dtype=np.int64)
-        levels = np.add.reduceat(rows, grid.x_edges[:-1], axis=1)
-        brightness[i] = levels.ravel() - black * n_pixels
+    brightness = np.full((len(frames), grid.n_areas), NOT_SHOWN, np.int64)
+    for (rows, columns), alike in frames_by_part(grid, offset, active, frames.shape[1:]):
+        part, numbers = grid.part(rows, columns), grid.numbers(rows, columns)
+        for i in np.flatnonzero(alike):
+            window = part.region.window(frames[i], offset[i])
+            sums = np.add.reduceat(window, part.y_edges[:-1], axis=0, dtype=np.int64)
+            levels = np.add.reduceat(sums, part.x_edges[:-1], axis=1)
+            brightness[i, numbers] = levels.ravel() - black * part.n_pixels
     return brightness
 
 
@@ -128,11 +134,15 @@ def gains_of_brightness(brightness: IntArray, active: BoolArray) -> IntArray:
     int64 (frame), in units of ``2**-FRAME_GAIN_BITS``, from 1 / `MAX_GAIN` to `MAX_GAIN`; 1 for
     inactive frames and frames without light.
     """
-    median = np.median(brightness[active], axis=0)
-    bright = (median > 0) & (median >= MIN_BRIGHTNESS * median.max())
+    levels = np.where(brightness == NOT_SHOWN, np.nan, brightness)
+    seen = (active[:, None] & ~np.isnan(levels)).any(axis=0)
+    median = np.zeros(brightness.shape[1])
+    median[seen] = np.nanmedian(levels[active][:, seen], axis=0)
+    bright = (median > 0) & (median >= MIN_BRIGHTNESS * median.max(initial=0))
     gain = np.ones(len(brightness))
     if bright.any():
-        relative = np.median(brightness[:, bright] / median[bright], axis=1)
-        lit = active & (relative > 0)
-        gain[lit] = 1 / relative[lit]
+        relative = levels[:, bright] / median[bright]
+        lit = np.flatnonzero(active & ~np.isnan(relative).all(axis=1))
+        ratio = np.nanmedian(relative[lit], axis=1)
+        gain[lit[ratio > 0]] = 1 / ratio[ratio > 0]
     return np.rint(gain.clip(1 / MAX_GAIN, MAX_GAIN) * 2**FRAME_GAIN_BITS).astype(np.int64)

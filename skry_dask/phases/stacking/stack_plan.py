@@ -10,9 +10,9 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.geometry.canvas import union_region
 from skry_dask.geometry.mesh import TriangleMesh
 from skry_dask.graph.datasets import (
+    is_union,
     measured_frames,
     region_of,
     stacked_frames,
@@ -21,7 +21,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
-from skry_dask.options import Canvas, Choose
+from skry_dask.options import Choose
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
 from skry_dask.phases.stacking.fragment_selection import (
@@ -68,13 +68,14 @@ class StackPlan:
     developer
         Of the frames.
     region
-        Seen in every active frame.
+        In which quality was estimated.
     mesh
         Divides the image into triangles.
     choice
         What decides which fragments are stacked.
     n_active
-        Number of frames that may be stacked: active and not excluded.
+        Number of frames that may be stacked: active and not excluded; None where each triangle is
+        shown by frames of its own.
     motion
         float64 (frame, corner, axis), px, lazy.
     colour_shift
@@ -90,7 +91,7 @@ class StackPlan:
     region: Region
     mesh: TriangleMesh
     choice: FragmentChoice
-    n_active: int
+    n_active: int | None
     motion: CornerMotion | da.Array
     colour_shift: Delayed | None
     gain: da.Array | None
@@ -111,12 +112,9 @@ class StackPlan:
         region = region_of(alignment, capture)
         offset, stacked = alignment["offset"].to_numpy(), stacked_frames(alignment, capture)
         shape = frames.shape[1:3]
-        union = options.canvas is Canvas.UNION
+        union = is_union(alignment)
         mesh = TriangleMesh.of_points(
-            points["position"].load().to_numpy(),
-            union_region(offset, stacked, *shape) if union else region,
-            inner=region,
-            scale=options.drizzle,
+            points["position"].load().to_numpy(), region, gaps=union, scale=options.drizzle
         )
         coverage = FrameCoverage(mesh, offset, shape) if union else None
         choice: FragmentChoice
@@ -143,7 +141,7 @@ class StackPlan:
             region=region,
             mesh=mesh,
             choice=choice,
-            n_active=int(stacked.sum()),
+            n_active=None if union else int(stacked.sum()),
             motion=corner_motion(points["displacement"], offset, mesh, choice.weights),
             colour_shift=_colour_shift(points, developer),
             gain=gain,

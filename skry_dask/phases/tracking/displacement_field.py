@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import dask
+import dask.array as da
 import numpy as np
 
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
-from skry_dask.graph.parcels import share
 from skry_dask.kernels.field.neighbours import fill_gaps
 from skry_dask.phases.tracking.kriging import denoise, denoising_weights, nearest_textures
 
 if TYPE_CHECKING:
-    import dask.array as da
-
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 N_LEARNING_FRAMES = 64
@@ -32,7 +31,7 @@ MISSING = -(2**15)
 """Code of a vector that was not found."""
 
 INACTIVE = 1 - 2**15
-"""Code of the vectors of a frame that is not used."""
+"""Code of the vectors of a frame that is not used, and of points that a frame does not show."""
 
 MAX_CODE = 2**15 - 2
 """Largest code, of either sign, that stands for a component of a vector."""
@@ -134,13 +133,14 @@ class DisplacementField(NamedTuple):
         float32 (frame, point, axis), px, NaN in inactive frames; its mean over frames is 0.
     mean
         float64 (point, axis), px, mean over frames of the measured vectors; 0 where there are none.
-    n_valid
-        int64 (point), number of frames in which the point was measured.
+    n_valid, n_shown
+        int64 (point), number of frames in which the point was measured, and of those that show it.
     """
 
     displacement: da.Array
     mean: da.Array
     n_valid: da.Array
+    n_shown: da.Array
 
 
 def displacement_field(
@@ -158,8 +158,8 @@ def displacement_field(
         At which the vectors were measured.
     """
     shape = measured.shape[1:]
-    shared = [share(points)]
-    partial = map_table(sum_and_count, measured, shape=(2, *shape), dtype=np.int64, reduces=True)
+    shared = [dask.delayed(points, traverse=False)]
+    partial = map_table(sum_and_count, measured, shape=(3, *shape), dtype=np.int64, reduces=True)
     total = total_of(partial)
     mean = total.map_blocks(_mean_of_sums, points.step, dtype=np.float64, drop_axis=0)
     shared += [mean]
@@ -171,7 +171,7 @@ def displacement_field(
         dtype=np.int64,
         reduces=True,
     )
-    residual_mean = total_of(deviations) * (DEVIATION_STEP / max(int(active.sum()), 1))
+    residual_mean = total_of(deviations) * DEVIATION_STEP / da.maximum(total[2], 1)
     numbers = np.flatnonzero(active)
     evenly = np.unique(np.linspace(0, len(numbers) - 1, N_LEARNING_FRAMES).astype(int))
     sample = rows_at(measured, numbers[evenly])
@@ -190,7 +190,7 @@ def displacement_field(
         shape=shape,
         dtype=np.float32,
     )
-    return DisplacementField(displacement, mean, total[1, :, 0])
+    return DisplacementField(displacement, mean, total[1, :, 0], total[2, :, 0])
 
 
 def sum_and_count(measured: AnyArray) -> IntArray:
@@ -203,11 +203,11 @@ def sum_and_count(measured: AnyArray) -> IntArray:
 
     Returns
     -------
-    int64 (1, 2, point, axis): sum of codes, and number of frames.
+    int64 (1, 3, point, axis): sum of codes, number of frames, and of those that show the point.
     """
     valid = measured > INACTIVE
     sums = np.where(valid, measured, 0).sum(axis=0, dtype=np.int64)
-    return np.stack([sums, valid.sum(axis=0)])[None]
+    return np.stack([sums, valid.sum(axis=0), (measured != INACTIVE).sum(axis=0)])[None]
 
 
 def _mean_of_sums(total: IntArray, step: float) -> FloatArray:
@@ -231,7 +231,8 @@ def sum_deviations(measured: AnyArray, points: MeasuredPoints, mean: FloatArray)
     -------
     int64 (1, point, axis), in units of `DEVIATION_STEP`.
     """
-    steps = np.nan_to_num(points.deviations(measured, mean)) / DEVIATION_STEP
+    deviations = np.where(measured == INACTIVE, 0.0, points.deviations(measured, mean))
+    steps = deviations / DEVIATION_STEP
     return np.rint(steps).astype(np.int64).sum(axis=0, keepdims=True)
 
 
@@ -251,7 +252,8 @@ def learn_weights(sample: AnyArray, points: MeasuredPoints, mean: FloatArray) ->
     -------
     float64 (1, axis, point, neighbour), see `denoising_weights`.
     """
-    deviations = points.deviations(sample, mean).astype(np.float32)
+    deviations = np.where(sample == INACTIVE, 0.0, points.deviations(sample, mean))
+    deviations = deviations.astype(np.float32)
     return denoising_weights(deviations, points.position, points.textures, points.nearest)[None]
 
 

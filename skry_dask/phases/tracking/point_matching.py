@@ -21,7 +21,7 @@ from skry_dask.kernels.matching.block_match import match_blocks, preceding_neigh
 from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 from skry_dask.phases.tracking.displacement_field import INACTIVE, MeasuredPoints
 from skry_dask.phases.tracking.kriging import texture_centres
-from skry_dask.phases.tracking.point_placement import given_points, place_points
+from skry_dask.phases.tracking.point_placement import given_points, place_points, without_gaps
 
 if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
@@ -92,6 +92,7 @@ class ReferencePoints:
             if options.points
             else place_points(reference, region, options)
         )
+        reference = without_gaps(reference)
         size = options.block_size
         levels = np.rint(reference * developer.white + developer.black)
         image = levels.clip(0, np.iinfo(developer.dtype).max).astype(developer.dtype)
@@ -138,7 +139,7 @@ def match_points(
     -------
     int16 (frame, point, axis), see `MeasuredPoints.encode`: position in the frame minus canvas
     position minus offset; `MISSING` where nothing was found or the vector disagrees with its
-    neighbours, `INACTIVE` in inactive frames.
+    neighbours, `INACTIVE` in inactive frames, and for points whose block a frame does not show.
     """
     measured = np.full((len(frames), len(points.position), 2), INACTIVE, np.int16)
     used = np.flatnonzero(active)
@@ -151,12 +152,17 @@ def match_points(
         points.search_radius,
         points.preceding,
     )
-    found = matches[:, :, 2:] > SIGNIFICANCE / points.block_size
+    end = np.array(frames.shape[1:3]) - points.block_size
+    shown: BoolArray = np.asarray(((expected >= 0) & (expected <= end)).all(axis=2))
+    found = shown[:, :, None] & (matches[:, :, 2:] > SIGNIFICANCE / points.block_size)
     vectors = np.where(found, matches[:, :, :2], np.nan)
     vectors += (whole - offset[used])[:, None]
     first, neighbours = points.measured.first, points.measured.neighbours
     valid = reject_outliers(vectors, first, neighbours, TOLERANCE_PX)
-    measured[used] = points.measured.encode(np.where(valid[:, :, None], vectors, np.nan))
+    codes = points.measured.encode(np.where(valid[:, :, None], vectors, np.nan))
+    # A frame that shows no point is active all the same.
+    codes[~shown & shown.any(axis=1, keepdims=True)] = INACTIVE
+    measured[used] = codes
     return measured
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.threads import map_bands
+from skry_dask.kernels.frame.box_means import box_means
 from skry_dask.kernels.matching.grid_cells import most_central_pixels
 from skry_dask.kernels.matching.structure import measure_structure
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.options import TrackOptions
     from skry_dask.types import AnyArray, BoolArray, Float32Array, IntArray
+
+GAP_MARGIN_PX = 4
+"""Blocks keep this distance from gaps of the reference image, px."""
 
 MIN_GRADIENT = 0.001
 """Least gradient of a block, fraction of the image's range per px, rms. With the noise of a single
@@ -46,7 +50,7 @@ def place_points(image: Float32Array, region: Region, options: TrackOptions) -> 
     Parameters
     ----------
     image
-        float32 (y, x), the reference image, which covers the region.
+        float32 (y, x), the reference image, which covers the region; NaN where there is none.
     region
         Position of the image on the canvas.
     options
@@ -57,7 +61,8 @@ def place_points(image: Float32Array, region: Region, options: TrackOptions) -> 
     int64 (point, axis), on the canvas, px, row by row of cells; blocks lie inside the region.
     """
     half, spacing = options.block_size // 2, options.spacing
-    places = most_central_pixels(_suitable_pixels(image, options), half, spacing)
+    suitable = _suitable_pixels(without_gaps(image), options) & ~_beside_gaps(image, options)
+    places = most_central_pixels(suitable, half, spacing)
     return places + np.array([region.y, region.x])
 
 
@@ -91,6 +96,22 @@ def given_points(region: Region, options: TrackOptions) -> IntArray:
                 f"{x_range[1]}"
             )
     return np.rint(np.array(options.points)).astype(np.int64).reshape(-1, 2)
+
+
+def without_gaps(image: Float32Array) -> Float32Array:
+    """Fill the gaps of a reference image, NaN, with its lowest value."""
+    gaps = np.isnan(image)
+    return np.where(gaps, np.nanmin(image), image) if gaps.any() else image
+
+
+def _beside_gaps(image: Float32Array, options: TrackOptions) -> BoolArray:
+    """Find the pixels whose blocks would reach into gaps of the image: bool (y, x)."""
+    gaps = np.isnan(image)
+    if not gaps.any():
+        return gaps
+    reach = options.block_size + 4 * options.structure_scale + 2 * GAP_MARGIN_PX
+    near: BoolArray = box_means(gaps.astype(np.float32), reach) > 0.5 / reach**2
+    return near
 
 
 def _suitable_pixels(image: Float32Array, options: TrackOptions) -> BoolArray:

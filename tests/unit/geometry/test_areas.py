@@ -45,3 +45,26 @@ def test_some_pixels_are_labelled_as_all_are():
     grid = AreaGrid.of_region(Region(5, 6, 12, 21), 10)
     rows, columns = np.array([0, 0, 11]), np.array([20, 3])
     np.testing.assert_array_equal(grid.labels_at(rows, columns), grid.labels()[rows][:, columns])
+
+
+@REPEATABLE
+@given(
+    st.tuples(st.integers(-70, 20), st.integers(-90, 20)),
+    st.tuples(st.floats(-40, 90), st.floats(-40, 90)),
+)
+def test_the_part_that_a_frame_shows_has_all_whole_areas(corner, offset):
+    region = Region(*corner, 83, 97)
+    grid, offset = AreaGrid.of_region(region, 20), np.array(offset)
+    rows, columns = grid.shown_part(offset, 50, 60)
+    labels = grid.labels()
+    y, x = np.indices(labels.shape) + region.origin(offset)[:, None, None]
+    inside = (y >= 0) & (y < 50) & (x >= 0) & (x < 60)
+    whole = [i for i in range(grid.n_areas) if inside[labels == i].all()]
+    assert grid.numbers(rows, columns).tolist() == whole
+    np.testing.assert_array_equal(
+        grid.count_shown(offset[None], (50, 60)), np.isin(np.arange(grid.n_areas), whole)
+    )
+    if whole:
+        part = grid.part(rows, columns)
+        np.testing.assert_array_equal(part.centres, grid.centres[whole])
+        np.testing.assert_array_equal(part.n_pixels, grid.n_pixels[whole])

@@ -11,6 +11,7 @@ from skry_dask.options import (
     AlignMethod,
     AlignOptions,
     CalibrationOptions,
+    Canvas,
     Cfa,
     HotPixels,
     Options,
@@ -87,6 +88,7 @@ def test_an_unknown_method_is_refused_with_the_choices():
     with pytest.raises(OptionsError, match=r"'comet'.*anchors, centroid"):
         AlignOptions(method="comet")
     assert AlignOptions(method="centroid").method is AlignMethod.CENTROID
+    assert AlignOptions(canvas="union").canvas is Canvas.UNION
 
 
 def test_another_choice_is_refused_with_the_choices():

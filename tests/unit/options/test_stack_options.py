@@ -6,7 +6,7 @@ import json
 import pytest
 
 from skry_dask.errors import OptionsError
-from skry_dask.options import Canvas, Interpolation, StackOptions, as_json
+from skry_dask.options import Interpolation, StackOptions, as_json
 
 NAN = float("nan")
 
@@ -15,7 +15,6 @@ def test_what_is_not_chosen_has_its_default():
     options = StackOptions()
     assert options.interpolation is Interpolation.SHARP_BILINEAR
     assert (options.choose, options.percent) == (None, None)
-    assert options.canvas is Canvas.OVERLAP
     assert (options.drizzle, options.drop, options.normalise) == (1.0, None, False)
     drizzled = StackOptions(drizzle=2)
     assert (drizzled.drizzle, drizzled.drop, drizzled.interpolation) == (2.0, 0.7, None)
@@ -25,7 +24,6 @@ def test_what_is_not_chosen_has_its_default():
     ("name", "wrong", "choices"),
     [
         ("choose", "triangles", "fragments, frames, weights"),
-        ("canvas", "all", "overlap, union"),
         ("interpolation", "nearest", "bilinear, sharp-bilinear, cubic, sharp-cubic, lanczos3"),
         ("drizzle", 4, "1, 1.5, 2, 3"),
         ("drizzle", 0.5, "1, 1.5, 2, 3"),
@@ -66,14 +64,14 @@ def test_normalise_is_true_or_false():
 
 
 def test_no_number_contradicts_how_frames_are_resampled():
-    StackOptions(percent=5, choose="frames", drizzle=2, drop=0.3, canvas="union", normalise=True)
+    StackOptions(percent=5, choose="frames", drizzle=2, drop=0.3, normalise=True)
 
 
 @pytest.mark.parametrize(
     "options",
     [
         StackOptions(),
-        StackOptions(number=3, choose="frames", canvas="union", normalise=True),
+        StackOptions(number=3, choose="frames", normalise=True),
         StackOptions(drizzle=1.5, drop=0.4),
         StackOptions(drizzle=3),
         StackOptions(interpolation="lanczos3"),

@@ -27,17 +27,27 @@ def noisy():
     return known_results(frames, shifts, quality=rng.random((24, 1)))
 
 
+def on_union(case):
+    """The same case, with the canvas "union"."""
+    capture, alignment, quality, _ = case
+    per_frame = quality["frame_quality"].to_numpy()[:, None]
+    frames, offset = capture["frames"].to_numpy(), alignment["offset"].to_numpy()
+    return known_results(frames, offset, quality=per_frame, canvas="union")
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {},
         {"choose": "frames", "normalise": True},
-        {"drizzle": 2.0, "canvas": "union"},
-        {"interpolation": "bilinear", "canvas": "union"},
+        {"drizzle": 2.0, "union": True},
+        {"interpolation": "bilinear", "union": True},
     ],
 )
 def test_each_step_is_the_stack_of_that_many_frames(noisy, options):
     numbers = [1, 3, 7, 24]
+    options = dict(options)
+    noisy = on_union(noisy) if options.pop("union", False) else noisy
     steps = partial_stacks(*noisy, skry.StackOptions(**options), numbers).compute()
     np.testing.assert_array_equal(steps["number"], numbers)
     for i, number in enumerate(numbers):

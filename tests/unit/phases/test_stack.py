@@ -122,12 +122,13 @@ def test_normalising_frames_of_equal_brightness_changes_nothing(options):
 @pytest.fixture(scope="module")
 def drifting():
     scene = scenery(120, 160, scale=2)
-    return scene, known_results(views(scene, DRIFT, (70, 90), 30), DRIFT)
+    frames = views(scene, DRIFT, (70, 90), 30)
+    return scene, {c: known_results(frames, DRIFT, canvas=c) for c in ("union", "overlap")}
 
 
 def test_the_union_holds_every_pixel_of_any_frame_and_its_count(drifting):
     scene, case = drifting
-    result = stacked(case, canvas="union", percent=100)
+    result = stacked(case["union"], percent=100)
     y, x = result["y"].to_numpy(), result["x"].to_numpy()
     assert (y[0], y[-1], x[0], x[-1]) == (-8, 69 + 12, -20, 89 + 14)
     expected = np.zeros(result["count"].shape, int)
@@ -144,7 +145,7 @@ def test_the_union_holds_every_pixel_of_any_frame_and_its_count(drifting):
 
 def test_in_the_region_of_all_frames_the_union_equals_the_overlap(drifting):
     _, case = drifting
-    union, overlap = (stacked(case, canvas=c, percent=50) for c in ("union", "overlap"))
+    union, overlap = (stacked(case[c], percent=50) for c in ("union", "overlap"))
     inner = union.sel(y=overlap["y"], x=overlap["x"])
     # One more where a triangle reaches out of the region, and no selected frame shows all of it.
     assert set(np.unique(inner["count"] - overlap["count"])) <= {0, 1}
@@ -153,8 +154,8 @@ def test_in_the_region_of_all_frames_the_union_equals_the_overlap(drifting):
 
 def test_where_few_frames_show_the_scene_these_are_stacked(drifting):
     _, case = drifting
-    result = stacked(case, canvas="union", number=2)
-    everything = stacked(case, canvas="union", percent=100)
+    result = stacked(case["union"], number=2)
+    everything = stacked(case["union"], percent=100)
     np.testing.assert_array_equal(result["count"] > 0, everything["count"] > 0)
     # One more where neither of the two shows the whole triangle; more where no frame does.
     assert (result["count"] <= everything["count"]).all()
@@ -163,7 +164,7 @@ def test_where_few_frames_show_the_scene_these_are_stacked(drifting):
 
 def test_the_union_can_be_drizzled(drifting):
     scene, case = drifting
-    result = stacked(case, canvas="union", percent=100, drizzle=2, drop=1.0)
+    result = stacked(case["union"], percent=100, drizzle=2, drop=1.0)
     np.testing.assert_allclose(np.diff(result["y"]), 0.5)
     assert float(result["y"][0]) == -8.25
     assert result["count"].dtype == np.float32
@@ -253,9 +254,9 @@ def test_one_frame_drizzles_to_an_image_without_holes():
     "options",
     [
         {"interpolation": "lanczos3"},
-        {"interpolation": "bilinear", "canvas": "union"},
+        {"interpolation": "bilinear", "union": True},
         {"choose": "frames", "normalise": True},
-        {"drizzle": 2, "canvas": "union", "normalise": True},
+        {"drizzle": 2, "union": True, "normalise": True},
         {"drizzle": 1.5, "drop": 0.3},
     ],
 )
@@ -267,6 +268,8 @@ def test_chunks_and_threads_do_not_change_a_bit(options, cfa):
     frames = views(scene, DRIFT * 2, (70, 90), 25)
     quality = rng.random((12, 1))
     attrs = {"bits": 8} | ({"cfa": cfa} if cfa else {})
+    options = dict(options)
+    attrs["canvas"] = "union" if options.pop("union", False) else "overlap"
     results = []
     for chunks, scheduler in ((12, "sync"), (5, "sync"), (1, "threads")):
         case = known_results(frames, offset, quality=quality, chunks=chunks, **attrs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import skry_dask as skry
 from skry_dask.io.raw.ser import SerReader
 from skry_dask.phases.stacking import resampling
-from tests.phase_results import run_phases
+from tests.phase_results import ALIGN, run_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,15 +71,21 @@ def earlier(capture: xr.Dataset) -> Results:
     return run_phases(capture)
 
 
+@pytest.fixture(scope="module")
+def earlier_of_union(capture: xr.Dataset) -> Results:
+    """The same, with the canvas "union"."""
+    return run_phases(capture, align=replace(ALIGN, canvas="union"))
+
+
 def lazy_stack(capture: xr.Dataset, earlier: Results, **options: Any) -> xr.Dataset:
     return skry.stack(capture, *earlier[:3], skry.StackOptions(**options))
 
 
 def test_a_window_reads_the_frames_and_rows_that_it_needs_once(
-    capture: xr.Dataset, earlier: Results, monkeypatch: pytest.MonkeyPatch
+    capture: xr.Dataset, earlier_of_union: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work(monkeypatch)
-    lazy = lazy_stack(capture, earlier, number=2, canvas="union")
+    lazy = lazy_stack(capture, earlier_of_union, number=2)
     window = lazy[["stack", "count"]].isel(WINDOW)
     assert work.frames == []
     window.compute()
@@ -87,7 +94,7 @@ def test_a_window_reads_the_frames_and_rows_that_it_needs_once(
     assert max(work.n_rows) < 40 + 12 + 12
     # A frame that was not read gives nothing: without its light the window is the same.
     dark = capture["frames"].where(capture["frame"].isin(work.frames), 0).astype(np.uint8)
-    spoiled = lazy_stack(capture.assign(frames=dark), earlier, number=2, canvas="union")
+    spoiled = lazy_stack(capture.assign(frames=dark), earlier_of_union, number=2)
     np.testing.assert_array_equal(spoiled["stack"].isel(WINDOW), window["stack"])
 
 

@@ -23,7 +23,6 @@ KINDS = (
     {},
     {"interpolation": "cubic"},
     {"drizzle": 2},
-    {"canvas": "union"},
     {"normalise": True},
 )
 
@@ -56,6 +55,14 @@ def test_equal_frames_stack_to_themselves_with_any_weights():
         found = weighted(case_of(frames, random_weights()), **options).compute()
         plain = skry.stack(*case_of(frames, 1), skry.StackOptions(percent=100, **options)).compute()
         np.testing.assert_array_equal(found["stack"], plain["stack"])
+
+
+def test_weights_of_a_union_leave_no_pixel_empty_that_a_frame_shows():
+    frames = np.full((N, 50, 64), 137, np.uint8)
+    case = case_of(frames, random_weights(), canvas="union")
+    found, plain = weighted(case), skry.stack(*case, skry.StackOptions(percent=100))
+    np.testing.assert_array_equal(found["stack"], plain["stack"])
+    assert found["stack"].isnull().any()
 
 
 def test_equal_weights_are_the_mean_of_all_frames():

@@ -29,3 +29,14 @@ def test_without_active_frames_nothing_changes():
     records = np.zeros(3, RECORD)
     records["reason"] = Reason.NOTHING_TO_SEE
     np.testing.assert_array_equal(drop_far_frames(records, (100, 100), 0.5), records)
+
+
+def test_the_largest_set_of_frames_that_overlap_is_kept():
+    records = np.zeros(100, RECORD)
+    # Most of the time is spent at the beginning; the median lies in the drift that follows.
+    records["x"] = np.r_[np.linspace(0, 2, 45), np.linspace(3, 500, 55)]
+    kept = drop_far_frames(records, (100, 100), 0.5)
+    active = kept["reason"] == Reason.ACTIVE
+    assert active[:45].all()
+    assert np.ptp(records["x"][active]) <= 50
+    assert active.sum() >= 50

@@ -77,7 +77,7 @@ def test_coverage_says_which_frames_show_all_and_which_part_of_a_triangle():
     offset = np.array([[0.0, 0.0], [0.0, 300.0], [-40.0, 0.0]])
     region = union_region(offset, np.ones(3, bool), 50, 60)
     assert region == Region(0, -300, 90, 360)
-    mesh = TriangleMesh.of_points(np.array([[10.0, 10.0]]), region, inner=Region(0, 0, 10, 60))
+    mesh = TriangleMesh.of_points(np.array([[10.0, 10.0]]), region, gaps=True)
     complete, partial = FrameCoverage(mesh, offset, (50, 60)).of_triangles(slice(None))
     labels = reference.fragment_of_each_pixel(mesh)
     for i, (down, right) in enumerate(offset):

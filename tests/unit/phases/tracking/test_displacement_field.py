@@ -59,11 +59,12 @@ def test_means_are_subtracted_and_measurements_counted():
     points = points_on_a_grid()
     vectors, codes, active = measurements(points)
     field = displacement_field(da.from_array(codes, (8, -1, -1)), active, points)
-    displacement, mean, n_valid = da.compute(*field)
+    displacement, mean, n_valid, n_shown = da.compute(*field)
     known = vectors.copy()
     known[~active] = np.nan
     counts = (~np.isnan(known[:, :, 0])).sum(axis=0)
     np.testing.assert_array_equal(n_valid, counts)
+    np.testing.assert_array_equal(n_shown, active.sum())
     expected = np.nan_to_num(known).sum(axis=0) / np.maximum(counts, 1)[:, None]
     np.testing.assert_allclose(mean, expected, atol=points.step)
     np.testing.assert_array_equal(mean[4], [0, 0])

@@ -202,7 +202,7 @@ class RefineOptions:
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     quick: bool = False
 

@@ -222,7 +222,7 @@ def _refine(
     developer = Developer.of(capture)
     offset = alignment["offset"].to_numpy()
     positions = points["position"].to_numpy()
-    refined = RefinedPoints.of(tiles, positions)
+    refined = RefinedPoints.of(tiles, positions, int(active.sum()))
     kept = None
     if pieces is not None:
         # Tiles and displacements follow from the inputs.

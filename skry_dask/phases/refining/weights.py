@@ -6,9 +6,12 @@ spectrum). But the vectors of blurred frames err, and what they transfer lies at
 all frames have. So a higher power of quality is better, with a soft cut below which frames count
 nothing:
 
-    weight = q**POWER * clip((q / q0 - 1) / WIDTH + 1/2, 0, 1),
+    weight = q**3.5 * clip((q / q0 - 1) / WIDTH + 1/2, 0, 1),
 
-where q0 is the quality that a fraction `CUT` of all frames do not reach at the tile. Quality is
+where q0 is the quality that most frames do not reach at the tile: all but 30 %, and all but
+`N_KEPT` where these are more. Of 50 frames none can be spared: stacks of the odd and of the even
+frames of a real Moon correlate by 0.72 in the mean up to Nyquist if all count, by 0.70 if 15 do. Of
+120 frames 50 make the stack of a simulated Moon as sharp as the best 36 do unweighted. Quality is
 averaged with that of neighbouring tiles first, which a planet needs most: weights that change
 across its disc deform the blur of its limb.
 
@@ -40,14 +43,14 @@ if TYPE_CHECKING:
     from skry_dask.phases.refining.tiles import ReferenceTiles
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
-CUT = 0.7
-"""Fraction of frames that fail to reach the quality around which weights fall to 0."""
+MAX_CUT = 0.7
+"""Fraction of frames, at most, below the quality around which weights fall to 0."""
+
+N_KEPT = 50
+"""Number of frames, at least, above it."""
 
 WIDTH = 0.3
 """Range of quality over which they fall, as a fraction of that quality."""
-
-POWER = 3
-"""Power of quality with which frames count."""
 
 BLENDING_PX = 12.0
 """Standard deviation of the Gaussian by which the quality of tiles is averaged, px."""
@@ -75,6 +78,8 @@ class RefinedPoints:
         float64 (tile, tile): quality, averaged over neighbours.
     n_tiles
         Number of points that are tiles.
+    cut
+        Fraction of frames below the quality around which weights fall to 0.
     """
 
     position: FloatArray
@@ -82,9 +87,12 @@ class RefinedPoints:
     from_tiles: csr_array
     blending: csr_array
     n_tiles: int
+    cut: float
 
     @classmethod
-    def of(cls, tiles: ReferenceTiles, reference_points: FloatArray) -> RefinedPoints:
+    def of(
+        cls, tiles: ReferenceTiles, reference_points: FloatArray, n_frames: int
+    ) -> RefinedPoints:
         """Take the centres of tiles, and reference points where there is no tile near.
 
         Parameters
@@ -93,6 +101,8 @@ class RefinedPoints:
             Of the first stack, at least one.
         reference_points
             float64 (point, axis), of the track phase, px.
+        n_frames
+            Number of frames to weigh.
         """
         centres = tiles.centres
         found = cKDTree(centres).query(reference_points, k=[1])
@@ -105,6 +115,7 @@ class RefinedPoints:
             vstack([own, nearest_matrix(centres, others)], format="csr"),
             gaussian_matrix(centres, BLENDING_PX),
             len(centres),
+            min(max(1 - N_KEPT / max(n_frames, 1), 0.0), MAX_CUT),
         )
 
     def displacements(self, measured: AnyArray, displacement: AnyArray) -> FloatArray:
@@ -188,7 +199,8 @@ def quality_levels(sample: AnyArray, points: RefinedPoints) -> FloatArray:
     float64 (1, tile, 2), 1 = quality of the stack.
     """
     quality = points.quality(sample)
-    return np.stack([np.quantile(quality, CUT, axis=0), quality.max(axis=0)], axis=1)[None]
+    cut = np.quantile(quality, points.cut, axis=0) if points.cut else np.zeros(quality.shape[1])
+    return np.stack([cut, quality.max(axis=0)], axis=1)[None]
 
 
 def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:
@@ -197,7 +209,8 @@ def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:
 
     def weigh(q: FloatArray) -> FloatArray:
         soft = np.clip((q / cut - 1) / WIDTH + 0.5, 0, 1)
-        return q**POWER * soft
+        # A power of 3.5: roots and products have the same bits everywhere, other powers do not.
+        return q * q * q * np.sqrt(q) * soft
 
     return np.clip(weigh(quality) / weigh(best), 0, 1)
 

@@ -1,0 +1,58 @@
+"""How many frames count, and how quality is blended."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skry_dask.phases.refining.weights import RefinedPoints, quality_levels
+
+CENTRES = np.stack(np.meshgrid(np.arange(3.0), np.arange(4.0), indexing="ij"), -1) * 16 + 31.5
+
+
+def points_for(n_frames):
+    tiles = SimpleNamespace(centres=CENTRES.reshape(-1, 2))
+    return RefinedPoints.of(tiles, np.array([(40.0, 40.0), (200.0, 200.0)]), n_frames)
+
+
+def weigh(quality):
+    """Weights of frames whose quality is the same at all tiles, as numbers from 0 to 1."""
+    measured = np.zeros((len(quality), 12, 3), np.int16)
+    measured[:, :, 2] = np.rint(4096 * np.asarray(quality))[:, None]
+    points = points_for(len(quality))
+    weight = points.weights(measured, quality_levels(measured, points))
+    assert (weight == weight[:, :1]).all()
+    return weight[:, 0] / 255
+
+
+@pytest.mark.parametrize(("n_frames", "n_counted"), [(30, 30), (50, 50), (100, 50), (400, 120)])
+def test_of_few_frames_all_count_of_many_the_best(n_frames, n_counted):
+    quality = np.linspace(0.6, 1.4, n_frames)
+    weight = weigh(quality)
+    full = (quality / quality.max()) ** 3.5
+    # At the cut weights fall to a half.
+    assert abs(int((weight > 0.5 * full - 0.002).sum()) - n_counted) <= 2
+
+
+def test_weights_grow_with_quality_and_the_best_frame_counts_fully():
+    weight = weigh(np.linspace(0, 2, 80))
+    assert (np.diff(weight) >= 0).all()
+    assert weight[0] == 0
+    assert weight[-1] == 1
+
+
+def test_tiles_share_their_quality_with_their_neighbours():
+    measured = np.zeros((1, 12, 3), np.int16)
+    measured[0, 5, 2] = 4096
+    quality = points_for(1).quality(measured)[0].reshape(3, 4)
+    assert quality[1, 1] == quality.max() < 1
+    assert quality[1, 2] == pytest.approx(quality[1, 1] * np.exp(-0.5 * (16 / 12) ** 2), rel=0.5)
+    assert 0 < quality[0, 3] < 0.1
+
+
+def test_reference_points_far_from_tiles_stay_points():
+    position = points_for(9).position
+    assert (position[:12] == CENTRES.reshape(-1, 2)).all()
+    assert position[12:].tolist() == [[200, 200]]

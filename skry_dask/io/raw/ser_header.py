@@ -20,7 +20,8 @@ HEADER_BYTES = _LAYOUT.size
 MONO = {0: "mono"}
 BAYER = {8: "RGGB", 9: "GRBG", 10: "GBRG", 11: "BGGR"}
 CMY = {16: "CYYM", 17: "YCMY", 18: "YMCY", 19: "MYYC"}
-INTERLEAVED = {100: "RGB", 101: "BGR"}
+RGB = 100
+INTERLEAVED = {RGB: "RGB", 101: "BGR"}
 COLOURS = MONO | BAYER | CMY | INTERLEAVED
 
 # Times are counts of 100 ns since 0001-01-01; this is 1970-01-01.

@@ -23,12 +23,12 @@ import numpy as np
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.files import read_into
-from skry_dask.io.raw.ser_header import HEADER_BYTES, UNIX_EPOCH, SerHeader
+from skry_dask.io.raw.ser_header import HEADER_BYTES, RGB, UNIX_EPOCH, SerHeader
 
 if TYPE_CHECKING:
     from skry_dask.io.files import BinaryFile
     from skry_dask.io.remote_file import FilePath
-    from skry_dask.types import FloatArray, Frames
+    from skry_dask.types import AnyArray, FloatArray, Frames
 
 STAMP_BYTES = 8
 """Bytes of a frame's time stamp."""
@@ -142,9 +142,15 @@ def _ratio_of_bytes(file: BinaryFile, body: int) -> float | None:
     if length < 8 or np.array_equal(sample[..., 0], sample[..., 1]):
         return None
     levels = sample.astype(np.int16)
-    rough = np.abs(levels[:, 2:] - levels[:, :-2]).mean(axis=(0, 1))  # of the same colour
+    # Samples of the same colour are two apart in raw colour, three in red, green and blue.
+    rough = np.min([_roughness(levels, lag) for lag in (2, 3)], axis=0)
     spread = levels.std(axis=(0, 1))
     return float(max((of.max() + 1e-3) / (of.min() + 1e-3) for of in (rough, spread)))
+
+
+def _roughness(levels: AnyArray, lag: int) -> FloatArray:
+    """Average the differences of levels int16 (part, byte, plane) some bytes apart, per plane."""
+    return np.asarray(np.abs(levels[:, lag:] - levels[:, :-lag]).mean(axis=(0, 1)))
 
 
 def _fits(layout: SerLayout, body: int) -> bool:
@@ -169,11 +175,10 @@ def _correct_shape(
             # Two rows side by side look like one: of good ones, the narrowest is right.
             good = [k for k, like in enumerate(likeness) if like > max(likeness) - _MAX_LOSS]
             best = min((found[k] for k in good), key=lambda shape: shape.row_px)
-            rows, columns = best.header.height, best.row_px
             problems.append(
-                f"The header states {header.width} x {header.height} px, but the size of the file "
-                f"is that of {n} frames of {columns} x {rows} px, and pictures repeat so: "
-                f"{best.header.width} x {rows} px are read."
+                f"The header states {_described(layout)}, but the size of the file is that of {n} "
+                f"frames of {_described(best)}, and pictures repeat so: "
+                f"{best.header.width} x {best.header.height} px are read."
             )
             return best
     if periods:
@@ -185,9 +190,18 @@ def _correct_shape(
     return layout
 
 
+def _described(layout: SerLayout) -> str:
+    header = layout.header
+    samples = "" if header.channels == 1 else " of red, green, blue"
+    return f"{layout.row_px} x {header.height} px{samples}"
+
+
 def _shapes(layout: SerLayout, frame_bytes: int) -> list[SerLayout]:
-    """Return the layouts with other rows, or other columns, that give frames of so many bytes."""
+    """Return the layouts with other rows, columns or samples that give frames of so many bytes."""
     header, found = layout.header, []
+    if frame_bytes * header.channels == layout.frame_bytes * (4 - header.channels):
+        colour_id = RGB if header.channels == 1 else 0
+        return [layout._replace(header=header._replace(colour_id=colour_id))]
     height, rest = divmod(frame_bytes, layout.frame_bytes // header.height)
     if not rest:
         found.append(layout._replace(header=header._replace(height=height)))

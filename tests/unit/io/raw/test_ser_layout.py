@@ -77,6 +77,24 @@ def test_frames_are_found_where_the_header_is_wrong(path: Path, name: str, has_t
         assert re.search(words, problem(reader)), reader.info.problems
 
 
+@pytest.mark.parametrize("name", ["8 bits", "16 bits"])
+def test_colour_that_is_flagged_mono_is_read_as_colour_and_mono_as_mono(
+    path: Path, name: str
+) -> None:
+    grey = SCENES[name]
+    colour = np.stack([grey, grey // 2, grey // 3], axis=-1)
+    for frames, stated in ((colour, 0), (np.stack([grey] * 3, axis=-1), 0), (grey, 100)):
+        for has_times in (False, True):
+            content = bytearray(content_of(frames, has_times=has_times))
+            struct.pack_into("<i", content, 18, stated)
+            reader = open_bytes(path, bytes(content))
+            assert np.array_equal(reader.read(0, N), frames)
+            assert (reader.info.time is not None) == has_times
+            words = f"{WIDTH} x {HEIGHT} px of red, green, blue"
+            stated_words, found_words = problem(reader).split(", but ")
+            assert words in (found_words if stated == 0 else stated_words)
+
+
 def test_rows_that_are_padded_are_read_without_the_padding(path: Path) -> None:
     for frames in (SCENES["8 bits"], SCENES["16 bits"]):
         content = content_of(frames, has_times=True, width=WIDTH - 6)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import dask
 import numpy as np
 import xarray as xr
+from dask.utils import key_split
 
 import skry_dask as skry
 from skry_dask.graph.parcels import Sender, sending
@@ -30,6 +31,8 @@ class GraphSize(NamedTuple):
     ----------
     tasks
         Number of tasks after dask's optimisation.
+    named
+        Fraction of them whose name begins with that of the phase.
     pickled
         Bytes that travel to a scheduler; large values travel beside them.
     memory
@@ -41,6 +44,7 @@ class GraphSize(NamedTuple):
     """
 
     tasks: int
+    named: float
     pickled: int
     memory: float
     seconds: float
@@ -122,6 +126,30 @@ def _made_up(lazy: xr.Dataset, **values: Any) -> xr.Dataset:
     return xr.Dataset(variables, lazy.coords, lazy.attrs)
 
 
+class _Tasks(Exception):
+    """The tasks that dask would run."""
+
+    def __init__(self, tasks: dict[Any, Any]) -> None:
+        self.tasks = tasks
+
+
+def _tasks_of(arrays: list[Any]) -> dict[Any, Any]:
+    """Optimise graphs together, as dask does before it computes them, and leave out aliases."""
+
+    def get(graph: Any, keys: Any, **_: Any) -> Any:
+        tasks = graph if isinstance(graph, dict) else graph.__dask_graph__()
+        raise _Tasks({key: task for key, task in tasks.items() if not is_alias(task)})
+
+    def is_alias(task: Any) -> bool:
+        return type(task).__name__ == "Alias"
+
+    try:
+        dask.compute(*arrays, scheduler=get)
+    except _Tasks as found:
+        return found.tasks
+    raise RuntimeError("dask computed nothing")
+
+
 def _measure(
     build: Callable[[], xr.Dataset], n_frames: int, beside: FolderBlobs
 ) -> tuple[xr.Dataset, GraphSize]:
@@ -134,13 +162,14 @@ def _measure(
     tracemalloc.stop()
     arrays = [values.data for values in lazy.data_vars.values() if values.chunks]
     began = time.process_time()
-    optimised = dask.optimize(*arrays)
+    graph = _tasks_of(arrays)
     optimising = time.process_time() - began
-    graph = {key: task for a in optimised for key, task in dict(a.__dask_graph__()).items()}
     sender = Sender(beside, "sent")
     with sending(sender):
         from distributed.protocol.pickle import dumps
 
         pickled = len(dumps([array.__dask_graph__() for array in arrays]))
     sender.delete()
-    return lazy, GraphSize(len(graph), pickled, memory, seconds, optimising)
+    phase = lazy.attrs["phase"]
+    named = sum(key_split(key).startswith(f"{phase}-") for key in graph) / len(graph)
+    return lazy, GraphSize(len(graph), named, pickled, memory, seconds, optimising)

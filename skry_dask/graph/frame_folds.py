@@ -23,8 +23,9 @@ import numpy as np
 from skry_dask.graph.frame_passes import FrameSource, annotate_pass, frame_tasks
 from skry_dask.graph.frame_progress import frame_task
 from skry_dask.graph.kept.known_sums import Marks, Partial
-from skry_dask.graph.row_tasks import row_tasks, task_name
+from skry_dask.graph.row_tasks import row_tasks
 from skry_dask.graph.shared_accumulators import Fold, SharedSum, shared_sum
+from skry_dask.graph.task_names import step_name, task_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +116,7 @@ def fold_frames(
             axis=tuple(range(1 + n_extra)),
             split_every={0: SPLIT_EVERY},
             concatenate=False,
-            name=function.__name__,
+            name=step_name(function),
             dtype=np.int64,
             meta=np.empty((0,) * len(shape), np.int64),
         )

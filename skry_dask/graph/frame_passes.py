@@ -24,9 +24,10 @@ from dask.optimization import cull
 
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.frame_progress import frame_task
-from skry_dask.graph.frame_tables import table_blocks
+from skry_dask.graph.frame_tables import table_borders
 from skry_dask.graph.kept.rows import map_missing_frames
-from skry_dask.graph.row_tasks import drop_dims, rechunk_rows, row_tasks, task_name
+from skry_dask.graph.row_tasks import join_rows, keys_of_rows, row_tasks
+from skry_dask.graph.task_names import task_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,21 +93,13 @@ class FrameSource:
             Index of the chunk's first frame.
         """
         if self._chunks is None:
-            keys: Any = self.frames.__dask_keys__()
             starts = np.cumsum([0, *self.frames.chunks[0][:-1]]).tolist()
-            by_start = {first: _only_key(key) for first, key in zip(starts, keys, strict=True)}
+            by_start = dict(zip(starts, keys_of_rows(self.frames), strict=True))
             self._chunks = dict(self.frames.__dask_graph__()), by_start
         graph, by_start = self._chunks
         needed, _ = cull(graph, [by_start[start]])
         frames: Frames = dask.get(needed, by_start[start])
         return frames
-
-
-def _only_key(keys: Any) -> Any:
-    """Unwrap the key of a chunk, which lies in a list for each dim that is not cut."""
-    while isinstance(keys, list):
-        (keys,) = keys
-    return keys
 
 
 def own_copy(frames: da.Array) -> da.Array:
@@ -206,8 +199,7 @@ def map_frames(
             function, along = partial(_keep_rows, function, kept.keeper), (kept.keys, *along)
         process = partial(_process if developer is None else _process_grey, function, name)
         blocks, n_extra = frame_tasks(process, frames, along, lazy, **about)
-    # Fewer blocks first, so that there are fewer to drop dims of.
-    return drop_dims(rechunk_rows(blocks, table_blocks(blocks)), n_extra)
+    return join_rows(blocks, table_borders(blocks), n_extra, task_name(join_rows))
 
 
 def _process(

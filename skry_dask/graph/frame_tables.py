@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
-from skry_dask.graph.row_tasks import alternate, drop_dims, only_chunk, row_tasks, task_name
+from skry_dask.graph.parcels import SMALL_BYTES, as_table, opened, share
+from skry_dask.graph.row_tasks import (
+    alternate,
+    as_delayed,
+    graph_array,
+    is_whole,
+    keys_of_rows,
+    only_chunk,
+    rechunk_rows,
+)
+from skry_dask.graph.task_names import task_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,10 +33,10 @@ if TYPE_CHECKING:
     from skry_dask.graph.row_tasks import Rows, Shared
     from skry_dask.types import AnyArray, IntArray
 
-BLOCK_BYTES = 2**18
+BLOCK_BYTES = 2**19
 """Approximate size of a table block, bytes."""
 
-MAX_CALL_TASKS = 64
+MAX_CALL_TASKS = 16
 """Number of tasks into which `call_each` divides its calls at most."""
 
 SPLIT_EVERY = 16
@@ -43,15 +53,25 @@ def table_blocks(values: da.Array) -> tuple[int, ...]:
 
     Returns
     -------
-    Numbers of rows. The number of blocks is even, or that of the chunks: most often there are two,
-    four or eight cores, and none of them has to wait for another.
+    Numbers of rows; see `table_borders`.
+    """
+    first_rows = np.cumsum([0, *values.chunks[0]])
+    return tuple(np.diff(first_rows[table_borders(values)]).tolist())
+
+
+def table_borders(values: da.Array) -> list[int]:
+    """Choose table blocks: index of the first chunk of each, and number of chunks at the end.
+
+    Parameters
+    ----------
+    values
+        (frame, ...), chunked along frames only. The number of blocks is even, or that of the
+        chunks: most often there are two, four or eight cores, and none has to wait for another.
     """
     n_chunks = values.numblocks[0]
     n_blocks = max(1, -(-values.nbytes // BLOCK_BYTES))
     n_blocks = min(n_blocks + n_blocks % 2, n_chunks)
-    borders = np.linspace(0, n_chunks, n_blocks + 1).astype(np.int64)
-    first_rows = np.concatenate([[0], np.cumsum(values.chunks[0])])
-    return tuple(np.diff(first_rows[borders]).tolist())
+    return np.linspace(0, n_chunks, n_blocks + 1).astype(np.int64).tolist()
 
 
 def map_table(
@@ -98,17 +118,54 @@ def map_table(
     """
     if sizes is None:
         sizes = next(table.chunks[0] for table in along if isinstance(table, da.Array))
-    blocks, n_extra = row_tasks(
-        function,
-        sizes,
-        along,
-        shared,
-        name=task_name(function),
-        shape=shape,
-        dtype=dtype,
-        n_rows=1 if reduces else None,
-    )
-    return drop_dims(blocks, n_extra)
+    sizes = tuple(sizes)
+    name, zeros = task_name(function), (0,) * len(shape)
+    lazy = [table for table in along if isinstance(table, da.Array)]
+    tables = [t if is_whole(t, sizes) else rechunk_rows(t, sizes) for t in lazy]
+    keys = [keys_of_rows(table) * (len(sizes) if is_whole(table, sizes) else 1) for table in tables]
+    values = [as_delayed(value) for value in shared]
+    in_memory = [None if isinstance(rows, da.Array) else as_table(rows) for rows in along]
+    is_cut = [is_whole(rows, sizes) for rows in along]
+    tasks = {}
+    for i, (start, stop) in enumerate(pairwise(np.cumsum([0, *sizes]).tolist())):
+        rows = slice(start, stop)
+        given = _Given(
+            [
+                rows if cut else None if table is None else table[rows]
+                for table, cut in zip(in_memory, is_cut, strict=True)
+            ]
+        )
+        lazy_keys = [of_table[i] for of_table in keys]
+        tasks[name, i, *zeros] = (_call, function, given, *lazy_keys, *(v.key for v in values))
+    chunks = ((1,) * len(sizes) if reduces else sizes, *((n,) for n in shape))
+    return graph_array(name, tasks, [*tables, *values], chunks, dtype)
+
+
+class _Given:
+    """What a task has of the tables along: rows in memory, a slice of the next one, or all of it.
+
+    Parameters
+    ----------
+    rows
+        For each table along: its rows; a slice of what is lazy; None for all of what is lazy.
+    """
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+
+def _call(function: Callable[..., AnyArray], given: _Given, *lazy: Any) -> AnyArray:
+    """Call a function with a block of each table, and shared values after them."""
+    values = iter(lazy)
+    along: list[Any] = []
+    for rows in given.rows:
+        if rows is None:
+            along.append(next(values))
+        else:
+            along.append(next(values)[rows] if isinstance(rows, slice) else opened(rows))
+    return function(*along, *values)
 
 
 def call_each(
@@ -202,7 +259,7 @@ def from_all_chunks(
         tuple(new_dims),
         values,
         tuple(table_dims),
-        *alternate(arguments, repeat(None)),
+        *alternate(map(_shared_if_large, arguments), repeat(None)),
         name=task_name(function),
         new_axes=dict(zip(new_dims, shape, strict=True)),
         concatenate=False,
@@ -210,6 +267,11 @@ def from_all_chunks(
         meta=np.empty((0,) * len(shape), dtype),
         function=function,
     )
+
+
+def _shared_if_large(argument: Any) -> Any:
+    is_large = isinstance(argument, np.ndarray) and argument.nbytes > SMALL_BYTES
+    return share(argument) if is_large else argument
 
 
 def _call_with_chunks(
@@ -265,4 +327,26 @@ def take_rows(chunks: list[AnyArray], indices: IntArray) -> AnyArray:
 
 def total_of(parts: da.Array) -> da.Array:
     """Add up int64 (block, ...) over its first dim, lazily, a few blocks at a time."""
-    return parts.sum(axis=0, split_every=SPLIT_EVERY)
+    keys, zeros = keys_of_rows(parts), (0,) * (parts.ndim - 1)
+    name = task_name(_add_up)
+    tasks: dict[Any, Any] = {}
+    level = 0
+    while True:
+        groups = [keys[i : i + SPLIT_EVERY] for i in range(0, len(keys), SPLIT_EVERY)]
+        if len(groups) == 1:
+            tasks[name, *zeros] = (_add_up, groups[0])
+            return graph_array(name, tasks, [parts], parts.chunks[1:], parts.dtype)
+        level += 1
+        keys = [(f"{name}-{level}", i) for i in range(len(groups))]
+        tasks |= {key: (_add_parts, group) for key, group in zip(keys, groups, strict=True)}
+
+
+def _add_parts(parts: list[IntArray]) -> IntArray:
+    total = parts[0].sum(axis=0, keepdims=True)
+    for part in parts[1:]:
+        total += part.sum(axis=0)
+    return total
+
+
+def _add_up(parts: list[IntArray]) -> IntArray:
+    return _add_parts(parts)[0]

@@ -19,6 +19,7 @@ import dask
 import numpy as np
 
 from skry_dask.errors import StoreError
+from skry_dask.graph.task_names import task_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def share(value: Any) -> Delayed:
     value
         Any value without lazy parts that pickles.
     """
-    return dask.delayed(_open, traverse=False)(Parcel(value))
+    return dask.delayed(_open, traverse=False)(Parcel(value), dask_key_name=task_name(_open))
 
 
 def _open(parcel: Parcel | SentValue) -> Any:

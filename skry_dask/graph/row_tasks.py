@@ -14,6 +14,7 @@ import dask
 import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
 
 from skry_dask.graph.parcels import as_table, opened
 
@@ -32,11 +33,6 @@ class Rows(Protocol):
     """Anything whose slices are rows: an array, or an object whose slices are read when used."""
 
     def __getitem__(self, rows: slice, /) -> Any: ...
-
-
-def task_name(function: Callable[..., Any]) -> str:
-    """Make a unique name for the tasks that call a function."""
-    return f"{function.__name__}-{uuid.uuid4().hex}"
 
 
 def row_tasks(
@@ -81,8 +77,8 @@ def row_tasks(
     """
     lazy = [values for values in along if isinstance(values, da.Array)]
     # Tasks slice what is one chunk themselves: slicing it in tasks of its own takes 0.1 ms each.
-    whole = [only_chunk(values) for values in lazy if _is_whole(values, sizes)]
-    blocked = [rechunk_rows(values, sizes) for values in lazy if not _is_whole(values, sizes)]
+    whole = [only_chunk(values) for values in lazy if is_whole(values, sizes)]
+    blocked = [rechunk_rows(values, sizes) for values in lazy if not is_whole(values, sizes)]
     arrays = [_rows_of_blocks(sizes, along), *blocked]
     dims = itertools.count(1)
     indices = [(0, *itertools.islice(dims, array.ndim - 1)) for array in arrays]
@@ -92,7 +88,7 @@ def row_tasks(
         _call,
         (0, *extra, *new),
         *alternate(arrays, indices),
-        *alternate([*whole, *map(_as_delayed, shared)], itertools.repeat(None)),
+        *alternate([*whole, *map(as_delayed, shared)], itertools.repeat(None)),
         name=name,
         adjust_chunks={0: tuple(sizes) if n_rows is None else (n_rows,) * len(sizes)}
         | dict.fromkeys(extra, 1),
@@ -180,12 +176,12 @@ def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> d
 def _of_block(values: Rows | da.Array, rows: slice, sizes: Sequence[int]) -> Any:
     if not isinstance(values, da.Array):
         return values[rows]
-    return rows if _is_whole(values, sizes) else None
+    return rows if is_whole(values, sizes) else None
 
 
-def _is_whole(values: da.Array, sizes: Sequence[int]) -> bool:
+def is_whole(values: Rows | da.Array, sizes: Sequence[int]) -> bool:
     """Whether all of several blocks have their rows in the only chunk of an array."""
-    return bool(values.npartitions == 1 and len(sizes) > 1)
+    return isinstance(values, da.Array) and values.npartitions == 1 and len(sizes) > 1
 
 
 def rechunk_rows(values: da.Array, sizes: Sequence[int]) -> da.Array:
@@ -194,9 +190,56 @@ def rechunk_rows(values: da.Array, sizes: Sequence[int]) -> da.Array:
     return values.rechunk({0: tuple(sizes), **whole}, method="tasks")
 
 
-def drop_dims(blocks: da.Array, n_extra: int) -> da.Array:
-    """Drop the dims of length 1 that `row_tasks` has added after the first dim."""
-    return blocks[(slice(None), *(0,) * n_extra)]
+def join_rows(blocks: da.Array, borders: Sequence[int], n_extra: int, name: str) -> da.Array:
+    """Join blocks of rows to larger ones, without the dims that `row_tasks` has added.
+
+    In one task for each of the larger blocks, where dask takes several, all called ``getitem``.
+
+    Parameters
+    ----------
+    blocks, n_extra
+        From `row_tasks`.
+    borders
+        Index of the first block of each larger one, and number of blocks at the end.
+    name
+        Name of the tasks, unique.
+    """
+    keys, shape = keys_of_rows(blocks), blocks.shape[1 + n_extra :]
+    tasks, sizes = {}, []
+    for i, (first, last) in enumerate(itertools.pairwise(borders)):
+        tasks[name, i, *(0,) * len(shape)] = (_joined, keys[first:last], n_extra)
+        sizes.append(sum(blocks.chunks[0][first:last]))
+    return graph_array(name, tasks, [blocks], (tuple(sizes), *((n,) for n in shape)), blocks.dtype)
+
+
+def _joined(blocks: list[AnyArray], n_extra: int) -> AnyArray:
+    rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return rows.reshape(len(rows), *rows.shape[1 + n_extra :])
+
+
+def keys_of_rows(table: da.Array) -> list[Any]:
+    """List the keys of the chunks of a table (row, ...), which is cut along rows only."""
+    keys: Any = table.__dask_keys__()
+    return [_unwrapped(key) for key in keys]
+
+
+def _unwrapped(keys: Any) -> Any:
+    """Take a key out of the lists in which it lies, one for each dim that is not cut."""
+    while isinstance(keys, list):
+        (keys,) = keys
+    return keys
+
+
+def graph_array(
+    name: str,
+    tasks: dict[Any, Any],
+    dependencies: Sequence[Shared],
+    chunks: tuple[tuple[int, ...], ...],
+    dtype: DTypeLike,
+) -> da.Array:
+    """Make a dask array of its tasks, one for each chunk."""
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=dependencies)
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype))
 
 
 def alternate(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
@@ -204,7 +247,8 @@ def alternate(values: Iterable[Any], indices: Iterable[Any]) -> Iterable[Any]:
     return itertools.chain.from_iterable(zip(values, indices, strict=False))
 
 
-def _as_delayed(value: Shared) -> Delayed:
+def as_delayed(value: Shared) -> Delayed:
+    """Turn what is shared into a lazy value."""
     return only_chunk(value) if isinstance(value, da.Array) else value
 
 

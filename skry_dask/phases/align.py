@@ -27,6 +27,7 @@ from skry_dask.graph.datasets import damaged_frames, result, variable, whole_fra
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions, Canvas
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from skry_dask.types import IntArray
 
 
+@phase_tasks("align")
 def align(
     capture: xr.Dataset,
     options: AlignOptions | None = None,

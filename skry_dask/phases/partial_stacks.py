@@ -18,6 +18,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import result, variable
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.kernels.frame.detail import frame_detail
 from skry_dask.options import Choose, StackOptions
 from skry_dask.phases.rating.noise import noise_sigma
@@ -37,6 +38,7 @@ WHITE = 65535
 """Grey level of full scale in the 16-bit images of which sharpness is measured."""
 
 
+@phase_tasks("stack")
 def partial_stacks(
     capture: xr.Dataset,
     alignment: xr.Dataset,

@@ -42,6 +42,7 @@ from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_all_chunks, map_table, rows_at
 from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import QualityOptions
 from skry_dask.phases.rating.area_measurements import MEASUREMENTS, AreaGauge, measure_areas
 from skry_dask.phases.rating.area_statistics import (
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
+@phase_tasks("quality")
 def estimate_quality(
     capture: xr.Dataset,
     alignment: xr.Dataset,

@@ -19,6 +19,7 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignMethod, AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.anchor_blocks import MIN_BLOCK_SIZE
@@ -39,6 +40,7 @@ KEY_RECORD = np.dtype([("y", float), ("x", float), ("confidence", float), ("reas
 """Alignment of a key frame: offset in px, confidence from 0 to 1, and `Reason`."""
 
 
+@phase_tasks("align")
 def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
     """Choose the reference frame, and align evenly spaced key frames to it.
 

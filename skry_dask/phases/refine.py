@@ -40,6 +40,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
 from skry_dask.graph.parcels import share
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
 from skry_dask.phases.refining.tile_motion import (
     N_VALUES,
@@ -84,6 +85,7 @@ GREY_OF_COLOUR = (0.299, 0.587, 0.114)
 """The same for frames with channels (ITU-R BT.601)."""
 
 
+@phase_tasks("refine")
 def refine(
     capture: xr.Dataset,
     alignment: xr.Dataset,

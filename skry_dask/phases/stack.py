@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from skry_dask.graph.datasets import image_variable, result, variable
 from skry_dask.graph.frame_parts import FrameParts
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
 from skry_dask.phases.stacking.fragment_selection import FragmentQuality, pack_selection
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray
 
 
+@phase_tasks("stack")
 def stack(
     capture: xr.Dataset,
     alignment: xr.Dataset,

@@ -28,6 +28,7 @@ from skry_dask.graph.datasets import measured_frames, result, variable, whole_fr
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
+from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import TrackOptions
 from skry_dask.phases.tracking.dispersion import channel_shift
 from skry_dask.phases.tracking.displacement_field import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
 
 
+@phase_tasks("track")
 def track(
     capture: xr.Dataset,
     alignment: xr.Dataset,

@@ -41,7 +41,7 @@ FULL_STRENGTH = (2 / np.sinc(0.25) ** 2 - 2) / 4
 RANDOM_VARIANCE = 1 / 6
 """Mean variance of the blur of frames at random positions, px**2: the mean of t (1 - t)."""
 
-BLOCK_FRAMES = 64
+BLOCK_FRAMES = 128
 """Number of frames whose variances are added up in one task."""
 
 LARGE_BLOCK_FRAMES = 256

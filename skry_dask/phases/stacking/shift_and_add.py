@@ -183,7 +183,7 @@ def pixel_counts(
         _paint_counts,
         da.asarray(selected.sum(axis=0)).rechunk(-1),
         [request.selection for request in requests],
-        spans,
+        share(spans),
         dtype=np.int32,
         drop_axis=1,
         new_axis=(1, 2),

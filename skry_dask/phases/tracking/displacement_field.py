@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import dask
 import dask.array as da
 import numpy as np
 
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
+from skry_dask.graph.parcels import share
 from skry_dask.kernels.field.neighbours import fill_gaps
 from skry_dask.phases.tracking.kriging import denoise, denoising_weights, nearest_textures
 
@@ -158,7 +158,7 @@ def displacement_field(
         At which the vectors were measured.
     """
     shape = measured.shape[1:]
-    shared = [dask.delayed(points, traverse=False)]
+    shared = [share(points)]
     partial = map_table(sum_and_count, measured, shape=(3, *shape), dtype=np.int64, reduces=True)
     total = total_of(partial)
     mean = total.map_blocks(_mean_of_sums, points.step, dtype=np.float64, drop_axis=0)

@@ -191,7 +191,7 @@ def test_reading_and_working_are_one_task_after_dasks_own_optimisation():
     )
     total = fold_frames(add_up, lazy, shape=(4, 5), max_increment=255)
     optimised = dask.optimize(first, total)
-    for result, name in zip(optimised, ("weigh", "add_up"), strict=True):
+    for result, name in zip(optimised, ("weigh", "add-up"), strict=True):
         names = Counter(key_split(key) for key in result.__dask_graph__())
         readers = [n for n in names if n.startswith(("watched", "frames", "getter"))]
         assert readers == []

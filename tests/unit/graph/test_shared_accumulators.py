@@ -46,7 +46,7 @@ def test_a_computation_leaves_nothing_behind():
 def test_tasks_that_run_twice_count_once():
     (total,) = dask.optimize(lazy_total())
     graph = dict(total.__dask_graph__())
-    tasks = [key for key in graph if key_split(key) == "add_up"]
+    tasks = [key for key in graph if key_split(key) == "add-up"]
     assert len(tasks) == 6
 
     def compute():

@@ -18,7 +18,7 @@ MAX_TASKS = 2000
 """One for ten frames; most of align are for its key frames."""
 
 
-def test_graphs_of_long_captures_are_small(tmp_path: Path) -> None:
+def test_graphs_of_long_captures_are_small_and_say_what_tasks_do(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     sizes = graph_sizes(tmp_path, N_FRAMES, 120, 160, N_CHUNK)
     assert list(sizes) == ["align", "quality", "track", "refine", "stack"]
@@ -26,3 +26,4 @@ def test_graphs_of_long_captures_are_small(tmp_path: Path) -> None:
         assert size.tasks <= MAX_TASKS, name
         assert size.pickled < 2**20, name
         assert size.memory <= 500, name
+        assert size.named > 0.8, name  # all of which there are many

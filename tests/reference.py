@@ -486,6 +486,18 @@ def replace_bad_pixels(frame: AnyArray, bad: IntArray, step: int) -> AnyArray:
     return out
 
 
+def fill_pixels(
+    frame: AnyArray, pixels: IntArray, sources: IntArray, weights: IntArray
+) -> AnyArray:
+    """Twin of `kernels.frame.calibration.fill_pixels`; returns what should become of the frame."""
+    out = frame.copy()
+    for i, at in enumerate(pixels.tolist()):
+        for channel in np.ndindex(frame.shape[2:]):
+            values = [int(frame[y, x, *channel]) for y, x in sources[i].tolist()]
+            out[*at, *channel] = (int(np.dot(values, weights[i])) + 2048) // 4096
+    return out
+
+
 def both_ways(*modules: ModuleType) -> Any:
     """Make a fixture that runs tests twice: with compiled kernels, and with interpreted ones."""
 

@@ -28,6 +28,13 @@ class Cfa(StrEnum):
     NONE = "none"
 
 
+class Mask(StrEnum):
+    """Whether text and marks drawn into frames are masked."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class HotPixels(StrEnum):
     """Where hot and dead pixels are looked for."""
 
@@ -205,6 +212,10 @@ class CalibrationOptions:
         Replace hot and dead pixels by their neighbours: "dark" finds those that stand out in the
         dark, "capture" those that stand out in the capture itself, and bad columns and rows; "none"
         replaces none [default: dark, if there is one].
+    mask
+        Text and marks that a program has drawn into frames, such as clocks, frame numbers, scales
+        and reticles: "auto" finds them and fills them in from what surrounds them, so that frames
+        are not aligned by them; "off" leaves them.
     """
 
     phase: ClassVar[str] = "calibrate"
@@ -213,6 +224,7 @@ class CalibrationOptions:
     dark: str | None = None
     flat: str | None = None
     hot_pixels: HotPixels | None = None
+    mask: Mask = Mask.AUTO
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -224,5 +236,6 @@ class CalibrationOptions:
         if hot is None:
             hot = HotPixels.NONE if self.dark is None else HotPixels.DARK
         object.__setattr__(self, "hot_pixels", choice("hot_pixels", hot, HotPixels))
+        object.__setattr__(self, "mask", choice("mask", self.mask, Mask))
         if self.hot_pixels is HotPixels.DARK and self.dark is None:
             raise OptionsError("hot_pixels is 'dark' without a dark: give one, or 'capture'")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibration.calibrate import calibrate
+from skry_dask.capture.calibration.overlays import mask_overlays
 from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
@@ -26,7 +27,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
-from skry_dask.options import Options
+from skry_dask.options import Mask, Options
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
@@ -262,6 +263,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         samples.add("u2")
     job.runner.require(opened.identity, store=job.store.path, samples=sorted(samples))
     capture = select(opened.capture, job.options.select)
+    capture = mask_overlays(capture, job.options.calibrate)
     shapes = Shapes.of(
         capture,
         job.options,
@@ -275,7 +277,8 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     if job.memory is not None:
         limit = None if job.limit is None else job.limit.size - START
         job.held.enter_context(job.memory.taken(estimate(shapes, n_chunk) - START, limit))
-    capture = calibrate(capture, job.options.calibrate)
+    # Overlays have been looked for already.
+    capture = calibrate(capture, replace(job.options.calibrate, mask=Mask.OFF))
     frames = PhaseResult(
         name="import",
         data=capture,

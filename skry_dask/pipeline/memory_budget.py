@@ -154,7 +154,7 @@ class Shapes:
         *,
         shares_accumulators: bool = True,
     ) -> Shapes:
-        """Collect the quantities of a job from its capture, not calibrated yet, and its options."""
+        """Collect the quantities of a job from its options and its capture, not calibrated yet."""
         n_frames, height, width, *channels = capture["frames"].shape
         n_channels = channels[0] if channels else 1
         itemsize = capture["frames"].dtype.itemsize
@@ -165,6 +165,7 @@ class Shapes:
             developer = replace(developer, dtype="uint16")
         developed = masters or calibrate.hot_pixels is not HotPixels.NONE
         developed = developed or n_channels > 1 or developer.cfa is not None
+        developed = developed or developer.filling is not None
         drizzled, weighted = options.stack.drizzle > 1, options.weighted
         return cls(
             n_frames=n_frames,

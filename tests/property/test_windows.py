@@ -39,7 +39,7 @@ def stack_options(draw: st.DrawFn) -> skry.StackOptions:
 
 
 def masters(kind: str, names: set[str], random: np.random.Generator) -> dict[str, Any]:
-    """Make some of a dark, a flat and a map of bad pixels, as `calibrate` adds them."""
+    """Make some of a dark, a flat, bad pixels and an overlay, as `calibrate` adds them."""
     shape = (HEIGHT, WIDTH, 3) if kind == "colour" else (HEIGHT, WIDTH)
     dims = ("y", "x", "channel")[: len(shape)]
     made = {
@@ -47,7 +47,10 @@ def masters(kind: str, names: set[str], random: np.random.Generator) -> dict[str
         "gain": random.uniform(0.5, 2, shape).astype(np.float32),
         "bad": random.random(shape) < 0.03,
     }
-    return {name: (dims, made[name]) for name in sorted(names)}
+    overlay = np.zeros(shape[:2], bool)
+    overlay[5:12, 8 : WIDTH // 2] = overlay[:, 11:13] = True
+    made["overlay"] = overlay
+    return {name: (dims[: made[name].ndim], made[name]) for name in sorted(names)}
 
 
 @st.composite
@@ -76,7 +79,7 @@ def lazy_stacks(draw: st.DrawFn) -> xr.Dataset:
     if draw(st.booleans()):
         points = points.chunk({"frame": 3})
     capture = capture.assign(
-        masters(kind, draw(st.sets(st.sampled_from(["dark", "gain", "bad"]))), random)
+        masters(kind, draw(st.sets(st.sampled_from(["dark", "gain", "bad", "overlay"]))), random)
     )
     if draw(st.booleans()):
         capture = in_chunks(capture.compute(), draw(st.integers(1, n_frames)))

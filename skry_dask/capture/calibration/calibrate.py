@@ -1,8 +1,8 @@
-"""Calibration: removing a camera's dark signal, uneven response and bad pixels.
+"""Calibration: removing a camera's dark signal, uneven response, bad pixels, and overlays.
 
-No frame is changed here. The capture gets variables ``dark``, ``gain`` and ``bad``, labelled with
-the pixels that they belong to, and whoever reads frames applies them (`Developer`). So they follow
-the frames through cropping and selecting, as every labelled array does.
+No frame is changed here. The capture gets variables ``dark``, ``gain``, ``bad`` and ``overlay``,
+labelled with the pixels that they belong to, and whoever reads frames applies them (`Developer`).
+So they follow the frames through cropping and selecting, as every labelled array does.
 
 Cost: the masters and a few sampled frames are read; searching for bad pixels takes 0.7 to 1.7 us a
 pixel. Memory: about ten times a frame in float32.
@@ -17,8 +17,10 @@ import numpy as np
 from skry_dask.capture.calibration.bad_lines import bad_lines_in_capture
 from skry_dask.capture.calibration.bad_pixels import bad_in_capture, gain_of_flat, hot_in_dark
 from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
+from skry_dask.capture.calibration.filling import Filling
 from skry_dask.capture.calibration.frame_means import COMPARED_FRAMES, sampled_mean
 from skry_dask.capture.calibration.masters import Master, check_flat, dark_levels
+from skry_dask.capture.calibration.overlays import mask_overlays
 from skry_dask.graph.datasets import variable, whole_frames
 from skry_dask.kernels.frame.calibration import replace_bad_pixels
 from skry_dask.options import CalibrationOptions, HotPixels, as_json
@@ -27,17 +29,17 @@ from skry_dask.store.digest import digest_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.types import BoolArray, Float32Array, IntArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
 
 SEARCHED_FRAMES = 32
 """Number of evenly spaced frames whose mean is searched for bad pixels."""
 
 
 def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) -> xr.Dataset:
-    """Add dark, gain and bad pixels to a capture, by which its frames will be calibrated.
+    """Add dark, gain, bad pixels and overlays to a capture, by which its frames are calibrated.
 
-    Reads the masters, 5 frames to compare them with the dark, and 32 frames if bad pixels are
-    searched in the capture: one after the other, in the calling thread.
+    Reads the masters, 5 frames to compare them with the dark, 32 frames if bad pixels are searched
+    in the capture, 16 to search for overlays: one after the other, in the calling thread.
 
     Parameters
     ----------
@@ -50,9 +52,10 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     Returns
     -------
     xarray.Dataset
-        The capture with up to three variables (y, x[, channel]): ``dark`` float32, grey levels, to
+        The capture with up to four variables (y, x[, channel]): ``dark`` float32, grey levels, to
         be subtracted; ``gain`` float32, 1/8 to 8, by which the rest is multiplied; ``bad`` bool,
-        pixels to be replaced by their neighbours. Bad pixels have the dark and the gain of their
+        pixels to be replaced by their neighbours; ``overlay`` bool (y, x), text and marks, see
+        `mask_overlays`. Bad pixels have the dark and the gain of their
         neighbours, too. The attribute ``problems`` has what the user should know, and ``digest``
         depends on the content of the masters, not on where they are.
 
@@ -72,7 +75,8 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     False
     """
     options = options or CalibrationOptions()
-    if options == CalibrationOptions():
+    capture = mask_overlays(capture, options)
+    if options.dark is options.flat is None and options.hot_pixels is HotPixels.NONE:
         return capture
     whole_frames(capture)
     pattern, white = cfa_at_first_pixel(capture), full_scale(capture)
@@ -90,7 +94,7 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
         check_flat(flat.name, flat.image, flat.cfa)
         gain = flat.of_capture(gain_of_flat(flat.image, flat.cfa))
     if options.hot_pixels is HotPixels.CAPTURE:
-        mean = sampled_mean(capture, SEARCHED_FRAMES)
+        mean = _without_overlays(sampled_mean(capture, SEARCHED_FRAMES), capture)
         mean = mean if levels is None else mean - levels
         mean = mean if gain is None else mean * gain
         lines = bad_lines_in_capture(mean / white, 2 if pattern else 1)
@@ -100,6 +104,17 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     problems = [*(m.problem for m in masters.values() if m.problem), *problems]
     calibrated = capture.assign(_variables(capture, levels, gain, bad))
     return calibrated.assign_attrs(_attributes(capture, options, masters, problems))
+
+
+def _without_overlays(mean: FloatArray, capture: xr.Dataset) -> FloatArray:
+    """Fill what text and marks hide in a mean of frames, grey levels; in units of 1/65535."""
+    if "overlay" not in capture:
+        return mean
+    unit = full_scale(capture) / 65535
+    fixed = np.rint(mean / unit).astype(np.uint16)
+    mask = capture["overlay"].to_numpy()
+    Filling.of(mask, 2 if cfa_at_first_pixel(capture) else 1).fill(fixed)
+    return fixed.astype(np.float64) * unit
 
 
 def _variables(
@@ -145,6 +160,7 @@ def _attributes(
     if "digest" in capture.attrs:
         contents = {name: master.fingerprint for name, master in masters.items()}
         choices = as_json(options) | contents
+        choices.pop("mask")  # what it has found is in the capture's digest
         found["digest"] = digest_of(
             capture.attrs["digest"], options.phase, options.version, choices
         )

@@ -1,9 +1,9 @@
 """Developing: from a raw frame to the planes that a phase works on.
 
 Frames stay as the camera gave them until a task needs them. Only then are bad pixels replaced, the
-dark subtracted and the flat divided out, and colour converted: align, quality and track work on a
-cheap grey; the stack takes colour planes, demosaiced at high quality. Everything is integer
-arithmetic, so a frame has the same bits on every machine.
+dark subtracted, the flat divided out, overlays filled in, and colour converted: align, quality and
+track work on a cheap grey; the stack takes colour planes, demosaiced at high quality. Everything is
+integer arithmetic, so a frame has the same bits on every machine.
 
 Memory: each plane of one frame.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.capture.calibration.filling import Filling
 from skry_dask.errors import ReaderError
 from skry_dask.kernels.frame.calibration import FLAT_GAIN_BITS, calibrate_frame, replace_bad_pixels
 from skry_dask.kernels.frame.demosaic import (
@@ -70,6 +71,8 @@ class Developer:
         Number of bits by which calibrated grey levels are finer than raw ones.
     bad
         int64 (pixel, 2 or 3), indices of the pixels to replace, or None: see `replace_bad_pixels`.
+    filling
+        How pixels are filled that text and marks hide, or None.
     grey_only
         Whether the user wants colour to be stacked as grey.
     """
@@ -83,6 +86,7 @@ class Developer:
     gain: NDArray[np.int32] | None = None
     shift: int = 0
     bad: IntArray | None = None
+    filling: Filling | None = None
     grey_only: bool = False
 
     @classmethod
@@ -92,8 +96,8 @@ class Developer:
         Parameters
         ----------
         capture
-            With ``frames``; ``dark``, ``gain`` and ``bad`` from `calibrate` where there are any;
-            attribute ``cfa`` where frames are raw colour, see `cfa_at_first_pixel`.
+            With ``frames``; ``dark``, ``gain``, ``bad`` and ``overlay`` from `calibrate` where
+            there are any; attribute ``cfa`` where frames are raw colour, see `cfa_at_first_pixel`.
 
         Raises
         ------
@@ -102,14 +106,17 @@ class Developer:
         """
         frames = capture["frames"]
         shape = frames.shape[1:]
-        white = full_scale(capture)
+        white, cfa, filling = full_scale(capture), cfa_at_first_pixel(capture), None
+        if "overlay" in capture:
+            filling = Filling.of(capture["overlay"].to_numpy(), 2 if cfa else 1)
         plain = cls(
             frames.dtype.name,
             black=0,
             white=white,
-            cfa=cfa_at_first_pixel(capture),
+            cfa=cfa,
             channels=shape[2] if len(shape) > 2 else 1,
             bad=np.argwhere(capture["bad"].to_numpy()) if "bad" in capture else None,
+            filling=filling,
             grey_only=bool(capture.attrs.get("grey")),
         )
         if not {"dark", "gain"} & set(capture.data_vars):
@@ -144,8 +151,9 @@ class Developer:
     @property
     def reach(self) -> int:
         """Distance of the farthest pixel that a developed pixel depends on, px along each axis."""
-        neighbours = 2 if self.cfa else 1
-        return (0 if self.bad is None else neighbours) + (2 if self.cfa else 0)
+        of_bad = 0 if self.bad is None else 2 if self.cfa else 1
+        of_filled = 0 if self.filling is None else self.filling.reach
+        return of_bad + of_filled + (2 if self.cfa else 0)
 
     def cropped(self, rows: slice, columns: slice) -> Developer:
         """Build the developer of a part of each frame.
@@ -166,7 +174,8 @@ class Developer:
             m if m is None else np.ascontiguousarray(m[rows, columns])
             for m in (self.dark, self.gain)
         )
-        return dataclasses.replace(self, dark=dark, gain=gain, bad=bad)
+        filling = None if self.filling is None else self.filling.cropped(rows, columns)
+        return dataclasses.replace(self, dark=dark, gain=gain, bad=bad, filling=filling)
 
     def units(self, plane: str) -> int:
         """Return the number of units per grey level in the values of a plane."""
@@ -181,13 +190,20 @@ class Developer:
         return max(2 * largest * u if (u := self.units(plane)) > 1 else largest for plane in planes)
 
     def calibrated(self, frame: Frames) -> Frames:
-        """Replace bad pixels of one frame (y, x[, channel]), subtract the dark, apply the flat."""
+        """Calibrate one frame (y, x[, channel]); the frame itself, if there is nothing to do.
+
+        Bad pixels are replaced, the dark is subtracted, the flat applied, overlays are filled.
+        """
+        calibrated = frame
         if self.bad is not None:
-            frame = frame.copy()
-            replace_bad_pixels(frame, self.bad, 2 if self.cfa else 1)
-        if self.dark is None or self.gain is None:
-            return frame
-        return calibrate_frame(frame, self.dark, self.gain, self.shift, self.black)
+            calibrated = frame.copy()
+            replace_bad_pixels(calibrated, self.bad, 2 if self.cfa else 1)
+        if self.dark is not None and self.gain is not None:
+            calibrated = calibrate_frame(calibrated, self.dark, self.gain, self.shift, self.black)
+        if self.filling is not None:
+            calibrated = frame.copy() if calibrated is frame else calibrated
+            self.filling.fill(calibrated)
+        return calibrated
 
     def grey(self, frames: Frames) -> Frames:
         """Develop a chunk of frames to grey.
@@ -202,7 +218,8 @@ class Developer:
         (frame, y, x) of the developer's dtype
             The frames themselves, without a copy, if they are grey and need no calibration.
         """
-        if self.channels == 1 and self.cfa is None and self.bad is None and self.dark is None:
+        untouched = self.bad is None and self.dark is None and self.filling is None
+        if self.channels == 1 and self.cfa is None and untouched:
             return frames
         out = np.empty(frames.shape[:3], self.dtype)
         for grey, frame in zip(out, frames, strict=True):

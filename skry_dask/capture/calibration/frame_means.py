@@ -92,7 +92,7 @@ def master_flat(capture: xr.Dataset, dark: MasterImage | None = None) -> xr.Data
     >>> master_flat(flat, "dark.tif")["master"].compute()  # doctest: +SKIP
     """
     name, white, pattern = _source(capture), full_scale(capture), cfa_at_first_pixel(capture)
-    frames = _sampled_frames(capture, COMPARED_FRAMES)
+    frames = sampled_frames(capture, COMPARED_FRAMES)
     check_exposure(name, max(float((frame >= white).mean()) for frame in frames))
     mean = sampled_mean(capture, COMPARED_FRAMES)
     subtracted, problems = None, []
@@ -133,14 +133,31 @@ def sampled_mean(capture: xr.Dataset, number: int) -> FloatArray:
         If there are no frames.
     """
     total, n_frames = np.zeros(capture["frames"].shape[1:], np.int64), 0
-    for frame in _sampled_frames(capture, number):
+    for frame in sampled_frames(capture, number):
         total += frame
         n_frames += 1
     return total / n_frames
 
 
-def _sampled_frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
-    """Read evenly spaced frames, at most ``number``."""
+def sampled_frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
+    """Read evenly spaced frames, one by one in the calling thread.
+
+    Parameters
+    ----------
+    capture
+        With ``frames`` (frame, y, x[, channel]).
+    number
+        Maximum number of frames.
+
+    Yields
+    ------
+    uint8 or uint16 (y, x[, channel]), raw.
+
+    Raises
+    ------
+    ReaderError
+        If there are no frames.
+    """
     frames = whole_frames(capture)
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")

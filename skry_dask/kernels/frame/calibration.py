@@ -1,4 +1,4 @@
-"""Calibration of single frames: dark subtracted, multiplied by the gain, bad pixels replaced.
+"""Calibration of single frames: dark subtracted, multiplied by the gain, pixels replaced.
 
 Everything is an integer, so that a frame has the same bits on any machine. The dark has as many
 fractional bits as the calibrated frame; the gain has 12, which is finer than any noise.
@@ -24,6 +24,9 @@ FLAT_GAIN_BITS = 12
 """A gain of 1 is ``2**FLAT_GAIN_BITS``."""
 
 N_NEIGHBOURS = 8
+
+FILL_BITS = 12
+"""The weights of the sources of a filled pixel add up to ``2**FILL_BITS``."""
 
 
 def calibrate_frame(
@@ -128,3 +131,35 @@ def _replace_bad_pixels(frame, bad, step, is_bad, values):  # type: ignore[no-un
                     n += 1
         if n:
             frame[y, x, channel] = (values[(n - 1) // 2] + values[n // 2]) >> 1
+
+
+def fill_pixels(frame: AnyArray, pixels: IntArray, sources: IntArray, weights: IntArray) -> None:
+    """Fill pixels with weighted means of others, rounded down after adding a half.
+
+    Parameters
+    ----------
+    frame
+        uint8 or uint16 (y, x) or (y, x, channel), changed in place.
+    pixels
+        int64 (pixel, 2), y and x.
+    sources
+        int64 (pixel, source, 2), y and x of pixels that are not filled.
+    weights
+        int64 (pixel, source), which add up to ``2**FILL_BITS``.
+    """
+    contiguous = as_argument(frame[..., None] if frame.ndim == 2 else frame)
+    _fill_pixels(contiguous, *(as_argument(a) for a in (pixels, sources, weights)))
+    if not np.shares_memory(contiguous, frame):
+        frame[...] = contiguous.reshape(frame.shape)
+
+
+@kernel("S[:, :, ::1], i8[:, ::1], i8[:, :, ::1], i8[:, ::1]", S=SAMPLES, is_optional=True)
+def _fill_pixels(frame, pixels, sources, weights):  # type: ignore[no-untyped-def]
+    half = np.int64(1 << (FILL_BITS - 1))
+    for i in range(len(pixels)):
+        for channel in range(frame.shape[2]):
+            total = half
+            for j in range(weights.shape[1]):
+                value = frame[sources[i, j, 0], sources[i, j, 1], channel]
+                total += weights[i, j] * np.int64(value)
+            frame[pixels[i, 0], pixels[i, 1], channel] = total >> FILL_BITS

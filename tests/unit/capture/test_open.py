@@ -63,9 +63,22 @@ def test_opening_reads_no_frame(moon_ser: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(SerReader, "read", fail)
     assert skry.open_capture(moon_ser)["frames"].shape == (40, 180, 240)
-    assert inspect_capture(moon_ser)["frames"] == 40
     lazy = xr.open_dataset(moon_ser, engine="skry")
     assert lazy["frames"].isel(frame=slice(3, 9), y=5).shape == (6, 240)
+
+
+def test_describing_a_capture_reads_a_few_frames_one_by_one(
+    moon_ser: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read = [], SerReader.read
+
+    def note(self: SerReader, start: int, stop: int) -> np.ndarray:
+        reads.append(stop - start)
+        return read(self, start, stop)
+
+    monkeypatch.setattr(SerReader, "read", note)
+    assert inspect_capture(moon_ser)["frames"] == 40
+    assert reads == [1] * 16  # are they drawn into?
 
 
 def test_each_source_is_opened_once(moon_ser: Path, monkeypatch: pytest.MonkeyPatch) -> None:

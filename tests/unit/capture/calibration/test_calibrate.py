@@ -263,10 +263,14 @@ def test_frames_stay_lazy_and_only_a_few_are_read(save):
     watched = da.from_array(WatchedFrames(), chunks=(10, -1, -1), asarray=False, meta=meta)
     capture = xr.Dataset({"frames": (("frame", "y", "x"), watched)}, attrs={"bits": 8})
     WatchedFrames.reads.clear()
-    calibrate(capture, CalibrationOptions(dark=save("dark.tif", np.full(SHAPE, 0.1))))
+    dark = save("dark.tif", np.full(SHAPE, 0.1))
+    calibrate(capture, CalibrationOptions(dark=dark, mask="off"))
     assert WatchedFrames.reads == [range(i, i + 1) for i in (0, 25, 50, 74, 99)]
     WatchedFrames.reads.clear()
-    calibrated = calibrate(capture, CalibrationOptions(hot_pixels="capture"))
+    assert calibrate(capture) is capture
+    assert [len(read) for read in WatchedFrames.reads] == [1] * 16
+    WatchedFrames.reads.clear()
+    calibrated = calibrate(capture, CalibrationOptions(hot_pixels="capture", mask="off"))
     assert [len(read) for read in WatchedFrames.reads] == [1] * 32
     assert calibrated["frames"].data is watched
 

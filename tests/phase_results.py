@@ -85,8 +85,8 @@ def known_results(
             "offset": (("frame", "axis"), offset),
             "active": ("frame", active),
             "reason": ("frame", reason, {"flag_meanings": " ".join(r.name for r in Reason)}),
-        },
-        attrs={"options": {"canvas": canvas}},
+            "union": ((), canvas == "union"),
+        }
     )
     region_of = overlap_region if canvas == "overlap" else union_region
     height, width = region_of(offset, active, *frames.shape[1:3]).shape

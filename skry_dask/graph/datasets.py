@@ -11,7 +11,7 @@ import xarray as xr
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry.canvas import Region, overlap_region, union_region
 from skry_dask.graph.windowed_array import WindowedArray
-from skry_dask.options import Canvas, as_json
+from skry_dask.options import as_json
 from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ def measured_frames(alignment: xr.Dataset, capture: xr.Dataset, region: Region) 
 
 
 def is_union(alignment: xr.Dataset) -> bool:
-    """Return whether results cover everything that any frame shows, by the options of `align`."""
-    return bool(alignment.attrs.get("options", {}).get("canvas") == Canvas.UNION)
+    """Return whether results cover all that is seen in any active frame, excluded ones too."""
+    return bool(alignment["union"]) if "union" in alignment else False
 
 
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
@@ -261,7 +261,7 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
         )
     offset = alignment["offset"].to_numpy()
     if is_union(alignment):
-        return union_region(offset, stacked, height, width)
+        return union_region(offset, alignment["active"].to_numpy(), height, width)
     region = overlap_region(offset, stacked, height, width)
     if min(region.shape) < MIN_REGION_PX:
         raise AlignmentError(

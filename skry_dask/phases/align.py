@@ -82,7 +82,8 @@ def align(
         - ``across_only`` bool (frame), whether the offset is known across a limb only, because
           nothing tells where the frame lies along it;
         - ``brightness`` float32 (frame), mean of the frame, fraction of full scale;
-        - ``reference`` int64, number of the frame whose pixel grid is the canvas.
+        - ``reference`` int64, number of the frame whose pixel grid is the canvas;
+        - ``union`` bool, whether results cover all that is seen in any active frame.
 
     Raises
     ------
@@ -132,7 +133,8 @@ def align(
         0.0 if options.canvas is Canvas.UNION else options.min_overlap,
         dtype=RECORD,
     )
-    return result(capture, options, _variables(records, reference["reference"]))
+    union = options.canvas is Canvas.UNION
+    return result(capture, options, _variables(records, reference["reference"], union=union))
 
 
 def _kept(
@@ -172,7 +174,9 @@ def _template_of_reference(aligner: Aligner, chosen: ChosenReference, keys: list
     return aligner.template(chosen.position, keys)
 
 
-def _variables(records: da.Array, reference: xr.DataArray) -> dict[str, xr.Variable]:
+def _variables(
+    records: da.Array, reference: xr.DataArray, *, union: bool
+) -> dict[str, xr.Variable]:
     """Label the results."""
     return {
         "offset": variable(
@@ -203,4 +207,7 @@ def _variables(records: da.Array, reference: xr.DataArray) -> dict[str, xr.Varia
             ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
         ),
         "reference": reference.variable,
+        "union": variable(
+            (), np.array(union), "1", "whether results cover all that is seen in any active frame"
+        ),
     }

@@ -186,7 +186,7 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     alignment = phases.run(_align_to, options.align, all_frames, reference.only())
     alignment = alignment.after(reference)
     check_canvas(job, shapes, frames, alignment)
-    offsets = alignment.only("offset", "active", "reason")
+    offsets = alignment.only("offset", "active", "reason", "union")
     quality = phases.run(estimate_quality, options.quality, frames, offsets)
     shown = quality.only("reference", "frame_quality")
     points = phases.run(track, options.track, all_frames, offsets, shown)

@@ -162,6 +162,16 @@ def test_where_few_frames_show_the_scene_these_are_stacked(drifting):
     assert int(result["count"].where(everything["count"] == 6).max()) <= 3
 
 
+def test_an_excluded_frame_does_not_change_what_the_union_covers(drifting):
+    _, (capture, *earlier) = drifting[0], drifting[1]["union"]
+    excluded = capture.assign_coords(excluded=("frame", np.arange(len(DRIFT)) == 3))
+    without = skry.stack(excluded, *earlier, skry.StackOptions(percent=100)).compute()
+    whole = skry.stack(capture, *earlier, skry.StackOptions(percent=100)).compute()
+    assert without["stack"].shape == whole["stack"].shape
+    assert int(without["fragments"][3]) == 0
+    assert (without["count"] <= whole["count"]).all()
+
+
 def test_the_union_can_be_drizzled(drifting):
     scene, case = drifting
     result = stacked(case["union"], percent=100, drizzle=2, drop=1.0)

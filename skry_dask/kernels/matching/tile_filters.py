@@ -30,7 +30,7 @@ import numpy as np
 from skry_dask.kernels.compilation.arguments import as_argument
 from skry_dask.kernels.compilation.decorators import inlined, kernel
 from skry_dask.kernels.compilation.signatures import SAMPLES
-from skry_dask.kernels.simd.int16 import aligned_zeros, dot_products, padded_int16
+from skry_dask.kernels.simd.int16 import aligned_zeros, copy_as_int16, dot_products, padded_int16
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, FloatArray, Frames
@@ -143,7 +143,7 @@ def match_tiles(
     black, white = levels
     shift = max(0, (4 * (black + white)).bit_length() - LEVEL_BITS)
     gain = ((1 << LEVEL_BITS) - 1) * (1 << shift) / (4 * white)
-    binned = np.zeros((2, 2, height // 2, width // 2), np.int16)
+    binned = np.zeros((2, 2, height // 2, width // 2), np.uint16)
     window = aligned_zeros((padded_int16(side * side),))
     _match_tiles(
         as_argument(frames), as_argument(expected), shift, filters.weights,
@@ -155,7 +155,7 @@ def match_tiles(
 
 @kernel(
     "S[:, :, ::1], f8[:, :, ::1], i8, i2[:, :, ::1], f8[:, ::1], f8[:, ::1], i8, f8, "
-    "i2[:, :, :, ::1], i2[::1], f8[:, :, ::1]",
+    "u2[:, :, :, ::1], i2[::1], f8[:, :, ::1]",
     seconds=0.6,
     S=SAMPLES,
 )
@@ -218,13 +218,14 @@ def _bin_at_all_pixels(frames, f, shift, binned):  # type: ignore[no-untyped-def
                     total = np.uint32(
                         np.uint32(total + np.uint32(lower[k + 1])) >> np.uint32(shift)
                     )
-                    target[c] = np.int16(min(total, most))
+                    target[c] = np.uint16(min(total, most))
 
 
 @inlined
 def _cut_window(binned, row, column, side, window):  # type: ignore[no-untyped-def]
-    source = binned[row & 1, column & 1]
+    height, width = binned.shape[2], binned.shape[3]
+    plane = 2 * (row & 1) + (column & 1)
+    at = (plane * height + (row >> 1)) * width + (column >> 1)
     for r in range(side):
-        line = source[(row >> 1) + r]
-        for c in range(side):
-            window[r * side + c] = line[(column >> 1) + c]
+        copy_as_int16(binned, at, side, 0, (1 << LEVEL_BITS) - 1, window, r * side)
+        at += width

@@ -24,6 +24,7 @@ from skry_dask.geometry.mesh import neighbours_in_mesh
 from skry_dask.kernels.field.neighbours import reject_outliers
 from skry_dask.kernels.matching.tile_filters import match_tiles
 from skry_dask.phases.refining.interpolation import interpolation_matrix
+from skry_dask.phases.refining.tiles import SPACING
 
 if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
@@ -38,9 +39,6 @@ TOLERANCE_PX = 2.0
 
 PRIOR = 0.1
 """Likeness at which a vector counts as much as that of the track phase."""
-
-N_SAMPLES = 5
-"""Places along each side of a tile at which displacements are averaged."""
 
 VECTOR_STEP = 2.0**-13
 """Unit of encoded vectors, px."""
@@ -102,18 +100,18 @@ class TileSearch:
 
 def _window_means(tiles: ReferenceTiles, reference_points: FloatArray) -> csr_array:
     """Average interpolated displacements under the window of each tile."""
-    n_samples = N_SAMPLES**2
-    along = (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES
+    n_along = tiles.filters.side // SPACING
+    along = (np.arange(n_along) + 0.5) / n_along
     window = np.outer(*[np.sin(np.pi * along) ** 2] * 2).ravel()
     line = (along - 0.5) * tiles.filters.side
-    places = tiles.centres[:, None] + np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(
-        -1, 2
-    )
-    matrix = interpolation_matrix(reference_points, places.reshape(-1, 2))
-    rows = np.arange(len(tiles)).repeat(n_samples)
+    samples = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    # Neighbouring tiles share their samples.
+    everywhere = (tiles.centres[:, None] + samples).reshape(-1, 2)
+    places, which = np.unique(everywhere, axis=0, return_inverse=True)
+    rows = np.arange(len(tiles)).repeat(len(samples))
     shares = np.tile(window / window.sum(), len(tiles))
-    mean = csr_array((shares, (rows, np.arange(len(rows)))), shape=(len(tiles), len(rows)))
-    return mean @ matrix
+    mean = csr_array((shares, (rows, which.ravel())), shape=(len(tiles), len(places)))
+    return mean @ interpolation_matrix(reference_points, places)
 
 
 def measure_tiles(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from skry_dask.errors import ReaderError
+from skry_dask.io.remote import STORES, shown
 from skry_dask.io.remote_file import PinnedFile, RemoteFile
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ def cannot_read(path: Path, error: OSError) -> ReaderError:
     error
         Error of the operating system.
     """
+    scheme, _, rest = path.as_posix().partition(":/")
+    if scheme.lower() in STORES:  # of a URL, a path has lost a slash
+        url = shown(f"{scheme}://{rest}")
+        return ReaderError(f"cannot read {url}: at URLs only captures are read; copy it here")
     remedy = _REMEDIES.get(error.errno or 0, "check the disk or the network it is on")
     return ReaderError(f"cannot read {path}: {error.strerror or error}; {remedy}")
 

@@ -94,3 +94,16 @@ def test_frames_that_are_not_there_are_refused(tmp_path: Path) -> None:
     for start, stop in ((0, 6), (-1, 2), (3, 2), (6, 6)):
         with pytest.raises(ReaderError, match="it has 5 frames"):
             check_frame_range(tmp_path, start, stop, 5)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://example.org/dark.tif?key=secret", "https://example.org/dark.tif"),
+        ("s3://bucket/flags.txt", "s3://bucket/flags.txt"),
+    ],
+)
+def test_a_side_file_at_a_url_is_refused_with_a_remedy(url: str, told: str) -> None:
+    message = f"cannot read {told}: at URLs only captures are read; copy it here"
+    with pytest.raises(ReaderError, match=f"^{re.escape(message)}$"):
+        read_text(Path(url), 100)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.calibration.overlays import mask_overlays
+from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.capture.lazy_frames import bits_in_use
 from skry_dask.capture.source import resolve
 from skry_dask.options import Cfa
@@ -38,7 +38,7 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         16-bit samples that are read in place what `describe_depth` returns, from a few frames;
         ``first_time`` and ``last_time`` where they are known, ``duration`` in seconds where only
         times since the first frame are; other attributes of the file; and ``problems``, to which
-        belong text and marks in frames that are read in place.
+        belongs what stands still in frames that are read in place, see `mask_standing`.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     time = None if header.time is None else header.time.astype("datetime64[ns]")
     attrs, used = resolved.attrs, 0
     if resolved.random_access:
-        capture = mask_overlays(resolved.open().capture)
+        capture = mask_standing(resolved.open().capture)
         attrs = dict(capture.attrs)
         used = bits_in_use(capture["frames"]) if dtype == "uint16" and n_frames else 0
     found: dict[str, Any] = {"source": attrs.pop("source"), "format": attrs.pop("format")}

@@ -29,7 +29,7 @@ class Cfa(StrEnum):
 
 
 class Mask(StrEnum):
-    """Whether text and marks drawn into frames are masked."""
+    """Whether what stands still while the scene moves is masked."""
 
     AUTO = "auto"
     OFF = "off"
@@ -213,13 +213,14 @@ class CalibrationOptions:
         dark, "capture" those that stand out in the capture itself, and bad columns and rows; "none"
         replaces none [default: dark, if there is one].
     mask
-        Text and marks that a program has drawn into frames, such as clocks, frame numbers, scales
-        and reticles: "auto" finds them and fills them in from what surrounds them, so that frames
+        What stands still while the scene moves: "auto" finds text and marks that a program has
+        drawn into frames (clocks, frame numbers, scales, reticles) and strong hot pixels, fills
+        them in from what surrounds them, and cuts off even bars along the borders, so that frames
         are not aligned by them; "off" leaves them.
     """
 
     phase: ClassVar[str] = "calibrate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     dark: str | None = None
     flat: str | None = None

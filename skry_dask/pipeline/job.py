@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibration.calibrate import calibrate
-from skry_dask.capture.calibration.overlays import mask_overlays
+from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
@@ -263,7 +263,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         samples.add("u2")
     job.runner.require(opened.identity, store=job.store.path, samples=sorted(samples))
     capture = select(opened.capture, job.options.select)
-    capture = mask_overlays(capture, job.options.calibrate)
+    capture = mask_standing(capture, job.options.calibrate)
     shapes = Shapes.of(
         capture,
         job.options,
@@ -277,7 +277,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     if job.memory is not None:
         limit = None if job.limit is None else job.limit.size - START
         job.held.enter_context(job.memory.taken(estimate(shapes, n_chunk) - START, limit))
-    # Overlays have been looked for already.
+    # What stands still has been looked for already.
     capture = calibrate(capture, replace(job.options.calibrate, mask=Mask.OFF))
     frames = PhaseResult(
         name="import",

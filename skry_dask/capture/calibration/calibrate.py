@@ -1,4 +1,4 @@
-"""Calibration: removing a camera's dark signal, uneven response, bad pixels, and overlays.
+"""Calibration: removing a camera's dark signal, uneven response, bad pixels, and what stands still.
 
 No frame is changed here. The capture gets variables ``dark``, ``gain``, ``bad`` and ``overlay``,
 labelled with the pixels that they belong to, and whoever reads frames applies them (`Developer`).
@@ -20,7 +20,7 @@ from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
 from skry_dask.capture.calibration.filling import Filling
 from skry_dask.capture.calibration.frame_means import COMPARED_FRAMES, sampled_mean
 from skry_dask.capture.calibration.masters import Master, check_flat, dark_levels
-from skry_dask.capture.calibration.overlays import mask_overlays
+from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.graph.datasets import variable, whole_frames
 from skry_dask.kernels.frame.calibration import replace_bad_pixels
 from skry_dask.options import CalibrationOptions, HotPixels, as_json
@@ -39,7 +39,7 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     """Add dark, gain, bad pixels and overlays to a capture, by which its frames are calibrated.
 
     Reads the masters, 5 frames to compare them with the dark, 32 frames if bad pixels are searched
-    in the capture, 16 to search for overlays: one after the other, in the calling thread.
+    in the capture, 16 to search for what stands still: one by one, in the calling thread.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     xarray.Dataset
         The capture with up to four variables (y, x[, channel]): ``dark`` float32, grey levels, to
         be subtracted; ``gain`` float32, 1/8 to 8, by which the rest is multiplied; ``bad`` bool,
-        pixels to be replaced by their neighbours; ``overlay`` bool (y, x), text and marks, see
-        `mask_overlays`. Bad pixels have the dark and the gain of their
-        neighbours, too. The attribute ``problems`` has what the user should know, and ``digest``
-        depends on the content of the masters, not on where they are.
+        pixels to be replaced by their neighbours; ``overlay`` bool (y, x), text, marks and strong
+        hot pixels. Bars are cut off; see `mask_standing`. Bad pixels have the dark and the gain of
+        their neighbours, too. The attribute ``problems`` has what the user should know, and
+        ``digest`` depends on the content of the masters, not on where they are.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     False
     """
     options = options or CalibrationOptions()
-    capture = mask_overlays(capture, options)
+    capture = mask_standing(capture, options)
     if options.dark is options.flat is None and options.hot_pixels is HotPixels.NONE:
         return capture
     whole_frames(capture)

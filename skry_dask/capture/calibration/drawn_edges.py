@@ -38,6 +38,10 @@ STEADY_RAW = 0.01
 """The same in raw colour, as a fraction of full scale: it is never compressed, and neighbours of
 the same colour are too far apart for sharpness to tell much."""
 
+STAR_SPREAD = 0.5
+"""The pixels around the brightest one of a star, but for the brightest of them, have together more
+than this fraction of its brightness, even if the star's sigma is only 0.5 px."""
+
 SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0))
 """Directions (y, x) to the pixels beside a pixel."""
 
@@ -190,3 +194,33 @@ def strokes(
     drawn = np.zeros(low.shape, bool)
     drawn[tuple(pixels[thin].T)] = True
     return drawn
+
+
+def lone_pixels(edges: Edges, envelope: Envelope, step: int) -> BoolArray:
+    """Find single bright pixels and pairs of them: hot ones, and no stars.
+
+    Parameters
+    ----------
+    edges, envelope, step
+        See `drawn_edges`.
+
+    Returns
+    -------
+    bool (y, x)
+        Pixels brighter than those on at least three sides, around which nothing is brighter than
+        what lies three pixels away: a star has its light there.
+    """
+    low, high = envelope
+    pixels, n_edges = np.unique(edges.bright, axis=0, return_counts=True)
+    pixels = pixels[n_edges >= len(SIDES) - 1]
+    around = [np.array(way) for axis in AXES for way in (axis, (-axis[0], -axis[1]))]
+    level = low + high
+    beside = np.array(
+        [values_at(level, pixels + d) - values_at(level, pixels + 3 * d) for d in around]
+    )
+    # One of the pixels beside may be hot as well.
+    light = beside.sum(axis=0) - beside.max(axis=0, initial=0)
+    rise = values_at(level, pixels) - values_at(level, pixels + np.array([0, 2]))
+    hot = np.zeros(low.shape, bool)
+    hot[tuple(pixels[light < STAR_SPREAD * rise].T)] = True
+    return hot

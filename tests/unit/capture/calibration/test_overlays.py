@@ -8,7 +8,7 @@ from scipy import ndimage
 import skry_dask as skry
 from skry_dask.capture.calibration.calibrate import calibrate
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.capture.calibration.overlays import find_overlays, mask_overlays
+from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.options import CalibrationOptions
 from tests.small_captures import capture_of, disc, texture
 
@@ -81,8 +81,8 @@ def drawn(frames, draw):
 
 
 def found_in(frames, **attrs):
-    found = find_overlays(capture_of(frames).assign_attrs(attrs))
-    return np.zeros(SHAPE, bool) if found is None else found
+    masked = mask_standing(capture_of(frames).assign_attrs(attrs))
+    return masked["overlay"].to_numpy() if "overlay" in masked else np.zeros(SHAPE, bool)
 
 
 OVERLAYS = [clock, clock_in_a_box, counter, scale, reticle]
@@ -137,7 +137,7 @@ def test_simulated_captures_get_no_mask(scene):
     for options in ({}, still, {**sharp, **still}):
         size = {"frames": 8, "height": 160, "width": 200}
         capture = skry.simulate(scene, skry.SimulateOptions(**size, **options))
-        assert mask_overlays(capture) is capture
+        assert mask_standing(capture) is capture
 
 
 def test_images_and_very_short_captures_get_no_mask():
@@ -165,7 +165,7 @@ def test_masked_frames_show_their_surroundings_in_place_of_text():
     assert masked.attrs["digest"] != "d"
     off = CalibrationOptions(mask="off")
     assert calibrate(capture, off) is capture
-    assert mask_overlays(masked) is masked
+    assert mask_standing(masked) is masked
 
 
 def test_a_mask_follows_the_frames_through_a_crop():

@@ -71,7 +71,7 @@ def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_
     local = skry.run(moon_ser, quick=True, output=tmp_path / "moon.tif", table=True)
     server.failing = 0.25
     flags = ("--store", f"{bucket}/moon.skry", "-o", f"{bucket}/out/moon.tif", "--table")
-    status, _, err = cli("stack", moon_ser, *flags)
+    status, _, err = cli("stack", moon_ser, "--quick", *flags)
     assert status == 0, err
     assert server.n_failed > 10
     results = skry.open_results(f"{bucket}/moon.skry")

@@ -109,11 +109,6 @@ class FragmentChoice(ABC):
         return None
 
     @abstractmethod
-    def select_triangles(
-        self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]
-    ) -> BoolArray:
-        """Select fragments of some triangles: bool (frame, triangle); see `select`."""
-
     def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
         """Select fragments, and those without which a pixel would stay empty.
 
@@ -127,13 +122,6 @@ class FragmentChoice(ABC):
         -------
         bool (frame, triangle)
         """
-        selected = np.empty((len(self.active), self.n_triangles), bool)
-
-        def select_triangles(triangles: slice) -> None:
-            selected[:, triangles] = self.select_triangles(triangles, criterion)
-
-        on_threads(select_triangles, list(column_slices(*selected.shape)))
-        return selected
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -204,6 +192,16 @@ class FragmentQuality(FragmentChoice):
     def n_triangles(self) -> int:
         """Number of triangles; 1 where frames are selected as a whole."""
         return int(self.shares.shape[0])
+
+    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Select fragments, some triangles at a time: see `FragmentChoice.select`."""
+        selected = np.empty((len(self.active), self.n_triangles), bool)
+
+        def select_triangles(triangles: slice) -> None:
+            selected[:, triangles] = self.select_triangles(triangles, criterion)
+
+        on_threads(select_triangles, list(column_slices(*selected.shape)))
+        return selected
 
     def select_triangles(
         self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]

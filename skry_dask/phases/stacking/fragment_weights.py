@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import OptionsError
+from skry_dask.graph.threads import on_threads
+from skry_dask.phases.rating.ranking import column_slices
 from skry_dask.phases.stacking.corner_motion import followed_points
 from skry_dask.phases.stacking.fragment_selection import FragmentChoice
 
@@ -108,15 +110,23 @@ class FragmentWeights(FragmentChoice):
             "weighs anything there"
         )
 
-    def select_triangles(
-        self, triangles: slice, _criterion: Callable[[FloatArray], BoolArray]
-    ) -> BoolArray:
-        """Select fragments of some triangles by their weights: bool (frame, triangle)."""
-        found = np.asarray(self.counts[:, self.triangles[triangles]].any(axis=2))
-        found &= self.active[:, None]
+    def select(self, _criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+        """Select fragments by their weights, some frames at a time: bool (frame, triangle)."""
+        selected = np.empty((len(self.active), self.n_triangles), bool)
+        first, *others = self.triangles.T
+
+        def select_in(frames: slice) -> None:
+            counts, found = self.counts[frames], selected[frames]
+            found[:] = counts[:, first]
+            for corners in others:
+                found |= counts[:, corners]
+            found &= self.active[frames, None]
+
+        on_threads(select_in, list(column_slices(*selected.shape[::-1])))
         if self.coverage is not None:
-            found &= self.coverage.of_triangles(triangles)[1]
-        return found
+            for triangles in column_slices(*selected.shape):
+                selected[:, triangles] &= self.coverage.of_triangles(triangles)[1]
+        return selected
 
 
 def _corners_that_count(weight: AnyArray, mesh: TriangleMesh) -> BoolArray:

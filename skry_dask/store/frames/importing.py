@@ -273,9 +273,10 @@ def _finished_shards(place: ImportPlace, info: CaptureInfo, about: str) -> Itera
         if record is None:
             return
         bound_to, *values = json.loads(record)
+        if bound_to != about:
+            return
         shard = _Shard(*values)
-        key = shard_key(number, info)
-        if bound_to != about or not place.has(key, shard.size, shard.checksum):
+        if not place.has(shard_key(number, info), shard.size, shard.checksum):
             return
         yield shard
         number += 1

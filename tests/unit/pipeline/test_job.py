@@ -75,11 +75,11 @@ def test_options_are_checked_before_outputs_and_outputs_before_the_input(tmp_pat
 
 def test_a_union_canvas_is_checked_once_its_size_is_known(moon_ser: Path, tmp_path: Path) -> None:
     # The drifting telescope makes the union larger than a frame.
-    options = Options.of(canvas="union")
+    options = Options.of(canvas="union", quick=True)
     shapes = Shapes.of(skry.open_capture(moon_ser), options, 1)
     limit = smallest_limit(shapes, 64)
     with pytest.raises(BudgetError, match="the limit is"):
-        skry.run(moon_ser, canvas="union", drizzle=3.0, memory_limit=limit, workers=1)
+        skry.run(moon_ser, canvas="union", drizzle=3.0, memory_limit=limit, workers=1, quick=True)
     whole = skry.run(moon_ser, canvas="union", memory_limit="2GiB", quick=True)
     assert whole["stack"].shape > (180, 240)
 

@@ -202,7 +202,7 @@ class RefineOptions:
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     quick: bool = False
 

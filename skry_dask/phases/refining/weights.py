@@ -8,7 +8,7 @@ nothing:
 
     weight = q**3.5 * clip((q / q0 - 1) / WIDTH + 1/2, 0, 1),
 
-where q0 is the quality that most frames do not reach at the tile: all but 30 %, and all but
+where q0 is the quality that most frames do not reach at the tile: all but 40 %, and all but
 `N_KEPT` where these are more. Of 50 frames none can be spared: stacks of the odd and of the even
 frames of a real Moon correlate by 0.72 in the mean up to Nyquist if all count, by 0.70 if 15 do. Of
 120 frames 50 make the stack of a simulated Moon as sharp as the best 36 do unweighted. Quality is
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.refining.tiles import ReferenceTiles
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
-MAX_CUT = 0.7
+MAX_CUT = 0.6
 """Fraction of frames, at most, below the quality around which weights fall to 0."""
 
 N_KEPT = 50

@@ -27,7 +27,7 @@ def weigh(quality):
     return weight[:, 0] / 255
 
 
-@pytest.mark.parametrize(("n_frames", "n_counted"), [(30, 30), (50, 50), (100, 50), (400, 120)])
+@pytest.mark.parametrize(("n_frames", "n_counted"), [(30, 30), (50, 50), (100, 50), (400, 160)])
 def test_of_few_frames_all_count_of_many_the_best(n_frames, n_counted):
     quality = np.linspace(0.6, 1.4, n_frames)
     weight = weigh(quality)

@@ -22,8 +22,10 @@ DOCUMENTED = {
         "confidence": (("frame",), np.float32, "1"),
         "active": (("frame",), np.bool_, "1"),
         "reason": (("frame",), np.uint8, "1"),
+        "across_only": (("frame",), np.bool_, "1"),
         "brightness": (("frame",), np.float32, "1"),
         "reference": ((), np.int64, "1"),
+        "union": ((), np.bool_, "1"),
     },
     "quality": {
         "area_quality": (("frame", "area"), np.float32, "1"),

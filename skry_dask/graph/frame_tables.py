@@ -326,7 +326,18 @@ def take_rows(chunks: list[AnyArray], indices: IntArray) -> AnyArray:
 
 
 def total_of(parts: da.Array) -> da.Array:
-    """Add up int64 (block, ...) over its first dim, lazily, a few blocks at a time."""
+    """Add up rows (row, ...), lazily, a few chunks at a time.
+
+    Parameters
+    ----------
+    parts
+        int64 or bool (row, ...), chunked along its first dim only.
+
+    Returns
+    -------
+    dask.array.Array
+        int64 (...), in one chunk.
+    """
     keys, zeros = keys_of_rows(parts), (0,) * (parts.ndim - 1)
     name = task_name(_add_up)
     tasks: dict[Any, Any] = {}
@@ -335,18 +346,18 @@ def total_of(parts: da.Array) -> da.Array:
         groups = [keys[i : i + SPLIT_EVERY] for i in range(0, len(keys), SPLIT_EVERY)]
         if len(groups) == 1:
             tasks[name, *zeros] = (_add_up, groups[0])
-            return graph_array(name, tasks, [parts], parts.chunks[1:], parts.dtype)
+            return graph_array(name, tasks, [parts], parts.chunks[1:], np.int64)
         level += 1
         keys = [(f"{name}-{level}", i) for i in range(len(groups))]
         tasks |= {key: (_add_parts, group) for key, group in zip(keys, groups, strict=True)}
 
 
-def _add_parts(parts: list[IntArray]) -> IntArray:
-    total = parts[0].sum(axis=0, keepdims=True)
+def _add_parts(parts: list[AnyArray]) -> IntArray:
+    total: IntArray = parts[0].sum(axis=0, dtype=np.int64, keepdims=True)
     for part in parts[1:]:
-        total += part.sum(axis=0)
+        total += part.sum(axis=0, dtype=np.int64)
     return total
 
 
-def _add_up(parts: list[IntArray]) -> IntArray:
+def _add_up(parts: list[AnyArray]) -> IntArray:
     return _add_parts(parts)[0]

@@ -317,7 +317,7 @@ def _variables(
     found: da.Array, refined: _Refined, position: FloatArray, n_active: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
-    fraction = refined.valid.sum(axis=0) / max(n_active, 1)
+    fraction = total_of(refined.valid) / max(n_active, 1)
     return {
         "position": variable(("point", "axis"), position, "px", "position on the canvas"),
         "displacement": variable(

@@ -140,6 +140,8 @@ def test_any_number_of_blocks_is_added_up_a_few_at_a_time():
         graph = dict(total.__dask_graph__())
         assert max(len(get_dependencies(graph, key)) for key in graph) <= SPLIT_EVERY
         np.testing.assert_array_equal(total.compute(), blocks.sum(axis=0))
+        positive = total_of(da.from_array(blocks > 0, (7, 2, 3)))
+        np.testing.assert_array_equal(positive.compute(), (blocks > 0).sum(axis=0))
 
 
 # --- calls -------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

@@ -39,6 +39,7 @@ from skry_dask.phases.alignment.frame_records import (
     stored_records,
 )
 from skry_dask.phases.alignment.key_frames import nearest_key_frames
+from skry_dask.phases.alignment.likeness import LikenessGauge
 from skry_dask.phases.reference import choose_reference
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def align(
         - ``across_only`` bool (frame), whether the offset is known across a limb only, because
           nothing tells where the frame lies along it;
         - ``brightness`` float32 (frame), mean of the frame, fraction of full scale;
+        - ``likeness`` int8 (frame, block), correlation of the frame with 8 x 8 blocks of the
+          reference frame, numbered row by row, percent; -128 for blocks that it does not show;
         - ``reference`` int64, number of the frame whose pixel grid is the canvas;
         - ``union`` bool, whether results cover all that is seen in any active frame.
 
@@ -112,6 +115,7 @@ def align(
     aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
     aligner = dask.delayed(Aligner.with_method)(aligner, chosen)
     template = dask.delayed(_template_of_reference)(aligner, chosen, keys)
+    gauge = dask.delayed(_gauge_of_reference)(aligner, chosen, keys)
     nearest = nearest_key_frames(indices, len(frames))
     records = map_frames(
         align_frames,
@@ -121,6 +125,7 @@ def align(
         shared=[
             aligner,
             template,
+            gauge,
             call_each(Aligner.far_template, [aligner, chosen], list(enumerate(keys))),
         ],
         dtype=RECORD,
@@ -174,6 +179,12 @@ def _template_of_reference(aligner: Aligner, chosen: ChosenReference, keys: list
     return aligner.template(chosen.position, keys)
 
 
+def _gauge_of_reference(
+    aligner: Aligner, chosen: ChosenReference, keys: list[int]
+) -> LikenessGauge:
+    return LikenessGauge.of_frame(aligner.read(keys[chosen.position]))
+
+
 def _variables(
     records: da.Array, reference: xr.DataArray, *, union: bool
 ) -> dict[str, xr.Variable]:
@@ -205,6 +216,12 @@ def _variables(
         ),
         "brightness": variable(
             ("frame",), records["brightness"], "1", "mean brightness, fraction of full scale"
+        ),
+        "likeness": variable(
+            ("frame", "block"),
+            records["likeness"],
+            "percent",
+            "likeness of the frame to the reference in 8 x 8 blocks of it, -128 where not shown",
         ),
         "reference": reference.variable,
         "union": variable(

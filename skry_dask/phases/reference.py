@@ -149,7 +149,7 @@ def _choose(
     aligner = dask.delayed(Aligner.settle_method)(aligner, surveys)
     if given is not None:
         return aligner, dask.delayed(given)
-    return aligner, dask.delayed(Aligner.choose_reference)(aligner, surveys, candidates)
+    return aligner, dask.delayed(Aligner.choose_reference)(aligner, surveys, candidates, keys)
 
 
 def _check(capture: xr.Dataset, options: AlignOptions) -> None:

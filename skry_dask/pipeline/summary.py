@@ -16,6 +16,7 @@ from skry_dask.graph.datasets import (
     stacked_frames,
 )
 from skry_dask.options import as_json
+from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.outputs import brightness_scale, software
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ CAMERA_BITS = (10, 12, 14)
 """Depths of cameras whose samples are stored in 16 bits."""
 
 LISTED_FRAMES = 8
-"""Number of bright frames that are named in a note; of more, the rest is left out."""
+"""Number of frames that are named in a note; of more, the rest is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,20 +206,31 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     if n_inactive:
         which, _ = _counted(n_inactive)
         found.append(f"{which} left out: {count_reasons(alignment, capture)}")
+    unlike = alignment["frame"].to_numpy()[alignment["reason"].to_numpy() == Reason.UNLIKE]
+    if len(unlike):
+        found.append(
+            f"unlike the others in much of what they show, so torn, rolled or hidden: frame "
+            f"{_listed(unlike.tolist())}"
+        )
     n_across = int((stacked_frames(alignment, capture) & alignment["across_only"].to_numpy()).sum())
     if n_across:
         which, _ = _counted(n_across)
         found.append(f"{which} aligned across the limb only: nothing shows by which to align along")
     bright = bright_frames(alignment, capture)
     if bright:
-        listed = ",".join(map(str, bright[:LISTED_FRAMES]))
-        listed += ",..." if len(bright) > LISTED_FRAMES else ""
+        listed = _listed(bright)
         which, them = _counted(len(bright))
         found.append(
             f"{which} over {SUSPECT_BRIGHTNESS:g} times as bright as most: --exclude {listed} "
             f"leaves {them} out, --normalise evens {them} out"
         )
     return found
+
+
+def _listed(numbers: list[int]) -> str:
+    """List the first few frames."""
+    listed = ",".join(map(str, numbers[:LISTED_FRAMES]))
+    return f"{listed},..." if len(numbers) > LISTED_FRAMES else listed
 
 
 def _counted(n_frames: int) -> tuple[str, str]:

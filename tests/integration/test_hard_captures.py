@@ -148,11 +148,13 @@ def test_rest_and_a_break_in_the_recording_are_followed(tmp_path: Path) -> None:
 def test_gusts_are_followed(tmp_path: Path) -> None:
     capture = hard.gusts()
     outcome = run(capture, tmp_path)
-    assert outcome.active.all()
+    # Frames in which a band of the view was shifted are left out.
+    torn = np.arange(4, 40, 9)
+    assert (np.array(outcome.reasons)[torn] == Reason.UNLIKE).mean() > 0.7
+    assert outcome.active[np.delete(np.arange(40), torn)].all()
     assert error(capture, outcome) < 0.7
     assert sharper_than_a_mean(capture, outcome)
-    # Where a band of the view was shifted, the rest agrees, and confidence says how much.
-    torn = np.arange(4, 40, 9)
+    # The rest of them agrees, and confidence says how much.
     confidence = outcome.alignment["confidence"].to_numpy()
     assert confidence[torn].max() < np.delete(confidence, torn).min()
 
@@ -174,14 +176,17 @@ def test_overexposed_frames_are_named_with_the_remedy(tmp_path: Path) -> None:
     capture = hard.overexposed()
     outcome = run(capture, tmp_path)
     assert error(capture, outcome) < 1.0
+    # Those that are white all over show nothing of what others show.
     assert outcome.notes == [
-        "3 frames are over 2 times as bright as most: --exclude 5,16,30 leaves them out, "
-        "--normalise evens them out"
+        "2 frames are left out: 2 unlike",
+        "unlike the others in much of what they show, so torn, rolled or hidden: frame 16,30",
+        "1 frame is over 2 times as bright as most: --exclude 5 leaves it out, --normalise evens "
+        "it out",
     ]
     exclude = ",".join(map(str, hard.OVEREXPOSED))
     without = run(capture, tmp_path, exclude=exclude)
     assert without.notes == []
-    assert without.stack["stack"].mean() < 0.8 * outcome.stack["stack"].mean()
+    assert without.stack["stack"].mean() <= outcome.stack["stack"].mean()
 
 
 def test_every_decision_is_in_the_stored_datasets(tmp_path: Path) -> None:
@@ -266,7 +271,10 @@ def test_a_moon_beside_the_planet_does_not_pull(tmp_path: Path) -> None:
 def test_a_faint_disc_is_aligned_as_a_whole_and_that_is_said(tmp_path: Path) -> None:
     capture = hard.faint_disc()
     outcome = run(capture, tmp_path)
-    assert outcome.active.all()
+    # Frames in which a band of the view was shifted are left out.
+    torn = np.arange(4, 40, 9)
+    assert (np.array(outcome.reasons)[torn] == Reason.UNLIKE).mean() > 0.7
+    assert outcome.active[np.delete(np.arange(40), torn)].all()
     assert error(capture, outcome) < 0.7
     assert outcome.points == 0
     assert any("aligned as a whole" in note for note in outcome.notes)

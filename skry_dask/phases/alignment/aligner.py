@@ -20,11 +20,11 @@ from skry_dask.phases.alignment.key_frames import (
     KeyAlignment,
     Survey,
     chain_key_frames,
-    choose_reference,
+    rank_references,
 )
 from skry_dask.phases.alignment.limb_level import Gradients, levels_of
 from skry_dask.phases.alignment.limb_template import LimbTemplate
-from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails
+from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails, shrink_factor
 
 if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
@@ -40,6 +40,9 @@ DETAIL_RADIUS = 3
 LIMB_SHARE = 0.88
 """A frame shows little more than a limb where this share of its gradients has one direction at each
 place; see `Gradients.one_direction_share`."""
+
+N_TRIED = 3
+"""Number of frames that are aligned to a reference before it is chosen."""
 
 TEMPLATES: dict[
     AlignMethod, type[AnchorTemplate | CentroidTemplate | DiscTemplate | LimbTemplate]
@@ -111,11 +114,22 @@ class Aligner:
         """Use the method that was settled when the reference was chosen."""
         return replace(self, options=replace(self.options, method=chosen.method))
 
-    def choose_reference(self, surveys: list[Survey], candidates: IntArray) -> int:
-        """Choose the reference among the candidates; see `key_frames.choose_reference`."""
+    def choose_reference(self, surveys: list[Survey], candidates: IntArray, keys: list[int]) -> int:
+        """Choose the first reference, as `rank_references` ranks them, that others are aligned to.
+
+        A damaged frame may show the scene, but with so much detail of its own that no block of it
+        is found in others.
+        """
         if self.options.method in (AlignMethod.DISC, AlignMethod.CENTROID):
             surveys = [s._replace(detail=0.0) if s.cut_by_border else s for s in surveys]
-        return choose_reference(surveys, candidates)
+        ranked = rank_references(surveys, shrink_factor(self.source.shape[1:3]), candidates)
+        for i, index in enumerate(ranked):
+            tried = [*ranked[i + 1 :], *ranked[:i]][:N_TRIED]
+            template = self.template(index, keys)
+            sure = [template.align(self.read(keys[other])).confidence for other in tried]
+            if 2 * sum(one >= self.options.min_confidence for one in sure) >= len(sure):
+                return index
+        return ranked[0]
 
     def template(self, index: int, keys: list[int]) -> Template:
         """Make a template of the key frame at a position among the key frames."""

@@ -13,7 +13,7 @@ class Reason(IntEnum):
     """Why a frame is inactive.
 
     ``NO_ANCHORS``: the reference frame has no block that could be found in another frame.
-    ``DAMAGED``: the decoder says so.
+    ``DAMAGED``: the decoder says so. ``UNLIKE``: much of the frame differs from most others.
     """
 
     ACTIVE = 0
@@ -23,6 +23,7 @@ class Reason(IntEnum):
     TOO_LITTLE_OVERLAP = 4
     NO_ANCHORS = 5
     DAMAGED = 6
+    UNLIKE = 7
 
 
 class FrameAlignment(NamedTuple):

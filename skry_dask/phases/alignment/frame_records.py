@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
+from skry_dask.phases.alignment.likeness import N_BLOCKS, unlike_frames
 from skry_dask.phases.alignment.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -14,16 +15,21 @@ if TYPE_CHECKING:
 
     from skry_dask.phases.alignment.aligner import Aligner
     from skry_dask.phases.alignment.frame_alignment import Template
+    from skry_dask.phases.alignment.likeness import LikenessGauge
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 RECORD = np.dtype(
     [
         *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("across_only", "?")),
-        ("brightness", "f4"),
+        *(("brightness", "f4"), ("likeness", "i1", (N_BLOCKS,))),
     ]
 )
 """Offset (px), confidence (0 to 1), reason (see `Reason`), whether the offset is known across a
-limb only, and mean brightness (fraction of full scale) of a frame."""
+limb only, mean brightness (fraction of full scale) and likeness of its blocks (percent, see
+`likeness`) of a frame."""
+
+DROPPED = (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED, Reason.UNLIKE)
+"""Reasons of `drop_frames`, which are known only once all frames are aligned."""
 
 MAX_CENTRES = 64
 """Largest number of frames, evenly spaced, around which the largest set that overlaps is sought."""
@@ -34,6 +40,7 @@ def align_frames(
     nearest: IntArray,
     aligner: Aligner,
     template: Template,
+    gauge: LikenessGauge,
     far_templates: list[tuple[FrameAlignment, Template] | None],
 ) -> AnyArray:
     """Align each frame of a chunk.
@@ -47,6 +54,8 @@ def align_frames(
     aligner
         Options and levels.
     template
+        Of the reference.
+    gauge
         Of the reference.
     far_templates
         For each key frame, see `Aligner.far_template`.
@@ -76,6 +85,8 @@ def align_frames(
         record["y"], record["x"] = best.offset
         record["confidence"], record["reason"] = best.confidence, best.reason
         record["across_only"] = best.across_only
+    offset = np.stack([records["y"], records["x"]], axis=1)
+    records["likeness"] = gauge.measure(thumbnails, offset)
     return records
 
 
@@ -104,17 +115,16 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
     """
     records = np.zeros(alignment.sizes["frame"], RECORD)
     records["y"], records["x"] = alignment["offset"].to_numpy().T
-    for name in ("confidence", "reason", "across_only", "brightness"):
+    for name in ("confidence", "reason", "across_only", "brightness", "likeness"):
         records[name] = alignment[name].to_numpy()
-    later = np.isin(records["reason"], (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED))
-    records["reason"][later] = Reason.ACTIVE
+    records["reason"][np.isin(records["reason"], DROPPED)] = Reason.ACTIVE
     return records
 
 
 def drop_frames(
     records: AnyArray, damaged: BoolArray, frame_shape: tuple[int, int], min_overlap: float
 ) -> AnyArray:
-    """Make frames inactive that are damaged, or lie so far off that the rest overlap too little.
+    """Make frames inactive that are damaged, unlike the others, or too far off.
 
     Parameters
     ----------
@@ -127,12 +137,14 @@ def drop_frames(
 
     Returns
     -------
-    `RECORD` (frame), with ``Reason.DAMAGED`` or ``Reason.TOO_LITTLE_OVERLAP`` for those dropped.
+    `RECORD` (frame), with a reason of `DROPPED` for those dropped.
     """
     kept = records.copy()
     active = records["reason"] == Reason.ACTIVE
     if (active & ~damaged).any():
         kept["reason"][active & damaged] = Reason.DAMAGED
+        active &= ~damaged
+    kept["reason"][unlike_frames(records["likeness"], active)] = Reason.UNLIKE
     return drop_far_frames(kept, frame_shape, min_overlap)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment
+from skry_dask.phases.alignment.likeness import shared_view
 from skry_dask.phases.alignment.thumbnails import MIN_CORRELATION, coarse_shifts, spectrum
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ MAX_SPACING = 64
 
 MIN_KEY_FRAMES = 16
 """Least number of key frames; a capture with fewer frames has a key frame at every frame."""
+
+MIN_SHARED = 0.9
+"""Share of its view that the reference has in common with the others, at least, relative to the
+candidate that has most in common."""
 
 MAX_CANDIDATES = 16
 """Largest number of key frames, evenly spaced, among which the reference is chosen."""
@@ -98,33 +103,43 @@ def reference_candidates(n_key_frames: int) -> IntArray:
     return np.unique(evenly.round().astype(int))
 
 
-def choose_reference(surveys: list[Survey], candidates: IntArray) -> int:
-    """Choose the key frame with most detail, among those that show the scene others show too.
+def rank_references(surveys: list[Survey], factor: int, candidates: IntArray) -> list[int]:
+    """Rank the key frames that show the scene others show too by their detail.
 
-    Noise and clouds have detail of their own, but nothing in common with other frames.
+    Noise and clouds have detail of their own, but nothing in common with other frames; torn frames
+    have some of it in common.
 
     Parameters
     ----------
     surveys
         Of the candidates.
+    factor
+        By which thumbnails are shrunk.
     candidates
         int64 (candidate), their positions among the key frames.
 
     Returns
     -------
-    Position of the reference among the key frames.
+    Positions among the key frames, at least one, that with most detail first.
     """
     usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
     thumbnails = np.stack([surveys[i].thumbnail for i in usable])
     spectra = spectrum(thumbnails)
-    n_same = np.zeros(len(surveys))
+    shifts = np.zeros((len(usable), len(usable), 2), np.int64)
+    n_same = np.zeros(len(usable))
     for n in range(1, len(usable)):
-        _, correlation = coarse_shifts(thumbnails[n], spectra[n], thumbnails[:n], spectra[:n])
+        of_others, correlation = coarse_shifts(
+            thumbnails[n], spectra[n], thumbnails[:n], spectra[:n]
+        )
+        shifts[n, :n], shifts[:n, n] = of_others, -of_others
         same = correlation >= MIN_CORRELATION
-        n_same[usable[:n]] += same
-        n_same[usable[n]] += same.sum()
-    shared = [i for i in usable if 2 * n_same[i] >= n_same.max()]
-    return int(candidates[max(shared, key=lambda i: surveys[i].detail)])
+        n_same[:n] += same
+        n_same[n] += same.sum()
+    alike = np.flatnonzero(2 * n_same >= n_same.max())
+    shared = shared_view(thumbnails[alike], factor, shifts[np.ix_(alike, alike)])
+    sound = alike[shared >= MIN_SHARED * shared.max()]
+    ranked = sorted((usable[i] for i in sound), key=lambda i: -surveys[i].detail)
+    return [int(candidates[i]) for i in ranked]
 
 
 def chain_key_frames(

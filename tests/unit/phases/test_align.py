@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import ndimage
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError, ReaderError
@@ -97,6 +98,52 @@ def test_frames_that_the_decoder_calls_damaged_are_left_out_unless_most_are(moon
         assert inactive(alignment) == expected
         assert (alignment["reason"][expected] == Reason.DAMAGED).all()
         assert (int(alignment["reference"]) == best) == (not expected)
+
+
+def torn(frame):
+    """Shift slices of a frame to the side, each by another distance."""
+    shifts = (30, -30, 60, -60)
+    slices = np.array_split(frame, len(shifts))
+    return np.concatenate([np.roll(s, x, 1) for x, s in zip(shifts, slices, strict=True)])
+
+
+def half(frame):
+    """Leave the lower half of a frame black."""
+    return np.where(np.arange(len(frame))[:, None] < len(frame) / 2, frame, 0).astype(np.uint8)
+
+
+def rolled(frame):
+    """Put the upper third of a frame below the rest."""
+    return np.roll(frame, -(len(frame) // 3), 0)
+
+
+@pytest.mark.parametrize("spoil", [torn, half, rolled])
+@pytest.mark.parametrize("scene", ["moon", "planet"])
+def test_frames_that_are_unlike_most_others_are_inactive_and_never_the_reference(scene, spoil):
+    light = texture(176, 224, 5, 3)
+    if scene == "planet":
+        light = disc((88, 112), radius=50, shape=(176, 224)) * (0.6 + 0.4 * light)
+    shifts = np.random.default_rng(3).integers(-4, 5, (12, 2))
+    frames = [
+        expose(np.roll(ndimage.gaussian_filter(light, 1 + i % 4 / 2), shift, (0, 1)), i)
+        for i, shift in enumerate(shifts)
+    ]
+    bad = [0, 4, 8]  # among the sharpest
+    for i in bad:
+        frames[i] = spoil(frames[i])
+    alignment = skry.align(capture_of(frames), ALIGN).compute()
+    assert inactive(alignment) == bad
+    offset, reference = alignment["offset"].to_numpy(), int(alignment["reference"])
+    good = alignment["active"].to_numpy()
+    np.testing.assert_allclose(offset[good], (shifts - shifts[reference])[good], atol=0.5)
+
+
+def test_a_frame_to_which_others_cannot_be_aligned_does_not_become_the_reference():
+    frames = drifting_frames(np.random.default_rng(1).integers(-3, 4, (8, 2)))
+    frames[2][::2] = 128  # the scene shows, but no block of it
+    alignment = skry.align(capture_of(frames), ALIGN).compute()
+    assert int(alignment["reference"]) != 2
+    assert alignment["active"].sum() >= 7
 
 
 def test_a_planet_cut_by_the_border_is_inactive_and_does_not_shrink_the_region():

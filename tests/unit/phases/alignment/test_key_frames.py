@@ -10,9 +10,9 @@ from skry_dask.phases.alignment.key_frames import (
     KeyAlignment,
     Survey,
     chain_key_frames,
-    choose_reference,
     key_frame_indices,
     nearest_key_frames,
+    rank_references,
     reference_candidates,
 )
 from tests.small_captures import noise_frame, texture
@@ -56,9 +56,9 @@ def test_the_reference_has_most_detail_of_those_that_show_what_others_show():
         Survey(scene, 0.0),
         Survey(scene, 4.0),
     ]
-    assert choose_reference(surveys, np.arange(0, 60, 10)) == 20
-    assert choose_reference(surveys[4:5], np.array([3])) == 3
-    assert choose_reference(surveys[3:4], np.array([3])) == 3
+    assert rank_references(surveys, 4, np.arange(0, 60, 10)) == [20, 0, 50]
+    assert rank_references(surveys[4:5], 4, np.array([3])) == [3]
+    assert rank_references(surveys[3:4], 4, np.array([3])) == [3]
 
 
 def sure(y, x):

@@ -242,7 +242,7 @@ class StackOptions:
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     percent: float | None = None
     number: int | None = None

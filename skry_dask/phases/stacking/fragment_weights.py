@@ -29,6 +29,40 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.fragment_selection import FrameCoverage
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
+HIDDEN_SHIFT = 4
+"""Text and marks reduce weights by this number of bits."""
+
+NEAR_POINT_PX = 8
+"""A frame shows text at a point, if there is any this far away along both axes: points are about
+twice as far apart, px."""
+
+
+def hidden_points(overlay: BoolArray, position: FloatArray, offset: FloatArray) -> BoolArray:
+    """Find where text and marks hide the scene; single pixels, such as hot ones, do not count.
+
+    Parameters
+    ----------
+    overlay
+        bool (y, x), masked pixels of frames; see `mask_standing`.
+    position
+        float64 (point, axis), on the canvas, px.
+    offset
+        float64 (frame, axis), px; NaN where it is not known.
+
+    Returns
+    -------
+    bool (frame, point)
+    """
+    from scipy import ndimage
+
+    wide = ndimage.binary_opening(overlay, np.ones((3, 3), bool))
+    near = ndimage.maximum_filter(wide, 2 * NEAR_POINT_PX + 1, mode="constant")
+    places = np.nan_to_num(position + offset[:, None]).round().astype(np.int64)
+    inside = ((places >= 0) & (places < overlay.shape)).all(axis=2)
+    y, x = np.moveaxis(np.clip(places, 0, np.array(overlay.shape) - 1), 2, 0)
+    hidden: BoolArray = near[y, x] & inside
+    return hidden
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FragmentWeights(FragmentChoice):
@@ -58,6 +92,7 @@ class FragmentWeights(FragmentChoice):
         mesh: TriangleMesh,
         active: BoolArray,
         coverage: FrameCoverage | None = None,
+        hidden: BoolArray | None = None,
     ) -> FragmentWeights:
         """Read the weights of a stack, so that no pixel stays without a frame.
 
@@ -69,6 +104,8 @@ class FragmentWeights(FragmentChoice):
             Its first corners are the reference points, the others fixed points.
         active, coverage
             See `FragmentChoice`.
+        hidden
+            bool (frame, point), from `hidden_points`, or None: frames have hardly any weight there.
 
         Raises
         ------
@@ -76,6 +113,8 @@ class FragmentWeights(FragmentChoice):
             If the points have no weights, or weights that are not uint8.
         """
         weight = _read_weights(points)
+        if hidden is not None:  # Where no frame shows more, what was filled in has to do.
+            weight = np.where(hidden & (weight > 0), np.maximum(weight >> HIDDEN_SHIFT, 1), weight)
         nothing = np.asarray(~weight[active].any(axis=0))
         weight = np.where(nothing, np.uint8(1), weight)
         if coverage is not None:  # The only frames that show a pixel could weigh nothing there.

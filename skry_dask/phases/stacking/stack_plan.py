@@ -30,7 +30,7 @@ from skry_dask.phases.stacking.fragment_selection import (
     FrameCoverage,
     select_fragments,
 )
-from skry_dask.phases.stacking.fragment_weights import FragmentWeights
+from skry_dask.phases.stacking.fragment_weights import FragmentWeights, hidden_points
 from skry_dask.phases.stacking.frame_gain import frame_gains
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
@@ -119,7 +119,11 @@ class StackPlan:
         coverage = FrameCoverage(mesh, offset, shape) if union else None
         choice: FragmentChoice
         if options.choose is Choose.WEIGHTS:
-            choice = FragmentWeights.of_frames(points, mesh, stacked, coverage)
+            hidden = None
+            if "overlay" in capture:
+                position = points["position"].to_numpy()
+                hidden = hidden_points(capture["overlay"].to_numpy(), position, offset)
+            choice = FragmentWeights.of_frames(points, mesh, stacked, coverage, hidden)
         elif options.choose is Choose.FRAMES:
             choice = FragmentQuality.of_whole_frames(quality, stacked)
         else:

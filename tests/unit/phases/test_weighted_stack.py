@@ -165,3 +165,16 @@ def test_points_without_weights_are_refused_with_a_remedy():
     case[3]["weight"] = ("frame", "point"), np.ones((N, case[3].sizes["point"]))
     with pytest.raises(OptionsError, match=r"weight of points is float64: it must be uint8"):
         weighted(case)
+
+
+def test_where_text_hides_the_scene_frames_hardly_count():
+    case = case_of(np.full((N, 50, 64), 137, np.uint8), 255)
+    plain = weighted(case).compute()
+    text, hot_pixel = np.zeros((2, 50, 64), bool)
+    text[20:30, 5:20] = hot_pixel[15, 16] = True
+    for overlay, least, most in ((text, 0.1, N / 4), (hot_pixel, N, N)):
+        masked = case[0].assign(overlay=(("y", "x"), overlay))
+        found = weighted((masked, *case[1:])).compute()
+        np.testing.assert_array_equal(found["stack"], plain["stack"])
+        count = found["count"].sel(y=slice(22, 28), x=slice(9, 14))
+        assert least <= count.min() <= count.max() <= most

@@ -253,7 +253,7 @@ def test_a_planet_cut_by_the_border_is_neither_reference_nor_active(
     tmp_path: Path, n_cut: int
 ) -> None:
     capture = hard.leaving(n_cut)
-    outcome = run(capture, tmp_path)
+    outcome = run(capture, tmp_path, quick=True)
     np.testing.assert_array_equal(outcome.active, capture.usable)
     assert int(outcome.alignment["reference"]) < 40 - n_cut
     assert set(outcome.reasons[40 - n_cut :]) == {Reason.CUT_BY_BORDER}

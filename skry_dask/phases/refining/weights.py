@@ -58,6 +58,9 @@ BLENDING_PX = 12.0
 FULL = 255
 """Largest weight."""
 
+MAX_LEAD = 2.5
+"""Frames count as the best one that have this many times the quality of most."""
+
 SUM_STEP = 2.0**-16
 """Displacements are added up in multiples of this, px, so that their order does not matter."""
 
@@ -196,11 +199,14 @@ def quality_levels(sample: AnyArray, points: RefinedPoints) -> FloatArray:
 
     Returns
     -------
-    float64 (1, tile, 2), 1 = quality of the stack.
+    float64 (1, tile, 2), 1 = quality of the stack. The best is at most `MAX_LEAD` times the best of
+    nine tenths of the frames, which an overexposed frame would deprive of their weights.
     """
     quality = points.quality(sample)
     cut = np.quantile(quality, points.cut, axis=0) if points.cut else np.zeros(quality.shape[1])
-    return np.stack([cut, quality.max(axis=0)], axis=1)[None]
+    usual = np.quantile(quality, 0.9, axis=0)
+    best = np.minimum(quality.max(axis=0), MAX_LEAD * usual)
+    return np.stack([cut, best], axis=1)[None]
 
 
 def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:

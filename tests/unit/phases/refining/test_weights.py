@@ -43,6 +43,12 @@ def test_weights_grow_with_quality_and_the_best_frame_counts_fully():
     assert weight[-1] == 1
 
 
+def test_frames_with_far_more_than_all_others_show_leave_them_their_weight():
+    weight = weigh([*np.linspace(0.8, 1.2, 40), 7, 7])
+    assert (weight[:40] > 0).all()
+    assert (weight[40:] == 1).all()
+
+
 def test_tiles_share_their_quality_with_their_neighbours():
     measured = np.zeros((1, 12, 3), np.int16)
     measured[0, 5, 2] = 4096

@@ -16,7 +16,7 @@ On simulated captures of 300 frames through Kolmogorov air (Moon at D / r0 = 5 a
 mean correlation with the telescope's own view, up to 0.35 cycles per px, rose from 0.78, 0.41 and
 0.61 to 0.83, 0.50 and 0.72, and the detail from 20.7, 12.3 and 12.5 dB to 21.4, 13.4 and 14.3.
 
-Cost: 0.5 us a tile and frame on one core. Memory: one chunk of frames per thread, and 6 bytes for
+Cost: 1 us a tile and frame on one core. Memory: one chunk of frames per thread, and 6 bytes for
 each tile and frame.
 """
 

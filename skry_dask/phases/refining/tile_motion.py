@@ -144,15 +144,18 @@ def measure_tiles(
     """
     tiles = search.tiles
     measured = np.full((len(frames), len(tiles), 3), UNUSED, np.int16)
-    for i in np.flatnonzero(active):
-        tracked = search.carry @ np.asarray(displacement[i], np.float64)
-        expected = tiles.corners + offset[i] + tracked
-        found = match_tiles(frames[i : i + 1], expected[None], tiles.filters, search.levels, MAX_PX)
-        vectors, likeness, quality = found[:, :, :2], found[0, :, 2], found[0, :, 3]
-        valid = reject_outliers(vectors, search.first, search.neighbours, TOLERANCE_PX)[0]
-        trust = np.maximum(likeness, 0) / (np.maximum(likeness, 0) + PRIOR)
-        vectors = np.where(valid[:, None], vectors[0] * trust[:, None], 0)
-        measured[i, :, :2] = np.rint(vectors / VECTOR_STEP).clip(1 - 2**15, 2**15 - 1)
-        measured[i, ~valid, 0] = UNUSED
-        measured[i, :, 2] = np.rint(quality / QUALITY_STEP).clip(0, 2**15 - 1)
+    used = np.flatnonzero(active)
+    moved = np.asarray(displacement)[used].astype(np.float64)
+    tracked = np.stack([(search.carry @ moved[:, :, axis].T).T for axis in (0, 1)], axis=2)
+    expected = tiles.corners + offset[used, None] + tracked
+    shown = frames if len(used) == len(frames) else frames[used]
+    found = match_tiles(shown, expected, tiles.filters, search.levels, MAX_PX)
+    vectors, likeness, quality = found[:, :, :2], np.maximum(found[:, :, 2], 0), found[:, :, 3]
+    valid = reject_outliers(vectors, search.first, search.neighbours, TOLERANCE_PX)
+    trust = likeness / (likeness + PRIOR)
+    vectors = np.where(valid[:, :, None], vectors * trust[:, :, None], 0)
+    codes = np.rint(vectors / VECTOR_STEP).clip(1 - 2**15, 2**15 - 1)
+    codes[:, :, 0] = np.where(valid, codes[:, :, 0], UNUSED)
+    measured[used, :, :2] = codes
+    measured[used, :, 2] = np.rint(quality / QUALITY_STEP).clip(0, 2**15 - 1)
     return measured

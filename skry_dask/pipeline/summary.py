@@ -13,6 +13,7 @@ from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
     count_reasons,
+    excluded_frames,
     stacked_frames,
 )
 from skry_dask.options import as_json
@@ -206,8 +207,9 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     if n_inactive:
         which, _ = _counted(n_inactive)
         found.append(f"{which} left out: {count_reasons(alignment, capture)}")
-    unlike = alignment["frame"].to_numpy()[alignment["reason"].to_numpy() == Reason.UNLIKE]
-    if len(unlike):
+    is_unlike = (alignment["reason"].to_numpy() == Reason.UNLIKE) & ~excluded_frames(capture)
+    if is_unlike.any():
+        unlike = alignment["frame"].to_numpy()[is_unlike]
         found.append(
             f"unlike the others in much of what they show, so torn, rolled or hidden: frame "
             f"{_listed(unlike.tolist())}"

@@ -24,7 +24,6 @@ DOCUMENTED = {
         "reason": (("frame",), np.uint8, "1"),
         "across_only": (("frame",), np.bool_, "1"),
         "brightness": (("frame",), np.float32, "1"),
-        "across_only": (("frame",), np.bool_, "1"),
         "likeness": (("frame", "block"), np.int8, "percent"),
         "reference": ((), np.int64, "1"),
         "union": ((), np.bool_, "1"),

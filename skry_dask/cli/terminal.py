@@ -182,14 +182,14 @@ def describe_job(summary: dict[str, Any]) -> str:
 
 
 def _describe_throughput(phases: dict[str, Any]) -> list[str]:
-    """Describe how fast the phases were that ran: one line, or none."""
-    described = [
-        f"{in_words(name)} {phase['frames_per_second']:.0f} frames/s, "
-        f"{phase['read_bytes'] / 1e6:.0f} MB read, {phase['kernel_share']:.0%} in kernels"
-        for name, phase in phases.items()
-        if "kernel_share" in phase
-    ]
-    return [f"  {'; '.join(described)}"] if described else []
+    """Describe how fast the phases were that ran: two lines, or none."""
+    ran = {in_words(name): phase for name, phase in phases.items() if "kernel_share" in phase}
+    if not ran:
+        return []
+    rates = ", ".join(f"{name} {phase['frames_per_second']:.0f}" for name, phase in ran.items())
+    shares = ", ".join(f"{name} {phase['kernel_share']:.0%}" for name, phase in ran.items())
+    read = sum(phase["read_bytes"] for phase in ran.values())
+    return [f"  frames/s: {rates}; {read / 1e6:.0f} MB read", f"  in kernels: {shares}"]
 
 
 def describe_frames(capture: xr.Dataset) -> str:

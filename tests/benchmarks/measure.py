@@ -1,14 +1,16 @@
 """Measure the README's figures: time and memory of whole processes, in turn with other programs.
 
     python tests/benchmarks/measure.py [--only peers,long,threads,depth,large,limited,inside]
-        [--peer 'NAME=COMMAND {avi}'] [--runs 5] [--frames 634] [--size 612x840] [--long 10]
+        [--peer 'NAME=COMMAND {avi}'] [--quick] [--runs 5] [--frames 634] [--size 612x840]
+        [--long 10]
 
 Simulates a lunar capture with known truth (SER and AVI), and prints Markdown. ``--peer``, once for
 each other program, runs it in turn with ``skry stack``; in its command {avi} and {ser} stand for
-the captures, which lie in its working folder; the newest image that it leaves is scored. Every run
-starts in an empty folder, with kernels compiled beforehand; figures are medians, ratios are those
-of pairs of runs. With the defaults this takes about 20 minutes and 10 GB in the folder for
-temporary files (TMPDIR), mostly for ``large``, and 4 GB for ``limited`` where files can have holes.
+the captures, which lie in its working folder; the newest image that it leaves is scored.
+``--quick`` leaves out the second pass of ``skry stack``. Every run starts in an empty folder, with
+kernels compiled beforehand; figures are medians, ratios are those of pairs of runs. With the
+defaults this takes about 20 minutes and 10 GB in the folder for temporary files (TMPDIR), mostly
+for ``large``, and 4 GB for ``limited`` where files can have holes.
 """
 
 from __future__ import annotations
@@ -72,6 +74,10 @@ class Bench:
         if not path.exists():
             run(command, self.folder)
         return path
+
+    def skry(self, name: str, capture: Path, *more: str) -> Program:
+        """Define ``skry stack`` of a capture, without the second pass if that was chosen."""
+        return Program.skry(name, capture, *(["--quick"] if self.options.quick else []), *more)
 
     def in_turn(self, *programs: Program) -> dict[str, list[Run]]:
         """Run programs in turn."""
@@ -156,7 +162,7 @@ def peers(bench: Bench) -> Iterator[str]:
     options = bench.options
     height, width = options.size
     captures = [bench.moon(name) for name in CAPTURES]
-    ours = Program.skry(f"skry_dask {version('skry_dask')}", captures[0])
+    ours = bench.skry(f"skry_dask {version('skry_dask')}", captures[0])
     programs = [ours, *(Program.peer(text, captures) for text in options.peer)]
     runs, images = in_turn(programs, options.runs, bench.folder)
     size = ["--frames", str(options.frames), "--height", str(height), "--width", str(width)]
@@ -187,7 +193,7 @@ def long(bench: Bench) -> Iterator[str]:
     longer = bench.other("long.ser", "repeat", capture.name, "long.ser", str(times))
     n = bench.options.frames
     runs = bench.in_turn(
-        Program.skry(f"{n} frames", capture), Program.skry(f"{n * times} frames", longer)
+        bench.skry(f"{n} frames", capture), bench.skry(f"{n * times} frames", longer)
     )
     yield table(["", *USAGE], [[name, *usage(of)] for name, of in runs.items()])
     one, many = runs.values()
@@ -199,8 +205,8 @@ def threads(bench: Bench) -> Iterator[str]:
     """One thread against two."""
     capture = bench.moon("capture.ser")
     runs = bench.in_turn(
-        Program.skry("1 thread", capture, "--workers", "1"),
-        Program.skry("2 threads", capture, "--workers", "2"),
+        bench.skry("1 thread", capture, "--workers", "1"),
+        bench.skry("2 threads", capture, "--workers", "2"),
     )
     yield speeds(runs)
     one, two = runs.values()
@@ -225,9 +231,9 @@ def depth(bench: Bench) -> Iterator[str]:
     """Deeper samples and raw colour against 8 bits, with the same number of pixels."""
     capture, deep = bench.moon("capture.ser"), bench.moon("deep.ser", "--bits", "16")
     runs = bench.in_turn(
-        Program.skry("8 bit", capture),
-        Program.skry("16 bit", deep),
-        Program.skry("raw colour, 8 bit", capture, "--cfa", "RGGB"),
+        bench.skry("8 bit", capture),
+        bench.skry("16 bit", deep),
+        bench.skry("raw colour, 8 bit", capture, "--cfa", "RGGB"),
     )
     yield speeds(runs)
     plain, *others = runs
@@ -243,7 +249,7 @@ def large(bench: Bench) -> Iterator[str]:
     height, width = bench.options.large_size
     shape = map(str, (n_frames, height, width))
     path = bench.other("large.ser", "large", "large.ser", *shape)
-    runs = bench.in_turn(Program.skry("skry stack", path))
+    runs = bench.in_turn(bench.skry("skry stack", path))
     size = path.stat().st_size / 1e9
     yield f"{n_frames} frames of {width} x {height} x 16 bit, {size:.1f} GB"
     yield speeds(runs)
@@ -254,7 +260,7 @@ def limited(bench: Bench) -> Iterator[str]:
     shape = map(str, (bench.options.limited_frames, *bench.options.large_size))
     path = bench.other("sparse.ser", "sparse", "sparse.ser", *shape)
     limit = bench.options.memory_limit
-    runs = bench.in_turn(Program.skry(f"limit {limit}", path, "--memory-limit", limit))
+    runs = bench.in_turn(bench.skry(f"limit {limit}", path, "--memory-limit", limit))
     yield f"{path.stat().st_size / 1e9:.1f} GB"
     yield speeds(runs)
 
@@ -298,6 +304,7 @@ def main() -> None:
         "--only", type=measurements_of, default=list(MEASUREMENTS), help="names, with commas"
     )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--quick", action="store_true", help="stack without the second pass")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--frames", type=int, default=634)
     parser.add_argument("--size", type=size_of, default=(612, 840), metavar="HEIGHTxWIDTH")

@@ -3,18 +3,17 @@
     frames, offsets ──▶ measured areas ──▶ area quality ──▶ blended quality ──▶ images
 
 The detail of an area is the mean of |I - blurred I| over it; three box blurs make it nearly
-Gaussian. Its quality is that detail without the noise's share, relative to the light of the frame
+Gaussian. Its quality is the detail that it would have with the usual noise and in the usual light
 (`rating.comparable_quality`). Frames are ranked by blended quality, a mean over neighbouring areas
-(`rating.blending`).
-Squared detail in place of its modulus, and a first blur of 0.7 to 1.5 px against noise, gain on
-planets but lose on the Moon.
+(`rating.blending`). Squared detail in place of its modulus, and a first blur of 0.7 to 1.5 px
+against noise, gain on planets but lose on the Moon.
 
-A second pass over the frames makes two images: the best-fragments composite, each area from its
+Another pass over the frames makes two images: the best-fragments composite, each area from its
 best frame, and the reference image, each area the mean of its best few percent of frames. The
 reference image belongs to this phase because the track phase places its points on it, and their
 number fixes the shapes of that phase's results.
 
-Cost: 0.6 ms for a frame of 840 x 612 on one core, and 0.3 ms in the second pass. Memory: one chunk
+Cost: 0.6 ms for a frame of 840 x 612 on one core, and 0.3 ms for the images. Memory: one chunk
 of frames per thread, and the accumulators of the two images.
 """
 

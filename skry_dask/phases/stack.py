@@ -1,10 +1,11 @@
-"""Stack: the best fragments of all frames, unwarped and averaged.
+"""Stack: fragments of all frames, unwarped and averaged: the best ones, or all by their weights.
 
     points ──▶ triangles ──▶ selected fragments ──▶ sums ──▶ mean image
 
-The region is triangulated between the reference points and fixed points around it. A fragment is a
-triangle in a frame. Which frames a triangle takes follows from the quality of the areas that it
-covers, or from the quality of whole frames. Fragments move with the corners of their triangle
+The region is triangulated between the points and fixed points around it. A fragment is a triangle
+in a frame. Which frames a triangle takes follows from the quality of the areas that it covers, or
+from the quality of whole frames. Where points have weights, it takes all frames, each with the
+weight that is interpolated between its corners. Fragments move with the corners of their triangle
 (`stacking.corner_motion`) and are interpolated, or drizzled onto a finer canvas.
 
 Outside the region, where not every frame shows the scene, fixed points on a grid take the place of
@@ -48,15 +49,15 @@ def stack(
     *,
     pieces: Pieces | None = None,
 ) -> xr.Dataset:
-    """Average the best fragments of all frames.
+    """Average the best fragments of all frames, or all fragments by their weights.
 
     Parameters
     ----------
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, quality, points
-        From `align`, `estimate_quality` and `track`. The alignment, the quality of areas and the
-        positions of points are loaded if they are lazy; displacements stay lazy.
+        From `align`, `estimate_quality`, and `track` or `refine`. The alignment, the quality of
+        areas and the positions of points are loaded if they are lazy; displacements stay lazy.
     options
         See `StackOptions`.
     pieces

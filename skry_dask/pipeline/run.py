@@ -1,6 +1,7 @@
-"""The whole job, as a diagram: frames → align → quality → track → refine → stack → image.
+"""The whole job: frames → align → quality → track → first stack → refine → stack → image.
 
-Refine measures frames a second time, against a first stack of the best of them.
+Refine measures frames a second time, against a first stack of the best of them. With ``quick``, the
+stack follows on track.
 """
 
 from __future__ import annotations

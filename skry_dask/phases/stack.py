@@ -108,22 +108,21 @@ def stack(
     plan = StackPlan.of(capture, alignment, quality, points, options)
     requests = [ImageRequest(plane) for plane in plan.developer.planes]
     fragments = plan.select(options)
-    selected = fragments[:, None]
+    selected, taken = pack_selection(fragments[:, None]), fragments.sum(axis=1)
+    del fragments  # eight times as large
     keeper = None
     if pieces is not None:
         # Motion follows from the points and what they were made from, gain from the motion.
         area_size = quality.attrs["options"]["area_size"] if options.normalise else 0
         about = [options.version, pieces.inputs[-1], area_size]
-        keeper = pieces.sums(capture, lambda: [*about, *plan.content])
+        about += plan.content
+        keeper = pieces.sums(capture, lambda: about)
     sums = plan.add_up(selected, requests, keeper)
     images = plan.images(sums, requests, plan.blur(selected))
     # What a later window needs stays in memory as long as the result: not the quality.
     kept = replace(plan, choice=FragmentQuality.of_no_frame())
-    windows = functools.cache(
-        partial(_windows, kept, FrameParts.of(capture), pack_selection(selected), requests)
-    )
+    windows = functools.cache(partial(_windows, kept, FrameParts.of(capture), selected, requests))
     count = WindowedArray.of(plan.count(sums, requests), lambda y, x: windows().count(y, x))
-    taken = fragments.sum(axis=1)
     stacked = result(
         capture,
         options,

@@ -3,8 +3,9 @@
 Reference points move by the frame's offset and their displacement. Fixed points move by the offset
 and a mean of the displacements of the reference points nearest to them.
 
-Memory: displacements in a store are read by the tasks that need them, as frames are. Tasks of their
-own would be scheduled ahead whenever a thread is idle, and their results would pile up.
+Memory: displacements and weights in a store are read by the tasks that need them, as frames are.
+Tasks of their own would be scheduled ahead whenever a thread is idle, and their results would pile
+up.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.graph.parcels import Table, TableRows
+    from skry_dask.phases.stacking.point_weights import PointWeights
     from skry_dask.types import AnyArray, FloatArray, IntArray
 
 N_FOLLOWED = 4
@@ -49,7 +51,7 @@ class CornerMotion:
     n_corners
         Number of reference points that are corners, the first ones; None = all.
     weight
-        uint8 (frame, point), of the frame at the point; None = frames have no weights.
+        Of frames at reference points; None = frames have no weights.
     """
 
     displacement: xr.Variable | Table | TableRows | AnyArray
@@ -57,7 +59,7 @@ class CornerMotion:
     weights: FloatArray
     followed: IntArray
     n_corners: int | None = None
-    weight: Table | TableRows | AnyArray | None = None
+    weight: PointWeights | None = None
 
     def __getitem__(self, frames: slice) -> CornerMotion:
         """Select frames."""
@@ -84,7 +86,7 @@ class CornerMotion:
             self.weights[fixed],
             place[followed],
             len(own),
-            None if self.weight is None else np.asarray(self.weight)[frames][:, points],
+            None if self.weight is None else self.weight.select(frames, points),
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
@@ -104,7 +106,7 @@ def corner_motion(
     displacement: xr.DataArray,
     offset: FloatArray,
     mesh: TriangleMesh,
-    weight: AnyArray | None = None,
+    weight: PointWeights | None = None,
 ) -> CornerMotion | da.Array:
     """Add offset and displacement of all corners of a mesh, lazily.
 
@@ -117,7 +119,7 @@ def corner_motion(
     mesh
         Its first corners are the reference points, the others fixed points.
     weight
-        uint8 (frame, point), of the frame at the point; None = frames have no weights.
+        Of frames at reference points; None = frames have no weights.
 
     Returns
     -------
@@ -129,8 +131,7 @@ def corner_motion(
         rows = displacement.variable
         if not is_large(rows):  # nor read when used
             rows = as_table(rows.to_numpy())
-        of_points = None if weight is None else as_table(weight)
-        return CornerMotion(rows, as_table(offset), weights, followed, weight=of_points)
+        return CornerMotion(rows, as_table(offset), weights, followed, weight=weight)
     lazy = displacement.data.rechunk({1: -1, 2: -1})
     return da.map_blocks(
         _move_corners,
@@ -138,7 +139,7 @@ def corner_motion(
         da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2)),
         None
         if weight is None
-        else da.from_array(weight[:, :, None], chunks=(lazy.chunks[0], -1, 1)),
+        else da.from_array(np.asarray(weight)[:, :, None], chunks=(lazy.chunks[0], -1, 1)),
         weights=weights,
         followed=followed,
         dtype=np.float64,

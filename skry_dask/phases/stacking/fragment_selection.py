@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.options import StackOptions
+    from skry_dask.phases.stacking.point_weights import PointWeights
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 
@@ -99,8 +100,8 @@ class FragmentChoice(ABC):
         """Number of triangles; 1 where frames are selected as a whole."""
 
     @property
-    def weights(self) -> AnyArray | None:
-        """uint8 (frame, point), of frames that count by weight; None = they count once."""
+    def weights(self) -> PointWeights | None:
+        """Weights of frames at reference points; None = each frame counts once."""
         return None
 
     @property
@@ -331,6 +332,28 @@ def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:
 def unpack_selection(packed: AnyArray, n_fragments: int) -> BoolArray:
     """Unpack what `pack_selection` returned: uint8 (..., byte) to bool (..., fragment)."""
     return np.unpackbits(packed, axis=-1, count=n_fragments).view(bool)
+
+
+def count_selected(selected: AnyArray | da.Array, n_fragments: int) -> IntArray | da.Array:
+    """Count the frames of which each fragment is selected.
+
+    Parameters
+    ----------
+    selected
+        bool (frame, selection, fragment), or in memory and packed: see `pack_selection`.
+    n_fragments
+        Number of fragments.
+
+    Returns
+    -------
+    int64 (selection, fragment)
+    """
+    if selected.dtype != np.uint8:
+        return selected.sum(axis=0)
+    counts = np.zeros((selected.shape[1], n_fragments), np.int64)
+    for rows in column_slices(counts.size, len(selected)):
+        counts += unpack_selection(selected[rows], n_fragments).sum(axis=0)
+    return counts
 
 
 def unpack_fragments(packed: AnyArray, fragments: IntArray) -> BoolArray:

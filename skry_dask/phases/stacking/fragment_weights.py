@@ -5,6 +5,9 @@ displacements are, so that an image has no seams. With noise that is the same in
 best weight of a frame is the share of the scene's contrast that it transfers: many frames that are
 a little blurred then add to the detail that few sharp ones have. Fragments whose corners all weigh
 nothing are left out, and cost nothing.
+
+Memory: a bit for each frame and point, where the frame weighs anything. Weights in a store are read
+by the tasks that need them.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import OptionsError
+from skry_dask.graph.parcels import as_table
 from skry_dask.graph.threads import on_threads
 from skry_dask.phases.rating.ranking import column_slices
 from skry_dask.phases.stacking.corner_motion import followed_points
 from skry_dask.phases.stacking.fragment_selection import FragmentChoice
+from skry_dask.phases.stacking.point_weights import PointWeights
+from skry_dask.store.results.tables import is_large, rows_per_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,42 +32,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry.mesh import TriangleMesh
+    from skry_dask.graph.parcels import Table
     from skry_dask.phases.stacking.fragment_selection import FrameCoverage
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
-
-HIDDEN_SHIFT = 4
-"""Text and marks reduce weights by this number of bits."""
-
-NEAR_POINT_PX = 8
-"""A frame shows text at a point, if there is any this far away along both axes: points are about
-twice as far apart, px."""
-
-
-def hidden_points(overlay: BoolArray, position: FloatArray, offset: FloatArray) -> BoolArray:
-    """Find where text and marks hide the scene; single pixels, such as hot ones, do not count.
-
-    Parameters
-    ----------
-    overlay
-        bool (y, x), masked pixels of frames; see `mask_standing`.
-    position
-        float64 (point, axis), on the canvas, px.
-    offset
-        float64 (frame, axis), px; NaN where it is not known.
-
-    Returns
-    -------
-    bool (frame, point)
-    """
-    from scipy import ndimage
-
-    wide = ndimage.binary_opening(overlay, np.ones((3, 3), bool))
-    near = ndimage.maximum_filter(wide, 2 * NEAR_POINT_PX + 1, mode="constant")
-    places = np.nan_to_num(position + offset[:, None]).round().astype(np.int64)
-    inside = ((places >= 0) & (places < overlay.shape)).all(axis=2)
-    y, x = np.moveaxis(np.clip(places, 0, np.array(overlay.shape) - 1), 2, 0)
-    hidden: BoolArray = near[y, x] & inside
-    return hidden
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -71,18 +44,18 @@ class FragmentWeights(FragmentChoice):
     Parameters
     ----------
     of_points
-        uint8 (frame, point), 255 = counts fully.
-    counts
-        bool (frame, corner), whether the frame weighs anything at the corner.
-    triangles
-        int64 (triangle, 3), indices of corners.
+        Weights of frames at reference points.
+    weighted
+        uint8 (frame, byte), one bit for each point: whether the measured weight is above 0.
+    mesh
+        Its first corners are the reference points, the others fixed points.
     n_unweighted
         Number of points where no frame weighs anything, and so all count alike.
     """
 
-    of_points: AnyArray
-    counts: BoolArray
-    triangles: IntArray
+    of_points: PointWeights
+    weighted: AnyArray
+    mesh: TriangleMesh
     n_unweighted: int
 
     @classmethod
@@ -92,50 +65,50 @@ class FragmentWeights(FragmentChoice):
         mesh: TriangleMesh,
         active: BoolArray,
         coverage: FrameCoverage | None = None,
-        hidden: BoolArray | None = None,
+        hidden: Table | AnyArray | None = None,
     ) -> FragmentWeights:
         """Read the weights of a stack, so that no pixel stays without a frame.
 
         Parameters
         ----------
         points
-            With ``weight`` uint8 (frame, point); loaded if it is lazy.
+            With ``weight`` uint8 (frame, point); loaded if it is a dask array.
         mesh
-            Its first corners are the reference points, the others fixed points.
+            See `FragmentWeights`.
         active, coverage
             See `FragmentChoice`.
         hidden
-            bool (frame, point), from `hidden_points`, or None: frames have hardly any weight there.
+            From `hidden_points`, or None: frames have hardly any weight there.
 
         Raises
         ------
         OptionsError
             If the points have no weights, or weights that are not uint8.
         """
-        weight = _read_weights(points)
-        if hidden is not None:  # Where no frame shows more, what was filled in has to do.
-            weight = np.where(hidden & (weight > 0), np.maximum(weight >> HIDDEN_SHIFT, 1), weight)
-        nothing = np.asarray(~weight[active].any(axis=0))
-        weight = np.where(nothing, np.uint8(1), weight)
-        if coverage is not None:  # The only frames that show a pixel could weigh nothing there.
-            weight = np.maximum(weight, np.uint8(1))
+        weight = _weight_of(points)
+        weighted = _find_weighted(weight)
+        any_weighted = np.bitwise_or.reduce(weighted[active], axis=0)
+        nothing = np.unpackbits(any_weighted, count=weight.shape[1]) == 0
+        # Of a union, the only frames that show a pixel could weigh nothing there.
+        raised = nothing if coverage is None else np.ones_like(nothing)
+        rows = weight if is_large(weight) else as_table(weight.to_numpy())
         return cls(
             active=active,
             coverage=coverage,
-            of_points=weight,
-            counts=_corners_that_count(weight, mesh),
-            triangles=mesh.triangles,
+            of_points=PointWeights(rows, raised.astype(np.uint8), hidden),
+            weighted=weighted,
+            mesh=mesh,
             n_unweighted=int(nothing.sum()),
         )
 
     @property
     def n_triangles(self) -> int:
         """Number of triangles of the mesh."""
-        return len(self.triangles)
+        return len(self.mesh.triangles)
 
     @property
-    def weights(self) -> AnyArray:
-        """uint8 (frame, point), 255 = counts fully."""
+    def weights(self) -> PointWeights:
+        """Weights of frames at reference points."""
         return self.of_points
 
     @property
@@ -143,7 +116,7 @@ class FragmentWeights(FragmentChoice):
         """Where frames count alike, in words."""
         if not self.n_unweighted:
             return None
-        n_points = self.of_points.shape[1]
+        n_points = self.mesh.n_points
         return (
             f"all frames count alike at {self.n_unweighted} of {n_points} points, because none "
             "weighs anything there"
@@ -152,10 +125,11 @@ class FragmentWeights(FragmentChoice):
     def select(self, _criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
         """Select fragments by their weights, some frames at a time: bool (frame, triangle)."""
         selected = np.empty((len(self.active), self.n_triangles), bool)
-        first, *others = self.triangles.T
+        first, *others = self.mesh.triangles.T
+        _, followed = followed_points(self.mesh)
 
         def select_in(frames: slice) -> None:
-            counts, found = self.counts[frames], selected[frames]
+            counts, found = self._corners_that_count(frames, followed), selected[frames]
             found[:] = counts[:, first]
             for corners in others:
                 found |= counts[:, corners]
@@ -167,26 +141,41 @@ class FragmentWeights(FragmentChoice):
                 selected[:, triangles] &= self.coverage.of_triangles(triangles)[1]
         return selected
 
+    def _corners_that_count(self, frames: slice, followed: IntArray) -> BoolArray:
+        """Find where some frames weigh anything: bool (frame, corner)."""
+        n_points = self.mesh.n_points
+        packed = self.weighted[frames]
+        counts = np.ones((len(packed), len(self.mesh.corners)), bool)
+        if n_points:
+            bits = np.unpackbits(packed, axis=1, count=n_points).view(bool)
+            counts[:, :n_points] = bits | (self.of_points.least > 0)
+            counts[:, n_points:] = counts[:, followed].any(axis=2)
+        return counts
 
-def _corners_that_count(weight: AnyArray, mesh: TriangleMesh) -> BoolArray:
-    """Find where frames weigh anything: bool (frame, corner)."""
-    counts = np.ones((len(weight), len(mesh.corners)), bool)
-    if weight.shape[1]:
-        _, followed = followed_points(mesh)
-        counts[:, : mesh.n_points] = weight != 0
-        counts[:, mesh.n_points :] = counts[:, followed].any(axis=2)
-    return counts
 
-
-def _read_weights(points: xr.Dataset) -> AnyArray:
-    """Read the weights of frames at reference points; see `FragmentWeights.of_frames`."""
+def _weight_of(points: xr.Dataset) -> xr.Variable:
+    """Take the weights of frames at reference points; see `FragmentWeights.of_frames`."""
     if "weight" not in points:
         skipped = points.attrs.get("skipped")
         why = "points have no weight, which refine adds" if skipped is None else f"{skipped}"
         raise OptionsError(
             f"choose is 'weights', but there are none ({why}): choose fragments or frames"
         )
-    weight = points["weight"].load().to_numpy()
+    weight = points["weight"]
     if weight.dtype != np.uint8:
         raise OptionsError(f"weight of points is {weight.dtype}: it must be uint8, 0 to 255")
-    return weight
+    # A dask array is computed once, here; a table in a store is read a block at a time.
+    return weight.variable if weight.chunks is None else weight.load().variable
+
+
+def _find_weighted(weight: xr.Variable) -> AnyArray:
+    """Find where frames weigh anything, a block at a time: uint8 (frame, byte), a bit a point."""
+    n_frames, n_points = weight.shape
+    packed = np.empty((n_frames, -(-n_points // 8)), np.uint8)
+
+    def find_in(frames: slice) -> None:
+        packed[frames] = np.packbits(weight[frames].to_numpy() != 0, axis=1)
+
+    n_rows = rows_per_block(weight) if weight.size else 1
+    on_threads(find_in, [slice(i, i + n_rows) for i in range(0, n_frames, n_rows)])
+    return packed

@@ -27,7 +27,11 @@ from skry_dask.graph.parcels import share
 from skry_dask.kernels.frame.brightness import scale_brightness
 from skry_dask.kernels.stacking.rasterise import fill_fragments
 from skry_dask.phases.stacking.changed_fragments import cost_of, runs_of
-from skry_dask.phases.stacking.fragment_selection import pack_selection, unpack_selection
+from skry_dask.phases.stacking.fragment_selection import (
+    count_selected,
+    pack_selection,
+    unpack_selection,
+)
 from skry_dask.phases.stacking.resampling import CUBIC, UNBOUNDED_INCREMENT, colour_sites
 
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ class ImageSums(NamedTuple):
 
 def shift_and_add(
     frames: da.Array,
-    selected: BoolArray | da.Array,
+    selected: AnyArray | da.Array,
     motion: FloatArray | CornerMotion | da.Array,
     mesh: Mesh,
     developer: Delayed,
@@ -82,7 +86,7 @@ def shift_and_add(
     frames
         uint8 or uint16 (frame, y, x[, channel]), raw, chunked along frames only.
     selected
-        bool (frame, selection, fragment).
+        bool (frame, selection, fragment), or in memory and packed: see `pack_selection`.
     motion
         float64 (frame, corner, axis), px; see `Mesh.affine`.
     mesh
@@ -165,14 +169,14 @@ def _known_sums(
 
 
 def pixel_counts(
-    selected: BoolArray | da.Array, requests: Sequence[ImageRequest], spans: Spans
+    selected: AnyArray | da.Array, requests: Sequence[ImageRequest], spans: Spans
 ) -> da.Array:
     """Count the selected frames at each pixel, lazily: int32 (image, y, x).
 
     Parameters
     ----------
     selected
-        bool (frame, selection, fragment).
+        See `shift_and_add`.
     requests
         The images.
     spans
@@ -181,7 +185,7 @@ def pixel_counts(
     # A selection in memory is summed now, so that it does not travel in the graph.
     return da.map_blocks(
         _paint_counts,
-        da.asarray(selected.sum(axis=0)).rechunk(-1),
+        da.asarray(count_selected(selected, spans.n_fragments)).rechunk(-1),
         [request.selection for request in requests],
         share(spans),
         dtype=np.int32,

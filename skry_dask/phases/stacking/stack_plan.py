@@ -30,10 +30,11 @@ from skry_dask.phases.stacking.fragment_selection import (
     FrameCoverage,
     select_fragments,
 )
-from skry_dask.phases.stacking.fragment_weights import FragmentWeights, hidden_points
+from skry_dask.phases.stacking.fragment_weights import FragmentWeights
 from skry_dask.phases.stacking.frame_gain import frame_gains
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
+from skry_dask.phases.stacking.point_weights import hidden_points
 from skry_dask.phases.stacking.resampling import (
     UNBOUNDED_INCREMENT,
     Drizzled,
@@ -168,14 +169,14 @@ class StackPlan:
 
     @property
     def content(self) -> list[Any]:
-        """All that sums depend on but the frames, their motion and gain, and the selection."""
+        """All that sums depend on but frames, points, gain and the selection."""
         mesh = self.mesh
         about = [self.developer, mesh.region, mesh.corners, mesh.scale, self.resampling]
-        return about if self.choice.weights is None else [*about, self.choice.weights]
+        return about if self.choice.weights is None else [*about, *self.choice.weights.content]
 
     def add_up(
         self,
-        selected: BoolArray,
+        selected: AnyArray,
         requests: list[ImageRequest],
         keeper: SumKeeper | None = None,
     ) -> ImageSums:
@@ -184,7 +185,7 @@ class StackPlan:
         Parameters
         ----------
         selected
-            bool (frame, selection, fragment).
+            bool (frame, selection, fragment), or packed.
         requests
             The images to make; all planes of a selection follow one another.
         keeper

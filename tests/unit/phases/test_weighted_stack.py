@@ -144,18 +144,42 @@ def test_partial_stacks_take_the_best_and_refuse_weights_with_a_remedy():
         skry.partial_stacks(*case, options, numbers=[1, 4])
 
 
-def test_sums_are_found_again_by_the_weights_that_count():
-    weight = random_weights()
-    other = weight.copy()
-    other[2, 0] ^= 1
-    options = skry.StackOptions(choose="weights")
-
-    def key(of_points):
-        plan = StackPlan.of(*case_of(frames_of(), of_points), options)
+def test_sums_are_not_found_again_where_text_or_points_without_weights_change_them():
+    def key(weight, *text):
+        capture, *results = case_of(frames_of(), weight)
+        overlay = np.zeros((50, 64), bool)
+        overlay[text] = True
+        plan = StackPlan.of(
+            capture.assign(overlay=(("y", "x"), overlay)),
+            *results,
+            skry.StackOptions(choose="weights"),
+        )
         return digest_of_content(*plan.content)
 
-    assert key(weight) == key(weight.copy())
-    assert key(weight) != key(other)
+    none, text = (slice(0), slice(0)), (slice(20, 30), slice(5, 20))
+    weight = random_weights()
+    nowhere = weight.copy()
+    nowhere[:, 0] = 0
+    keys = [key(weight, *none), key(nowhere, *none), key(weight, *text)]
+    assert key(weight.copy(), *none) == keys[0]
+    assert len(set(keys)) == len(keys)
+
+
+def test_weights_in_a_store_give_the_bits_of_those_in_memory(tmp_path, monkeypatch):
+    capture, *results, points = case_of(frames_of(), random_weights())
+    text = np.zeros((50, 64), bool)
+    text[20:30, 5:20] = True
+    capture = capture.assign(overlay=(("y", "x"), text))
+    points["weight"][:, 0] = 0
+    points.to_zarr(tmp_path / "points.zarr", consolidated=False)
+    stored = xr.open_zarr(tmp_path / "points.zarr", chunks=None, consolidated=False)
+    monkeypatch.setattr("skry_dask.store.results.tables.LARGE_BYTES", 0)
+    window = {"y": slice(5, 17), "x": slice(11, 30)}
+    whole, found = (weighted((capture, *results, of), drizzle=2) for of in (points, stored))
+    assert not stored["weight"].variable._in_memory
+    assert found.compute().identical(whole.compute())
+    for name in ("stack", "count"):
+        assert found[name].isel(window).compute().identical(whole[name].isel(window).compute())
 
 
 def test_points_without_weights_are_refused_with_a_remedy():

@@ -5,7 +5,7 @@ options, and little on the number of frames. Chunks are made smaller until the j
 Accumulators and images do not depend on chunks: they set the smallest limit.
 
 One function per phase says what that phase needs. Estimates are upper bounds. MiB, two threads, the
-peak of the command line as the operating system counts it:
+peak of the command line without the second pass, as the operating system counts it:
 
 =============================================  ========  ========
 capture                                        measured  estimate

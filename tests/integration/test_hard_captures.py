@@ -186,7 +186,9 @@ def test_overexposed_frames_are_named_with_the_remedy(tmp_path: Path) -> None:
     exclude = ",".join(map(str, hard.OVEREXPOSED))
     without = run(capture, tmp_path, exclude=exclude)
     assert without.notes == []
-    assert without.stack["stack"].mean() <= outcome.stack["stack"].mean()
+    # The third is neither white nor does it outweigh the others.
+    bright = float(outcome.stack["stack"].mean())
+    assert 0.85 * bright < float(without.stack["stack"].mean()) <= bright
 
 
 def test_every_decision_is_in_the_stored_datasets(tmp_path: Path) -> None:

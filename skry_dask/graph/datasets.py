@@ -251,7 +251,7 @@ def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:
     if not alignment["active"].any():
         raise AlignmentError(
             f"{source}: no frame could be aligned ({count_reasons(alignment, capture)}): "
-            "try another --method or a smaller --min-confidence"
+            "try another --method or a smaller --min-agreement"
         )
     stacked = stacked_frames(alignment, capture)
     if not stacked.any():

@@ -68,8 +68,8 @@ class AlignOptions:
         [default: placed automatically].
     anchor_size
         Side of an anchor's block, px [default: 32, more in strong noise].
-    min_confidence
-        Frames whose alignment has less confidence than this, 0 to 1, are not used.
+    min_agreement
+        Frames of which a smaller share than this, 0 to 1, agrees with the offset are not used.
     min_overlap
         Frames are left out, the farthest first, until the others overlap in at least this fraction
         of the frame; of no account to the canvas "union".
@@ -80,13 +80,13 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
     anchors: Positions = ()
     anchor_size: int | None = None
-    min_confidence: float = 0.5
+    min_agreement: float = 0.5
     min_overlap: float = 0.4
     canvas: Canvas = Canvas.OVERLAP
 
@@ -97,7 +97,7 @@ class AlignOptions:
         if self.anchor_size is not None:
             check_range("anchor_size", self.anchor_size, 16, 128)
             check_even("anchor_size", self.anchor_size)
-        check_range("min_confidence", self.min_confidence, 0.0, 1.0)
+        check_range("min_agreement", self.min_agreement, 0.0, 1.0)
         check_range("min_overlap", self.min_overlap, 0.01, 1.0)
         object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
 

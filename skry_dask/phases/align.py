@@ -77,7 +77,10 @@ def align(
     -------
     xarray.Dataset, lazy
         - ``offset`` float64 (frame, axis), px: the scene at canvas point p shows at p + offset;
-        - ``confidence`` float32 (frame), 0 to 1;
+        - ``confidence`` float32 (frame), 0 to 1: the probability that the offset lies within 1 px
+          of the mean motion of what is followed;
+        - ``agreement`` float32 (frame), 0 to 1: share of the frame that agrees with the offset,
+          which decides whether it is used;
         - ``active`` bool (frame), whether the frame is used;
         - ``reason`` uint8 (frame), why it is inactive; its attributes name the values;
         - ``across_only`` bool (frame), whether the offset is known across a limb only, because
@@ -153,9 +156,9 @@ def _kept(
     chosen = ChosenReference.of(reference)
     frame_shape = capture["frames"].shape[1:3]
     far = [
-        (number, *alignment.offset, alignment.confidence)
-        if chosen.is_far(i, options.min_confidence, frame_shape)
-        else (-1.0, 0.0, 0.0, 0.0)
+        (number, *alignment.offset, alignment.agreement, alignment.error)
+        if chosen.is_far(i, options.min_agreement, frame_shape)
+        else (-1.0, 0.0, 0.0, 0.0, 0.0)
         for i, (number, alignment) in enumerate(
             zip(reference["key_frame"].to_numpy().tolist(), chosen.alignments, strict=True)
         )
@@ -165,7 +168,7 @@ def _kept(
         [np.array(far, np.float64)[nearest]],
         np.ones(len(nearest), bool),
         [
-            *(options.version, options.anchors, options.anchor_size, options.min_confidence),
+            *(options.version, options.anchors, options.anchor_size, options.min_agreement),
             *(Developer.of(capture), chosen.method, int(reference["reference"])),
         ],
         stored=stored_records,
@@ -196,7 +199,12 @@ def _variables(
             "px",
             "position of the scene in the frame, relative to the canvas",
         ),
-        "confidence": variable(("frame",), records["confidence"], "1", "how sure the offset is"),
+        "confidence": variable(
+            ("frame",), records["confidence"], "1", "probability that the offset is right to 1 px"
+        ),
+        "agreement": variable(
+            ("frame",), records["agreement"], "1", "share of the frame that agrees with the offset"
+        ),
         "active": variable(
             ("frame",), records["reason"] == Reason.ACTIVE, "1", "whether the frame is used"
         ),

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 BLOCK_MARGIN_PX = 8
 """Width of the frame that must surround an anchor's block for it to be found when it moves, px."""
 
-KEY_RECORD = np.dtype([("y", float), ("x", float), ("confidence", float), ("reason", np.uint8)])
-"""Alignment of a key frame: offset in px, confidence from 0 to 1, and `Reason`."""
+KEY_RECORD = np.dtype(
+    [(name, float) for name in ("y", "x", "agreement", "error")] + [("reason", np.uint8)]
+)
+"""Alignment of a key frame: see `FrameAlignment`."""
 
 
 @phase_tasks("align")
@@ -59,8 +61,9 @@ def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -
         - ``reference`` int64, number of the reference frame: one with much detail that shows what
           others show too, and is neither excluded nor damaged, unless the options name one;
         - ``method`` uint8, the method that suits what key frames show; its attributes name it;
-        - ``key_offset`` float64 (key, axis), px, and ``key_confidence`` float64 (key), 0 to 1: the
+        - ``key_offset`` float64 (key, axis), px, and ``key_agreement`` float64 (key), 0 to 1: the
           alignment of key frames, directly or through their neighbours;
+        - ``key_error`` float64 (key), standard deviation of that offset in y or x, px;
         - ``key_reason`` uint8 (key), why a key frame is inactive.
 
         Coordinate: ``key_frame`` int64 (key), numbers of the key frames.
@@ -176,7 +179,8 @@ def _check(capture: xr.Dataset, options: AlignOptions) -> None:
 
 def _as_records(alignments: list[FrameAlignment]) -> AnyArray:
     return np.array(
-        [(*found.offset, found.confidence, found.reason) for found in alignments], KEY_RECORD
+        [(*found.offset, found.agreement, found.error, found.reason) for found in alignments],
+        KEY_RECORD,
     )
 
 
@@ -204,7 +208,10 @@ def _variables(records: da.Array, method: da.Array, number: da.Array) -> dict[st
             flag_meanings=" ".join(METHODS),
         ),
         "key_offset": variable(("key", "axis"), offset, "px", "offset of the key frame"),
-        "key_confidence": variable(("key",), records["confidence"], "1", "how sure the offset is"),
+        "key_agreement": variable(
+            ("key",), records["agreement"], "1", "share of the key frame that agrees"
+        ),
+        "key_error": variable(("key",), records["error"], "px", "error of the offset in y or x"),
         "key_reason": variable(
             ("key",),
             records["reason"],

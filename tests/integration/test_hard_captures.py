@@ -154,9 +154,9 @@ def test_gusts_are_followed(tmp_path: Path) -> None:
     assert outcome.active[np.delete(np.arange(40), torn)].all()
     assert error(capture, outcome) < 0.7
     assert sharper_than_a_mean(capture, outcome)
-    # The rest of them agrees, and confidence says how much.
-    confidence = outcome.alignment["confidence"].to_numpy()
-    assert confidence[torn].max() < np.delete(confidence, torn).min()
+    # The rest of them agrees, and is said to be how much.
+    agreement = outcome.alignment["agreement"].to_numpy()
+    assert agreement[torn].max() < np.delete(agreement, torn).min()
 
 
 # --- what hides the scene ------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_a_strongly_bent_limb_is_aligned(tmp_path: Path) -> None:
         ({"anchor_size": 15}, r"anchor_size is 15: it must be from 16 to 128"),
         ({"anchor_size": 33}, r"anchor_size is 33: it must be even"),
         ({"reference": 40}, r"reference is 40: .*numbered 0 to 39"),
-        ({"min_confidence": 1.5}, r"min_confidence is 1\.5: it must be from 0 to 1"),
+        ({"min_agreement": 1.5}, r"min_agreement is 1\.5: it must be from 0 to 1"),
         ({"min_overlap": 0.0}, r"min_overlap is 0\.0: it must be from 0\.01 to 1"),
         ({"method": "comet"}, r"method is 'comet': choose one of auto, anchors, centroid, disc"),
     ],

@@ -126,8 +126,8 @@ class Aligner:
         for i, index in enumerate(ranked):
             tried = [*ranked[i + 1 :], *ranked[:i]][:N_TRIED]
             template = self.template(index, keys)
-            sure = [template.align(self.read(keys[other])).confidence for other in tried]
-            if 2 * sum(one >= self.options.min_confidence for one in sure) >= len(sure):
+            agreeing = [template.align(self.read(keys[other])).agreement for other in tried]
+            if 2 * sum(one >= self.options.min_agreement for one in agreeing) >= len(agreeing):
                 return index
         return ranked[0]
 
@@ -143,9 +143,9 @@ class Aligner:
         previous: int | None,
         following: int | None,
     ) -> KeyAlignment:
-        """Align a key frame against the reference or, without confidence, its neighbours."""
+        """Align a key frame against the reference or, if too little agrees, its neighbours."""
         direct = template.align(self.read(key))
-        if direct.confidence >= self.options.min_confidence:
+        if direct.agreement >= self.options.min_agreement:
             return KeyAlignment(direct)
         if self.options.method not in CHAINED or direct.reason is Reason.NOTHING_TO_SEE:
             return KeyAlignment(direct)
@@ -158,7 +158,7 @@ class Aligner:
 
     def chain(self, reference: int, keys: list[KeyAlignment]) -> list[FrameAlignment]:
         """Align key frames through their neighbours; see `key_frames.chain_key_frames`."""
-        return chain_key_frames(reference, keys, self.options.min_confidence)
+        return chain_key_frames(reference, keys, self.options.min_agreement)
 
     def far_template(
         self, chosen: ChosenReference, index: int, key: int
@@ -176,10 +176,10 @@ class Aligner:
 
         Returns
         -------
-        Its alignment and its template; None where it is near the reference, not aligned with
-        confidence, or the method needs none.
+        Its alignment and its template; None where it is near the reference, too little of it
+        agrees, or the method needs none.
         """
-        if not chosen.is_far(index, self.options.min_confidence, self.source.shape[1:3]):
+        if not chosen.is_far(index, self.options.min_agreement, self.source.shape[1:3]):
             return None
         return chosen.alignments[index], self.template(0, [key])
 

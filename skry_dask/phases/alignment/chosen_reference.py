@@ -53,26 +53,26 @@ class ChosenReference(NamedTuple):
         values = (reference[name].to_numpy() for name in _NAMES)
         return _chosen(reference["key_frame"].to_numpy(), *values)
 
-    def is_far(self, index: int, min_confidence: float, frame_shape: tuple[int, ...]) -> bool:
+    def is_far(self, index: int, min_agreement: float, frame_shape: tuple[int, ...]) -> bool:
         """Return whether a key frame serves as a template for frames near it.
 
         Parameters
         ----------
         index
             Position of the key frame among them.
-        min_confidence
-            Least confidence of its own alignment.
+        min_agreement
+            Least agreement of its own alignment.
         frame_shape
             Height and width of a frame, px.
         """
         alignment = self.alignments[index]
-        if alignment.confidence < min_confidence or self.method not in CHAINED:
+        if alignment.agreement < min_agreement or self.method not in CHAINED:
             return False
         shares = (abs(v) / n for v, n in zip(alignment.offset, frame_shape, strict=True))
         return max(shares) >= FAR_SHARE
 
 
-_NAMES = ("reference", "method", "key_offset", "key_confidence", "key_reason")
+_NAMES = ("reference", "method", "key_offset", "key_agreement", "key_reason", "key_error")
 
 
 def chosen_reference(reference: xr.Dataset) -> Delayed:
@@ -87,13 +87,14 @@ def _chosen(
     reference: AnyArray,
     method: AnyArray,
     offset: AnyArray,
-    confidence: AnyArray,
+    agreement: AnyArray,
     reason: AnyArray,
+    error: AnyArray,
 ) -> ChosenReference:
     alignments = [
-        FrameAlignment((y, x), sure, Reason(why))
-        for (y, x), sure, why in zip(
-            offset.tolist(), confidence.tolist(), reason.tolist(), strict=True
+        FrameAlignment((y, x), share, Reason(why), error=px)
+        for (y, x), share, why, px in zip(
+            *(values.tolist() for values in (offset, agreement, reason, error)), strict=True
         )
     ]
     position = int(np.searchsorted(numbers, reference))

@@ -9,6 +9,7 @@ there).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ MIN_COVERED_SHARE = 0.75
 """Least share of a disc that blocks must cover; below it the centre of brightness is the better
 guide."""
 
-MIN_CONFIDENCE = 0.5
-"""Confidence from which the blocks on a disc replace its centre of brightness."""
+MIN_AGREEMENT = 0.5
+"""Agreement from which the blocks on a disc replace its centre of brightness."""
+
+CENTRE_ERROR_PX = 0.6
+"""Standard deviation of a centre of brightness in y or x, px: what seeing of 2 px makes of it."""
 
 CENTROID_REACH_PX = 10
 """How far seeing and the error of the centre of brightness move a block of a disc, px."""
@@ -71,7 +75,9 @@ class CentroidTemplate:
             ratio = max(disc.diameter, 1.0) / max(self.diameter, 1.0)
             if not 1 / MAX_DIAMETER_RATIO <= ratio <= MAX_DIAMETER_RATIO:
                 reason = Reason.NOT_RECOGNISED
-        return FrameAlignment((y, x), float(reason is Reason.ACTIVE), reason)
+        found = reason is Reason.ACTIVE
+        error = CENTRE_ERROR_PX if found else math.inf
+        return FrameAlignment((y, x), float(found), reason, error=error)
 
     def align_all(self, frames: Frames, thumbnails: Float32Array) -> list[FrameAlignment]:
         """Align frames (frame, y, x); see `Template.align_all`."""
@@ -112,7 +118,7 @@ class DiscTemplate:
         shift = np.rint(by_centre.offset).astype(np.int64)
         (by_blocks,) = self.anchors.align_all(frame[None], shift[None], CENTROID_REACH_PX)
         # An object of the right size is there, whether its face shows detail or not.
-        return by_blocks if by_blocks.confidence >= MIN_CONFIDENCE else by_centre
+        return by_blocks if by_blocks.agreement >= MIN_AGREEMENT else by_centre
 
     def align_all(self, frames: Frames, thumbnails: Float32Array) -> list[FrameAlignment]:
         """Align frames (frame, y, x); see `Template.align_all`."""

@@ -1,4 +1,4 @@
-"""A record for each frame: its offset, its confidence, and why it is inactive."""
+"""A record for each frame: its offset, how sure that is, and why it is inactive."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 RECORD = np.dtype(
     [
-        *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("reason", "u1"), ("across_only", "?")),
+        *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("agreement", "f4"), ("reason", "u1")),
+        ("across_only", "?"),
         *(("brightness", "f4"), ("likeness", "i1", (N_BLOCKS,))),
     ]
 )
-"""Offset (px), confidence (0 to 1), reason (see `Reason`), whether the offset is known across a
-limb only, mean brightness (fraction of full scale) and likeness of its blocks (percent, see
-`likeness`) of a frame."""
+"""Offset (px), confidence and agreement (0 to 1; see `FrameAlignment`), reason (see `Reason`),
+whether the offset is known across a limb only, mean brightness (fraction of full scale) and
+likeness of its blocks (percent, see `likeness`) of a frame."""
 
 DROPPED = (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED, Reason.UNLIKE)
 """Reasons of `drop_frames`, which are known only once all frames are aligned."""
@@ -75,15 +76,16 @@ def align_frames(
     ):
         best = alignment
         far_template = far_templates[key]
-        unsure = best.confidence < options.min_confidence
-        if unsure and far_template is not None and best.reason != Reason.NOTHING_TO_SEE:
+        too_little = best.agreement < options.min_agreement
+        if too_little and far_template is not None and best.reason != Reason.NOTHING_TO_SEE:
             through_key = _align_through(far_template, frame, thumbnail)
-            if through_key.confidence > best.confidence:
+            if through_key.agreement > best.agreement:
                 best = through_key
-        if best.confidence < options.min_confidence and best.reason == Reason.ACTIVE:
+        if best.agreement < options.min_agreement and best.reason == Reason.ACTIVE:
             best = best._replace(reason=Reason.NOT_RECOGNISED)
         record["y"], record["x"] = best.offset
-        record["confidence"], record["reason"] = best.confidence, best.reason
+        record["confidence"], record["agreement"] = best.confidence, best.agreement
+        record["reason"] = best.reason
         record["across_only"] = best.across_only
     offset = np.stack([records["y"], records["x"]], axis=1)
     records["likeness"] = gauge.measure(thumbnails, offset)
@@ -95,10 +97,7 @@ def _align_through(
 ) -> FrameAlignment:
     """Align a frame against a key frame, and so against the reference."""
     of_key, template = far_template
-    by_key = template.align(frame, thumbnail)
-    y, x = (a + b for a, b in zip(of_key.offset, by_key.offset, strict=True))
-    sure = min(of_key.confidence, by_key.confidence)
-    return FrameAlignment((y, x), sure, by_key.reason, by_key.across_only)
+    return of_key.plus(template.align(frame, thumbnail))
 
 
 def stored_records(alignment: xr.Dataset) -> AnyArray:
@@ -115,7 +114,7 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
     """
     records = np.zeros(alignment.sizes["frame"], RECORD)
     records["y"], records["x"] = alignment["offset"].to_numpy().T
-    for name in ("confidence", "reason", "across_only", "brightness", "likeness"):
+    for name in ("confidence", "agreement", "reason", "across_only", "brightness", "likeness"):
         records[name] = alignment[name].to_numpy()
     records["reason"][np.isin(records["reason"], DROPPED)] = Reason.ACTIVE
     return records

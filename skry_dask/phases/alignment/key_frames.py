@@ -64,8 +64,8 @@ class KeyAlignment(NamedTuple):
     direct
         Against the reference.
     previous, following
-        Alignment of the neighbouring key frames against this one, where the direct alignment is
-        not confident.
+        Alignment of the neighbouring key frames against this one, where too little of
+        it agrees with the reference.
     """
 
     direct: FrameAlignment
@@ -143,7 +143,7 @@ def rank_references(surveys: list[Survey], factor: int, candidates: IntArray) ->
 
 
 def chain_key_frames(
-    reference: int, keys: list[KeyAlignment], min_confidence: float
+    reference: int, keys: list[KeyAlignment], min_agreement: float
 ) -> list[FrameAlignment]:
     """Align key frames against the reference: directly, or through their neighbours.
 
@@ -153,7 +153,7 @@ def chain_key_frames(
         Position of the reference among the key frames.
     keys
         Alignment of each key frame.
-    min_confidence
+    min_agreement
         Alignments below it are replaced by those through a neighbour, and never used as a link.
 
     Returns
@@ -161,14 +161,13 @@ def chain_key_frames(
     The alignment of each key frame.
     """
     aligned = [key.direct for key in keys]
-    aligned[reference] = FrameAlignment((0.0, 0.0), 1.0)
+    aligned[reference] = FrameAlignment((0.0, 0.0), 1.0, error=0.0)
     forward = [(i, i - 1, keys[i].previous) for i in range(1, len(keys))]
     backward = [(i, i + 1, keys[i].following) for i in range(len(keys) - 2, -1, -1)]
     for i, neighbour, link in forward + backward:
         known = aligned[neighbour]
-        if link is None or min(link.confidence, known.confidence) < min_confidence:
+        if link is None or min(link.agreement, known.agreement) < min_agreement:
             continue
-        if aligned[i].confidence < min_confidence:
-            y, x = (k - d for k, d in zip(known.offset, link.offset, strict=True))
-            aligned[i] = FrameAlignment((y, x), min(known.confidence, link.confidence))
+        if aligned[i].agreement < min_agreement:
+            aligned[i] = known.minus(link)
     return aligned

@@ -29,7 +29,7 @@ NAN = float("nan")
 RANGES = [
     (ReadOptions, "bits", 1, 16, "from 1 to 16"),
     (AlignOptions, "anchor_size", 16, 128, "from 16 to 128"),
-    (AlignOptions, "min_confidence", 0.0, 1.0, "from 0 to 1"),
+    (AlignOptions, "min_agreement", 0.0, 1.0, "from 0 to 1"),
     (AlignOptions, "min_overlap", 0.01, 1.0, "from 0.01 to 1"),
     (QualityOptions, "detail_scale", 1, 20, "from 1 to 20"),
     (QualityOptions, "area_size", 8, 1000, "from 8 to 1000"),

@@ -61,7 +61,7 @@ def test_frames_that_cannot_be_aligned_are_inactive_with_a_reason(spoiled_result
     expected = [Reason.NOTHING_TO_SEE, Reason.NOT_RECOGNISED, Reason.NOTHING_TO_SEE]
     np.testing.assert_array_equal(alignment["reason"][bad], expected)
     assert (alignment["reason"][good] == Reason.ACTIVE).all()
-    assert (alignment["confidence"][bad] < ALIGN.min_confidence).all()
+    assert (alignment["agreement"][bad] < ALIGN.min_agreement).all()
     np.testing.assert_allclose(alignment["brightness"][[3, 11]], [0, 120 / 255], rtol=1e-6)
 
 
@@ -219,7 +219,7 @@ def test_key_frames_follow_a_drift_of_one_and_a_half_frames(monkeypatch, directi
     offset = alignment["offset"].to_numpy()
     reference = int(alignment["reference"])
     np.testing.assert_allclose(offset, shifts - shifts[reference], atol=0.3)
-    assert (alignment["confidence"] >= options.min_confidence).all()
+    assert (alignment["agreement"] >= options.min_agreement).all()
     assert set(np.unique(alignment["reason"])) == {Reason.ACTIVE, Reason.TOO_LITTLE_OVERLAP}
 
 

@@ -20,6 +20,7 @@ DOCUMENTED = {
     "alignment": {
         "offset": (("frame", "axis"), np.float64, "px"),
         "confidence": (("frame",), np.float32, "1"),
+        "agreement": (("frame",), np.float32, "1"),
         "active": (("frame",), np.bool_, "1"),
         "reason": (("frame",), np.uint8, "1"),
         "across_only": (("frame",), np.bool_, "1"),

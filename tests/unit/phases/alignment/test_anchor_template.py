@@ -11,7 +11,7 @@ from tests.small_captures import expose, texture
 
 HEIGHT, WIDTH = 240, 320
 OPTIONS = AlignOptions(anchor_size=32)
-SURE = OPTIONS.min_confidence
+SURE = OPTIONS.min_agreement
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def cut(scene, shift):
 # --- shifts --------------------------------------------------------------------------------------
 
 
-def test_a_frame_finds_itself_with_full_confidence(scene, template):
+def test_a_frame_finds_itself_in_full(scene, template):
     found = template.align(expose(cut(scene, (0, 0))))
     assert found.offset == pytest.approx((0, 0), abs=0.01)
-    assert found.confidence == 1.0
+    assert found.agreement == 1.0
     assert found.reason is Reason.ACTIVE
 
 
@@ -58,7 +58,7 @@ def test_shifts_are_found_to_a_twentieth_of_a_pixel(scene, template, shifts):
     for shift in shifts:
         found = template.align(expose(cut(scene, shift), seed=1))
         assert found.offset == pytest.approx(shift, abs=0.05)
-        assert found.confidence >= 0.8
+        assert found.agreement >= 0.8
 
 
 def test_shifts_by_fractions_of_a_pixel_are_found(scene, template):
@@ -89,7 +89,7 @@ def test_a_blurred_dimmed_and_noisy_frame_is_still_found(scene, template):
     light = ndimage.gaussian_filter(cut(scene, (6, -11)), 1.5) * 0.8
     found = template.align(expose(light, seed=1, noise=4))
     assert found.offset == pytest.approx((6, -11), abs=0.15)
-    assert found.confidence >= SURE
+    assert found.agreement >= SURE
 
 
 def test_overexposed_areas_do_not_mislead(scene):
@@ -99,7 +99,7 @@ def test_overexposed_areas_do_not_mislead(scene):
     bright = AnchorTemplate.of_frame(frame, 255, OPTIONS)
     found = bright.align(expose(cut(light, (-13, 21)), seed=1))
     assert found.offset == pytest.approx((-13, 21), abs=0.05)
-    assert found.confidence >= 0.8
+    assert found.agreement >= 0.8
 
 
 def test_local_seeing_at_some_anchors_does_not_move_the_frame(scene, template):
@@ -114,7 +114,7 @@ def test_anchors_that_show_something_else_do_not_move_the_frame(scene, template)
     light[60:180, :110] = cut(scene, (120, -77))[60:180, :110]
     found = template.align(expose(light, seed=1))
     assert found.offset == pytest.approx((4, 3), abs=0.1)
-    assert found.confidence < 1.0
+    assert found.agreement < 1.0
 
 
 # --- frames that cannot be found -----------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_a_black_white_or_grey_frame_shows_nothing(template):
     for level in (0, 40, 255):
         found = template.align(np.clip(np.rint(level + noise), 0, 255).astype(np.uint8))
         assert found.reason is Reason.NOTHING_TO_SEE
-        assert found.confidence == 0.0
+        assert found.agreement == 0.0
 
 
 @pytest.mark.parametrize("size", [32, 64])
@@ -134,7 +134,7 @@ def test_unrelated_noise_is_not_recognised(scene, size):
     template = AnchorTemplate.of_frame(expose(cut(scene, (0, 0))), 255, options)
     for seed in range(8):
         noise = np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH), np.uint8)
-        assert template.align(noise).confidence < SURE
+        assert template.align(noise).agreement < SURE
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
@@ -142,7 +142,7 @@ def test_another_scene_is_not_recognised(scale):
     own, *others = (texture(HEIGHT, WIDTH, seed, scale) for seed in range(7))
     template = AnchorTemplate.of_frame(expose(own), 255, OPTIONS)
     for other in others:
-        assert template.align(expose(other, seed=1)).confidence < SURE
+        assert template.align(expose(other, seed=1)).agreement < SURE
 
 
 def test_a_frame_without_detail_has_no_anchors_and_says_so(scene):
@@ -179,4 +179,4 @@ def test_blocks_of_the_users_anchors_stay_inside_the_frame(scene):
     assert (template.corners + 32 <= [HEIGHT, WIDTH]).all()
     found = template.align(expose(cut(scene, (0, 0))))
     assert found.offset == pytest.approx((0, 0), abs=0.01)
-    assert found.confidence >= SURE
+    assert found.agreement >= SURE

@@ -10,7 +10,7 @@ from skry_dask.phases.alignment.frame_alignment import Reason
 from tests.small_captures import disc, expose, texture
 
 OPTIONS = AlignOptions()
-SURE = OPTIONS.min_confidence
+SURE = OPTIONS.min_agreement
 
 
 @pytest.mark.parametrize("white", [255, 4095])
@@ -20,7 +20,7 @@ def test_the_shift_of_a_disc_is_found_to_a_twentieth_of_a_pixel(white):
         moved = disc((80 + shift[0], 100 + shift[1]))
         found = template.align(expose(moved, seed=1, white=white))
         assert found.offset == pytest.approx(shift, abs=0.05)
-        assert found.confidence == 1.0
+        assert found.agreement == 1.0
         assert found.reason is Reason.ACTIVE
 
 
@@ -30,7 +30,7 @@ def test_a_disc_cut_by_the_border_is_not_aligned(kind):
     for centre in ((5, 100), (80, 190), (150, 100), (80, 12)):
         found = template.align(expose(disc(centre)))
         assert found.reason is Reason.CUT_BY_BORDER
-        assert found.confidence == 0.0
+        assert found.agreement == 0.0
 
 
 @pytest.mark.parametrize("kind", [CentroidTemplate, DiscTemplate])
@@ -39,7 +39,7 @@ def test_a_sky_without_a_disc_shows_nothing(kind):
     for level in (0.0, 0.5):
         found = template.align(expose(np.full((160, 200), level), noise=1.0))
         assert found.reason is Reason.NOTHING_TO_SEE
-        assert found.confidence == 0.0
+        assert found.agreement == 0.0
 
 
 def test_a_disc_of_another_size_is_not_recognised():
@@ -47,7 +47,7 @@ def test_a_disc_of_another_size_is_not_recognised():
     for radius, reason in ((12, Reason.NOT_RECOGNISED), (27, Reason.ACTIVE)):
         found = template.align(expose(disc((70, 90), radius=radius)))
         assert found.reason is reason
-        assert found.confidence == (reason is Reason.ACTIVE)
+        assert found.agreement == (reason is Reason.ACTIVE)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (13, -21), (-30, 60)])
@@ -63,7 +63,7 @@ def test_a_disc_is_aligned_by_what_its_face_shows(shift):
     found = template.align(expose(np.roll(bent, shift, axis=(0, 1)), seed=1))
     # A fifth of the anchors moved by 3 px, and weigh no more than that.
     assert found.offset == pytest.approx((shift[0] - 0.6, shift[1]), abs=0.6)
-    assert found.confidence >= SURE
+    assert found.agreement >= SURE
 
 
 def test_a_disc_with_an_empty_face_is_aligned_by_its_centre_of_brightness():
@@ -72,4 +72,4 @@ def test_a_disc_with_an_empty_face_is_aligned_by_its_centre_of_brightness():
     template = DiscTemplate.of_frame(expose(light), 255, OPTIONS)
     found = template.align(expose(np.roll(light, (20, -15), axis=(0, 1)), seed=1))
     assert found.offset == pytest.approx((20, -15), abs=0.3)
-    assert found.confidence >= SURE
+    assert found.agreement >= SURE

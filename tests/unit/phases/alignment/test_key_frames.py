@@ -62,7 +62,7 @@ def test_the_reference_has_most_detail_of_those_that_show_what_others_show():
 
 
 def sure(y, x):
-    return FrameAlignment((y, x), 0.9)
+    return FrameAlignment((y, x), 0.9, error=0.3)
 
 
 LOST = FrameAlignment((0.0, 0.0), 0.0, Reason.NOT_RECOGNISED)
@@ -77,7 +77,9 @@ def test_key_frames_that_do_not_see_the_reference_are_chained_through_their_neig
     ]
     aligned = chain_key_frames(0, keys, 0.5)
     assert [a.offset for a in aligned] == [(0, 0), (1, 40), (2, 90), (4, 150)]
-    assert all(a.confidence >= 0.5 for a in aligned)
+    assert all(a.agreement >= 0.5 for a in aligned)
+    # Errors of links add up.
+    np.testing.assert_allclose([a.error for a in aligned], 0.3 * np.sqrt([0, 1, 2, 3]))
     backward = [KeyAlignment(a.direct, a.following, a.previous) for a in keys[::-1]]
     mirrored = chain_key_frames(3, backward, 0.5)
     assert [a.offset for a in mirrored] == [(4, 150), (2, 90), (1, 40), (0, 0)]

@@ -36,7 +36,7 @@ def test_where_anything_shows_a_limb_is_aligned_to_a_tenth_of_a_pixel(kind, radi
     assert along.max() < 0.2
     assert np.sqrt((along**2).mean()) < 0.12
     assert not any(one.across_only for one in found)
-    assert all(one.confidence > 0.9 for one in found)
+    assert all(one.agreement > 0.9 for one in found)
 
 
 @pytest.mark.parametrize("radius", [1500.0, 20000.0])
@@ -53,7 +53,7 @@ def test_a_blank_limb_is_aligned_across_and_says_so(radius):
 def test_frames_without_the_limb_are_not_recognised():
     frames = limbs.frames("textured", OFFSETS[:1])
     template = LimbTemplate.of_frame(frames[0], 255, AlignOptions())
-    assert template.align(noise_frame(limbs.SHAPE)).confidence < 0.5
+    assert template.align(noise_frame(limbs.SHAPE)).agreement < 0.5
     blank = template.align(np.full(limbs.SHAPE, 20, np.uint8))
     assert blank.reason is Reason.NOTHING_TO_SEE
 

@@ -29,6 +29,8 @@ _MAX_COLUMNS = 4096
 # Ratios of roughness: noise over the full range has 1. Swapped pictures have 50 to 300, or 5 at
 # a signal-to-noise ratio of 10, but then as much as if pixels were shuffled.
 _SMOOTHER, _FAR_SMOOTHER, _NOISE_SHARE = 3, 16, 0.8
+# Of fewer pixels, either order can be the smoother one by chance.
+_MIN_PIXELS = 512
 
 
 def detect_byte_order(
@@ -115,7 +117,7 @@ def _choose_byte_order(header: SerHeader, frame: AnyArray, problems: list[str]) 
         pixels = sample.view(UINT16["little"])
         is_noise = little > _NOISE_SHARE * _roughness(_with_strangers(pixels))
         is_big = big < little / (_SMOOTHER if is_noise else _FAR_SMOOTHER)
-        if is_big and uses_both_bytes:
+        if is_big and uses_both_bytes and pixels.size >= _MIN_PIXELS:
             problems.append(
                 "The header's byte order flag is 0, little-endian in most files; big-endian gives "
                 "by far the smoother picture and is used (--byte-order overrules that)."

@@ -53,6 +53,12 @@ def test_with_flag_0_big_endian_is_found_if_it_gives_a_far_smoother_picture(path
         assert any("big-endian" in found for found in reader.info.problems) == is_told
 
 
+def test_a_few_pixels_do_not_contradict_flag_0(path: Path) -> None:
+    frames = np.array([[[2304, 1]]], np.uint16)  # 9 and 256 with their bytes swapped
+    reader = open_bytes(path, ser(frames, bits=12))
+    assert np.array_equal(reader.read(0, 1), frames)
+
+
 def test_samples_of_the_same_channel_are_compared(path: Path) -> None:
     # Channels differ much: only samples of the same channel are similar.
     frames = np.stack([SMOOTH, SMOOTH // 5, 60000 - SMOOTH], axis=-1).astype("u2")

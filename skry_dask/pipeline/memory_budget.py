@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from skry_dask.options import Options
     from skry_dask.pipeline.memory_limit import Limit
 
-START = 325 * MIB
+START = 345 * MIB
 """A process with all of its imports and all kernels loaded, before it holds a frame, bytes: in a
 program that uses the package as a library, where each thread has a heap of its own. The command
 line, whose threads share one, takes 25 MiB less. Of LLVM's library 40 to 96 MiB are resident: Linux

@@ -78,10 +78,10 @@ MIN_FRAMES = 16
 MAX_SAMPLE = 512
 """Number of frames, evenly spaced, from which the range of quality is learnt, at most."""
 
-GREY_OF_MOSAIC = (0.25, 0.5, 0.25)
+SHARES_OF_MOSAIC = (0.25, 0.5, 0.25)
 """Shares of red, green and blue in the grey of raw colour frames."""
 
-GREY_OF_COLOUR = (0.299, 0.587, 0.114)
+SHARES_OF_COLOUR = (0.299, 0.587, 0.114)
 """The same for frames with channels (ITU-R BT.601)."""
 
 
@@ -204,7 +204,7 @@ def _tiles(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles | None:
     image = stacked["stack"].load().to_numpy()
     if image.ndim == 3:
         mosaic = Developer.of(capture).cfa is not None
-        image = image @ np.array(GREY_OF_MOSAIC if mosaic else GREY_OF_COLOUR, image.dtype)
+        image = image @ np.array(SHARES_OF_MOSAIC if mosaic else SHARES_OF_COLOUR, image.dtype)
     return ReferenceTiles.of_stack(
         image, stacked["count"].load().to_numpy(), (int(y[0]), int(x[0]))
     )

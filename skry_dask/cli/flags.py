@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from skry_dask.io.remote import Location
 
-ImageKinds: TypeAlias = Literal["tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
+ImageKinds: TypeAlias = Literal["tiff8", "tiff16", "tiff32", "png8", "png16", "bmp", "fits"]
 
 READ = Parameter(name="*", group=Group("Input", sort_key=1))
 SELECT = Parameter(name="*", group=Group("Selection", sort_key=2))

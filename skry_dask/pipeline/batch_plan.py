@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skry_dask.io.remote import Location
 
 SUFFIXES = {
+    "tiff8": ".tif",
     "tiff16": ".tif",
     "tiff32": ".tif",
     "png8": ".png",

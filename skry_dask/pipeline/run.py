@@ -77,7 +77,7 @@ def run(
         Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). None =
         write no image.
     output_format
-        "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix says.
+        "tiff8", "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix says.
     composite
         Also write the best-fragments composite: ``moon.tif`` → ``moon_composite.tif``.
     table

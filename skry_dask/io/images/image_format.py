@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 class ImageKind(StrEnum):
     """Format and number type of an image that is written."""
 
+    TIFF8 = "tiff8"
     TIFF16 = "tiff16"
     TIFF32 = "tiff32"
     PNG8 = "png8"

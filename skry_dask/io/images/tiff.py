@@ -59,6 +59,7 @@ class TiffFormat(ImageFormat):
     suffixes = (".tif", ".tiff")
     kinds: ClassVar[Mapping[ImageKind, str]] = {
         ImageKind.TIFF16: "uint16",
+        ImageKind.TIFF8: "uint8",
         ImageKind.TIFF32: "float32",
     }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RAMP = np.linspace(-0.2, 1.3, 60, dtype=np.float32).reshape(6, 10)
 COLOUR = np.random.default_rng(5).random((7, 9, 3)).astype(np.float32)
 SUFFIXES = {
+    "tiff8": ".tif",
     "tiff16": ".tif",
     "tiff32": ".tiff",
     "png8": ".png",
@@ -59,7 +60,7 @@ def read_by_others(path: Path, kind: str) -> np.ndarray:
 @pytest.mark.parametrize("kind", SUFFIXES)
 def test_every_kind_holds_grey_and_colour_on_a_fixed_scale(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a{SUFFIXES[kind]}"
-    white = {"tiff16": 65535, "png16": 65535, "png8": 255, "bmp": 255}.get(kind)
+    white = {"tiff8": 255, "tiff16": 65535, "png16": 65535, "png8": 255, "bmp": 255}.get(kind)
     dtype = {None: "f4", 255: "u1", 65535: "u2"}[white]
     for image in (RAMP, COLOUR):
         write_image(path, image, kind=kind, metadata=METADATA)
@@ -71,7 +72,7 @@ def test_every_kind_holds_grey_and_colour_on_a_fixed_scale(tmp_path: Path, kind:
         assert np.array_equal(stored.data, expected)
         assert stored.data.dtype == dtype
         assert (stored.full_scale, stored.cfa) == (white or 1.0, None)
-        assert stored.metadata == ({} if kind == "bmp" else METADATA)
+        assert stored.metadata == METADATA
 
 
 def test_every_16_bit_value_survives(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_the_suffix_names_the_kind() -> None:
 
 def test_what_an_image_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     for image, kind, words in (
-        (RAMP, "jpeg", r"image kind is 'jpeg'; it must be one of tiff16, tiff32, png8, png16"),
+        (RAMP, "jpeg", r"image kind is 'jpeg'; it must be one of tiff8, tiff16, tiff32, png8, png16"),
         (np.zeros((4, 4, 2), "f4"), "tiff16", r"shape \(4, 4, 2\)"),
         (np.zeros(4, "f4"), "tiff16", r"shape \(4,\)"),
         (np.zeros((0, 4), "f4"), "tiff16", r"shape \(0, 4\)"),

@@ -29,7 +29,7 @@ MAX_FLAGS_BYTES = 2**28
 """Longer files are refused; a table of two million frames has that length."""
 
 EXPORTED = "frame;active frame"
-"""Beginning of the header of the table of frames that Stackistry exports, in lower case."""
+"""Beginning of the header of a table of frames, ours or Stackistry's, in lower case."""
 
 
 def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Dataset:
@@ -189,7 +189,7 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
     """
     text = read_text(path, MAX_FLAGS_BYTES)
     lines = [re.sub(r"\s*[;,\t]\s*", ";", line.strip()) for line in text.splitlines()]
-    header = next((i for i, line in enumerate(lines) if line.lower().startswith(EXPORTED)), None)
+    header = next((i for i, line in enumerate(lines) if _is_header(line)), None)
     try:
         count, active = _flags_in(text) if header is None else _table_in(lines[header + 1 :])
     except ValueError:
@@ -204,6 +204,10 @@ def active_numbers(path: Path, numbers: IntArray) -> IntArray:
         )
     _check_count(path, count, numbers, "flags" if header is None else "rows")
     return active
+
+
+def _is_header(line: str) -> bool:
+    return line.lower().replace("_", " ").startswith(EXPORTED)
 
 
 def _flags_in(text: str) -> tuple[int, IntArray]:

@@ -121,8 +121,9 @@ def stack(
     composite
         Also write the best-fragments composite: OUTPUT_composite.tif.
     table
-        Also write a table of all frames, which Stackistry can read: OUTPUT_frame_quality.csv; and
-        one of the reference points: OUTPUT_points.csv.
+        Also write tables: of all frames, OUTPUT_frames.csv; of the reference points,
+        OUTPUT_points.csv; of the quality of frames as Stackistry writes it,
+        OUTPUT_frame_quality.txt.
     store
         Folder in which results are kept, or its URL, for one capture [default: INPUT.skry beside
         the input].

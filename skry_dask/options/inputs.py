@@ -152,8 +152,8 @@ class SelectOptions:
         others, so that another choice costs little.
     active_flags
         File that says which frames to stack: 0 or 1 for each frame of the file, or a table with the
-        columns Frame and Active frame, as Stackistry exports it (frames that are missing from it
-        or have -1 are not stacked).
+        columns Frame and Active frame, as --table and Stackistry write it (frames that are missing
+        from it or have -1 are not stacked).
     roi
         Region of interest Y,X,HEIGHT,WIDTH, px: the rest of each frame is not used.
     """

@@ -16,7 +16,12 @@ from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
-from skry_dask.pipeline.tables import write_frame_table, write_point_table
+from skry_dask.pipeline.tables import (
+    frame_table,
+    write_frame_table,
+    write_point_table,
+    write_quality_table,
+)
 from skry_dask.pipeline.upload import temporary_folder, upload
 from skry_dask.store.frames.open import is_group
 from skry_dask.store.places.folder import is_leftover
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import Location
     from skry_dask.pipeline.job_results import JobResults
+
+
+TABLES = ("_frame_quality.txt", "_frames.csv", "_points.csv")
+"""Ends of the names of tables: frame quality as Stackistry writes it, all frames, all points."""
 
 
 class WrittenFiles(NamedTuple):
@@ -88,8 +97,7 @@ class Outputs:
         wanted = [
             image,
             self.beside(f"_composite{image.suffix if image else ''}") if self.composite else None,
-            self.beside("_frame_quality.csv") if self.table else None,
-            self.beside("_points.csv") if self.table else None,
+            *((self.beside(suffix) for suffix in TABLES) if self.table else ()),
         ]
         return [path for path in wanted if path is not None]
 
@@ -189,9 +197,11 @@ class Outputs:
             of_best = results.quality["composite"].to_numpy()
             changed += [write_image(others[0], of_best, kind=kind, metadata=about)]
         if self.table:
-            of_frames = (results.capture, results.alignment, results.quality, results.stack)
-            changed += [write_frame_table(others[-2], *of_frames)]
-            changed += [write_point_table(others[-1], results.points)]
+            frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
+            of_quality, of_frames, of_points = others[-len(TABLES) :]
+            changed += [write_quality_table(of_quality, metadata["source"], frames)]
+            changed += [write_frame_table(of_frames, frames)]
+            changed += [write_point_table(of_points, results.points)]
         return WrittenFiles(others, any(changed))
 
 

@@ -77,12 +77,14 @@ def run(
         Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). None =
         write no image.
     output_format
-        "tiff8", "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix says.
+        "tiff8", "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix
+        says.
     composite
         Also write the best-fragments composite: ``moon.tif`` → ``moon_composite.tif``.
     table
         Also write tables of all frames and of the reference points: ``moon.tif`` →
-        ``moon_frame_quality.csv``, ``moon_points.csv``.
+        ``moon_frames.csv``, ``moon_points.csv``, and ``moon_frame_quality.txt`` as Stackistry
+        writes it.
     anchors_file, points_file
         Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
         `read_positions`.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import csv
+import math
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
 from skry_dask.graph.datasets import excluded_frames, stacked_frames
 from skry_dask.io.atomic import write_if_new
@@ -15,28 +18,25 @@ from skry_dask.phases.alignment.frame_alignment import Reason
 if TYPE_CHECKING:
     import os
 
-    import xarray as xr
+
+STACKISTRY = "Stackistry 0.3.0"
+"""First line of its table of frames: programs know the table by it (version of 2017-06-05)."""
 
 
-def write_frame_table(
-    path: str | os.PathLike[str],
-    capture: xr.Dataset,
-    alignment: xr.Dataset,
-    quality: xr.Dataset,
-    result: xr.Dataset,
-) -> bool:
-    """Write a table of all frames: the columns that Stackistry exports, then more.
+def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Dataset) -> bool:
+    """Write the table of frame quality that Stackistry exports, as it writes it.
 
-    ``Frame`` is the number in the file, ``Active frame`` counts the active frames that are not
-    excluded (-1 for others), ``Quality`` is 0 for the worst of these and 1 for the best; ``Across
-    only`` is 1 where nothing tells where a frame lies along a limb.
+    Columns ``Frame``, ``Active frame`` and ``Quality``, see `frame_table`; inactive frames have -1
+    and 0.
 
     Parameters
     ----------
     path
         The file to write; replaced if it exists.
-    capture, alignment, quality, result
-        As from `align`, `estimate_quality` and `stack`.
+    source
+        Name of the capture.
+    frames
+        As from `frame_table`.
 
     Returns
     -------
@@ -48,54 +48,96 @@ def write_frame_table(
     StoreError
         If the file cannot be written.
     """
+    names = ("frame", "active_frame", "quality")
+    columns = (frames[name].to_numpy().tolist() for name in names)
+    lines = [
+        STACKISTRY,
+        f'Normalized frame quality of "{source}"',
+        "",
+        "Frame;Active frame;Quality",
+        *(f"{number};{index};{value:.6g}" for number, index, value in zip(*columns, strict=True)),
+    ]
+    return write_if_new(path, ("\n".join(lines) + "\n").encode())
+
+
+def write_frame_table(path: str | os.PathLike[str], frames: xr.Dataset) -> bool:
+    """Write a table of all frames as CSV: a line of names, then a line for each frame.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it exists.
+    frames
+        As from `frame_table`; each variable is a column. NaN is an empty cell.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    names = ["frame", *map(str, frames.data_vars)]
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(names)
+    columns = ([_cell(value) for value in frames[name].to_numpy().tolist()] for name in names)
+    table.writerows(zip(*columns, strict=True))
+    return write_if_new(path, text.getvalue().encode())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return int(value) if isinstance(value, bool) else value
+
+
+def frame_table(
+    capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset, stacked: xr.Dataset
+) -> xr.Dataset:
+    """Tell what became of each frame.
+
+    Parameters
+    ----------
+    capture, alignment, quality, stacked
+        As from `open_capture`, `align`, `estimate_quality` and `stack`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``frame``, the numbers in the file:
+
+        - ``active_frame`` int64, counts the frames that are active and not excluded; -1 for others;
+        - ``quality`` float64, 0 for the worst of these and 1 for the best; 0 for others;
+        - ``reason`` str, "active", "excluded", or why the frame could not be aligned;
+        - ``offset_y``, ``offset_x`` float32, px; NaN where it is unknown;
+        - ``confidence``, ``agreement``, ``brightness``, ``across_only`` of align;
+        - ``fragments`` int64, how many the stack took from the frame.
+    """
     active, excluded = stacked_frames(alignment, capture), excluded_frames(capture)
     measured = quality["frame_quality"].to_numpy().astype(np.float64)
     low, high = np.nanmin(measured[active]), np.nanmax(measured[active])
-    relative = np.where(active, (measured - low) / max(high - low, 1e-30), 0.0)
-    order = np.where(active, np.cumsum(active) - 1, -1)
+    words = [Reason(reason).name.lower().replace("_", " ") for reason in alignment["reason"].data]
     offset = alignment["offset"].to_numpy()
-    lines = [
-        f"skry_dask {version('skry_dask')}",
-        "Quality from 0 (worst) to 1 (best frame); offsets in px",
-        "",
-        "Frame;Active frame;Quality;Reason;Offset y;Offset x;Confidence;Brightness;Fragments;"
-        "Across only",
-    ]
-    columns = zip(
-        alignment["frame"].to_numpy().tolist(),
-        order.tolist(),
-        excluded.tolist(),
-        relative.tolist(),
-        alignment["reason"].to_numpy().tolist(),
-        offset[:, 0].tolist(),
-        offset[:, 1].tolist(),
-        alignment["confidence"].to_numpy().tolist(),
-        alignment["brightness"].to_numpy().tolist(),
-        result["fragments"].to_numpy().tolist(),
-        alignment["across_only"].to_numpy().astype(int).tolist(),
-        strict=True,
+    columns = {
+        "active_frame": np.where(active, np.cumsum(active) - 1, -1),
+        "quality": np.where(active, (measured - low) / max(high - low, 1e-30), 0.0),
+        "reason": np.where(excluded, "excluded", words),
+        "offset_y": offset[:, 0],
+        "offset_x": offset[:, 1],
+        "confidence": alignment["confidence"].to_numpy(),
+        "agreement": alignment["agreement"].to_numpy(),
+        "brightness": alignment["brightness"].to_numpy(),
+        "across_only": alignment["across_only"].to_numpy(),
+        "fragments": stacked["fragments"].to_numpy(),
+    }
+    return xr.Dataset(
+        {name: ("frame", values) for name, values in columns.items()},
+        {"frame": alignment["frame"].to_numpy()},
     )
-    for (
-        number,
-        index,
-        is_excluded,
-        value,
-        reason,
-        y,
-        x,
-        confidence,
-        brightness,
-        fragments,
-        across_only,
-    ) in columns:
-        reason_words = Reason(reason).name.lower().replace("_", " ")
-        if is_excluded:
-            reason_words = "excluded"
-        lines.append(
-            f"{number};{index};{value:.6g};{reason_words};{y:.4f};{x:.4f};{confidence:.3f};"
-            f"{brightness:.5f};{fragments};{across_only}"
-        )
-    return write_if_new(path, ("\n".join(lines) + "\n").encode())
 
 
 def write_point_table(path: str | os.PathLike[str], points: xr.Dataset) -> bool:

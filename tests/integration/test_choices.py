@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,8 @@ def statuses(summary: dict[str, dict[str, dict[str, str]]]) -> list[str]:
 
 def fragments(folder: Path) -> IntArray:
     """Number of fragments taken from each frame, from the table beside the image."""
-    lines = (folder / "out_frame_quality.csv").read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("Frame;"))
-    return np.array([int(line.split(";")[-1]) for line in lines[start + 1 :]])
+    with (folder / "out_frames.csv").open() as table:
+        return np.array([int(row["fragments"]) for row in csv.DictReader(table)])
 
 
 # --- points and anchors --------------------------------------------------------------------------

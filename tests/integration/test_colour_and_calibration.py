@@ -180,13 +180,14 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     assert summary["frames"] == 26
     assert [name.split("/")[-1] for name in summary["files"]] == [
         "out_composite.tif",
-        "out_frame_quality.csv",
+        "out_frame_quality.txt",
+        "out_frames.csv",
         "out_points.csv",
     ]
     assert tifffile.imread(tmp_path / "out_composite.tif").shape == image.shape
-    lines = (tmp_path / "out_frame_quality.csv").read_text().splitlines()
-    header = next(i for i, line in enumerate(lines) if line.startswith("Frame;Active frame;Qual"))
-    rows = [line.split(";") for line in lines[header + 1 :]]
+    table = tmp_path / "out_frame_quality.txt"
+    *_, rows = table.read_text().partition("Frame;Active frame;Quality\n")
+    rows = [line.split(";") for line in rows.splitlines()]
     assert [int(row[0]) for row in rows] == list(range(4, 36))
     excluded = [int(row[0]) for row in rows if row[1] == "-1"]
     assert excluded == [7, 20, 21, 22, 23, 24]
@@ -195,7 +196,6 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     values = [float(row[2]) for row in stacked]
     assert (min(values), max(values)) == (0.0, 1.0)
     # The table says which frames to use: the same frames again give the same stack.
-    table = tmp_path / "out_frame_quality.csv"
     again, same = cli.stack("moon.ser", "--frames", "4:36", "--active-flags", table)
     assert {phase["status"] for phase in again["phases"].values()} == {"reused"}
     np.testing.assert_array_equal(image, same)
@@ -210,7 +210,7 @@ def test_what_a_job_reads_is_never_overwritten(
         tifffile.imwrite(folder / f"{number}.tif", frame)
     write(tmp_path / "moon.ser", frames[:4])
     tifffile.imwrite(tmp_path / "dark.tif", np.zeros((180, 240), np.float32))
-    (tmp_path / "out_frame_quality.csv").write_text("1111")
+    (tmp_path / "out_frames.csv").write_text("1111")
     (tmp_path / "out_points.csv").write_text("90,120")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     for arguments, words in [
@@ -221,8 +221,8 @@ def test_what_a_job_reads_is_never_overwritten(
         (("flat", "moon.ser", "-o", "dark.tif", "--dark", "dark.tif"), "is read in this job"),
         (
             ("stack", "moon.ser", "-o", "out.tif", "--table", "--active-flags",
-             "out_frame_quality.csv"),
-            "out_frame_quality.csv is read in this job",
+             "out_frames.csv"),
+            "out_frames.csv is read in this job",
         ),
         (
             ("stack", "moon.ser", "-o", "out.tif", "--table", "--points-file", "out_points.csv"),

@@ -76,7 +76,7 @@ def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_
     assert server.n_failed > 10
     results = skry.open_results(f"{bucket}/moon.skry")
     np.testing.assert_array_equal(results["stack"]["stack"], local["stack"])
-    for name in ("moon.tif", "moon_points.csv", "moon_frame_quality.csv"):
+    for name in ("moon.tif", "moon_points.csv", "moon_frames.csv"):
         content = RemotePath(f"{bucket}/out/{name}").read_bytes()
         assert content == (tmp_path / name).read_bytes(), name
     assert [path.name for path in tmp_path.iterdir() if ":" in path.name] == []

@@ -68,12 +68,12 @@ def write_image(
         float (y, x), or (y, x, 3): red, green, blue. 1.0 is full scale.
     kind
         ``tiff32`` and ``fits`` store the values as float32, unchanged. All others clip to [0, 1]
-        and round: ``tiff16`` and ``png16`` to 0...65535, ``tiff8``, ``png8`` and ``bmp`` to 0...255;
-        not-a-number becomes 0.
+        and round: ``tiff16`` and ``png16`` to 0...65535, ``tiff8``, ``png8`` and ``bmp`` to
+        0...255; not-a-number becomes 0.
     metadata
         JSON-compatible; stored as JSON in ImageDescription of TIFF, in the text "Description" of
-        PNG, between header and pixels of BMP and in HISTORY of FITS. What JSON does not know is stored as its text. In FITS, some of
-        it becomes keywords, see `skry_dask.io.images.fits`.
+        PNG, between header and pixels of BMP and in HISTORY of FITS. What JSON does not know is
+        stored as its text. In FITS, some of it becomes keywords, see `skry_dask.io.images.fits`.
 
     Returns
     -------

@@ -29,7 +29,8 @@ def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
     assert [path.name for path in outputs.paths] == [
         "moon.png",
         "moon_composite.png",
-        "moon_frame_quality.csv",
+        "moon_frame_quality.txt",
+        "moon_frames.csv",
         "moon_points.csv",
     ]
     assert Outputs().paths == []

@@ -191,7 +191,11 @@ def test_the_suffix_names_the_kind() -> None:
 
 def test_what_an_image_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     for image, kind, words in (
-        (RAMP, "jpeg", r"image kind is 'jpeg'; it must be one of tiff8, tiff16, tiff32, png8, png16"),
+        (
+            RAMP,
+            "jpeg",
+            r"image kind is 'jpeg'; it must be one of tiff8, tiff16, tiff32, png8, png16",
+        ),
         (np.zeros((4, 4, 2), "f4"), "tiff16", r"shape \(4, 4, 2\)"),
         (np.zeros(4, "f4"), "tiff16", r"shape \(4,\)"),
         (np.zeros((0, 4), "f4"), "tiff16", r"shape \(0, 4\)"),

@@ -1,0 +1,202 @@
+"""The disc of a globe in an image, and how its surface moves on it as the globe turns.
+
+A globe is a spheroid, seen from afar: orthographic projection. In its own axes z points to the
+north pole and x lies in the plane of pole and viewer, in units of the equatorial radius. A point of
+the surface shows at ``along`` = y, to the globe's east, and ``up`` = z cos(b) - x sin(b), to its
+north, where b is the latitude of the viewer.
+
+Cost: 0.1 us a point and moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from skry_dask.types import BoolArray, FloatArray
+
+STILL_LIMB = 0.15
+"""Cosine of the angle of view below which displacements taper to 0 at the limb: there a blurred
+image shows the edge of the disc, which stays, rather than the surface, which moves."""
+
+
+class _Surface(NamedTuple):
+    """Points of a surface that a viewer sees: x, y, z in units of the equatorial radius."""
+
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disc:
+    """The disc of a globe in an image.
+
+    Parameters
+    ----------
+    y, x
+        Centre, px.
+    radius
+        Equatorial radius, px.
+    polar
+        Polar radius of the globe over its equatorial radius.
+    latitude
+        Planetocentric latitude of the viewer, degrees.
+    pole_angle
+        Direction of the north pole in the image, degrees anticlockwise from up.
+    mirrored
+        Whether the image is mirrored.
+    """
+
+    y: float
+    x: float
+    radius: float
+    polar: float
+    latitude: float
+    pole_angle: float
+    mirrored: bool = False
+
+    @property
+    def apparent_polar(self) -> float:
+        """Semi-minor over semi-major axis of the disc's outline."""
+        b = np.deg2rad(self.latitude)
+        return float(np.hypot(self.polar * np.cos(b), np.sin(b)))
+
+    @property
+    def axes(self) -> FloatArray:
+        """Unit vectors of the globe's east and north in the image: float64 (2, axis)."""
+        turn = np.deg2rad(self.pole_angle)
+        east = np.array([-np.sin(turn), np.cos(turn)])
+        north = np.array([-np.cos(turn), -np.sin(turn)])
+        return np.stack([-east if self.mirrored else east, north])
+
+    def on_disc(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Find positions relative to the disc.
+
+        Parameters
+        ----------
+        points
+            float64 (..., axis), px.
+
+        Returns
+        -------
+        float64 (...) each: to the globe's east, and to its north, in units of the equatorial
+        radius.
+        """
+        from_centre = (points - np.array([self.y, self.x])) / self.radius
+        east, north = self.axes
+        return from_centre @ east, from_centre @ north
+
+    def distance_to_limb(self, points: FloatArray) -> FloatArray:
+        """Find how far inside the limb points lie, px, along the line to the centre: float64 (...).
+
+        Below 0 outside the disc.
+        """
+        along, up = self.on_disc(points)
+        from_centre = np.hypot(along, up)
+        at_limb = np.hypot(along, up / self.apparent_polar)
+        ratio = np.divide(from_centre, at_limb, out=np.ones_like(at_limb), where=at_limb > 0)
+        return (ratio - from_centre) * self.radius
+
+    def cosine_of_view(self, points: FloatArray) -> FloatArray:
+        """Find the cosine of the angle between line of sight and surface normal: float64 (...).
+
+        1 in the middle, 0 at the limb and outside the disc.
+        """
+        surface, inside = self._surface(*self.on_disc(points))
+        b = np.deg2rad(self.latitude)
+        pole = surface.z / self.polar**2
+        towards = surface.x * np.cos(b) + pole * np.sin(b)
+        length = np.sqrt(surface.x**2 + surface.y**2 + pole**2)
+        cosine: FloatArray = np.where(inside, np.maximum(towards / length, 0.0), 0.0)
+        return cosine
+
+    def coordinates(self, points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Find longitudes from the middle of the disc, to the east, and planetocentric latitudes.
+
+        Parameters
+        ----------
+        points
+            float64 (..., axis), px.
+
+        Returns
+        -------
+        float64 (...), degrees, each; and bool (...), whether the point lies on the disc.
+        """
+        surface, inside = self._surface(*self.on_disc(points))
+        longitude = np.rad2deg(np.arctan2(surface.y, surface.x))
+        latitude = np.rad2deg(np.arctan2(surface.z, np.hypot(surface.x, surface.y)))
+        return longitude, latitude, inside
+
+    def displacement(
+        self,
+        points: FloatArray,
+        turn: FloatArray,
+        flow: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        days: FloatArray | float = 0.0,
+    ) -> FloatArray:
+        """Find where the surface seen at some points is at other times, relative to these points.
+
+        What has turned out of sight stays at the limb where it was last seen.
+
+        Parameters
+        ----------
+        points
+            float64 (point, axis), px.
+        turn
+            float64 (moment): by how much the globe has turned, degrees, to the east.
+        flow
+            How fast the surface moves relative to that; see `GlobeElements`.
+        days
+            float64 (moment), since points were seen where they are, for the flow.
+
+        Returns
+        -------
+        float64 (moment, point, axis), px; 0 outside the disc.
+        """
+        along, up = self.on_disc(points)
+        surface, inside = self._surface(along, up)
+        squared = np.square(surface.z) / (
+            np.square(surface.x) + np.square(surface.y) + np.square(surface.z)
+        )
+        drift = np.multiply.outer(
+            np.broadcast_to(days, turn.shape),
+            flow[0] + flow[1] * squared + flow[2] * np.square(squared),
+        )
+        angle = np.deg2rad(turn[:, None] + drift)
+        b = np.deg2rad(self.latitude)
+        x = surface.x * np.cos(angle) - surface.y * np.sin(angle)
+        then_along = surface.x * np.sin(angle) + surface.y * np.cos(angle)
+        then_up = surface.z * np.cos(b) - x * np.sin(b)
+        hidden = x * np.cos(b) + surface.z / self.polar**2 * np.sin(b) < 0
+        at_limb = np.hypot(then_along, then_up / self.apparent_polar)
+        reach = np.where(hidden & (at_limb > 0), 1.0 / np.maximum(at_limb, 1e-9), 1.0)
+        share = np.where(inside, _smooth_step(self.cosine_of_view(points) / STILL_LIMB), 0.0)
+        moved = np.stack([then_along * reach - along, then_up * reach - up], axis=-1)
+        vectors: FloatArray = (moved * share[:, None]) @ self.axes * self.radius
+        return vectors
+
+    def _surface(self, along: FloatArray, up: FloatArray) -> tuple[_Surface, BoolArray]:
+        """Find the surface at some points of the disc; outside it, the nearest on its limb."""
+        outside = np.hypot(along, up / self.apparent_polar)
+        inside = outside <= 1.0
+        shrink = np.where(inside, 1.0, 1.0 / np.maximum(outside, 1.0))
+        along, up = along * shrink, up * shrink
+        b = np.deg2rad(self.latitude)
+        cosine, sine, flat = np.cos(b), np.sin(b), 1.0 / self.polar**2
+        # The depth w solves a w**2 + 2 h w + c = 0: x = w cos b - up sin b, z = w sin b + up cos b.
+        a = cosine**2 + sine**2 * flat
+        h = up * sine * cosine * (flat - 1.0)
+        c = up**2 * (sine**2 + cosine**2 * flat) + along**2 - 1.0
+        depth = (np.sqrt(np.maximum(h**2 - a * c, 0.0)) - h) / a
+        return _Surface(depth * cosine - up * sine, along, depth * sine + up * cosine), inside
+
+
+def _smooth_step(share: FloatArray) -> FloatArray:
+    """Rise smoothly from 0 at 0 to 1 at 1."""
+    clipped = np.clip(share, 0.0, 1.0)
+    smooth: FloatArray = clipped**2 * (3.0 - 2.0 * clipped)
+    return smooth

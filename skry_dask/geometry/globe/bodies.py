@@ -48,6 +48,10 @@ class Angle(NamedTuple):
         return self._replace(phase=self.phase + 90.0).sine(centuries)
 
 
+STEADY = Angle(0.0, 0.0)
+"""What is added to an angle that has no periodic term."""
+
+
 class Meridian(NamedTuple):
     """Prime meridian: its angle from the node on the Earth's equator.
 
@@ -89,7 +93,7 @@ class GlobeElements:
     right_ascension: Angle
     declination: Angle
     meridians: Mapping[System, Meridian]
-    meridian_term: Angle = Angle(0.0, 0.0)
+    meridian_term: Angle = STEADY
     flow: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def pole(self, days: float) -> FloatArray:

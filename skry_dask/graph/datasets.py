@@ -12,7 +12,7 @@ from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry.canvas import Region, overlap_region, union_region
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import as_json
-from skry_dask.types import AXIS, CHANNEL
+from skry_dask.types import AXIS, CHANNEL, HALF
 
 if TYPE_CHECKING:
     from skry_dask.graph.windowed_array import Window
@@ -55,30 +55,36 @@ def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **att
     return xr.Variable(dims, data, {"units": units, "long_name": long_name, **attrs})
 
 
-def image_variable(planes: da.Array, long_name: str, window: Window | None = None) -> Any:
-    """Make the variable of an image, 1 = full scale.
+def image_variable(
+    planes: da.Array, long_name: str, window: Window | None = None, *, along: str | None = None
+) -> Any:
+    """Make the variable of an image, or of several, 1 = full scale.
 
     Parameters
     ----------
     planes
-        (plane, y, x): one plane, or three of red, green and blue.
+        ([along,] plane, y, x): one plane, or three of red, green and blue.
     long_name
         What the image is, in words.
     window
         Builds rows and columns of the planes, where they can be computed apart.
+    along
+        Dim that numbers several images; None: there is one.
 
     Returns
     -------
-    xarray.Variable (y, x) or (y, x, channel)
+    xarray.Variable ([along,] y, x[, channel])
     """
+    first = () if along is None else (along,)
     image = _planes_last(planes)
     if window is not None:
-        image = WindowedArray.of(image, lambda y, x: _planes_last(window(y, x)))
-    return variable(("y", "x", "channel")[: image.ndim], image, "1", long_name)
+        image = WindowedArray.of(image, lambda y, x: _planes_last(window(y, x)), len(first))
+    dims = (*first, "y", "x", "channel")
+    return variable(dims[: image.ndim], image, "1", long_name)
 
 
 def _planes_last(planes: da.Array) -> da.Array:
-    return planes[0] if len(planes) == 1 else da.moveaxis(planes, 0, -1)
+    return planes[..., 0, :, :] if planes.shape[-3] == 1 else da.moveaxis(planes, -3, -1)
 
 
 def result(
@@ -98,7 +104,7 @@ def result(
     options
         Options of the phase.
     variables
-        By name. Dims ``frame``, ``axis`` and ``channel`` get their coordinates.
+        By name. Dims ``frame``, ``axis``, ``channel`` and ``half`` get their coordinates.
     coords
         Further coordinates.
     name
@@ -112,6 +118,8 @@ def result(
         coords["axis"] = AXIS
     if "channel" in dims:
         coords["channel"] = CHANNEL
+    if "half" in dims:
+        coords["half"] = HALF
     attrs = {
         "phase": name or options.phase,
         "version": options.version,

@@ -21,7 +21,7 @@ of a difference of neighbours, would compute most of it twice."""
 
 
 class WindowedArray(da.Array):
-    """A dask array (y, x, ...) whose windows have graphs of their own.
+    """A dask array (..., y, x, ...) whose windows have graphs of their own.
 
     Indexing by whole numbers and slices gives an array that computes no more than the rows and
     columns that they take. In everything else this is the dask array that it was made from, and
@@ -39,21 +39,24 @@ class WindowedArray(da.Array):
 
     _window: Window
     _window_of: str
+    _first: int
 
     @classmethod
-    def of(cls, whole: da.Array, window: Window) -> WindowedArray:
+    def of(cls, whole: da.Array, window: Window, first: int = 0) -> WindowedArray:
         """Give an array windows.
 
         Parameters
         ----------
         whole
-            (y, x, ...).
+            (..., y, x, ...).
         window
             Called with rows and columns, at least one of each; returns the same values as slicing
             the whole would.
+        first
+            Number of dims before y.
         """
         windowed = cls(whole.dask, whole.name, whole.chunks, meta=whole)
-        windowed._window, windowed._window_of = window, whole.name
+        windowed._window, windowed._window_of, windowed._first = window, whole.name, first
         return windowed
 
     def __getitem__(self, index: Any) -> da.Array:
@@ -61,13 +64,16 @@ class WindowedArray(da.Array):
         window = None
         # Values that are assigned to a dask array change its name, and windows do not know them.
         if self.name == self._window_of:
-            window = _window_in(index if isinstance(index, tuple) else (index,), self.shape)
-        if window is None or not 0 < window.area <= MAX_SHARE * math.prod(self.shape[:2]):
+            keys = index if isinstance(index, tuple) else (index,)
+            window = _window_in(keys, self.shape, self._first)
+        size = math.prod(self.shape[self._first : self._first + 2])
+        if window is None or not 0 < window.area <= MAX_SHARE * size:
             return super().__getitem__(index)
         part = self._window(window.rows, window.columns)
         if window.left != (slice(None),) * self.ndim:
             return part[window.left]
-        return WindowedArray.of(part, partial(_window_of_window, self._window, window))
+        inner = partial(_window_of_window, self._window, window)
+        return WindowedArray.of(part, inner, self._first)
 
 
 class _WindowIndex(NamedTuple):
@@ -88,8 +94,18 @@ def _window_of_window(window: Window, outer: _WindowIndex, rows: slice, columns:
     return window(slice(y + rows.start, y + rows.stop), slice(x + columns.start, x + columns.stop))
 
 
-def _window_in(keys: tuple[Any, ...], shape: tuple[int, ...]) -> _WindowIndex | None:
-    """Divide an index into a window and the rest; None unless it is of slices and whole numbers."""
+def _window_in(keys: tuple[Any, ...], shape: tuple[int, ...], first: int) -> _WindowIndex | None:
+    """Divide an index into a window and the rest; None unless it is of slices and whole numbers.
+
+    Parameters
+    ----------
+    keys
+        The index.
+    shape
+        Of the array.
+    first
+        Number of dims before y.
+    """
     basic = all(isinstance(key, slice | int | np.integer) or key is Ellipsis for key in keys)
     n_missing = len(shape) - sum(key is not Ellipsis for key in keys)
     if not basic or any(isinstance(key, bool) for key in keys) or n_missing < 0:
@@ -98,9 +114,11 @@ def _window_in(keys: tuple[Any, ...], shape: tuple[int, ...]) -> _WindowIndex | 
     keys = (*keys[:at], *(slice(None),) * n_missing, *keys[at + 1 :])
     if len(keys) != len(shape):
         return None
-    parts = [_divided(key, n) for key, n in zip(keys[:2], shape, strict=False)]
+    plane = slice(first, first + 2)
+    parts = [_divided(key, n) for key, n in zip(keys[plane], shape[plane], strict=True)]
     (rows, left_y), (columns, left_x) = parts
-    return _WindowIndex(rows, columns, (left_y, left_x, *keys[2:]))
+    left = (*keys[:first], left_y, left_x, *keys[first + 2 :])
+    return _WindowIndex(rows, columns, left)
 
 
 def _divided(key: Any, n: int) -> tuple[slice, Any]:

@@ -7,7 +7,14 @@ from enum import StrEnum
 from typing import ClassVar
 
 from skry_dask.errors import OptionsError
-from skry_dask.options.values import Positions, check_even, check_range, choice, positions
+from skry_dask.options.values import (
+    Positions,
+    check_even,
+    check_range,
+    check_switch,
+    choice,
+    positions,
+)
 
 
 class AlignMethod(StrEnum):
@@ -239,6 +246,9 @@ class StackOptions:
         frames [default: 0.7, with drizzle].
     normalise
         Scale frames to equal brightness, so that thin clouds leave no patches.
+    halves
+        Also stack every second frame and the others apart, in the same pass: how much the halves
+        differ shows how noisy the image is, and how fine the detail is that it resolves.
     """
 
     phase: ClassVar[str] = "stack"
@@ -252,6 +262,7 @@ class StackOptions:
     drizzle: float = 1.0
     drop: float | None = None
     normalise: bool = False
+    halves: bool = False
 
     def __post_init__(self) -> None:
         """Check every value; a cut without a criterion takes the best 30 percent."""
@@ -280,8 +291,8 @@ class StackOptions:
             check_range("number", self.number, 1, 2**31 - 1)
         if self.min_quality is not None:
             check_range("min_quality", self.min_quality, 0.0, 1.0)
-        if not isinstance(self.normalise, bool):
-            raise OptionsError(f"normalise is {self.normalise!r}: it must be true or false")
+        check_switch("normalise", self.normalise)
+        check_switch("halves", self.halves)
         self._check_resampling()
 
     def settled(self, *, weighted: bool) -> StackOptions:

@@ -38,6 +38,18 @@ def as_json(options: Any) -> dict[str, Any]:
     return dataclasses.asdict(options, dict_factory=plain)
 
 
+def check_switch(name: str, value: Any) -> None:
+    """Refuse a value that is neither true nor false.
+
+    Raises
+    ------
+    OptionsError
+        If it is refused.
+    """
+    if not isinstance(value, bool):
+        raise OptionsError(f"{name} is {value!r}: it must be true or false")
+
+
 def check_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
     """Refuse a value that is not in a range.
 

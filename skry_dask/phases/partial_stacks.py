@@ -164,7 +164,7 @@ def _counts(plan: StackPlan, sums: ImageSums, requests: list[ImageRequest]) -> d
         [
             plan.count(
                 ImageSums(*(values[i : i + n_planes] for values in sums)), requests[:n_planes]
-            )
+            ).min(axis=0)
             for i in range(0, len(requests), n_planes)
         ]
     )

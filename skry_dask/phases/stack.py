@@ -12,7 +12,7 @@ Outside the region, where not every frame shows the scene, fixed points on a gri
 reference points.
 
 Cost: 3.5 ns a pixel of a selected fragment on one core, 9 ns with cubic kernels. Memory: see
-`stacking.shift_and_add`.
+`stacking.shift_and_add`; twice as much for sums with half stacks, which take hardly more time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skry_dask.graph.datasets import image_variable, result, variable
 from skry_dask.graph.frame_parts import FrameParts
@@ -28,13 +28,18 @@ from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
 from skry_dask.phases.stacking.fragment_selection import FragmentQuality, pack_selection
-from skry_dask.phases.stacking.resampling import ImageRequest
+from skry_dask.phases.stacking.half_stacks import split_selection
+from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import dask.array as da
     import xarray as xr
 
     from skry_dask.graph.kept.pieces import Pieces
+    from skry_dask.phases.stacking.shift_and_add import ImageSums
     from skry_dask.phases.stacking.stack_windows import StackWindows
     from skry_dask.types import AnyArray
 
@@ -73,6 +78,16 @@ def stack(
           full weight; of raw colour the colour that has fewest;
         - ``fragments`` int64 (frame), number of fragments taken from the frame.
 
+        With ``options.halves`` also, from the same pass:
+
+        - ``half_stack`` float32 (half, y, x[, channel]): stacks of the selected fragments of every
+          second frame of the capture, beginning with its first ("even"), and of the others ("odd"),
+          excluded frames counted; made as ``stack`` is, which has the bits that it has without
+          them. NaN where a half has no frame, all over if it has none at all;
+        - ``noise`` float32 (y, x[, channel]), standard deviation of the noise of ``stack`` at each
+          pixel, 1 = full scale, from the difference of the halves in the 33 x 33 px around it, the
+          nearest most; NaN where the halves have nothing in common there.
+
         Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle. An attribute ``note`` says
         where weights could not be used.
 
@@ -106,10 +121,12 @@ def stack(
     """
     options = (options or StackOptions()).settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
-    requests = [ImageRequest(plane) for plane in plan.developer.planes]
+    made = StackImages(plan, n_halves=1 + options.halves)
     fragments = plan.select(options)
     selected, taken = pack_selection(fragments[:, None]), fragments.sum(axis=1)
     del fragments  # eight times as large
+    if options.halves:
+        selected = split_selection(selected)
     keeper = None
     if pieces is not None:
         # Motion follows from the points and what they were made from, gain from the motion.
@@ -117,31 +134,49 @@ def stack(
         about = [options.version, pieces.inputs[-1], area_size]
         about += plan.content
         keeper = pieces.sums(capture, lambda: about)
-    sums = plan.add_up(selected, requests, keeper)
-    images = plan.images(sums, requests, plan.blur(selected))
+    sums = plan.add_up(selected, made.requests, keeper)
     # What a later window needs stays in memory as long as the result: not the quality.
-    kept = replace(plan, choice=FragmentQuality.of_no_frame())
-    windows = functools.cache(partial(_windows, kept, FrameParts.of(capture), selected, requests))
-    count = WindowedArray.of(plan.count(sums, requests), lambda y, x: windows().count(y, x))
-    stacked = result(
-        capture,
-        options,
-        {
-            "stack": image_variable(
-                images, "mean of the selected fragments", lambda y, x: windows().images(y, x)
-            ),
-            "count": variable(("y", "x"), count, "1", "frames averaged"),
-            "fragments": variable(("frame",), taken, "1", "fragments taken from the frame"),
-        },
-        plan.coords,
-    )
+    kept = replace(made, plan=replace(plan, choice=FragmentQuality.of_no_frame()))
+    windows = functools.cache(partial(_windows, kept, FrameParts.of(capture), selected))
+    variables = _variables(made, sums, plan.blur(selected), windows)
+    variables["fragments"] = variable(("frame",), taken, "1", "fragments taken from the frame")
+    stacked = result(capture, options, variables, plan.coords)
     return stacked if plan.choice.note is None else stacked.assign_attrs(note=plan.choice.note)
 
 
-def _windows(
-    plan: StackPlan, frames: FrameParts, packed: AnyArray, requests: list[ImageRequest]
-) -> StackWindows:
+def _variables(
+    made: StackImages,
+    sums: ImageSums,
+    blur: da.Array | None,
+    windows: Callable[[], StackWindows],
+) -> dict[str, Any]:
+    """Make the images of a stack, and windows of them when these are asked for."""
+    count = WindowedArray.of(made.count(sums), lambda y, x: windows().count(y, x))
+    variables = {
+        "stack": image_variable(
+            made.stack(sums, blur),
+            "mean of the selected fragments",
+            lambda y, x: windows().stack(y, x),
+        ),
+        "count": variable(("y", "x"), count, "1", "frames averaged"),
+    }
+    if made.n_halves > 1:
+        variables["half_stack"] = image_variable(
+            made.halves(sums, blur),
+            "mean of the selected fragments of every second frame, and of the others",
+            lambda y, x: windows().halves(y, x),
+            along="half",
+        )
+        variables["noise"] = image_variable(
+            made.noise(sums, blur),
+            "standard deviation of the noise of the stack",
+            lambda y, x: windows().noise(y, x),
+        )
+    return variables
+
+
+def _windows(made: StackImages, frames: FrameParts, packed: AnyArray) -> StackWindows:
     """Prepare windows when the first one is taken: most jobs take none, and start 2 ms earlier."""
     from skry_dask.phases.stacking.stack_windows import StackWindows
 
-    return StackWindows(plan, frames, packed, requests)
+    return StackWindows(made, frames, packed)

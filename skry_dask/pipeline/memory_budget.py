@@ -114,6 +114,8 @@ class Shapes:
     counted
         Whether frames are counted for each pixel: they are drizzled, weighted, or do not all
         show it.
+    n_halves
+        Number of parts in which frames are stacked: 1, or two halves.
     n_canvas_pixels
         Number of pixels of the canvas: of quality, points, and the image before it is drizzled.
     scale
@@ -138,6 +140,7 @@ class Shapes:
     peak: int
     unbounded: bool
     counted: bool
+    n_halves: int
     n_canvas_pixels: int
     scale: float
     spacing: float
@@ -178,6 +181,7 @@ class Shapes:
             peak=developer.peak(developer.planes),
             unbounded=drizzled or options.stack.normalise or weighted,
             counted=drizzled or options.align.canvas is Canvas.UNION or weighted,
+            n_halves=1 + options.stack.halves,
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
@@ -223,8 +227,9 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
     """Estimate the stack phase: accumulators, then their sum and the images, holes filled."""
     n_pixels = round(shapes.n_canvas_pixels * shapes.scale**2)
     holes = BUILD_PIXEL_BYTES if shapes.scale > 1 else 0
-    finished = n_pixels * max(BUILD_PIXEL_BYTES, FINISH_PIXEL_BYTES * shapes.n_planes + holes)
-    n_sums = n_pixels * shapes.n_planes * (1 + shapes.counted)
+    n_images = shapes.n_planes * (2 * shapes.n_halves - 1)  # the whole, and each half twice
+    finished = n_pixels * max(BUILD_PIXEL_BYTES, FINISH_PIXEL_BYTES * n_images + holes)
+    n_sums = n_pixels * shapes.n_planes * shapes.n_halves * (1 + shapes.counted)
     return max(_accumulator_bytes(shapes, n_chunk, n_sums, bounded=not shapes.unbounded), finished)
 
 

@@ -248,18 +248,17 @@ class StackPlan:
         )
 
     def count(self, sums: ImageSums, requests: list[ImageRequest]) -> da.Array:
-        """Count the frames averaged at each pixel, in the image that has fewest.
+        """Count the frames averaged at each pixel of each image.
 
         Returns
         -------
-        (y, x), lazy: int32, or float32 of drizzled images and weighted frames.
+        (image, y, x), lazy: int32, or float32 of drizzled images and weighted frames.
         """
         if isinstance(self.resampling, Drizzled):
-            return drizzled_frames(sums, self.developer, requests, self.resampling).min(axis=0)
-        fewest = sums.weights.min(axis=0)
+            return drizzled_frames(sums, self.developer, requests, self.resampling)
         if self.resampling.weighted:
-            return (fewest / FULL_WEIGHT).astype(np.float32)
-        return fewest.astype(np.int32)
+            return (sums.weights / FULL_WEIGHT).astype(np.float32)
+        return sums.weights.astype(np.int32)
 
     @property
     def coords(self) -> dict[str, Any]:

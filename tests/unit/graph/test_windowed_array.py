@@ -66,6 +66,17 @@ def test_other_indices_and_large_windows_are_cut_from_the_whole(key: object) -> 
     assert image.windows == []
 
 
+def test_rows_and_columns_may_follow_other_dims() -> None:
+    image = Image()
+    whole = da.from_array(np.moveaxis(VALUES, 2, 0), chunks=-1)
+    array = WindowedArray.of(whole, lambda y, x: da.moveaxis(image.window(y, x), 2, 0), 1)
+    for key in (np.s_[:, 2:5, 4:9], np.s_[1, -3:, 7], np.s_[..., 2:4]):
+        np.testing.assert_array_equal(array[key].compute(), whole[key].compute())
+    np.testing.assert_array_equal(array[:, 4:14, 10:20][:2, 2:5].compute(), whole[:2, 6:9, 10:20])
+    windows = [np.s_[2:5, 4:9], np.s_[17:20, 7:8], np.s_[0:20, 2:4]]
+    assert image.windows == [*windows, np.s_[4:14, 10:20], np.s_[6:9, 10:20]]
+
+
 def test_an_index_that_does_not_exist_is_an_error() -> None:
     for key in (np.s_[20], np.s_[-21], np.s_[0, 0, 0, 0], np.s_[:2, :2, 5]):
         with pytest.raises(IndexError):

@@ -418,8 +418,10 @@ MALVAR = {
 """Filters of Malvar, He and Cutler (2004), figure 2, in eighths."""
 
 
-def demosaic(frame: AnyArray, cfa: str) -> IntArray:
+def demosaic(frame: AnyArray, cfa: str, *, bilinear: bool = False) -> IntArray:
     """Twin of `kernels.frame.demosaic.demosaic`: each filter over the whole frame."""
+    if bilinear:
+        return _demosaic_bilinear(frame, cfa)
     padded = np.pad(frame.astype(np.int64), 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
 
@@ -444,6 +446,26 @@ def demosaic(frame: AnyArray, cfa: str) -> IntArray:
                 values = row if name in cfa[2 * y : 2 * y + 2] else column
             out[(channel, *site)] = values[site]
     return out
+
+
+def _demosaic_bilinear(frame: AnyArray, cfa: str) -> IntArray:
+    """Each colour's own pixels, and zeros elsewhere, under one pyramid of weights."""
+    colours = np.array([[list(cfa[:2]), list(cfa[2:])]])
+    sites = np.tile(colours[0], (frame.shape[0] // 2 + 1, frame.shape[1] // 2 + 1))
+    sites = sites[: frame.shape[0], : frame.shape[1]]
+    near = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    cross = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]])
+    return np.stack(
+        [
+            ndimage.correlate(
+                16 * np.where(sites == name, frame.astype(np.int64), 0),
+                cross if name == "G" else near,
+                mode="mirror",
+            )
+            // 4
+            for name in "RGB"
+        ]
+    )
 
 
 def mosaic_to_grey(frame: AnyArray) -> AnyArray:

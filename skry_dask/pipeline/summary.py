@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.calibration.develop import full_scale
+from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
 from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
@@ -16,13 +16,11 @@ from skry_dask.graph.datasets import (
     excluded_frames,
     stacked_frames,
 )
-from skry_dask.options import as_json
+from skry_dask.options import Demosaic, as_json
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.outputs import brightness_scale, software
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.pipeline.outputs import WrittenFiles
@@ -196,7 +194,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *_notes_on_alignment(results),
         *unknown,
         *_notes_on_points(results),
-        *_notes_on_stack(job, results.stack),
+        *_notes_on_stack(job, results),
         *_notes_on_depth(results),
     ]
 
@@ -251,11 +249,15 @@ def _notes_on_points(results: JobResults) -> list[str]:
     return found + [f"no second pass: {reason}" for reason in skipped]
 
 
-def _notes_on_stack(job: Job, result: xr.Dataset) -> list[str]:
+def _notes_on_stack(job: Job, results: JobResults) -> list[str]:
+    result = results.stack
     image = result["stack"]
     found = [result.attrs["note"]] if "note" in result.attrs else []
     if job.options.track.align_channels and "channel" not in image.dims:
         found.append("align_channels has nothing to align: the stack is grey")
+    bilinear = job.options.stack.demosaic is Demosaic.BILINEAR
+    if bilinear and cfa_at_first_pixel(results.capture) is None:
+        found.append("demosaic has nothing to do: frames are not raw colour")
     if is_colourless(image.to_numpy()):
         found.append("there is hardly any colour: --grey takes less time and memory")
     return found

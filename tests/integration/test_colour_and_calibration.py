@@ -80,6 +80,11 @@ def test_raw_colour_comes_out_in_colour(
     assert image.shape[2] == 3
     np.testing.assert_allclose(hue(image), TINT, atol=0.02)
     assert summary["active_frames"] == 40
+    # Only the stack depends on how raw colour becomes colour.
+    again, softer = cli.stack("moon.ser", "--demosaic", "bilinear")
+    assert [again["phases"][name]["status"] for name in ("track", "stack")] == ["reused", "ran"]
+    np.testing.assert_allclose(softer.mean(axis=(0, 1)), image.mean(axis=(0, 1)), atol=0.002)
+    assert np.abs(np.diff(softer, axis=1)).mean() < np.abs(np.diff(image, axis=1)).mean()
 
 
 def test_a_pattern_can_be_declared_and_a_crop_at_odd_offsets_keeps_the_colours(
@@ -248,6 +253,8 @@ def test_notes_tell_what_has_no_effect(frames: AnyArray, tmp_path: Path, cli: Co
     write(tmp_path / "moon.ser", frames)
     summary, _ = cli.stack("moon.ser", "--align-channels")
     assert "align_channels has nothing to align: the stack is grey" in summary["notes"]
+    summary, _ = cli.stack("moon.ser", "--demosaic", "bilinear")
+    assert "demosaic has nothing to do: frames are not raw colour" in summary["notes"]
     write(tmp_path / "rgb.ser", np.repeat(frames[..., None], 3, axis=3), "RGB")
     summary, _ = cli.stack("rgb.ser")
     assert any("hardly any colour: --grey" in note for note in summary["notes"])

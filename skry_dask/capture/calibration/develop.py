@@ -25,7 +25,7 @@ from skry_dask.kernels.frame.demosaic import (
     mosaic_to_grey,
     rgb_to_grey,
 )
-from skry_dask.options import Cfa
+from skry_dask.options import Cfa, Demosaic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,8 @@ class Developer:
         How pixels are filled that text and marks hide, or None.
     grey_only
         Whether the user wants colour to be stacked as grey.
+    demosaicing
+        How colour is made of raw colour.
     """
 
     dtype: str
@@ -88,9 +90,10 @@ class Developer:
     bad: IntArray | None = None
     filling: Filling | None = None
     grey_only: bool = False
+    demosaicing: Demosaic = Demosaic.MALVAR
 
     @classmethod
-    def of(cls, capture: xr.Dataset) -> Developer:
+    def of(cls, capture: xr.Dataset, demosaicing: Demosaic = Demosaic.MALVAR) -> Developer:
         """Build the developer of a capture's frames.
 
         Parameters
@@ -98,6 +101,8 @@ class Developer:
         capture
             With ``frames``; ``dark``, ``gain``, ``bad`` and ``overlay`` from `calibrate` where
             there are any; attribute ``cfa`` where frames are raw colour, see `cfa_at_first_pixel`.
+        demosaicing
+            How colour is made of raw colour.
 
         Raises
         ------
@@ -118,6 +123,7 @@ class Developer:
             bad=np.argwhere(capture["bad"].to_numpy()) if "bad" in capture else None,
             filling=filling,
             grey_only=bool(capture.attrs.get("grey")),
+            demosaicing=demosaicing,
         )
         if not {"dark", "gain"} & set(capture.data_vars):
             return plain
@@ -247,7 +253,7 @@ class Developer:
             developed[GREY] = self._grey(frame)
         if set(planes) & set(COLOURS):
             if self.cfa:
-                colours = demosaic(frame, self.cfa)
+                colours = demosaic(frame, self.cfa, bilinear=self.demosaicing is Demosaic.BILINEAR)
             else:
                 colours = np.ascontiguousarray(np.moveaxis(frame, 2, 0))
             developed |= dict(zip(COLOURS, colours, strict=True))

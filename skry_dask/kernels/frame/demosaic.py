@@ -3,8 +3,9 @@
 `demosaic` is the linear interpolation of Malvar, He and Cutler ("High-quality linear interpolation
 for demosaicing of Bayer-patterned color images", IEEE ICASSP 2004, III, 485-488): a missing colour
 is the mean of its neighbours, corrected by the curvature of the pixel's own colour, with gains 1/2,
-5/8 and 3/4. All coefficients are multiples of 1/16, so values in 1/16 of a grey level are exact
-integers: nothing is rounded or clipped before frames are averaged.
+5/8 and 3/4. Without that correction it is bilinear: softer, with less noise. All coefficients are
+multiples of 1/16, so values in 1/16 of a grey level are exact integers: nothing is rounded or
+clipped before frames are averaged.
 
 Beyond the borders the frame is mirrored without repeating its edge pixels, which keeps the
 positions of the colours.
@@ -30,7 +31,7 @@ DEMOSAIC_FRACTION_BITS = 4
 """`demosaic` returns values in units of ``2**-DEMOSAIC_FRACTION_BITS`` grey levels."""
 
 
-def demosaic(frame: Frames, cfa: str) -> AnyArray:
+def demosaic(frame: Frames, cfa: str, *, bilinear: bool = False) -> AnyArray:
     """Interpolate the two colours that each pixel of a colour filter array lacks.
 
     Each row is computed with the formulas of both kinds of pixels, of which every second result is
@@ -43,6 +44,8 @@ def demosaic(frame: Frames, cfa: str) -> AnyArray:
     cfa
         Colours of the first two pixels of the first row, then of the second: ``"RGGB"``,
         ``"GRBG"``, ``"GBRG"`` or ``"BGGR"``.
+    bilinear
+        Take the mean of the two or four nearest pixels of a colour as it is.
 
     Returns
     -------
@@ -53,12 +56,14 @@ def demosaic(frame: Frames, cfa: str) -> AnyArray:
     red = cfa.index("R")
     out = np.empty((3, height, width), np.int32)
     lines = np.empty((5, width + 4), np.int32)
-    _demosaic(as_argument(frame), red // 2, red % 2, lines, out)
+    _demosaic(as_argument(frame), red // 2, red % 2, bilinear, lines, out)
     return out
 
 
-@kernel("S[:, ::1], i8, i8, i4[:, ::1], i4[:, :, ::1]", S=SAMPLES, seconds=0.5, is_optional=True)
-def _demosaic(frame, red_y, red_x, lines, out):  # type: ignore[no-untyped-def]
+@kernel(
+    "S[:, ::1], i8, i8, b1, i4[:, ::1], i4[:, :, ::1]", S=SAMPLES, seconds=0.5, is_optional=True
+)
+def _demosaic(frame, red_y, red_x, bilinear, lines, out):  # type: ignore[no-untyped-def]
     height = frame.shape[0]
     # The five mirrored rows within reach of a pixel. Each keeps its place until the row that comes
     # into reach takes it.
@@ -70,7 +75,11 @@ def _demosaic(frame, red_y, red_x, lines, out):  # type: ignore[no-untyped-def]
             continue
         has_red = centre % 2 == red_y
         own, other = (0, 2) if has_red else (2, 0)
-        _demosaic_row(lines, centre, red_x if has_red else 1 - red_x, out[own], out[1], out[other])
+        place = red_x if has_red else 1 - red_x
+        if bilinear:
+            _demosaic_row_bilinear(lines, centre, place, out[own], out[1], out[other])
+        else:
+            _demosaic_row(lines, centre, place, out[own], out[1], out[other])
 
 
 @inlined
@@ -99,6 +108,22 @@ def _demosaic_row(lines, y, place, own, green, other):  # type: ignore[no-untype
         own[y, x] = itself if here else own_there
         green[y, x] = green_here if here else itself
         other[y, x] = other_here if here else other_there
+
+
+@inlined
+def _demosaic_row_bilinear(lines, y, place, own, green, other):  # type: ignore[no-untyped-def]
+    """Interpolate a row as `_demosaic_row` does, from the nearest pixels alone."""
+    above, row, below = lines[(y - 1) % 5], lines[y % 5], lines[(y + 1) % 5]
+    word = np.int32
+    for x in range(own.shape[1]):
+        itself = word(16 * row[x + 2])
+        beside = word(row[x + 1] + row[x + 3])
+        upright = word(above[x + 2] + below[x + 2])
+        diagonal = word(word(above[x + 1] + above[x + 3]) + word(below[x + 1] + below[x + 3]))
+        here = (x & 1) == place
+        own[y, x] = itself if here else word(8 * beside)
+        green[y, x] = word(4 * word(beside + upright)) if here else itself
+        other[y, x] = word(4 * diagonal) if here else word(8 * upright)
 
 
 @inlined

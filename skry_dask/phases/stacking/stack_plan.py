@@ -21,7 +21,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
-from skry_dask.options import Choose
+from skry_dask.options import Choose, Demosaic
 from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
 from skry_dask.phases.stacking.fragment_selection import (
@@ -109,7 +109,7 @@ class StackPlan:
     ) -> StackPlan:
         """Plan a stack; see `stack` for the parameters and exceptions."""
         frames = whole_frames(capture)
-        developer = Developer.of(capture)
+        developer = Developer.of(capture, options.demosaic or Demosaic.MALVAR)
         region = region_of(alignment, capture)
         offset, stacked = alignment["offset"].to_numpy(), stacked_frames(alignment, capture)
         shape = frames.shape[1:3]

@@ -25,6 +25,7 @@ def test_what_is_not_chosen_has_its_default():
     [
         ("choose", "triangles", "fragments, frames, weights"),
         ("interpolation", "nearest", "bilinear, sharp-bilinear, cubic, sharp-cubic, lanczos3"),
+        ("demosaic", "fine", "malvar, bilinear"),
         ("drizzle", 4, "1, 1.5, 2, 3"),
         ("drizzle", 0.5, "1, 1.5, 2, 3"),
         ("drizzle", NAN, "1, 1.5, 2, 3"),
@@ -53,8 +54,9 @@ def test_a_drop_without_drizzle_is_refused_with_a_remedy():
 
 
 def test_interpolation_and_drizzle_contradict_each_other():
-    with pytest.raises(OptionsError, match="interpolation cubic and drizzle 3 contradict each"):
-        StackOptions(drizzle=3, interpolation="cubic")
+    for name, value in (("interpolation", "cubic"), ("demosaic", "malvar")):
+        with pytest.raises(OptionsError, match=f"{name} {value} and drizzle 3 contradict each"):
+            StackOptions(drizzle=3, **{name: value})
     assert StackOptions(drizzle=1, interpolation="cubic").interpolation is Interpolation.CUBIC
 
 

@@ -45,9 +45,11 @@ def test_missing_colours_are_those_of_the_published_filters(dtype):
     for cfa in PATTERNS:
         for shape in SHAPES:
             frame = noise(shape, dtype)
-            found = demosaic(frame, cfa)
-            assert found.dtype == np.int32
-            np.testing.assert_array_equal(found, reference.demosaic(frame, cfa))
+            for bilinear in (False, True):
+                found = demosaic(frame, cfa, bilinear=bilinear)
+                assert found.dtype == np.int32
+                expected = reference.demosaic(frame, cfa, bilinear=bilinear)
+                np.testing.assert_array_equal(found, expected)
 
 
 @DTYPES

@@ -59,6 +59,8 @@ def inlined(function: Callable[..., Any]) -> Any:
     """Make a function that kernels call: it becomes a part of each of them, wherever it is called.
 
     A function that is compiled by itself and then called, or inlined by LLVM, would be optimised
-    twice, and first runs would take a third longer.
+    twice, and first runs would take a third longer. A kernel of many versions calls large functions
+    itself: numba copies all variables of an inlined function, and of those within it, for each of
+    its blocks.
     """
     return numba.njit(inline="always", **POLICY)(function)

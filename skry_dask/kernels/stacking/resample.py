@@ -160,7 +160,7 @@ _TABLES: dict[tuple[str, type], tuple[AnyArray, int]] = {
 @kernel(
     "S[::1], i8, i8, i8[:, ::1], i8[::1], f8[:, :, ::1], b1[::1], W[::1], UniTuple(i8, N), b1, "
     "T[:, :, ::1]",
-    seconds=0.9,
+    seconds=0.6,
     SW=("u1 i4", "u2 i8", "i4 i8"),
     N=("2", "4", "6"),
     T=("i4", "i8"),
@@ -169,6 +169,7 @@ _TABLES: dict[tuple[str, type], tuple[AnyArray, int]] = {
 def _add_fragments(  # type: ignore[no-untyped-def]
     pixels, height, width, spans, first_span, affine, selected, table, taps, inside_only, total
 ):
+    before, after = len(taps) // 2 - 1, len(taps) // 2
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
@@ -179,10 +180,20 @@ def _add_fragments(  # type: ignore[no-untyped-def]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
             prefetch(pixels, ((y >> 16) + ROWS_AHEAD) * width + (x >> 16))
             prefetch(total, (row + ROWS_AHEAD) * total.shape[2] + begin)
-            inside = _add_span(
-                pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
-                inside_only, total,
-            )  # fmt: skip
+            last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
+            inside = is_inside(y, last_y, before, after, height)
+            inside = inside and is_inside(x, last_x, before, after, width)
+            if not inside:
+                _add_near_edge(
+                    pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
+                    inside_only, total,
+                )  # fmt: skip
+            elif step_y == 0 and step_x == 1 << 16:
+                _add_shifted(pixels, width, row, begin, end, y, x, table, taps, total)
+            else:
+                _add_warped(
+                    pixels, width, row, begin, end, y, x, step_y, step_x, table, taps, total
+                )
             if inside and len(total) > 1:
                 for column in range(begin, end):
                     total[1, row, column] += 1
@@ -191,7 +202,7 @@ def _add_fragments(  # type: ignore[no-untyped-def]
 @kernel(
     "S[::1], i8, i8, i8[:, ::1], i8[::1], f8[:, :, ::1], b1[::1], W[::1], UniTuple(i8, N), b1, "
     "T[:, :, ::1], T[:, :, ::1]",
-    seconds=1.0,
+    seconds=0.7,
     is_optional=True,
     SW=("u1 i4", "u2 i8", "i4 i8"),
     N=("2", "4", "6"),
@@ -202,6 +213,7 @@ def _add_weighted(  # type: ignore[no-untyped-def]
     total
 ):  # fmt: skip
     """Add fragments whose pixels have weights: each span by way of a line of zeros."""
+    before, after = len(taps) // 2 - 1, len(taps) // 2
     for fragment in range(len(selected)):
         if not selected[fragment]:
             continue
@@ -213,10 +225,18 @@ def _add_weighted(  # type: ignore[no-untyped-def]
             y, x = place_of(in_y, row, begin), place_of(in_x, row, begin)
             prefetch(pixels, ((y >> 16) + ROWS_AHEAD) * width + (x >> 16))
             prefetch(total, (row + ROWS_AHEAD) * total.shape[2] + begin)
-            inside = _add_span(
-                pixels, height, width, 0, begin, end, y, x, step_y, step_x, table, taps,
-                inside_only, line,
-            )  # fmt: skip
+            last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
+            inside = is_inside(y, last_y, before, after, height)
+            inside = inside and is_inside(x, last_x, before, after, width)
+            if not inside:
+                _add_near_edge(
+                    pixels, height, width, 0, begin, end, y, x, step_y, step_x, table, taps,
+                    inside_only, line,
+                )  # fmt: skip
+            elif step_y == 0 and step_x == 1 << 16:
+                _add_shifted(pixels, width, 0, begin, end, y, x, table, taps, line)
+            else:
+                _add_warped(pixels, width, 0, begin, end, y, x, step_y, step_x, table, taps, line)
             place = place_of(weights, row, begin)
             for column in range(np.uintp(begin), np.uintp(end)):
                 weight = total.dtype.type(weight_at(place))
@@ -226,27 +246,6 @@ def _add_weighted(  # type: ignore[no-untyped-def]
                     total[np.uintp(1), np.uintp(row), column] += weight
                 line[0, 0, column] = 0
                 line[1, 0, column] = 0
-
-
-@inlined
-def _add_span(  # type: ignore[no-untyped-def]
-    pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps, inside_only, total
-):
-    """Add a span, and return whether the frame has all its taps; otherwise it is counted too."""
-    before, after = len(taps) // 2 - 1, len(taps) // 2
-    last_y, last_x = y + step_y * (end - 1 - begin), x + step_x * (end - 1 - begin)
-    inside = is_inside(y, last_y, before, after, height)
-    if not (inside and is_inside(x, last_x, before, after, width)):
-        _add_near_edge(
-            pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps,
-            inside_only, total,
-        )  # fmt: skip
-        return False
-    if step_y == 0 and step_x == 1 << 16:
-        _add_shifted(pixels, width, row, begin, end, y, x, table, taps, total)
-    else:
-        _add_warped(pixels, width, row, begin, end, y, x, step_y, step_x, table, taps, total)
-    return True
 
 
 @inlined
@@ -304,7 +303,7 @@ def _add_shifted(pixels, width, row, begin, end, y, x, table, taps, total):  # t
 def _add_near_edge(  # type: ignore[no-untyped-def]
     pixels, height, width, row, begin, end, y, x, step_y, step_x, table, taps, inside_only, total
 ):
-    """Add a span some of whose taps lie outside the frame."""
+    """Add a span some of whose taps lie outside the frame, and count it."""
     n, before = len(taps), len(taps) // 2 - 1
     word = table.dtype.type
     for column in range(begin, end):
@@ -312,7 +311,10 @@ def _add_near_edge(  # type: ignore[no-untyped-def]
         wy, wx = (y >> 8) & 255, (x >> 8) & 255
         y += step_y
         x += step_x
-        if inside_only and not (_is_seen(whole_y, wy, height) and _is_seen(whole_x, wx, width)):
+        # Seen is what lies between the first pixel and the last.
+        seen = 0 <= whole_y < height and (whole_y < height - 1 or wy == 0)
+        seen = seen and 0 <= whole_x < width and (whole_x < width - 1 or wx == 0)
+        if inside_only and not seen:
             continue
         mixed = word(HALF_UNIT)
         for j in range(n):
@@ -325,9 +327,3 @@ def _add_near_edge(  # type: ignore[no-untyped-def]
         total[0, row, column] += mixed >> word(EXCESS_BITS)
         if len(total) > 1:
             total[1, row, column] += 1
-
-
-@inlined
-def _is_seen(whole, phase, length):  # type: ignore[no-untyped-def]
-    """Whether a place lies between the first pixel and the last."""
-    return whole >= 0 and (whole < length - 1 or (whole == length - 1 and phase == 0))

@@ -64,20 +64,19 @@ def coefficients(affine, fragment, axis):  # type: ignore[no-untyped-def]
     Returns
     -------
     Origin, step along a column and step along a row, with 32 fractional bits, and the step along a
-    row with 16.
+    row with 16; rounded half up.
     """
     origin, down, along = (
         affine[fragment, axis, 0],
         affine[fragment, axis, 1],
         affine[fragment, axis, 2],
     )
-    return _fixed(origin, 32), _fixed(down, 32), _fixed(along, 32), _fixed(along, 16)
-
-
-@inlined
-def _fixed(value, bits):  # type: ignore[no-untyped-def]
-    """Convert to fixed point, rounded half up."""
-    return np.int64(np.floor(value * 2.0**bits + 0.5))
+    return (
+        np.int64(np.floor(origin * 2.0**32 + 0.5)),
+        np.int64(np.floor(down * 2.0**32 + 0.5)),
+        np.int64(np.floor(along * 2.0**32 + 0.5)),
+        np.int64(np.floor(along * 2.0**16 + 0.5)),
+    )
 
 
 @inlined

@@ -10,6 +10,7 @@ from .errors import (
     SkryError,
     StoreError,
 )
+from .finishing.sharpening.sharpen import sharpen
 from .io.positions import read_positions
 from .options import (
     AlignOptions,
@@ -22,6 +23,7 @@ from .options import (
     StackOptions,
     TrackOptions,
 )
+from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
 from .phases.align import align
 from .phases.partial_stacks import partial_stacks
@@ -51,6 +53,7 @@ __all__ = [
     "RefineOptions",
     "Results",
     "SelectOptions",
+    "SharpenOptions",
     "SimulateOptions",
     "SkryError",
     "StackOptions",
@@ -73,6 +76,7 @@ __all__ = [
     "run",
     "run_many",
     "select",
+    "sharpen",
     "simulate",
     "stack",
     "track",

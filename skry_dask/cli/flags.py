@@ -34,6 +34,7 @@ TRACK = Parameter(name="*", group=TRACK_GROUP)
 REFINE = Parameter(name="*", group=Group("Refine", sort_key=7))
 STACK = Parameter(name="*", group=Group("Stack", sort_key=8))
 SIMULATE = Parameter(name="*")
+SHARPEN = Parameter(name="*", group=Group("Sharpening", sort_key=1))
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]
 Selecting: TypeAlias = Annotated[SelectOptions, SELECT]

@@ -34,6 +34,7 @@ from skry_dask.cli.flags import (
 )
 from skry_dask.cli.interruption import interruption
 from skry_dask.cli.process import importing
+from skry_dask.cli.sharpen import sharpen
 from skry_dask.cli.terminal import (
     describe_frames,
     print_error,
@@ -355,6 +356,7 @@ def simulate(
     return 0
 
 
+app.command(sharpen, sort_key=1, usage="Usage: skry sharpen IMAGE... [OPTIONS]")
 app.command(compile_kernels, name="compile", sort_key=7)
 
 

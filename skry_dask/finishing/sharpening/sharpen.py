@@ -1,0 +1,195 @@
+"""Sharpen an image, by the method that its options name.
+
+Brightness and noise are measured first, from windows all over the image; then it is sharpened tile
+by tile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from skry_dask.errors import OptionsError
+from skry_dask.finishing.sharpening.levels import Levels, measure_levels
+from skry_dask.finishing.sharpening.limbs import (
+    keep_in_range,
+    limb_reach,
+    limit_overshoot,
+    ring_width,
+)
+from skry_dask.finishing.sharpening.psf import point_spread
+from skry_dask.finishing.sharpening.richardson_lucy import deconvolve
+from skry_dask.finishing.sharpening.tiles import by_tiles, windows
+from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_reach
+from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
+from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
+from skry_dask.finishing.sharpening.wiener import apply_wiener
+from skry_dask.options.sharpening import N_LAYERS, SharpenMethod, SharpenOptions
+
+if TYPE_CHECKING:
+    from skry_dask.types import AnyArray, Float32Array
+
+LUCY_REACH = 64
+"""Width of the surroundings of a tile for Richardson-Lucy deconvolution, px. Iterations carry
+influence further, but so little that no seam can be seen: below 1/65535 of full scale."""
+
+
+class Halves(NamedTuple):
+    """Half stacks of an image: from its even and from its odd frames.
+
+    Parameters
+    ----------
+    even, odd
+        Of the image's shape.
+    """
+
+    even: Any
+    odd: Any
+
+
+def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = None) -> Any:
+    """Sharpen an image.
+
+    Parameters
+    ----------
+    image
+        (y, x) or (y, x, channel), 1 = full scale; NumPy array, dask array or DataArray, such as
+        ``stack`` of a result. NaN where there is no picture, which stays so.
+    options
+        The method, and how strongly it sharpens; by default Richardson-Lucy deconvolution.
+    halves
+        Half stacks of even and of odd frames (even, odd), each of the image's shape, which show how
+        strong the noise is; None: it is estimated from the image.
+
+    Returns
+    -------
+    float32, of the kind and shape of the image; lazy if that is.
+
+    Raises
+    ------
+    OptionsError
+        If the image or the halves have another shape, or the PSF is larger than the image.
+    ReaderError
+        If the image of a PSF cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skry_dask as skry
+    >>> disc = np.hypot(*np.mgrid[-32:32, -32:32]) < 20
+    >>> skry.sharpen(disc * 0.5, skry.SharpenOptions(method="wavelets")).dtype
+    dtype('float32')
+    """
+    options = options or SharpenOptions()
+    if isinstance(image, xr.DataArray):
+        pair = None if halves is None else tuple(getattr(half, "data", half) for half in halves)
+        done = sharpen(image.data, options, halves=pair)
+        return image.copy(data=done)
+    _check(image, halves)
+    if options.method is SharpenMethod.NONE:
+        return image.astype(np.float32)
+    lazy = _sharpened(
+        _with_channel(image), options, None if halves is None else [*map(_with_channel, halves)]
+    ).reshape(image.shape)
+    return lazy if isinstance(image, da.Array) else lazy.compute()
+
+
+def _check(image: Any, halves: Any) -> None:
+    """Refuse what is no image, and halves of another shape."""
+    if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (1,), (3,)):
+        raise OptionsError(
+            f"an image of the shape {image.shape} cannot be sharpened: give (y, x) or (y, x, 3)"
+        )
+    for half in halves or ():
+        if half.shape != image.shape:
+            raise OptionsError(
+                f"a half stack has the shape {half.shape}, but the image {image.shape}: give the "
+                "half stacks of this image, or none"
+            )
+
+
+def _with_channel(image: Any) -> da.Array:
+    array = da.asarray(image)
+    return array if array.ndim == 3 else array[..., None]
+
+
+def _sharpened(image: da.Array, options: SharpenOptions, halves: list[da.Array] | None) -> da.Array:
+    """Sharpen an image (y, x, channel) lazily."""
+    differences = None
+    if halves is not None:
+        differences = windows((halves[0].astype(np.float32) - halves[1].astype(np.float32)) / 2)
+    levels = dask.delayed(measure_levels, pure=True)(windows(image), differences)
+    return by_tiles(image, _sharpen_tile, _reach(options, image.shape), options, levels)
+
+
+def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
+    """Return how wide the surroundings of a tile must be, px; check that the PSF fits the image."""
+    match options.method:
+        case SharpenMethod.WAVELETS:
+            reach = wavelet_reach(N_LAYERS)
+        case SharpenMethod.UNSHARP:
+            reach = unsharp_reach(options)
+        case _:
+            psf = point_spread(options)
+            if max(psf.shape) > min(shape[:2]):
+                raise OptionsError(
+                    f"the point spread function is {psf.shape[1]} x {psf.shape[0]} px, but the "
+                    f"image only {shape[1]} x {shape[0]}: give a narrower one"
+                )
+            is_lucy = options.method is SharpenMethod.RICHARDSON_LUCY
+            reach = LUCY_REACH if is_lucy else WIENER_REACH
+    return max(reach, limb_reach(ring_width(options)))
+
+
+def _sharpen_tile(tile: Float32Array, options: SharpenOptions, levels: Levels) -> Float32Array:
+    """Sharpen a tile with its surroundings (y, x, channel)."""
+    out = np.empty_like(tile)
+    for channel in range(tile.shape[2]):
+        plane = np.ascontiguousarray(tile[..., channel])
+        gaps = ~np.isfinite(plane)
+        if gaps.any():
+            plane = _filled(plane, gaps)
+        sky, white = float(levels.sky[channel]), float(levels.white[channel])
+        done = _sharpen_plane(plane, options, levels, channel)
+        done = limit_overshoot(
+            done,
+            plane,
+            overshoot=options.overshoot,
+            near=ring_width(options),
+            sky=sky,
+            white=white,
+        )
+        done = keep_in_range(done, plane)
+        done[gaps] = np.nan
+        out[..., channel] = done
+    return out
+
+
+def _sharpen_plane(
+    plane: Float32Array, options: SharpenOptions, levels: Levels, channel: int
+) -> Float32Array:
+    sky, white = float(levels.sky[channel]), float(levels.white[channel])
+    match options.method:
+        case SharpenMethod.WAVELETS:
+            return sharpen_layers(plane, options, levels.noise[channel])
+        case SharpenMethod.UNSHARP:
+            return apply_unsharp_masks(plane, options, sky, white)
+        case SharpenMethod.WIENER:
+            return apply_wiener(plane, options)
+        case _:
+            return deconvolve(plane, options, white)
+
+
+def _filled(plane: Float32Array, gaps: AnyArray) -> Float32Array:
+    """Fill gaps with the nearest pixel that has a value, so that their edges are no steps."""
+    from scipy import ndimage
+
+    if gaps.all():
+        return np.zeros_like(plane)
+    nearest = ndimage.distance_transform_edt(gaps, return_distances=False, return_indices=True)
+    filled: Float32Array = plane[tuple(nearest)]
+    return filled

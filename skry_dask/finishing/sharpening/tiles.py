@@ -1,0 +1,106 @@
+"""Images in overlapping tiles, so that they may be larger than memory.
+
+The grid of the tiles is part of the algorithm: it depends on the size of the image alone. So an
+image in other chunks, or in one piece, gives the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skry_dask.types import AnyArray, Float32Array
+
+TILE = 512
+"""Side of a tile without its overlap, px."""
+
+WINDOW = 64
+"""Side of the windows from which brightness and noise are measured, px."""
+
+WINDOWS = 12
+"""Most windows along each axis."""
+
+
+def by_tiles(
+    image: da.Array, compute: Callable[..., AnyArray], reach: int, *others: Any
+) -> da.Array:
+    """Compute an image tile by tile, each from its surroundings as well.
+
+    Parameters
+    ----------
+    image
+        (y, x, channel), in any chunks.
+    compute
+        Called with the float32 pixels of a tile and its surroundings (y, x, channel), and `others`;
+        returns an array of the same shape. Beyond the image's border the surroundings are its
+        reflection.
+    reach
+        Width of the surroundings, px.
+    others
+        Further arguments; a lazy one is computed first.
+
+    Returns
+    -------
+    dask array of float32, (y, x, channel).
+    """
+    height, width, n_channels = image.shape
+    lazy = dask.delayed(_compute_tile, pure=True)
+    rows = []
+    for top in range(0, height, TILE):
+        row = []
+        for left in range(0, width, TILE):
+            ys, y_margins = _surroundings(top, height, reach)
+            xs, x_margins = _surroundings(left, width, reach)
+            done = lazy(image[ys, xs], (y_margins, x_margins), reach, compute, *others)
+            shape = (min(TILE, height - top), min(TILE, width - left), n_channels)
+            row.append(da.from_delayed(done, shape, np.float32))
+        rows.append(row)
+    return da.concatenate([da.concatenate(row, axis=1) for row in rows], axis=0)
+
+
+def _surroundings(start: int, size: int, reach: int) -> tuple[slice, tuple[int, int]]:
+    """Return which pixels a tile is computed from, and how many are missing on either side."""
+    stop = min(start + TILE, size)
+    first, last = max(start - reach, 0), min(stop + reach, size)
+    return slice(first, last), (first - (start - reach), stop + reach - last)
+
+
+def _compute_tile(
+    pixels: AnyArray,
+    margins: tuple[tuple[int, int], tuple[int, int]],
+    reach: int,
+    compute: Callable[..., AnyArray],
+    *others: Any,
+) -> Float32Array:
+    padded = np.pad(np.asarray(pixels, np.float32), (*margins, (0, 0)), mode="symmetric")
+    done = compute(padded, *others)
+    inner = slice(reach, -reach) if reach else slice(None)
+    return np.ascontiguousarray(done[inner, inner], np.float32)
+
+
+def windows(image: da.Array) -> Any:
+    """Take windows all over an image, the same ones whatever its chunks.
+
+    Parameters
+    ----------
+    image
+        (y, x, channel).
+
+    Returns
+    -------
+    Lazy list of arrays (y, x, channel), up to `WINDOW` px a side.
+    """
+    ys, xs = (_window_starts(size) for size in image.shape[:2])
+    return [image[y : y + WINDOW, x : x + WINDOW] for y in ys for x in xs]
+
+
+def _window_starts(size: int) -> list[int]:
+    n = max(1, min(WINDOWS, size // WINDOW))
+    last = max(size - WINDOW, 0)
+    return [round(last * i / max(n - 1, 1)) for i in range(n)]

@@ -1,0 +1,1 @@
+"""Kernels of finishing: blurring, and smoothness, of images in float32."""

@@ -1,0 +1,290 @@
+"""Sharpening images in files: read, sharpen, write, with the provenance of the stack kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
+from skry_dask.finishing.sharpening.sharpen import sharpen
+from skry_dask.io.images.read import read_image
+from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.options import as_json
+from skry_dask.options.sharpening import SharpenMethod
+from skry_dask.pipeline.outputs import Outputs, software
+from skry_dask.pipeline.upload import temporary_folder, to_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skry_dask.io.images.read import ImageFile
+    from skry_dask.io.remote import Location
+    from skry_dask.options.sharpening import SharpenOptions
+    from skry_dask.types import Float32Array
+
+CLIPPED = 0.001
+"""Share of white pixels from which an image counts as clipped."""
+
+HALVES = ("even", "odd")
+"""What the names of half stacks end with: moon-even.tif, moon-odd.tif beside moon.tif."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharpenedFile:
+    """An image that was sharpened.
+
+    Parameters
+    ----------
+    input, output
+        Names of the files.
+    method
+        How it was sharpened.
+    width, height
+        Its size, px.
+    halves
+        Names of the half stacks that showed its noise, or empty.
+    seconds
+        Time that it took.
+    notes
+        What the user should know, one sentence each.
+    """
+
+    input: str
+    output: str
+    method: str
+    width: int
+    height: int
+    halves: tuple[str, ...]
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def sharpened_name(image: Location, suffix: str | None = None) -> str:
+    """Name the sharpened image: ``moon.tif`` → ``moon-sharpened.tif``.
+
+    Parameters
+    ----------
+    image
+        The image.
+    suffix
+        Suffix of the sharpened one; None for the same, or .tif where that cannot be written.
+    """
+    return f"{_stem(image)}-sharpened{suffix or _written_suffix(image)}"
+
+
+def _stem(image: Location) -> str:
+    return image.stem.removesuffix(".fits") if image.suffix == ".gz" else image.stem
+
+
+def _written_suffix(image: Location) -> str:
+    try:
+        image_kind_for(image)
+    except OptionsError:
+        return ".tif"
+    return image.suffix
+
+
+def sharpen_file(
+    source: Location,
+    output: Location,
+    options: SharpenOptions,
+    *,
+    halves: tuple[Location, Location] | None = None,
+    output_format: str | None = None,
+) -> SharpenedFile:
+    """Sharpen the image in a file.
+
+    Parameters
+    ----------
+    source
+        TIFF, PNG, FITS, BMP or JPEG, with a single image.
+    output
+        The file to write.
+    options
+        How it is sharpened.
+    halves
+        Half stacks of even and odd frames; None: those beside the image, if there are any.
+    output_format
+        Kind of image; None for that of the suffix.
+
+    Returns
+    -------
+    SharpenedFile
+        What was done.
+
+    Raises
+    ------
+    SkryError
+        If a file cannot be read or written, the output is an input, or options do not fit.
+    """
+    began = time.perf_counter()
+    Outputs(image=output, kind=output_format).check()
+    given = halves is not None
+    found = halves or halves_beside(source)
+    for read in (source, *(found or ()), options.psf_file):
+        if read is not None and _is_same(output, read):
+            raise StoreError(f"{output} is an input: give another name with -o")
+    image = read_stack(source)
+    pixels = scaled(image)
+    notes = _problems(source, image, pixels)
+    pair = None
+    if found is not None:
+        pair, problem = _read_halves(found, pixels, must=given)
+        notes += [problem] if problem else []
+    names = tuple(half.name for half in found) if found and pair else ()
+    sharp = sharpen(pixels, options, halves=pair)
+    metadata = sharpened_metadata(image.metadata, options, source.name, names)
+    kind = output_format or image_kind_for(output)
+    with to_write(output) as path:
+        write_image(path, sharp, kind=kind, metadata=metadata)
+    return SharpenedFile(
+        input=str(source),
+        output=str(output),
+        method=options.method.value,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        halves=names,
+        seconds=time.perf_counter() - began,
+        notes=tuple(notes),
+    )
+
+
+def halves_beside(image: Location) -> tuple[Location, Location] | None:
+    """Find the half stacks beside an image: moon-even.tif and moon-odd.tif beside moon.tif.
+
+    Returns
+    -------
+    Even and odd, or None unless both are there.
+    """
+    even, odd = (image.with_name(f"{image.stem}-{half}{image.suffix}") for half in HALVES)
+    return (even, odd) if _exists(even) and _exists(odd) else None
+
+
+def _exists(place: Location) -> bool:
+    if isinstance(place, Path):
+        return place.is_file()
+    try:
+        return place.state() is not None
+    except SkryError:
+        return False
+
+
+def _is_same(output: Location, other: Location | str) -> bool:
+    """Return whether two names are one file."""
+    if isinstance(output, Path) and isinstance(other, Path | str):
+        other = Path(other)
+        if output.exists() and other.exists():
+            return output.samefile(other)
+        return os.path.realpath(output) == os.path.realpath(other)
+    return str(output) == str(other)
+
+
+@contextlib.contextmanager
+def _on_this_machine(place: Location) -> Iterator[Path]:
+    """Provide a local file; one at a URL is downloaded while the context lasts."""
+    if isinstance(place, Path):
+        yield place
+        return
+    content = place.read_bytes()
+    if content is None:
+        raise ReaderError(f"{place}: there is no such file: check the URL")
+    with temporary_folder() as folder:
+        path = folder / place.name
+        path.write_bytes(content)
+        yield path
+
+
+def read_stack(place: Location) -> ImageFile:
+    """Read an image that is to be finished.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be read, or is raw colour.
+    """
+    with _on_this_machine(place) as path:
+        image = read_image(path)
+    if image.cfa is not None:
+        raise ReaderError(
+            f"{place} is raw colour ({image.cfa}), which cannot be sharpened: stack it first, or "
+            "develop it"
+        )
+    return image
+
+
+def scaled(image: ImageFile) -> Float32Array:
+    """Return the pixels of an image, 1 = full scale."""
+    return (image.data / np.float32(image.full_scale)).astype(np.float32)
+
+
+def _read_halves(
+    places: tuple[Location, Location], pixels: Float32Array, *, must: bool
+) -> tuple[tuple[Float32Array, Float32Array] | None, str | None]:
+    """Read half stacks; those that were only found may be of no use, which is a note."""
+    even, odd = (scaled(read_stack(place)) for place in places)
+    if even.shape == odd.shape == pixels.shape:
+        return (even, odd), None
+    other = even if even.shape != pixels.shape else odd
+    size, expected = (f"{shape[1]} x {shape[0]} px" for shape in (other.shape, pixels.shape))
+    message = f"{places[0]} and {places[1]} are no half stacks of the image: {size}, not {expected}"
+    if must:
+        raise OptionsError(f"{message}: give those of this stack")
+    return None, f"{message}: they are not used."
+
+
+def _problems(source: Location, image: ImageFile, pixels: Float32Array) -> list[str]:
+    """Say what is wrong with an image for sharpening."""
+    found = []
+    finite = pixels[np.isfinite(pixels)]
+    if image.data.dtype == np.uint8:
+        found.append(
+            f"{source.name} has 8 bits: sharpening shows the steps between its grey levels; stack "
+            "into 16 bits."
+        )
+    if not finite.size:
+        return [*found, f"{source.name} has no pixel with a value."]
+    if finite.min() == finite.max():
+        return [*found, f"{source.name} has the same brightness everywhere: nothing is sharpened."]
+    clipped = float((finite >= 1).mean())
+    if clipped >= CLIPPED:
+        found.append(
+            f"{clipped:.1%} of the pixels are white: detail that is clipped cannot come back; "
+            "expose less."
+        )
+    if "sharpen" in image.metadata:
+        found.append(f"{source.name} was sharpened before: give the stack itself.")
+    return found
+
+
+def sharpened_metadata(
+    metadata: dict[str, Any], options: SharpenOptions, source: str, halves: tuple[str, ...]
+) -> dict[str, Any]:
+    """Add to the provenance of a stack how it was sharpened.
+
+    Parameters
+    ----------
+    metadata
+        Of the stack.
+    options
+        How it was sharpened.
+    source
+        Name of the stack.
+    halves
+        Names of the half stacks that were used.
+    """
+    about = {"version": options.version, **as_json(options)}
+    if options.method is not SharpenMethod.NONE:
+        about["halves"] = list(halves)
+    return {
+        **metadata,
+        "software": software(),
+        "image": f"{metadata.get('image', 'stack')}, sharpened",
+        "sharpened_from": source,
+        "sharpen": {name: value for name, value in about.items() if value is not None},
+    }

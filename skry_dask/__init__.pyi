@@ -10,6 +10,7 @@ from .errors import (
     SkryError,
     StoreError,
 )
+from .finishing.resolution.measurement import measure_resolution
 from .finishing.sharpening.sharpen import sharpen
 from .io.positions import read_positions
 from .options import (
@@ -67,6 +68,7 @@ __all__ = [
     "estimate_quality",
     "import_capture",
     "make_master",
+    "measure_resolution",
     "open_capture",
     "open_results",
     "partial_stacks",

@@ -175,10 +175,23 @@ def describe_job(summary: dict[str, Any]) -> str:
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
         f"{summary['peak_memory_mib']:.0f} MiB",
+        *_describe_figures(summary),
         *_describe_throughput(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _describe_figures(summary: dict[str, Any]) -> list[str]:
+    """Describe noise and resolution: a line where they are known."""
+    if summary["resolution"] is None:
+        return []
+    ends = [
+        f"{1 / frequency:.2f} px ({frequency:.3f} cycles/px) at correlation {threshold}"
+        for threshold, frequency in zip(("1/2", "1/7"), summary["resolution"].values(), strict=True)
+        if frequency is not None
+    ]
+    return [f"  resolution: {', '.join(ends) or 'none'}; noise {summary['noise']} of full scale"]
 
 
 def _describe_throughput(phases: dict[str, Any]) -> list[str]:

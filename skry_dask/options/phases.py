@@ -254,8 +254,9 @@ class StackOptions:
     normalise
         Scale frames to equal brightness, so that thin clouds leave no patches.
     halves
-        Also stack every second frame and the others apart, in the same pass: how much the halves
-        differ shows how noisy the image is, and how fine the detail is that it resolves.
+        Also stack every second frame and the others apart, in the same pass: OUTPUT-even.tif and
+        OUTPUT-odd.tif. How much they differ shows how noisy the image is, and how fine the detail
+        is that it resolves: both are in the summary.
     demosaic
         How raw colour becomes colour: "malvar" keeps detail (Malvar, He & Cutler 2004), "bilinear"
         takes means of the nearest pixels, softer and with less noise [default: malvar, without

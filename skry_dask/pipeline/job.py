@@ -138,10 +138,17 @@ class JobRequest:
         own = {field.name for field in fields(cls)}
         single = {name: others.pop(name) for name in others.keys() - own}
         image = None if output is None else located(output)
+        options = options or Options.of(**single)
         return cls(
             source=source,
-            options=options or Options.of(**single),
-            outputs=Outputs(image=image, kind=output_format, composite=composite, table=table),
+            options=options,
+            outputs=Outputs(
+                image=image,
+                kind=output_format,
+                halves=options.stack.halves,
+                composite=composite,
+                table=table,
+            ),
             **others,
         )
 

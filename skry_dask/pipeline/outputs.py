@@ -27,6 +27,7 @@ from skry_dask.store.frames.open import is_group
 from skry_dask.store.places.folder import is_leftover
 from skry_dask.store.results.owner import owner_of
 from skry_dask.store.results.room import can_write_in
+from skry_dask.types import HALF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import Location
     from skry_dask.pipeline.job_results import JobResults
+    from skry_dask.types import AnyArray
 
 
 TABLES = ("_frame_quality.txt", "_frames.csv", "_points.csv")
@@ -67,6 +69,8 @@ class Outputs:
         The stack; None to write nothing.
     kind
         Kind of the images; None for that of the suffix.
+    halves
+        Whether to write both half stacks beside the image.
     composite
         Whether to write the best-fragments composite beside the image.
     table
@@ -75,6 +79,7 @@ class Outputs:
 
     image: Location | None = None
     kind: str | None = None
+    halves: bool = False
     composite: bool = False
     table: bool = False
 
@@ -92,14 +97,20 @@ class Outputs:
 
     @property
     def paths(self) -> list[Location]:
-        """All files to write, the image first."""
-        image = self.image
-        wanted = [
-            image,
-            self.beside(f"_composite{image.suffix if image else ''}") if self.composite else None,
-            *((self.beside(suffix) for suffix in TABLES) if self.table else ()),
-        ]
-        return [path for path in wanted if path is not None]
+        """All files to write: images, the stack first, then tables."""
+        tables = [self.beside(suffix) for suffix in TABLES] if self.table else []
+        return [*self._images.values(), *tables]
+
+    @property
+    def _images(self) -> dict[str, Location]:
+        """The images to write, by what they are."""
+        images = {} if self.image is None else {"stack": self.image}
+        suffix = "" if self.image is None else self.image.suffix
+        if images and self.halves:
+            images |= {half: self.beside(f"-{half}{suffix}") for half in HALF.tolist()}
+        if self.composite:
+            images["composite"] = self.beside(f"_composite{suffix}")
+        return images
 
     @property
     def _remote_paths(self) -> list[RemotePath]:
@@ -188,21 +199,31 @@ class Outputs:
                 local.write(metadata, results)
                 changed = [upload(folder / place.name, place) for place in self._remote_paths]
             return WrittenFiles(self.paths[1:], any(changed))
-        image, *others = (path for path in self.paths if isinstance(path, Path))
-        kind = self.kind or image_kind_for(image)
-        stack = results.stack["stack"].to_numpy()
-        changed = [write_image(image, stack, kind=kind, metadata=metadata)]
-        if self.composite:
-            about = {**metadata, "image": "best-fragments composite"}
-            of_best = results.quality["composite"].to_numpy()
-            changed += [write_image(others[0], of_best, kind=kind, metadata=about)]
+        folder, kind = self.image.parent, self.kind or image_kind_for(self.image)
+        changed = []
+        for name, path in self._images.items():
+            image, what = _image_of(results, name)
+            about = metadata if what is None else {**metadata, "image": what}
+            changed += [write_image(folder / path.name, image, kind=kind, metadata=about)]
         if self.table:
             frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
-            of_quality, of_frames, of_points = others[-len(TABLES) :]
+            of_quality, of_frames, of_points = (
+                folder / path.name for path in self.paths[-len(TABLES) :]
+            )
             changed += [write_quality_table(of_quality, metadata["source"], frames)]
             changed += [write_frame_table(of_frames, frames)]
             changed += [write_point_table(of_points, results.points)]
-        return WrittenFiles(others, any(changed))
+        return WrittenFiles(self.paths[1:], any(changed))
+
+
+def _image_of(results: JobResults, name: str) -> tuple[AnyArray, str | None]:
+    """Take an image of a job, and say what it is if it is not the stack."""
+    if name == "stack":
+        return results.stack["stack"].to_numpy(), None
+    if name == "composite":
+        return results.quality["composite"].to_numpy(), "best-fragments composite"
+    half = results.stack["half_stack"].sel(half=name).to_numpy()
+    return half, f"half stack: every second frame, the {name} ones counted from 0"
 
 
 def _check_suffix(image: Location, kind: str | None) -> None:

@@ -27,6 +27,7 @@ from skry_dask.pipeline.job import (
 from skry_dask.pipeline.job_results import JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
+from skry_dask.pipeline.stack_figures import StackFigures
 from skry_dask.pipeline.summary import provenance, summarise
 
 if TYPE_CHECKING:
@@ -172,9 +173,10 @@ def run_request(request: JobRequest) -> xr.Dataset:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             results = _run_phases(job, phases)
             # Images are written while the last result is stored.
-            files = job.outputs.write(provenance(job, results), results)
+            figures = StackFigures.of_stack(results.stack)
+            files = job.outputs.write(provenance(job, results, figures), results)
         seconds = time.perf_counter() - began
-        summary = summarise(job, results, files, seconds, peak.size)
+        summary = summarise(job, results, figures, files, seconds, peak.size)
     return results.stack.assign_attrs(summary=as_json(summary))
 
 

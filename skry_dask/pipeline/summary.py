@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.pipeline.outputs import WrittenFiles
     from skry_dask.pipeline.phase_runner import PhaseResult
+    from skry_dask.pipeline.stack_figures import StackFigures
     from skry_dask.profiling import Spent
     from skry_dask.types import AnyArray
 
@@ -69,6 +70,8 @@ class Summary:
         ``height`` and ``width`` of the stack, px.
     points
         Number of reference points.
+    noise, resolution
+        See `StackFigures`; None where they are not known, as without half stacks.
     notes
         What the user should know: problems of the file, frames left out, where results went.
     seconds
@@ -89,13 +92,20 @@ class Summary:
     region: dict[str, int]
     image: dict[str, int]
     points: int
+    noise: float | None
+    resolution: dict[str, float | None] | None
     notes: list[str]
     seconds: float
     peak_memory_mib: float
 
 
 def summarise(
-    job: Job, results: JobResults, files: WrittenFiles, seconds: float, peak_bytes: int
+    job: Job,
+    results: JobResults,
+    figures: StackFigures,
+    files: WrittenFiles,
+    seconds: float,
+    peak_bytes: int,
 ) -> Summary:
     """Sum up a job that is done.
 
@@ -103,6 +113,8 @@ def summarise(
     ----------
     job, results
         The job, and what its phases gave.
+    figures
+        Of the stack.
     files
         What was written.
     seconds
@@ -127,7 +139,9 @@ def summarise(
         region=results.region,
         image={"height": sizes["y"], "width": sizes["x"]},
         points=results.n_points,
-        notes=notes(job, results),
+        noise=figures.noise,
+        resolution=figures.resolution,
+        notes=[*notes(job, results), *figures.notes],
         seconds=round(seconds, 3),
         peak_memory_mib=round(peak_bytes / 2**20, 1),
     )
@@ -293,7 +307,7 @@ def is_colourless(image: AnyArray) -> bool:
     return spread < COLOURLESS * max(float(np.nanstd(green)), 1e-9)
 
 
-def provenance(job: Job, results: JobResults) -> dict[str, Any]:
+def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str, Any]:
     """Collect what an image should say about how it was made, JSON-compatible."""
     capture = results.capture
     return {
@@ -310,4 +324,5 @@ def provenance(job: Job, results: JobResults) -> dict[str, Any]:
         "points": results.n_points,
         "digest": results["stack"].digest,
         "scale": brightness_scale(capture),
+        **figures.metadata,
     }

@@ -25,15 +25,17 @@ posix = pytest.mark.skipif(os.name != "posix", reason="permissions of folders te
 
 
 def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
-    outputs = Outputs(image=tmp_path / "moon.png", composite=True, table=True)
+    outputs = Outputs(image=tmp_path / "moon.png", halves=True, composite=True, table=True)
     assert [path.name for path in outputs.paths] == [
         "moon.png",
+        "moon-even.png",
+        "moon-odd.png",
         "moon_composite.png",
         "moon_frame_quality.txt",
         "moon_frames.csv",
         "moon_points.csv",
     ]
-    assert Outputs().paths == []
+    assert Outputs(halves=True).paths == []
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -94,3 +94,36 @@ def test_an_image_of_one_hue_is_colourless(colours: list[float] | None, colourle
     grey[0, 0] = np.nan
     image = grey if colours is None else grey[..., None] * np.array(colours)
     assert is_colourless(image) is colourless
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"frames": "0:24"}, None),
+        ({"frames": "0:24", "number": 2}, "only 2 of the 4 frames that it takes are stacked"),
+        ({"frames": "0:24", "exclude": "1:24:2"}, "none of the frames stacked is odd"),
+    ],
+)
+def test_half_stacks_tell_noise_and_resolution(
+    moon_file: Path, tmp_path: Path, choices: dict[str, Any], words: str | None
+) -> None:
+    store, image = tmp_path / "moon.skry", tmp_path / "moon.tif"
+    result = skry.run(
+        moon_file, store=store, output=image, quick=True, halves=True, choose="frames", **choices
+    )
+    summary = result.attrs["summary"]
+    names = [str(tmp_path / f"moon-{half}.tif") for half in ("even", "odd")]
+    assert summary["files"] == names
+    even = tifffile.imread(names[0]) / 65535
+    np.testing.assert_allclose(even, result["half_stack"][0].fillna(0).clip(0, 1), atol=1e-5)
+    with tifffile.TiffFile(image) as file:
+        about = json.loads(file.pages[0].description)
+    if words is None:
+        resolution = summary["resolution"]
+        assert 0.05 < resolution["half"] < resolution["seventh"] <= 0.5
+        assert summary["noise"] == pytest.approx(float(result["noise"].median()), rel=0.01)
+        assert (about["noise"], about["resolution"]) == (summary["noise"], resolution)
+    else:
+        assert (summary["noise"], summary["resolution"]) == (None, None)
+        assert f"noise and resolution are not known: {words}" in summary["notes"]
+        assert "noise" not in about

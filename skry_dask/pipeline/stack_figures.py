@@ -1,0 +1,74 @@
+"""Noise and resolution of a stack in a few figures, from its half stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LEAST_FRAMES = 4
+"""Halves of fewer frames say nothing: one or two frames have detail of the seeing in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackFigures:
+    """Noise and resolution of a stack, JSON-compatible.
+
+    Parameters
+    ----------
+    noise
+        Median over the image of the standard deviation of its noise, 1 = full scale; None = not
+        known.
+    resolution
+        Frequencies at which the ring correlation falls below 1/2 (``half``) and 1/7 (``seventh``),
+        cycles/px of the image; of a colour image the means of its colours; None = not known.
+    notes
+        Why they are not known.
+    """
+
+    noise: float | None = None
+    resolution: dict[str, float | None] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_stack(cls, stack: xr.Dataset) -> StackFigures:
+        """Measure a stack; without half stacks there are no figures, and there is no note."""
+        if "half_stack" not in stack:
+            return cls()
+        gave = stack["fragments"].to_numpy() > 0
+        n_even, n_odd = int(gave[::2].sum()), int(gave[1::2].sum())
+        unknown = "noise and resolution are not known: "
+        if n_even + n_odd < LEAST_FRAMES:
+            counted = f"only {n_even + n_odd} of the {LEAST_FRAMES} frames that it takes"
+            return cls(notes=[f"{unknown}{counted} are stacked"])
+        if not (n_even and n_odd):
+            which = "odd" if n_even else "even"
+            return cls(notes=[f"{unknown}none of the frames stacked is {which}"])
+        # 25 ms of scipy, which jobs without half stacks need not wait for.
+        from skry_dask.finishing.resolution.measurement import measure_resolution
+
+        noise = _median(stack["noise"])
+        half, seventh = (_mean(row) for row in measure_resolution(stack)["resolution"])
+        notes = [] if half or seventh else [f"{unknown}the halves have nothing in common"]
+        return cls(noise, {"half": half, "seventh": seventh}, notes)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What an image says of them: nothing where they were not measured."""
+        if self.resolution is None:
+            return {}
+        return {"noise": self.noise, "resolution": self.resolution}
+
+
+def _median(values: xr.DataArray) -> float | None:
+    median = float(np.nanmedian(values)) if values.notnull().any() else None
+    return None if median is None else float(f"{median:.3g}")
+
+
+def _mean(values: xr.DataArray) -> float | None:
+    """Average the colours that have a resolution."""
+    return None if values.isnull().all() else round(float(values.mean()), 4)

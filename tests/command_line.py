@@ -26,12 +26,14 @@ class CommandLine:
     ) -> None:
         self.folder, self.capsys = folder, capsys
         monkeypatch.chdir(folder)
-        # Everything that the tests have left behind would stay for ever.
-        monkeypatch.setattr(gc, "freeze", lambda: None)
 
     def __call__(self, *arguments: object) -> tuple[int, str, str]:
         """Run a command: exit status, standard output, standard error."""
-        status = main([str(argument) for argument in arguments])
+        try:
+            status = main([str(argument) for argument in arguments])
+        finally:
+            # A command excludes all that is there before it from its collections of garbage.
+            gc.unfreeze()
         return status, *self.capsys.readouterr()
 
     def stack(self, *arguments: object, quick: bool = True) -> tuple[dict[str, Any], AnyArray]:

@@ -24,6 +24,7 @@ from .options import (
     StackOptions,
     TrackOptions,
 )
+from .options.combining import CombineOptions
 from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
 from .phases.align import align
@@ -34,6 +35,7 @@ from .phases.refine import refine
 from .phases.stack import stack
 from .phases.track import track
 from .pipeline.batch import Outcome, run_many
+from .pipeline.combine import combine
 from .pipeline.masters import make_master
 from .pipeline.run import run
 from .simulation.simulate import simulate
@@ -45,6 +47,7 @@ __all__ = [
     "AlignmentError",
     "BudgetError",
     "CalibrationOptions",
+    "CombineOptions",
     "Options",
     "OptionsError",
     "Outcome",
@@ -65,6 +68,7 @@ __all__ = [
     "as_zarr",
     "calibrate",
     "choose_reference",
+    "combine",
     "estimate_quality",
     "import_capture",
     "make_master",

@@ -35,6 +35,7 @@ REFINE = Parameter(name="*", group=Group("Refine", sort_key=7))
 STACK = Parameter(name="*", group=Group("Stack", sort_key=8))
 SIMULATE = Parameter(name="*")
 SHARPEN = Parameter(name="*", group=Group("Sharpening", sort_key=1))
+COMBINE = Parameter(name="*")
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]
 Selecting: TypeAlias = Annotated[SelectOptions, SELECT]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from skry_dask.cli.combine import combine
 from skry_dask.cli.compile import compile_kernels
 from skry_dask.cli.flags import (
     ALIGN,
@@ -357,6 +358,11 @@ def simulate(
 
 
 app.command(sharpen, sort_key=1, usage="Usage: skry sharpen IMAGE... [OPTIONS]")
+app.command(
+    combine,
+    sort_key=1,
+    usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
+)
 app.command(compile_kernels, name="compile", sort_key=7)
 
 

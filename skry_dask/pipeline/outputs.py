@@ -168,8 +168,24 @@ class Outputs:
                 continue
             if source.includes(path):
                 raise StoreError(f"{path} is the input, or would be: give another name with -o")
+        self.check_read(*others)
+
+    def check_read(self, *others: str | os.PathLike[str] | None) -> None:
+        """Refuse to overwrite single files that the job reads.
+
+        Parameters
+        ----------
+        others
+            Images, masters, flags, positions.
+
+        Raises
+        ------
+        StoreError
+            If a file to write is one of them.
+        """
+        for path in self.paths:
             for other in others:
-                if other is not None and _same_file(path, Path(other)):
+                if isinstance(path, Path) and other is not None and _same_file(path, Path(other)):
                     raise StoreError(f"{path} is read in this job: give another name with -o")
 
     def write(self, metadata: dict[str, Any], results: JobResults) -> WrittenFiles:

@@ -1,0 +1,1 @@
+"""Colour from grey images, one for each filter."""

@@ -37,6 +37,8 @@ class GraphSize(NamedTuple):
         Bytes that travel to a scheduler; large values travel beside them.
     memory
         Bytes of this process per frame, before the optimisation.
+    peak
+        The most of them while the graph is built.
     seconds
         CPU time to build it.
     optimising
@@ -47,6 +49,7 @@ class GraphSize(NamedTuple):
     named: float
     pickled: int
     memory: float
+    peak: float
     seconds: float
     optimising: float
 
@@ -97,7 +100,7 @@ def graph_sizes(
     store = ResultStore(folder / "long.skry")
     store.save("track", "0", _made_up(lazy, position=lazy["position"].to_numpy()))
     points, image = store["track/0"], quality["reference"].to_numpy()
-    lazy = skry.stack(capture, alignment, quality, points)
+    lazy = build("first", skry.stack, capture, alignment, quality, points)
     first = _made_up(lazy, stack=image, count=np.ones(image.shape, np.int32))
     lazy = build("refine", skry.refine, capture, alignment, points, first)
     store.save("refine", "0", _made_up(lazy, position=lazy["position"].to_numpy()))
@@ -158,7 +161,7 @@ def _measure(
     seconds = time.process_time() - began
     tracemalloc.start()
     lazy = build()
-    memory = tracemalloc.get_traced_memory()[0] / n_frames
+    memory, peak = (n_bytes / n_frames for n_bytes in tracemalloc.get_traced_memory())
     tracemalloc.stop()
     arrays = [values.data for values in lazy.data_vars.values() if values.chunks]
     began = time.process_time()
@@ -172,4 +175,4 @@ def _measure(
     sender.delete()
     phase = lazy.attrs["phase"]
     named = sum(key_split(key).startswith(f"{phase}-") for key in graph) / len(graph)
-    return lazy, GraphSize(len(graph), named, pickled, memory, seconds, optimising)
+    return lazy, GraphSize(len(graph), named, pickled, memory, peak, seconds, optimising)

@@ -257,7 +257,7 @@ def frame_tasks(
     See `row_tasks`.
     """
     with annotate_pass(name):
-        own = frames if isinstance(frames, FrameNumbers) else own_copy(frames)
+        own = frames.numbers if isinstance(frames, FrameNumbers) else own_copy(frames)
         whole = (own, *along)
         sizes = frames.chunks[0]
         return row_tasks(function, sizes, whole, shared, name=name, **about)

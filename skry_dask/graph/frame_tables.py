@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
-from skry_dask.graph.parcels import SMALL_BYTES, as_table, opened, share
+from skry_dask.graph.parcels import SMALL_BYTES, share
+from skry_dask.graph.row_tables import as_table, opened
 from skry_dask.graph.row_tasks import (
     alternate,
     as_delayed,

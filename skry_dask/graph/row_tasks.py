@@ -16,7 +16,7 @@ import numpy as np
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
-from skry_dask.graph.parcels import as_table, opened
+from skry_dask.graph.row_tables import as_table, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,28 +127,46 @@ def _call(
     return found.reshape(len(found), *(1,) * n_extra, *found.shape[1:])
 
 
-class _Lists:
-    """An array of lists that dask cuts in the tasks that need them.
+class _RowsOfBlocks:
+    """What each block has of the arrays along, cut by the tasks that need it.
 
-    Of a NumPy array, dask makes one entry of the graph for each chunk, on which nothing but one
-    task depends. To put tasks in order, it collects for each of them all such entries that lead to
-    it: where all frames depend on all key frames, 50,000 frames took 240 MiB, and 1,000,000 more
-    than 20 GiB.
+    As it is in a graph once, it is as small as the tables themselves, however many blocks there
+    are. Of a NumPy array, dask would make one entry of the graph for each block, on which nothing
+    but one task depends. To put tasks in order, it collects for each of them all such entries that
+    lead to it: where all frames depend on all key frames, 50,000 frames took 240 MiB, and 1,000,000
+    more than 20 GiB.
 
     Parameters
     ----------
-    lists
-        object (block)
+    along
+        In memory, or read when used; None for dask arrays in blocks, a `_Whole` for those of one
+        chunk.
+    sizes
+        Number of rows of each block.
     """
 
-    def __init__(self, lists: AnyArray) -> None:
-        self.lists = lists
-        self.shape = lists.shape
-        self.dtype = lists.dtype
-        self.ndim = lists.ndim
+    def __init__(self, along: Sequence[Rows | None], sizes: Sequence[int]) -> None:
+        self.along = along
+        self.borders = np.cumsum([0, *sizes])
+        self.shape = (len(sizes),)
+        self.dtype = np.dtype(object)
+        self.ndim = 1
 
-    def __getitem__(self, key: Any) -> AnyArray:
-        return self.lists[key]
+    def __getitem__(self, key: tuple[slice, ...]) -> AnyArray:
+        (blocks,) = key
+        lists = np.empty(blocks.stop - blocks.start, object)
+        for i in range(len(lists)):
+            start, stop = self.borders[blocks.start + i : blocks.start + i + 2].tolist()
+            rows = slice(start, stop)
+            lists[i] = [None if values is None else values[rows] for values in self.along]
+        return lists
+
+
+class _Whole:
+    """Stands for an array of one chunk, of which tasks take a slice."""
+
+    def __getitem__(self, rows: slice) -> slice:
+        return rows
 
 
 def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> da.Array:
@@ -163,20 +181,15 @@ def _rows_of_blocks(sizes: Sequence[int], along: Sequence[Rows | da.Array]) -> d
         object (block): a list with the rows of what is in memory, a slice for an array of one
         chunk, None for other dask arrays.
     """
-    along = [as_table(values) for values in along]
-    lists = np.empty(len(sizes), object)
-    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-    for i, (start, stop) in enumerate(itertools.pairwise(starts)):
-        rows = slice(start, stop)
-        lists[i] = [_of_block(values, rows, sizes) for values in along]
+    tables: list[Rows | None] = []
+    for values in along:
+        if not isinstance(values, da.Array):
+            tables.append(as_table(values))
+        else:
+            tables.append(_Whole() if is_whole(values, sizes) else None)
     name = f"rows-{uuid.uuid4().hex}"
-    return da.from_array(_Lists(lists), chunks=1, name=name, asarray=False, meta=lists[:0])
-
-
-def _of_block(values: Rows | da.Array, rows: slice, sizes: Sequence[int]) -> Any:
-    if not isinstance(values, da.Array):
-        return values[rows]
-    return rows if is_whole(values, sizes) else None
+    blocks = _RowsOfBlocks(tables, sizes)
+    return da.from_array(blocks, chunks=1, name=name, asarray=False, meta=np.empty(0, object))
 
 
 def is_whole(values: Rows | da.Array, sizes: Sequence[int]) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from skry_dask.types import BoolArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
 
 WHITE = 65535
 """Grey level of full scale in the 16-bit images of which sharpness is measured."""
@@ -182,7 +182,7 @@ def _checked_numbers(numbers: Sequence[int]) -> IntArray:
     return np.array(values, np.int64)
 
 
-def new_fragments(plan: StackPlan, numbers: IntArray) -> BoolArray:
+def new_fragments(plan: StackPlan, numbers: IntArray) -> AnyArray:
     """Find the fragments that each step is the first to select.
 
     Parameters
@@ -194,11 +194,11 @@ def new_fragments(plan: StackPlan, numbers: IntArray) -> BoolArray:
 
     Returns
     -------
-    bool (frame, step, fragment), each fragment in one step at most.
+    uint8 (frame, step, byte), see `pack_selection`: each fragment in one step at most.
     """
-    n_fragments = len(plan.mesh.triangles)
-    new = np.zeros((len(plan.frames), len(numbers), n_fragments), bool)
-    before = np.zeros((len(plan.frames), n_fragments), bool)
+    n_bytes = -(-len(plan.mesh.triangles) // 8)
+    new = np.zeros((len(plan.frames), len(numbers), n_bytes), np.uint8)
+    before = np.zeros((len(plan.frames), n_bytes), np.uint8)
     for step, number in enumerate(numbers):
         selected = plan.select_best(int(number))
         new[:, step] = selected & ~before

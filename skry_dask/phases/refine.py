@@ -40,6 +40,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
 from skry_dask.graph.parcels import share
+from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
 from skry_dask.phases.refining.tile_motion import (
@@ -60,7 +61,6 @@ from skry_dask.phases.refining.weights import (
     sum_geometry,
     weigh_frames,
 )
-from skry_dask.store.results.tables import is_large
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -238,7 +238,8 @@ def _refine(
             shape=(len(tiles), N_VALUES),
             dtype=np.int16,
         )
-    tracked = _rows(points["displacement"])
+    displacement = points["displacement"]
+    tracked = displacement.data if displacement.chunks else as_table(displacement.variable)
     found = map_frames(
         measure_tiles,
         frames,
@@ -256,13 +257,6 @@ def _refine(
     if "channel_shift" in points:
         variables["channel_shift"] = points["channel_shift"].variable
     return result(capture, options, variables)
-
-
-def _rows(table: xr.DataArray) -> Rows | da.Array:
-    """Take a table whose rows are read when they are used."""
-    if table.chunks is not None:
-        return table.data
-    return table.variable if is_large(table.variable) else table.to_numpy()
 
 
 class _Refined(NamedTuple):

@@ -27,7 +27,7 @@ from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
-from skry_dask.phases.stacking.fragment_selection import FragmentQuality, pack_selection
+from skry_dask.phases.stacking.fragment_selection import FragmentQuality, count_taken
 from skry_dask.phases.stacking.half_stacks import split_selection
 from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
@@ -122,9 +122,8 @@ def stack(
     options = (options or StackOptions()).settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     made = StackImages(plan, n_halves=1 + options.halves)
-    fragments = plan.select(options)
-    selected, taken = pack_selection(fragments[:, None]), fragments.sum(axis=1)
-    del fragments  # eight times as large
+    packed = plan.select(options)
+    selected, taken = packed[:, None], count_taken(packed)
     if options.halves:
         selected = split_selection(selected)
     keeper = None

@@ -20,12 +20,12 @@ N_CHUNK = 108
 def main() -> None:
     """Print a table."""
     n_frames = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    print("phase     tasks   MiB sent   bytes/frame   build s   optimise s")
+    print("phase     tasks   MiB sent   bytes/frame   peak   build s   optimise s")
     with tempfile.TemporaryDirectory() as folder:
         for name, size in graph_sizes(Path(folder), n_frames, 480, 640, N_CHUNK).items():
             print(
                 f"{name:8}{size.tasks:7}{size.pickled / 2**20:11.2f}{size.memory:14.0f}"
-                f"{size.seconds:10.2f}{size.optimising:13.2f}"
+                f"{size.peak:7.0f}{size.seconds:10.2f}{size.optimising:13.2f}"
             )
 
 

@@ -227,6 +227,17 @@ class RowsOfBlock(NamedTuple):
         return np.flatnonzero(self.which == _MISSING)
 
 
+class _RowsByBlock:
+    """Known rows of each block, taken when the graph is built: some are to travel with it."""
+
+    def __init__(self, known: KnownRows, sizes: Sequence[int]) -> None:
+        borders = pairwise(np.cumsum([0, *sizes]).tolist())
+        self.blocks = {start: known[start:stop] for start, stop in borders}
+
+    def __getitem__(self, rows: slice) -> RowsOfBlock:
+        return self.blocks[rows.start]
+
+
 def map_missing_frames(
     function: Callable[..., AnyArray],
     frames: FrameSource,
@@ -260,12 +271,14 @@ def map_missing_frames(
     See `row_tasks`.
     """
     row_bytes = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    sizes = _block_sizes(kept.missing, frames.frames.chunks[0], BLOCK_BYTES // row_bytes)
+    known = () if kept.known is None else _RowsByBlock(kept.known, sizes)
     return row_tasks(
         _MissingFrames(
             function, name, kept.keeper, shape, np.dtype(dtype), len(along), has_developer
         ),
-        _block_sizes(kept.missing, frames.frames.chunks[0], BLOCK_BYTES // row_bytes),
-        (range(len(frames)), kept.known or (), kept.keys, *along),
+        sizes,
+        (range(len(frames)), known, kept.keys, *along),
         [dask.delayed(frames, traverse=False), *shared] if kept.missing.any() else (),
         name=name,
         shape=shape,

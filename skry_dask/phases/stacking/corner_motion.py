@@ -17,14 +17,13 @@ import dask.array as da
 import numpy as np
 from scipy.spatial import cKDTree
 
-from skry_dask.graph.parcels import as_table
-from skry_dask.store.results.tables import is_large
+from skry_dask.graph.row_tables import as_table
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry.mesh import TriangleMesh
-    from skry_dask.graph.parcels import Table, TableRows
+    from skry_dask.graph.row_tables import AnyRows
     from skry_dask.phases.stacking.point_weights import PointWeights
     from skry_dask.types import AnyArray, FloatArray, IntArray
 
@@ -54,8 +53,8 @@ class CornerMotion:
         Of frames at reference points; None = frames have no weights.
     """
 
-    displacement: xr.Variable | Table | TableRows | AnyArray
-    offset: Table | TableRows | FloatArray
+    displacement: AnyRows
+    offset: AnyRows
     weights: FloatArray
     followed: IntArray
     n_corners: int | None = None
@@ -128,9 +127,7 @@ def corner_motion(
     """
     weights, followed = followed_points(mesh)
     if displacement.chunks is None:
-        rows = displacement.variable
-        if not is_large(rows):  # nor read when used
-            rows = as_table(rows.to_numpy())
+        rows = as_table(displacement.variable)
         return CornerMotion(rows, as_table(offset), weights, followed, weight=weight)
     lazy = displacement.data.rechunk({1: -1, 2: -1})
     return da.map_blocks(

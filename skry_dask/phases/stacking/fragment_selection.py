@@ -5,14 +5,14 @@ covers; where a frame does not show all of them, that of the nearest areas. Of a
 frame shows a triangle, so fragments are added to the selected ones where a pixel that some frame
 shows would otherwise stay empty.
 
-Memory: the selection, one byte for each fragment. Qualities would take eight times as much, so they
-are found for a few triangles at a time.
+Memory: the selection, one bit for each fragment. Qualities would take 64 times as much, so they are
+found for a few triangles at a time.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -52,6 +52,10 @@ class FrameCoverage:
     mesh: TriangleMesh
     offset: FloatArray
     frame_shape: tuple[int, ...]
+
+    def of_frames(self, frames: slice) -> FrameCoverage:
+        """Take some of the frames."""
+        return replace(self, offset=self.offset[frames])
 
     def of_triangles(self, triangles: slice) -> tuple[BoolArray, BoolArray]:
         """Find which frames show each of some triangles.
@@ -110,7 +114,7 @@ class FragmentChoice(ABC):
         return None
 
     @abstractmethod
-    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
         """Select fragments, and those without which a pixel would stay empty.
 
         Parameters
@@ -121,7 +125,7 @@ class FragmentChoice(ABC):
 
         Returns
         -------
-        bool (frame, triangle)
+        uint8 (frame, byte), see `pack_selection`: one bit for each triangle.
         """
 
 
@@ -194,15 +198,21 @@ class FragmentQuality(FragmentChoice):
         """Number of triangles; 1 where frames are selected as a whole."""
         return int(self.shares.shape[0])
 
-    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
         """Select fragments, some triangles at a time: see `FragmentChoice.select`."""
-        selected = np.empty((len(self.active), self.n_triangles), bool)
+        n_frames = len(self.active)
+        packed = np.empty((n_frames, -(-self.n_triangles // 8)), np.uint8)
 
-        def select_triangles(triangles: slice) -> None:
-            selected[:, triangles] = self.select_triangles(triangles, criterion)
+        def select_bytes(of_bytes: slice) -> None:
+            first, last = 8 * of_bytes.start, min(8 * of_bytes.stop, self.n_triangles)
+            selected = np.empty((n_frames, last - first), bool)
+            for part in column_slices(*selected.shape):
+                triangles = slice(first + part.start, first + part.stop)
+                selected[:, part] = self.select_triangles(triangles, criterion)
+            packed[:, of_bytes] = pack_selection(selected)
 
-        on_threads(select_triangles, list(column_slices(*selected.shape)))
-        return selected
+        on_threads(select_bytes, list(column_slices(8 * n_frames, packed.shape[1])))
+        return packed
 
     def select_triangles(
         self, triangles: slice, criterion: Callable[[FloatArray], BoolArray]
@@ -327,6 +337,24 @@ def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:
     n_bytes = -(-whole.shape[-1] // 8)
     chunks = (*whole.chunks[:-1], (n_bytes,))
     return whole.map_blocks(np.packbits, axis=-1, dtype=np.uint8, chunks=chunks)
+
+
+def count_taken(packed: AnyArray) -> IntArray:
+    """Count the fragments that are taken from each frame.
+
+    Parameters
+    ----------
+    packed
+        uint8 (frame, byte), see `pack_selection`.
+
+    Returns
+    -------
+    int64 (frame)
+    """
+    counts = np.empty(len(packed), np.int64)
+    for frames in column_slices(packed.shape[1], len(packed)):
+        counts[frames] = np.bitwise_count(packed[frames]).sum(axis=1)
+    return counts
 
 
 def unpack_selection(packed: AnyArray, n_fragments: int) -> BoolArray:

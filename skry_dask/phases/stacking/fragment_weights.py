@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.parcels import as_table
+from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.threads import on_threads
 from skry_dask.phases.rating.ranking import column_slices
 from skry_dask.phases.stacking.corner_motion import followed_points
-from skry_dask.phases.stacking.fragment_selection import FragmentChoice
+from skry_dask.phases.stacking.fragment_selection import FragmentChoice, pack_selection
 from skry_dask.phases.stacking.point_weights import PointWeights
-from skry_dask.store.results.tables import is_large, rows_per_block
+from skry_dask.store.results.tables import rows_per_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry.mesh import TriangleMesh
-    from skry_dask.graph.parcels import Table
+    from skry_dask.graph.row_tables import AnyRows
     from skry_dask.phases.stacking.fragment_selection import FrameCoverage
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -65,7 +65,7 @@ class FragmentWeights(FragmentChoice):
         mesh: TriangleMesh,
         active: BoolArray,
         coverage: FrameCoverage | None = None,
-        hidden: Table | AnyArray | None = None,
+        hidden: AnyRows | None = None,
     ) -> FragmentWeights:
         """Read the weights of a stack, so that no pixel stays without a frame.
 
@@ -91,11 +91,10 @@ class FragmentWeights(FragmentChoice):
         nothing = np.unpackbits(any_weighted, count=weight.shape[1]) == 0
         # Of a union, the only frames that show a pixel could weigh nothing there.
         raised = nothing if coverage is None else np.ones_like(nothing)
-        rows = weight if is_large(weight) else as_table(weight.to_numpy())
         return cls(
             active=active,
             coverage=coverage,
-            of_points=PointWeights(rows, raised.astype(np.uint8), hidden),
+            of_points=PointWeights(as_table(weight), raised.astype(np.uint8), hidden),
             weighted=weighted,
             mesh=mesh,
             n_unweighted=int(nothing.sum()),
@@ -122,24 +121,24 @@ class FragmentWeights(FragmentChoice):
             "weighs anything there"
         )
 
-    def select(self, _criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
-        """Select fragments by their weights, some frames at a time: bool (frame, triangle)."""
-        selected = np.empty((len(self.active), self.n_triangles), bool)
+    def select(self, _criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
+        """Select fragments by their weights, some frames at a time: see `FragmentChoice.select`."""
+        packed = np.empty((len(self.active), -(-self.n_triangles // 8)), np.uint8)
         first, *others = self.mesh.triangles.T
         _, followed = followed_points(self.mesh)
 
         def select_in(frames: slice) -> None:
-            counts, found = self._corners_that_count(frames, followed), selected[frames]
-            found[:] = counts[:, first]
+            counts = self._corners_that_count(frames, followed)
+            found = counts[:, first]
             for corners in others:
                 found |= counts[:, corners]
             found &= self.active[frames, None]
+            if self.coverage is not None:
+                found &= self.coverage.of_frames(frames).of_triangles(slice(None))[1]
+            packed[frames] = pack_selection(found)
 
-        on_threads(select_in, list(column_slices(*selected.shape[::-1])))
-        if self.coverage is not None:
-            for triangles in column_slices(*selected.shape):
-                selected[:, triangles] &= self.coverage.of_triangles(triangles)[1]
-        return selected
+        on_threads(select_in, list(column_slices(self.n_triangles, len(packed))))
+        return packed
 
     def _corners_that_count(self, frames: slice, followed: IntArray) -> BoolArray:
         """Find where some frames weigh anything: bool (frame, corner)."""

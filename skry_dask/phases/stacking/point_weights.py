@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.graph.parcels import as_table
+from skry_dask.graph.row_tables import as_table
 from skry_dask.phases.rating.ranking import column_slices
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from skry_dask.graph.parcels import Table, TableRows
+    from skry_dask.graph.row_tables import AnyRows
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 HIDDEN_SHIFT = 4
@@ -41,9 +39,9 @@ class PointWeights:
         From `hidden_points`, or None: frames have hardly any weight there.
     """
 
-    measured: xr.Variable | Table | TableRows | AnyArray
+    measured: AnyRows
     least: AnyArray
-    hidden: Table | TableRows | AnyArray | None = None
+    hidden: AnyRows | None = None
 
     @property
     def content(self) -> list[Any]:

@@ -28,6 +28,7 @@ from skry_dask.phases.stacking.fragment_selection import (
     FragmentChoice,
     FragmentQuality,
     FrameCoverage,
+    pack_selection,
     select_fragments,
 )
 from skry_dask.phases.stacking.fragment_weights import FragmentWeights
@@ -153,19 +154,21 @@ class StackPlan:
             resampling=resampling,
         )
 
-    def select(self, options: StackOptions) -> BoolArray:
-        """Select fragments by the criterion in the options: bool (frame, fragment)."""
+    def select(self, options: StackOptions) -> AnyArray:
+        """Select fragments by the criterion in the options: uint8 (frame, byte), packed."""
         return self._select(lambda quality: select_fragments(quality, options, self.n_active))
 
-    def select_best(self, number: int) -> BoolArray:
-        """Select this number of each triangle's best fragments: bool (frame, fragment)."""
+    def select_best(self, number: int) -> AnyArray:
+        """Select this number of each triangle's best fragments: uint8 (frame, byte), packed."""
         return self._select(lambda quality: select_best(quality, number))
 
-    def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> BoolArray:
+    def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
         """Select by a criterion; a frame that is selected as a whole gives all its fragments."""
-        selected = self.choice.select(criterion)
-        shape = (len(selected), len(self.mesh.triangles))
-        return np.ascontiguousarray(np.broadcast_to(selected, shape))
+        packed = self.choice.select(criterion)
+        n_fragments = len(self.mesh.triangles)
+        if self.choice.n_triangles == n_fragments:
+            return packed
+        return np.where(packed > 0, pack_selection(np.ones(n_fragments, bool)), np.uint8(0))
 
     @property
     def content(self) -> list[Any]:

@@ -49,12 +49,13 @@ class Lost:
         self.cancelled.set()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computing, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(computing, "SILENT_SECONDS", 0.1)
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("lost", "error", "words"),
     [

@@ -1,19 +1,29 @@
-"""Pictures of the results of each phase, for notebooks. Needs matplotlib (the extra ``plot``)."""
+"""Pictures of the results of each phase. Needs matplotlib (the extra ``plot``).
 
-from skry_dask.plotting.plots import (
+Every function draws into the given axes, or into new ones, and returns them. Without matplotlib it
+raises a `SkryError` that says what to install.
+"""
+
+from skry_dask.plotting.frames import plot_drift, plot_path, plot_quality, plot_sorted_quality
+from skry_dask.plotting.images import (
+    plot_area_quality,
     plot_comparison,
-    plot_drift,
+    plot_count,
     plot_image,
-    plot_points,
-    plot_quality,
-    plot_warp,
 )
+from skry_dask.plotting.points import plot_mean_warp, plot_mesh, plot_points, plot_warp
 
 __all__ = [
+    "plot_area_quality",
     "plot_comparison",
+    "plot_count",
     "plot_drift",
     "plot_image",
+    "plot_mean_warp",
+    "plot_mesh",
+    "plot_path",
     "plot_points",
     "plot_quality",
+    "plot_sorted_quality",
     "plot_warp",
 ]

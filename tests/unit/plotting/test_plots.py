@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from skry_dask import plotting as plots
 from skry_dask.errors import SkryError
-from skry_dask.plotting import plots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,8 +51,19 @@ def quality() -> xr.Dataset:
     values = np.array([0.3, 0.1, np.nan, 0.5, 0.2, 0.4], np.float32)
     reference = np.linspace(0, 1, 30 * 40, dtype=np.float32).reshape(30, 40)
     return xr.Dataset(
-        {"frame_quality": ("frame", values), "reference": (("y", "x"), reference)},
-        {"frame": NUMBERS, "y": np.arange(5, 35), "x": np.arange(7, 47)},
+        {
+            "frame_quality": ("frame", values),
+            "reference": (("y", "x"), reference),
+            "mean": ("area", [0.1, 0.2]),
+        },
+        {
+            "frame": NUMBERS,
+            "y": np.arange(5, 35),
+            "x": np.arange(7, 47),
+            "area_y": ("area", [19.5, 19.5]),
+            "area_x": ("area", [16.5, 36.5]),
+        },
+        {"options": {"area_size": 20}},
     )
 
 
@@ -68,6 +79,7 @@ def points() -> xr.Dataset:
         {
             "position": (("point", "axis"), position),
             "displacement": (("frame", "point", "axis"), displacement),
+            "mean_displacement": (("point", "axis"), [[0.5, 0.0], [0.0, -0.5], [0.25, 0.25]]),
             "valid": (("frame", "point"), valid),
         },
         {"frame": NUMBERS, "axis": ["y", "x"]},
@@ -150,6 +162,39 @@ def test_an_image_without_coordinates_begins_at_zero() -> None:
     assert image.get_clim() == (0, 2)
 
 
+def test_colour_is_drawn_in_colour_on_one_scale_for_all_channels() -> None:
+    image = xr.DataArray(np.full((4, 5, 3), [0.1, 0.2, 0.4]), dims=("y", "x", "channel"))
+    shown = plots.plot_image(image, "", white=0.4).images[0].get_array()
+    np.testing.assert_allclose(shown[0, 0], [0.25, 0.5, 1.0])
+    axes = plots.plot_comparison({"one": image, "half": image / 2})
+    np.testing.assert_allclose(axes[1].images[0].get_array()[0, 0], [0.125, 0.25, 0.5])
+
+
+def test_the_best_frames_come_first_and_those_left_out_are_marked(quality: xr.Dataset) -> None:
+    stacked = NUMBERS > 10
+    ax = plots.plot_sorted_quality(quality, stacked)
+    used, left_out = (np.asarray(drawn.get_offsets()).tolist() for drawn in ax.collections)
+    assert [rank for rank, _ in used] == [0, 1, 3, 4]
+    assert [rank for rank, _ in left_out] == [2]
+
+
+def test_areas_are_coloured_where_they_lie(quality: xr.Dataset) -> None:
+    (drawn,) = plots.plot_area_quality(quality).collections
+    np.testing.assert_allclose(drawn.get_array(), [0.5, 1.0])
+    assert drawn.get_paths()[1].vertices[0].tolist() == [26.5, 9.5]
+
+
+def test_the_mesh_shows_how_far_points_move_from_their_mean(
+    quality: xr.Dataset, points: xr.Dataset
+) -> None:
+    still = points.assign(displacement=points["displacement"].fillna(0) * 0 + 1)
+    still["mean_displacement"] = points["mean_displacement"] * 0
+    (drawn,) = plots.plot_mesh(quality, still).collections
+    np.testing.assert_allclose(drawn.get_array(), np.sqrt([2, 2, 2]))
+    (arrows,) = plots.plot_mean_warp(quality, points).collections
+    assert arrows.V.tolist() == [0.5, 0.0, 0.25]
+
+
 def test_images_are_compared_on_one_grey_scale(quality: xr.Dataset) -> None:
     bright = quality["reference"]
     axes = plots.plot_comparison({"dark": bright / 4, "bright": bright, "darker": bright / 8})
@@ -174,6 +219,15 @@ DRAWINGS: list[Any] = [
     pytest.param(lambda a, q, p, **ax: plots.plot_points(q, p, **ax), id="points"),
     pytest.param(lambda a, q, p, **ax: plots.plot_warp(q, p, 11, **ax), id="warp"),
     pytest.param(lambda a, q, p, **ax: plots.plot_image(q["reference"], "", **ax), id="image"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_path(a, **ax), id="path"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_sorted_quality(q, **ax), id="sorted"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_area_quality(q, **ax), id="areas"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_mesh(q, p, **ax), id="mesh"),
+    pytest.param(lambda a, q, p, **ax: plots.plot_mean_warp(q, p, **ax), id="mean warp"),
+    pytest.param(
+        lambda a, q, p, **ax: plots.plot_count(xr.Dataset({"count": q["reference"]}), **ax),
+        id="count",
+    ),
 ]
 
 
@@ -203,5 +257,5 @@ def test_without_matplotlib_one_line_says_what_to_install(
 
 
 def test_importing_the_module_does_not_import_matplotlib() -> None:
-    code = "import sys, skry_dask.plotting.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, skry_dask.plotting; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,165 @@
+"""Pictures of images, on the canvas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.plotting.axes import new_axes, new_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+WHITE_PERCENTILE = 99.9
+"""Percentile of an image that is shown white: a few brighter pixels must not darken the picture."""
+
+
+def plot_image(
+    image: xr.DataArray, title: str, ax: Axes | None = None, *, white: float | None = None
+) -> Axes:
+    """Draw an image, from black at 0 to white.
+
+    Parameters
+    ----------
+    image
+        (y, x), or (y, x, channel): red, green, blue; with or without canvas coordinates.
+    title
+        Of the picture.
+    ax
+        Axes to draw into [default: new ones].
+    white
+        Value that is shown white [default: the image's 99.9th percentile].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    image = image.compute()
+    white = _white(image) if white is None else white
+    shown = (image / white).clip(0, 1) if "channel" in image.dims else image
+    extent = _extent(image)
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=white, extent=extent, interpolation="nearest")
+    ax.set(title=title, xlabel="x, px", ylabel="y, px")
+    return ax
+
+
+def plot_comparison(
+    images: Mapping[str, xr.DataArray], axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
+    """Draw images of one size side by side, on one scale of brightness.
+
+    Parameters
+    ----------
+    images
+        (y, x) or (y, x, channel) each, by title, from left to right; the brightest decides what is
+        shown white.
+    axes
+        Axes to draw into, one for each image [default: new ones, which zoom and pan together].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    images = {title: image.compute() for title, image in images.items()}
+    if axes is None:
+        height, width = next(iter(images.values())).shape[:2]
+        axes = new_row(len(images), height / width)
+    white = max(_white(image) for image in images.values())
+    for ax, (title, image) in zip(axes, images.items(), strict=True):
+        plot_image(image, title, ax, white=white)
+    return axes
+
+
+def plot_area_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the mean quality of each area, relative to the best one, over the reference image.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    ax
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    plot_image(quality["reference"], "Quality of areas", ax)
+    mean = quality["mean"].to_numpy()
+    y, x = (quality[name].to_numpy() for name in ("area_y", "area_x"))
+    size = float(quality.attrs["options"]["area_size"])
+    corners = np.stack([x, y], axis=-1)[:, None] + size / 2 * np.array(
+        [[-1, -1], [1, -1], [1, 1], [-1, 1]]
+    )
+    from matplotlib.collections import PolyCollection
+
+    drawn = PolyCollection(list(corners), array=mean / mean.max(), cmap="magma", alpha=0.6)
+    drawn.set_clim(0, 1)
+    limits = ax.axis()
+    ax.add_collection(drawn, autolim=False)
+    ax.axis(limits)
+    ax.figure.colorbar(drawn, ax=ax, label="mean quality, 1 = best area")
+    return ax
+
+
+def plot_count(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw how many frames each pixel of the stack is the mean of.
+
+    Parameters
+    ----------
+    stacked
+        From `stack`.
+    ax
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    count = stacked["count"].compute()
+    drawn = ax.imshow(count, cmap="viridis", vmin=0, extent=_extent(count), interpolation="nearest")
+    ax.figure.colorbar(drawn, ax=ax, label="frames")
+    ax.set(title="Frames averaged", xlabel="x, px", ylabel="y, px")
+    return ax
+
+
+def _white(image: xr.DataArray) -> float:
+    return float(np.nanpercentile(image, WHITE_PERCENTILE))
+
+
+def _extent(image: xr.DataArray) -> tuple[float, float, float, float]:
+    """Find the sides of an image on the canvas: left, right, bottom, top."""
+    ends = {}
+    for dim in ("y", "x"):
+        n = image.sizes[dim]
+        at = image[dim].to_numpy() if dim in image.coords else np.arange(n)
+        half = (at[-1] - at[0]) / (n - 1) / 2 if n > 1 else 0.5
+        ends[dim] = float(at[0] - half), float(at[-1] + half)
+    return (*ends["x"], ends["y"][1], ends["y"][0])

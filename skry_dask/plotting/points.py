@@ -1,0 +1,153 @@
+"""Pictures of reference points, their triangles and their motion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skry_dask.plotting.axes import new_axes
+from skry_dask.plotting.images import plot_image
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+
+def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the reference points, coloured by how often they were measured, on the reference image.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    points
+        From `track`.
+    ax
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    plot_image(quality["reference"], "Reference points", ax)
+    y, x = points["position"].to_numpy().T
+    drawn = ax.scatter(x, y, c=points["valid"].mean("frame"), s=12, cmap="viridis", vmin=0, vmax=1)
+    ax.figure.colorbar(drawn, ax=ax, label="valid, fraction of frames")
+    return ax
+
+
+def plot_warp(
+    quality: xr.Dataset,
+    points: xr.Dataset,
+    frame: int,
+    ax: Axes | None = None,
+    *,
+    magnified: float = 8.0,
+) -> Axes:
+    """Draw how the air displaced the scene in one frame: an arrow at each reference point.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    points
+        From `track`.
+    frame
+        Number of the frame. An inactive frame has no arrows.
+    ax
+        Axes to draw into [default: new ones].
+    magnified
+        Factor by which the arrows are longer than the displacements.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
+    y, x = points["position"].to_numpy().T
+    down, right = points["displacement"].sel(frame=frame).to_numpy().T
+    scale = 1 / magnified
+    ax.quiver(x, y, right, down, angles="xy", scale_units="xy", scale=scale, width=5e-3, color="C1")
+    return ax
+
+
+def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the triangles between reference points, coloured by how far their points move.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    points
+        From `track` or `refine`.
+    ax
+        Axes to draw into [default: new ones].
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    plot_image(quality["reference"], "Triangles, and how far points move", ax)
+    position = points["position"].to_numpy()
+    motion = points["displacement"] - points["mean_displacement"]
+    rms = np.sqrt((motion**2).sum("axis").mean("frame")).to_numpy()
+    y, x = position.T
+    if len(position) > 2:
+        ax.triplot(x, y, linewidth=0.4, color="0.7")
+    drawn = ax.scatter(x, y, c=rms, s=10, cmap="plasma")
+    ax.figure.colorbar(drawn, ax=ax, label="motion of the point, px rms")
+    return ax
+
+
+def plot_mean_warp(
+    quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None, *, magnified: float = 20.0
+) -> Axes:
+    """Draw the warp of the reference image, which the stack undoes: an arrow at each point.
+
+    Parameters
+    ----------
+    quality
+        From `estimate_quality`.
+    points
+        From `track` or `refine`.
+    ax
+        Axes to draw into [default: new ones].
+    magnified
+        Factor by which the arrows are longer than the displacements.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    ax = ax or new_axes()
+    title = f"Warp of the reference image, {magnified:g} times enlarged"
+    plot_image(quality["reference"], title, ax)
+    y, x = points["position"].to_numpy().T
+    down, right = points["mean_displacement"].to_numpy().T
+    scale = 1 / magnified
+    ax.quiver(x, y, right, down, angles="xy", scale_units="xy", scale=scale, width=3e-3, color="C1")
+    return ax

@@ -37,6 +37,7 @@ from .phases.track import track
 from .pipeline.batch import Outcome, run_many
 from .pipeline.combine import combine
 from .pipeline.masters import make_master
+from .pipeline.report import report
 from .pipeline.run import run
 from .simulation.simulate import simulate
 from .store.results.reading import Results, open_results
@@ -79,6 +80,7 @@ __all__ = [
     "plotting",
     "read_positions",
     "refine",
+    "report",
     "run",
     "run_many",
     "select",

@@ -35,6 +35,7 @@ from skry_dask.cli.flags import (
 )
 from skry_dask.cli.interruption import interruption
 from skry_dask.cli.process import importing
+from skry_dask.cli.report import write_report
 from skry_dask.cli.sharpen import sharpen
 from skry_dask.cli.terminal import (
     describe_frames,
@@ -363,7 +364,8 @@ app.command(
     sort_key=1,
     usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
 )
-app.command(compile_kernels, name="compile", sort_key=7)
+app.command(write_report, name="report", sort_key=7)
+app.command(compile_kernels, name="compile", sort_key=8)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -21,6 +21,7 @@ from skry_dask.store.content import digest_of_content
 from skry_dask.store.digest import digest_of
 from skry_dask.store.pieces.blobs import GoneError, blobs_at
 from skry_dask.store.places.folder import PIECES
+from skry_dask.store.places.places import remove
 from skry_dask.store.results.tables import large_tables
 from skry_dask.unfinished import saving
 
@@ -212,6 +213,25 @@ class PhaseRunner:
             n_threads=self.runner.n_threads,
             spent=spent,
         )
+
+    def keep(self, name: str, digest: str, result: xr.Dataset) -> None:
+        """Store a result that is computed already, while others are used; an older one is replaced.
+
+        Parameters
+        ----------
+        name
+            Name of the phase.
+        digest
+            Digest of the result.
+        result
+            Computed.
+        """
+
+        def save() -> None:
+            remove(self.store.path / name / digest)
+            self.store.save(name, digest, result)
+
+        self._writes.append(self._writer.submit(save))
 
     def _begin(
         self,

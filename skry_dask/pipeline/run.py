@@ -24,6 +24,7 @@ from skry_dask.pipeline.job import (
     with_all_frames,
     with_measured_frames,
 )
+from skry_dask.pipeline.job_record import keep_record
 from skry_dask.pipeline.job_results import JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
@@ -174,7 +175,9 @@ def run_request(request: JobRequest) -> xr.Dataset:
             results = _run_phases(job, phases)
             # Images are written while the last result is stored.
             figures = StackFigures.of_stack(results.stack)
-            files = job.outputs.write(provenance(job, results, figures), results)
+            about = provenance(job, results, figures)
+            files = job.outputs.write(about, results)
+            keep_record(job, results, about, phases)
         seconds = time.perf_counter() - began
         summary = summarise(job, results, figures, files, seconds, peak.size)
     return results.stack.assign_attrs(summary=as_json(summary))

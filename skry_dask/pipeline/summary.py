@@ -131,7 +131,7 @@ def summarise(
         files=[str(path) for path in files.others],
         up_to_date=not files.changed and all(phase.status != "ran" for phase in results),
         phases={
-            phase.name: _figures(phase, results.n_measured) for phase in results if phase.status
+            phase.name: figures_of(phase, results.n_measured) for phase in results if phase.status
         },
         frames=results.n_frames,
         active_frames=results.n_active,
@@ -147,8 +147,16 @@ def summarise(
     )
 
 
-def _figures(phase: PhaseResult, n_frames: int) -> dict[str, Any]:
-    """Return the entry of a phase in `Summary.phases`."""
+def figures_of(phase: PhaseResult, n_frames: int) -> dict[str, Any]:
+    """Return the entry of a phase in `Summary.phases`; see there.
+
+    Parameters
+    ----------
+    phase
+        Its result.
+    n_frames
+        Number of frames of the capture.
+    """
     figures: dict[str, Any] = {"status": phase.status, "seconds": round(phase.seconds, 3)}
     if phase.name != "import":
         figures["digest"] = phase.digest

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+MAX_ARROWS = 600
+"""Largest number of arrows in a picture; of more points, every second or third one has an arrow."""
+
+
 def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Draw the reference points, coloured by how often they were measured, on the reference image.
 
@@ -109,7 +113,7 @@ def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -
     plot_image(quality["reference"], "Triangles, and how far points move", ax)
     position = points["position"].to_numpy()
     motion = points["displacement"] - points["mean_displacement"]
-    rms = np.sqrt((motion**2).sum("axis").mean("frame")).to_numpy()
+    rms = ((motion**2).sum("axis").mean("frame") ** 0.5).to_numpy()
     y, x = position.T
     if len(position) > 2:
         ax.triplot(x, y, linewidth=0.4, color="0.7")
@@ -119,7 +123,11 @@ def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -
 
 
 def plot_mean_warp(
-    quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None, *, magnified: float = 20.0
+    quality: xr.Dataset,
+    points: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    magnified: float | None = None,
 ) -> Axes:
     """Draw the warp of the reference image, which the stack undoes: an arrow at each point.
 
@@ -132,7 +140,8 @@ def plot_mean_warp(
     ax
         Axes to draw into [default: new ones].
     magnified
-        Factor by which the arrows are longer than the displacements.
+        Factor by which the arrows are longer than the displacements [default: so that the longest
+        ones are as long as a twentieth of the image].
 
     Returns
     -------
@@ -144,10 +153,15 @@ def plot_mean_warp(
         If matplotlib is not installed.
     """
     ax = ax or new_axes()
+    every = max(1, -(-points.sizes["point"] // MAX_ARROWS))
+    shown = points.isel(point=slice(None, None, every))
+    y, x = shown["position"].to_numpy().T
+    down, right = shown["mean_displacement"].to_numpy().T
+    if magnified is None:
+        longest = float(np.nanmax(np.hypot(down, right), initial=0.0)) or 1.0
+        magnified = float(f"{max(quality['reference'].shape[:2]) / 20 / longest:.1g}")
     title = f"Warp of the reference image, {magnified:g} times enlarged"
     plot_image(quality["reference"], title, ax)
-    y, x = points["position"].to_numpy().T
-    down, right = points["mean_displacement"].to_numpy().T
     scale = 1 / magnified
     ax.quiver(x, y, right, down, angles="xy", scale_units="xy", scale=scale, width=3e-3, color="C1")
     return ax

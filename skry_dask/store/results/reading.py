@@ -119,15 +119,20 @@ class Results(Mapping[str, xr.Dataset]):
     @property
     def entries(self) -> list[StoredResult]:
         """All complete results, from the oldest to the newest."""
+        found = [entry for phase in groups_in(self.path) for entry in self.entries_of(phase.name)]
+        return sorted(found, key=lambda entry: (entry.written, entry.key))
+
+    def entries_of(self, phase: str) -> list[StoredResult]:
+        """Return the complete results of one phase, from the oldest to the newest."""
         found = []
-        for folder in (place for phase in groups_in(self.path) for place in groups_in(phase)):
+        for folder in groups_in(self.path / phase):
             attrs = attributes_of(folder)
             if not attrs.get(COMPLETE):
                 continue
             with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged, or an old layout
                 written = datetime.fromisoformat(attrs[WRITTEN])
                 options = dict(attrs.get("options", {}))
-                found.append(StoredResult(folder.parent.name, folder.name, written, options))
+                found.append(StoredResult(phase, folder.name, written, options))
         return sorted(found, key=lambda entry: (entry.written, entry.key))
 
     def __getitem__(self, key: str) -> xr.Dataset:
@@ -153,11 +158,10 @@ class Results(Mapping[str, xr.Dataset]):
             ) from error
 
     def _entry(self, key: str) -> StoredResult:
-        entries = self.entries
         phase, _, digits = key.partition("/")
-        of_phase = [entry for entry in entries if entry.phase == phase]
+        of_phase = self.entries_of(phase) if phase else []
         if not of_phase:
-            known = ", ".join(_phases(entries))
+            known = ", ".join(_phases(self.entries))
             raise MissingResultError(
                 f"{self.path} has no result of {phase!r}: "
                 f"{'it has ' + known if known else 'it has no results yet, run a job first'}"

@@ -120,6 +120,7 @@ def test_results_of_a_job_have_their_labels_however_they_are_opened(moon_ser: Pa
         "first_stack",
         "refine",
         "stack",
+        "job",
     ]
     xr.testing.assert_equal(results["stack"], job)
     for phase, table in (("align", "offset"), ("track", "displacement"), ("quality", "centre")):

@@ -1,0 +1,236 @@
+"""Reports: what a job did and why, from its record and its results."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skry_dask.capture.calibration.calibrate import calibrate
+from skry_dask.capture.inputs import sidecar
+from skry_dask.capture.select import select
+from skry_dask.capture.source import resolve
+from skry_dask.errors import OptionsError, ReaderError, StoreError
+from skry_dask.io.atomic import write_if_new
+from skry_dask.io.remote import RemotePath, is_url, located
+from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
+from skry_dask.report.charts import charts
+from skry_dask.report.page import Page
+from skry_dask.report.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
+from skry_dask.store.results.reading import Results, open_results
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+    from skry_dask.io.remote import Location
+
+LIBRARIES = ("dask", "numba", "numpy", "scipy", "xarray", "zarr")
+"""Libraries that compute results, whose versions a report states."""
+
+SHOWN_RANGES = 40
+"""Largest number of ranges of frames that are listed for a reason."""
+
+
+def report(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | RemotePath | None = None,
+    *,
+    store: str | os.PathLike[str] | RemotePath | None = None,
+) -> Path | RemotePath:
+    """Write a report on the newest job of a capture: one HTML file, which opens offline.
+
+    Parameters
+    ----------
+    source
+        The capture, or the store that holds its results.
+    output
+        The file to write, or its URL [default: ``moon.ser`` → ``moon-report.html`` in the current
+        folder].
+    store
+        Where results are kept, if not beside the capture.
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    StoreError
+        If there is no finished job, or the file cannot be written.
+    ReaderError
+        If the capture is not there any more.
+    SkryError
+        If jinja2 or matplotlib is missing.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> result = skry.run("moon.ser")  # doctest: +SKIP
+    >>> skry.report("moon.ser")  # doctest: +SKIP
+    PosixPath('moon-report.html')
+    """
+    results = open_results(str(_store_of(source, store)))
+    record = read_record(results)
+    name = Path(record.about["source"]).stem
+    target = located(output) if output is not None else Path(f"{name}-report.html")
+    _check_target(target, record)
+    page = page_of(record, results)
+    content = page.render().encode()
+    if isinstance(target, RemotePath):
+        target.write_bytes(content)
+    else:
+        write_if_new(target, content)
+    return target
+
+
+def _store_of(
+    source: str | os.PathLike[str], store: str | os.PathLike[str] | RemotePath | None
+) -> Location:
+    if store is not None:
+        return located(store)
+    given = located(source)
+    if isinstance(given, RemotePath) or (given / PHASE).is_dir():
+        return given
+    if not given.exists():
+        raise ReaderError(f"{given}: there is no such file or folder: name a capture or its store")
+    return sidecar(str(source))
+
+
+def _check_target(target: Location, record: JobRecord) -> None:
+    """Refuse what cannot be written, and a capture that is gone, before any work."""
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise OptionsError(f"{target} has the suffix {target.suffix!r}: a report is .html")
+    if isinstance(target, Path) and not target.absolute().parent.is_dir():
+        raise StoreError(
+            f"{target}: there is no folder {target.absolute().parent}: create it first"
+        )
+    for name in record.source:
+        if not is_url(name) and not any(c in name for c in "*?[") and not Path(name).exists():
+            raise ReaderError(
+                f"{name}, the capture of this job, is gone: put it back, since the report shows "
+                "its best frame"
+            )
+
+
+def page_of(record: JobRecord, results: Results) -> Page:
+    """Collect what the report of a job shows.
+
+    Parameters
+    ----------
+    record, results
+        Of the job.
+    """
+    of = {
+        name: results[f"{name}/{figures['digest']}"]
+        for name, figures in record.phases.items()
+        if "digest" in figures
+    }
+    alignment, quality, stacked = of["align"], of["quality"], of["stack"]
+    points = of.get("refine", of["track"])
+    capture = _open(record, results)
+    libraries = {name: version(name) for name in LIBRARIES}
+    return Page(
+        title=record.about["source"],
+        figures=_figures(record, stacked),
+        notes=record.notes,
+        pictures=_pictures(capture, alignment, quality, stacked),
+        charts=charts(alignment, quality, of["track"], points, stacked),
+        left_out=left_out(capture, alignment),
+        timings=[_timing(name, figures) for name, figures in record.phases.items()],
+        options={**record.options, "stack": stacked.attrs["options"]},
+        versions={"made by": record.about["software"], **libraries},
+    )
+
+
+def _open(record: JobRecord, results: Results) -> xr.Dataset:
+    """Open the capture as the job saw it."""
+    options = record.all_options()
+    given: Any = record.source if len(record.source) > 1 else record.source[0]
+    source = resolve(given, options.read)
+    opened = source.open(results.path)
+    return calibrate(select(opened.capture, options.select), options.calibrate)
+
+
+def _figures(record: JobRecord, stacked: xr.Dataset) -> dict[str, str]:
+    about, image = record.about, stacked["stack"]
+    count = stacked["count"].to_numpy()
+    seen = count[count > 0]
+    seconds = sum(figures["seconds"] for figures in record.phases.values())
+    least, mean, most = (seen.min(), seen.mean(), seen.max()) if seen.size else (0, 0, 0)
+    return {
+        "frames": f"{about['frames']}",
+        "aligned": f"{about['active_frames']}",
+        "frames averaged per pixel": f"{mean:.4g} ({least:.4g} to {most:.4g})",
+        "image": " x ".join(map(str, image.shape[:2][::-1])) + " px",
+        "reference points": f"{about['points']}",
+        "time of all phases": f"{seconds:.2f} s",
+    }
+
+
+def _pictures(
+    capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset, stacked: xr.Dataset
+) -> list[Picture]:
+    """Show the stack, the best frame and the composite on one scale of brightness."""
+    image = stacked["stack"].to_numpy()
+    white = white_of(image)
+    number, frame = best_frame(capture, alignment, quality, stacked)
+    composite = on_pixels_of(stacked, quality["composite"])
+    return [
+        Picture("stack", "The stack: the mean of all frames, unwarped", to_uri(image, white)),
+        Picture(f"best frame, {number}", f"Frame {number}, the sharpest one", to_uri(frame, white)),
+        Picture(
+            "best fragments",
+            "A composite of the sharpest fragments, each from one frame",
+            to_uri(composite, white),
+        ),
+    ]
+
+
+def left_out(capture: xr.Dataset, alignment: xr.Dataset) -> dict[str, str]:
+    """Say which frames are not stacked, and why.
+
+    Parameters
+    ----------
+    capture, alignment
+        As from `select` and `align`.
+
+    Returns
+    -------
+    dict
+        Numbers of frames as text (ranges include their last frame), by the reason in words.
+    """
+    numbers = alignment["frame"].to_numpy()
+    reasons = alignment["reason"].to_numpy()
+    excluded = capture["excluded"].to_numpy() if "excluded" in capture.coords else None
+    found = {}
+    if excluded is not None and excluded.any():
+        found["excluded by the user"] = _ranges(numbers[excluded].tolist())
+    for reason in Reason:
+        of_reason = numbers[reasons == reason]
+        if reason is not Reason.ACTIVE and of_reason.size:
+            found[reason.name.lower().replace("_", " ")] = _ranges(of_reason.tolist())
+    return found
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Write increasing numbers as ranges: 3, 7 to 9, and how many."""
+    at = np.flatnonzero(np.diff(numbers) != 1) + 1
+    runs = [part.tolist() for part in np.split(np.array(numbers), at)]
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    listed = ", ".join(words[:SHOWN_RANGES]) + (", …" if len(words) > SHOWN_RANGES else "")
+    return f"{listed} ({len(numbers)})"
+
+
+def _timing(name: str, figures: dict[str, Any]) -> list[str]:
+    return [
+        name.replace("_", " "),
+        str(figures["status"]),
+        f"{figures['seconds']:.3f}",
+        f"{figures['frames_per_second']:g}" if "frames_per_second" in figures else "",
+        str(figures.get("digest", ""))[:12],
+    ]

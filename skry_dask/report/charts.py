@@ -1,0 +1,163 @@
+"""Charts of the report: the project's plots as SVG, in the colours of the page.
+
+Text and axes take the colour of the page's text, so one SVG serves light and dark pages.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from skry_dask import plotting
+from skry_dask.errors import SkryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+INK = "#0a0b0c"
+"""Colour of text and axes, which becomes that of the page's text."""
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be read aloud and searched
+    "svg.hashsalt": "skry_dask",  # the same chart has the same bytes
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "legend.facecolor": "none",
+    "legend.labelcolor": INK,
+    "font.size": 9,
+}
+
+SIZE = (6.2, 4.2)
+"""Width and height of a chart, in."""
+
+
+class Chart(NamedTuple):
+    """A chart of the page.
+
+    Parameters
+    ----------
+    title
+        What it shows.
+    words
+        How to read it, which also serves those who cannot see it.
+    svg
+        The drawing.
+    """
+
+    title: str
+    words: str
+    svg: str
+
+
+def charts(
+    alignment: xr.Dataset,
+    quality: xr.Dataset,
+    tracked: xr.Dataset,
+    points: xr.Dataset,
+    stacked: xr.Dataset,
+) -> list[Chart]:
+    """Draw the results of a job.
+
+    Parameters
+    ----------
+    alignment, quality, tracked, points, stacked
+        As from `align`, `estimate_quality`, `track`, `refine` (or `track` again) and `stack`.
+
+    Raises
+    ------
+    SkryError
+        If matplotlib is not installed.
+    """
+    used = stacked["fragments"].to_numpy() > 0
+    n_active = int(alignment["active"].sum())
+    drawn = [
+        Chart(
+            "Quality over time",
+            f"Detail of each frame, from frame {int(alignment['frame'][0])} to frame "
+            f"{int(alignment['frame'][-1])}; gaps are frames that could not be aligned.",
+            _svg(lambda ax: plotting.plot_quality(quality, ax)),
+        ),
+        Chart(
+            "Quality, best first",
+            f"{int(used.sum())} frames give something to the stack; crosses give nothing.",
+            _svg(lambda ax: plotting.plot_sorted_quality(quality, used, ax)),
+        ),
+        Chart(
+            "Drift",
+            f"Offsets of {n_active} aligned frames from the reference frame, "
+            f"{int(alignment['reference'])}.",
+            _svg(lambda ax: plotting.plot_drift(alignment, ax)),
+        ),
+        Chart(
+            "Path of the scene",
+            "The same offsets as a path: loops are wind and mount, a line is drift.",
+            _svg(lambda ax: plotting.plot_path(alignment, ax)),
+        ),
+        Chart(
+            "Quality of areas",
+            "Mean detail of each area, relative to the best: dark areas are blank or blurred.",
+            _svg(lambda ax: plotting.plot_area_quality(quality, ax)),
+        ),
+        Chart(
+            "Frames averaged",
+            "How many frames each pixel is the mean of, by weight.",
+            _svg(lambda ax: plotting.plot_count(stacked, ax)),
+        ),
+    ]
+    if points.sizes["point"]:
+        drawn += _charts_of_points(quality, tracked, points)
+    return drawn
+
+
+def _charts_of_points(quality: xr.Dataset, tracked: xr.Dataset, points: xr.Dataset) -> list[Chart]:
+    motion = points["displacement"] - points["mean_displacement"]
+    rms = float(np.sqrt(2 * (motion**2).mean()))
+    return [
+        Chart(
+            "Reference points",
+            f"{tracked.sizes['point']} points, coloured by the share of frames in which each was "
+            "measured.",
+            _svg(lambda ax: plotting.plot_points(quality, tracked, ax)),
+        ),
+        Chart(
+            "Triangles and motion",
+            f"The stack is made triangle by triangle, between {points.sizes['point']} points. The "
+            f"air moved them by {rms:.2f} px rms.",
+            _svg(lambda ax: plotting.plot_mesh(quality, points, ax)),
+        ),
+        Chart(
+            "Warp of the reference image",
+            "What is left of the air's warp in the mean of the best frames; the stack undoes it.",
+            _svg(lambda ax: plotting.plot_mean_warp(quality, points, ax)),
+        ),
+    ]
+
+
+def _svg(draw: Callable[[Axes], object]) -> str:
+    """Draw one chart, without pyplot: its windows and its state are the user's."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SkryError(
+            "a report needs matplotlib, which is not installed: pip install 'skry_dask[report]'"
+        ) from error
+    with rc_context(STYLE):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
+        figure = Figure(figsize=SIZE, layout="constrained")
+        draw(figure.subplots())
+        for ax in figure.axes:
+            ax.set_title("")  # the page has it
+        target = StringIO()
+        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    text = target.getvalue()
+    return text[text.index("<svg") :].replace(INK, "currentColor")

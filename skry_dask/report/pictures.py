@@ -1,0 +1,116 @@
+"""Pictures of the report: images on one canvas and one scale of brightness, as data URIs."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from skry_dask.capture.calibration.develop import Developer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.types import AnyArray, FloatArray
+
+WHITE_PERCENTILE = 99.9
+"""Percentile of the stack that is shown white: a few brighter pixels must not darken the page."""
+
+MAX_SIDE = 2048
+"""Longest side of a picture, px; larger images are shown smaller, or the page would be slow."""
+
+
+class Picture(NamedTuple):
+    """An image of the page.
+
+    Parameters
+    ----------
+    title
+        What it is.
+    alt
+        What it shows, for those who cannot see it.
+    uri
+        PNG as a data URI.
+    """
+
+    title: str
+    alt: str
+    uri: str
+
+
+def best_frame(
+    capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset, stacked: xr.Dataset
+) -> tuple[int, FloatArray]:
+    """Show the best frame that the stack uses, where the stack lies.
+
+    Parameters
+    ----------
+    capture, alignment, quality, stacked
+        As from `calibrate`, `align`, `estimate_quality` and `stack`.
+
+    Returns
+    -------
+    number
+        Number of the frame.
+    image
+        float64 (y, x[, channel]) on the pixels of the stack, 1 = full scale; NaN where the frame
+        does not show them.
+    """
+    rated = quality["frame_quality"].to_numpy().astype(np.float64)
+    rated[stacked["fragments"].to_numpy() == 0] = np.nan
+    index = int(np.nanargmax(rated)) if not np.isnan(rated).all() else 0
+    developer = Developer.of(capture)
+    frame = capture["frames"][index].to_numpy()
+    planes = [
+        (plane.astype(np.float64) / developer.units(name) - developer.black) / developer.white
+        for name, plane in zip(
+            developer.planes, developer.develop(frame, developer.planes), strict=True
+        )
+    ]
+    y, x = alignment["offset"].to_numpy()[index]
+    at = np.meshgrid(stacked["y"].to_numpy() + y, stacked["x"].to_numpy() + x, indexing="ij")
+    shown = [ndimage.map_coordinates(p, at, order=1, cval=np.nan) for p in planes]
+    image = shown[0] if len(shown) == 1 else np.stack(shown, axis=-1)
+    return int(capture["frame"][index]), image
+
+
+def on_pixels_of(stacked: xr.Dataset, image: xr.DataArray) -> FloatArray:
+    """Resample an image of the region to the pixels of the stack: float64 (y, x[, channel])."""
+    axes = [
+        (stacked[dim].to_numpy() - float(image[dim][0]))
+        / max(float(image[dim][1] - image[dim][0]), 1)
+        for dim in ("y", "x")
+    ]
+    at = np.meshgrid(*axes, indexing="ij")
+    values = image.to_numpy().astype(np.float64)
+    planes = np.moveaxis(values, -1, 0) if values.ndim > 2 else values[None]
+    shown = [ndimage.map_coordinates(p, at, order=1, cval=np.nan) for p in planes]
+    return shown[0] if len(shown) == 1 else np.stack(shown, axis=-1)
+
+
+def to_uri(image: AnyArray, white: float) -> str:
+    """Make a PNG of 8 bits of an image, black at 0; not-a-number is black.
+
+    Parameters
+    ----------
+    image
+        (y, x[, channel]).
+    white
+        Value that is shown white.
+    """
+    from PIL import Image
+
+    step = -(-max(image.shape[:2]) // MAX_SIDE)
+    scaled = np.nan_to_num(image[::step, ::step] * (255 / white)).clip(0, 255)
+    target = BytesIO()
+    Image.fromarray(np.rint(scaled).astype(np.uint8)).save(target, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+
+
+def white_of(image: AnyArray) -> float:
+    """Choose the value that is shown white."""
+    found = float(np.nanpercentile(image, WHITE_PERCENTILE))
+    return found if found > 0 else 1.0

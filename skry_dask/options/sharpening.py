@@ -20,6 +20,7 @@ MOST_MASKS = 8
 class SharpenMethod(StrEnum):
     """How an image is sharpened."""
 
+    AUTO = "auto"
     RICHARDSON_LUCY = "richardson-lucy"
     WIENER = "wiener"
     WAVELETS = "wavelets"
@@ -86,9 +87,10 @@ class SharpenOptions:
     Parameters
     ----------
     method
-        "richardson-lucy" finds the image that, blurred by the PSF, looks like the stack; "wiener"
-        does so in one step, by frequencies; "wavelets" amplifies detail of six sizes; "unsharp"
-        adds the difference to blurred copies; "none" leaves the image as it is.
+        "auto" needs no other option: it restores the contrast that the air took, as far as half
+        stacks agree; "richardson-lucy" finds the image that, blurred by the PSF, looks like
+        the stack; "wiener" does so in one step, by frequencies; "wavelets" amplifies detail of six
+        sizes; "unsharp" adds the difference to blurred copies; "none" leaves the image as it is.
     overshoot
         How far a limb may become brighter than the surface beside it, as a fraction of the step
         from the sky; 1 = no limit.
@@ -139,7 +141,7 @@ class SharpenOptions:
     phase: ClassVar[str] = "sharpen"
     version: ClassVar[int] = 1
 
-    method: SharpenMethod = SharpenMethod.RICHARDSON_LUCY
+    method: SharpenMethod = SharpenMethod.AUTO
     overshoot: float = 0.03
     psf: Psf | None = None
     psf_file: str | None = None
@@ -197,7 +199,8 @@ class SharpenOptions:
                 "them"
             )
         for psf, defaults in _PSF_DEFAULTS.items():
-            self._settle(defaults, chosen=psf is self.psf, owner=f"psf {psf}")
+            owner = f"psf {psf}" if self.psf else "method richardson-lucy or wiener"
+            self._settle(defaults, chosen=psf is self.psf, owner=owner)
 
     def _settle(self, defaults: dict[str, Any], *, chosen: bool, owner: str) -> None:
         """Set the defaults of the chosen method or PSF, and refuse the options of the others."""

@@ -28,6 +28,9 @@ SKY_SIDE = 25
 SHARPEST = 10
 """Least distance from the sky up to which values are limited, px."""
 
+AUTOMATIC = 24
+"""Such a distance for the automatic method, px."""
+
 WIDEST = 48
 """Largest such distance, px."""
 
@@ -56,6 +59,8 @@ def ring_width(options: SharpenOptions) -> int:
         case SharpenMethod.WAVELETS:
             amplified = [2**layer for layer, gain in enumerate(options.gains or ()) if gain > 1]
             widest = 3.0 * max(amplified, default=0)
+        case SharpenMethod.AUTO:
+            widest = AUTOMATIC
         case SharpenMethod.UNSHARP:
             widest = 3.0 * max(options.radii or (0.0,))
         case _:

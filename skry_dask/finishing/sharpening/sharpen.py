@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
+from skry_dask.finishing.sharpening.automatic import auto_sharpen
 from skry_dask.finishing.sharpening.levels import Levels, measure_levels
 from skry_dask.finishing.sharpening.limbs import (
     keep_in_range,
@@ -60,7 +61,7 @@ def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = 
         (y, x) or (y, x, channel), 1 = full scale; NumPy array, dask array or DataArray, such as
         ``stack`` of a result. NaN where there is no picture, which stays so.
     options
-        The method, and how strongly it sharpens; by default Richardson-Lucy deconvolution.
+        The method, and how strongly it sharpens; by default automatic.
     halves
         Half stacks of even and of odd frames (even, odd), each of the image's shape, which show how
         strong the noise is; None: it is estimated from the image.
@@ -123,7 +124,18 @@ def _sharpened(image: da.Array, options: SharpenOptions, halves: list[da.Array] 
     if halves is not None:
         differences = windows((halves[0].astype(np.float32) - halves[1].astype(np.float32)) / 2)
     levels = dask.delayed(measure_levels, pure=True)(windows(image), differences)
-    return by_tiles(image, _sharpen_tile, _reach(options, image.shape), options, levels)
+    reach = _reach(options, image.shape)
+    if options.method is not SharpenMethod.AUTO:
+        return by_tiles(image, _sharpen_tile, reach, options, levels)
+    # The automatic method has tiles of its own, and measures all of the image for each.
+    done = dask.delayed(_auto, pure=True)(image, halves)
+    sharp = da.from_delayed(done, image.shape, np.float32)
+    both = da.stack([image.astype(np.float32), sharp], axis=-1)
+    return by_tiles(both, _limit_tile, reach, options, levels)
+
+
+def _auto(image: AnyArray, halves: list[AnyArray] | None) -> Float32Array:
+    return auto_sharpen(image, halves).image
 
 
 def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
@@ -133,6 +145,8 @@ def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
             reach = wavelet_reach(N_LAYERS)
         case SharpenMethod.UNSHARP:
             reach = unsharp_reach(options)
+        case SharpenMethod.AUTO:
+            reach = 0
         case _:
             psf = point_spread(options)
             if max(psf.shape) > min(shape[:2]):
@@ -153,20 +167,44 @@ def _sharpen_tile(tile: Float32Array, options: SharpenOptions, levels: Levels) -
         gaps = ~np.isfinite(plane)
         if gaps.any():
             plane = _filled(plane, gaps)
-        sky, white = float(levels.sky[channel]), float(levels.white[channel])
         done = _sharpen_plane(plane, options, levels, channel)
-        done = limit_overshoot(
-            done,
-            plane,
-            overshoot=options.overshoot,
-            near=ring_width(options),
-            sky=sky,
-            white=white,
-        )
-        done = keep_in_range(done, plane)
+        done = _limited(done, plane, options, levels, channel)
         done[gaps] = np.nan
         out[..., channel] = done
     return out
+
+
+def _limit_tile(tile: Float32Array, options: SharpenOptions, levels: Levels) -> Float32Array:
+    """Limit what sharpening has changed in a tile (y, x, channel, before and after)."""
+    out = np.empty(tile.shape[:3], np.float32)
+    for channel in range(tile.shape[2]):
+        plane, done = (np.ascontiguousarray(tile[..., channel, i]) for i in (0, 1))
+        gaps = ~np.isfinite(plane)
+        if gaps.any():
+            plane, done = _filled(plane, gaps), _filled(done, gaps)
+        done = _limited(done, plane, options, levels, channel)
+        done[gaps] = np.nan
+        out[..., channel] = done
+    return out
+
+
+def _limited(
+    done: Float32Array,
+    plane: Float32Array,
+    options: SharpenOptions,
+    levels: Levels,
+    channel: int,
+) -> Float32Array:
+    """Limit what sharpening has changed at limbs, and near black and white."""
+    limited = limit_overshoot(
+        done,
+        plane,
+        overshoot=options.overshoot,
+        near=ring_width(options),
+        sky=float(levels.sky[channel]),
+        white=float(levels.white[channel]),
+    )
+    return keep_in_range(limited, plane)
 
 
 def _sharpen_plane(

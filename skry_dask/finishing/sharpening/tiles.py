@@ -35,10 +35,10 @@ def by_tiles(
     Parameters
     ----------
     image
-        (y, x, channel), in any chunks.
+        (y, x, channel), in any chunks; there may be more dims.
     compute
-        Called with the float32 pixels of a tile and its surroundings (y, x, channel), and `others`;
-        returns an array of the same shape. Beyond the image's border the surroundings are its
+        Called with the float32 pixels of a tile and its surroundings, and `others`; returns an
+        array (y, x, channel) of that size. Beyond the image's border the surroundings are its
         reflection.
     reach
         Width of the surroundings, px.
@@ -49,7 +49,7 @@ def by_tiles(
     -------
     dask array of float32, (y, x, channel).
     """
-    height, width, n_channels = image.shape
+    height, width, n_channels, *_ = image.shape
     lazy = dask.delayed(_compute_tile, pure=True)
     rows = []
     for top in range(0, height, TILE):
@@ -78,7 +78,8 @@ def _compute_tile(
     compute: Callable[..., AnyArray],
     *others: Any,
 ) -> Float32Array:
-    padded = np.pad(np.asarray(pixels, np.float32), (*margins, (0, 0)), mode="symmetric")
+    more = [(0, 0)] * (pixels.ndim - 2)
+    padded = np.pad(np.asarray(pixels, np.float32), (*margins, *more), mode="symmetric")
     done = compute(padded, *others)
     inner = slice(reach, -reach) if reach else slice(None)
     return np.ascontiguousarray(done[inner, inner], np.float32)

@@ -44,7 +44,7 @@ WRONG = {
     "sharpen a.tif -o c.tif --out-dir d": "--output and --out-dir contradict each other",
     "sharpen a.tif ./a.tif": "a.tif and ./a.tif would both be sharpened into a-sharpened.tif",
     "sharpen a.tif --options none.toml": "none.toml cannot be read (No such file or directory)",
-    "sharpen a.tif --options o.toml --sigma 3": "--options o.toml and flags of sharpening",
+    "sharpen a.tif --options o.toml --overshoot 1": "--options o.toml and flags of sharpening",
     "sharpen --save-options o.txt": "--save-options is o.txt: give a file name that ends with",
     "sharpen a.tif -o c.gif": "c.gif has the suffix '.gif'",
     "sharpen a.tif --method magic": "--method is 'magic': choose one of",

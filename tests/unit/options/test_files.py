@@ -29,8 +29,8 @@ WRONG = {
     "[moon]": r"a.toml has \[moon\]: there is no such table: there are \[sharpen\], \[stack\]",
     "sharpen = 3": r"a.toml has sharpen = 3: write \[sharpen\]",
     "[sharpen]\nsigmas = 2": r"a.toml has sigmas in \[sharpen\]: did you mean sigma\?",
-    "[sharpen]\nsigma = 99": "a.toml: sigma is 99: it must be from 0.3 to 10",
-    "[sharpen]\nsigma = 'wide'": r"a.toml: a value in \[sharpen\] is of another kind",
+    "[sharpen]\nmethod = 'wiener'\nsigma = 99": "a.toml: sigma is 99: it must be from 0.3 to 10",
+    "[sharpen]\novershoot = 'wide'": r"a.toml: a value in \[sharpen\] is of another kind",
     "[sharpen]\nversion = 99": r"a.toml has \[sharpen\] of version 99, but this program has",
 }
 

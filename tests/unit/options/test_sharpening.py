@@ -10,9 +10,12 @@ from skry_dask.options.sharpening import SharpenOptions
 WRONG = {
     "method is 'magic': choose one of": {"method": "magic"},
     "psf is 'box': choose one of gaussian, airy, file": {"psf": "box"},
-    "iterations is 0: it must be from 1 to 500": {"iterations": 0},
-    "iterations is 2.5: it must be a whole number": {"iterations": 2.5},
-    "sigma is nan: it must be from 0.3 to 10": {"sigma": float("nan")},
+    "iterations is 0: it must be from 1 to 500": {"method": "richardson-lucy", "iterations": 0},
+    "iterations is 2.5: it must be a whole number": {
+        "method": "richardson-lucy",
+        "iterations": 2.5,
+    },
+    "sigma is nan: it must be from 0.3 to 10": {"method": "richardson-lucy", "sigma": float("nan")},
     "overshoot is -0.1: it must be from 0 to 1": {"overshoot": -0.1},
     "gains is -1.0: it must be from 0 to 100": {"method": "wavelets", "gains": [-1] * 6},
     "gains is 1 2: it must be 6 numbers, one for each layer": {
@@ -30,16 +33,21 @@ WRONG = {
     "gains is 1 1 1 1 1 1, but belongs to method wavelets: leave it out, or choose method "
     "wavelets": {"gains": (1.0,) * 6},
     "iterations is 3, but belongs to method richardson-lucy": {"method": "wiener", "iterations": 3},
-    "seeing is 2, but belongs to psf airy: leave it out, or choose psf airy": {"seeing": 2},
+    "seeing is 2, but belongs to psf airy: leave it out, or choose psf airy": {
+        "method": "wiener",
+        "seeing": 2,
+    },
+    "sigma is 2, but belongs to method richardson-lucy or wiener: leave it out": {"sigma": 2},
     "psf is airy, but method unsharp has no PSF: leave it out": {
         "method": "unsharp",
         "psf": "airy",
     },
     "psf gaussian and psf_file a.tif contradict each other": {
+        "method": "wiener",
         "psf": "gaussian",
         "psf_file": "a.tif",
     },
-    "psf is file, but there is no psf_file: name the image": {"psf": "file"},
+    "psf is file, but there is no psf_file: name the image": {"method": "wiener", "psf": "file"},
 }
 
 

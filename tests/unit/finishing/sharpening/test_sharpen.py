@@ -30,7 +30,7 @@ def blurred(image, noise=0.0, seed=2):
     return (soft + rng.normal(scale=noise, size=image.shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS[1:])  # the automatic one has tests of its own
 def test_a_sharpened_image_is_more_like_the_scene(method):
     truth = scene()
     soft = blurred(truth, 2e-4)
@@ -142,7 +142,7 @@ def test_what_is_no_psf_or_does_not_fit_is_refused(tmp_path):
     }
     for message, choices in wrong.items():
         with pytest.raises(OptionsError, match=message):
-            skry.sharpen(image, skry.SharpenOptions(**choices))
+            skry.sharpen(image, skry.SharpenOptions(method="wiener", **choices))
     with pytest.raises(OptionsError, match=r"an image of the shape \(4,\) cannot be sharpened"):
         skry.sharpen(np.zeros(4))
     with pytest.raises(OptionsError, match=r"a half stack has the shape \(3, 3\), but the image"):

@@ -47,7 +47,7 @@ class AutoSharpened(NamedTuple):
     image
         float32 (y, x) or (y, x, channel), in the units of the image; not cut off at black or white.
     seeing
-        D/r0 of the stack for which it was sharpened.
+        D/r0 of the seeing, for which it was sharpened.
     resolution
         Frequency at which half of the stack's power is detail, cycles/px.
     """
@@ -75,7 +75,7 @@ def auto_sharpen(
         Half stacks of even and of odd frames, each of the image's shape, which show what is detail
         and what noise. None: noise is estimated from the finest structure of the image.
     seeing
-        D/r0 of the stack; None: it is estimated from the resolution.
+        D/r0 of the capture; None: it is estimated from the resolution.
     cutoff
         Finest detail that the telescope passes, cycles/px.
 

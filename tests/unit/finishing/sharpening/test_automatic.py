@@ -15,7 +15,7 @@ from skry_dask.finishing.sharpening.automatic import auto_sharpen
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray
 
-SEEING = 3.5
+SEEING = 5.0
 NOISE = 0.001
 
 

@@ -56,30 +56,33 @@ def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **att
 
 
 def image_variable(
-    planes: da.Array, long_name: str, window: Window | None = None, *, along: str | None = None
+    planes: da.Array,
+    long_name: str,
+    window: Window | None = None,
+    *,
+    along: tuple[str, ...] = (),
 ) -> Any:
     """Make the variable of an image, or of several, 1 = full scale.
 
     Parameters
     ----------
     planes
-        ([along,] plane, y, x): one plane, or three of red, green and blue.
+        (*along, plane, y, x): one plane, or three of red, green and blue.
     long_name
         What the image is, in words.
     window
         Builds rows and columns of the planes, where they can be computed apart.
     along
-        Dim that numbers several images; None: there is one.
+        Dims that number several images; of a single one none.
 
     Returns
     -------
-    xarray.Variable ([along,] y, x[, channel])
+    xarray.Variable (*along, y, x[, channel])
     """
-    first = () if along is None else (along,)
     image = _planes_last(planes)
     if window is not None:
-        image = WindowedArray.of(image, lambda y, x: _planes_last(window(y, x)), len(first))
-    dims = (*first, "y", "x", "channel")
+        image = WindowedArray.of(image, lambda y, x: _planes_last(window(y, x)), len(along))
+    dims = (*along, "y", "x", "channel")
     return variable(dims[: image.ndim], image, "1", long_name)
 
 

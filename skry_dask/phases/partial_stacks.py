@@ -5,27 +5,28 @@ sharpness of each, help to choose a number. A triangle's best n fragments are am
 so each fragment is added once, to the image of the step that takes it first, and the images are
 running sums over steps: the pass costs no more than stacking the largest number of frames.
 
-Memory: as `stacking.shift_and_add`, for each step.
+Memory: as `stacking.shift_and_add`, for each step; twice as much with half stacks.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask.array as da
 import numpy as np
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.datasets import result, variable
+from skry_dask.graph.datasets import image_variable, result, variable
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.kernels.frame.detail import frame_detail
-from skry_dask.options import Choose, StackOptions
+from skry_dask.options import StackOptions
 from skry_dask.phases.rating.noise import noise_sigma
+from skry_dask.phases.stacking.half_stacks import split_selection
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.shift_and_add import ImageSums
+from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
-from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ def partial_stacks(
     capture, alignment, quality, points
         As for `stack`.
     options
-        As for `stack`; its criterion (percent, number or min_quality) is not used.
+        As for `stack`; its criterion (percent, number or min_quality) is not used. Where points
+        have weights, frames count with these, and are taken in the order of their weights.
     numbers
         Number of frames averaged in each image, increasing. Images of more frames than are active
         equal the image of all active frames.
@@ -65,20 +67,23 @@ def partial_stacks(
         - ``stack`` float32 (step, y, x[, channel]), 1 = full scale, NaN where no frame shows the
           scene;
         - ``count`` (step, y, x), number of frames averaged: int32, or float32 for drizzle;
-        - ``noise`` float64 (step), standard deviation of the noise, fraction of full scale;
+        - ``noise`` float64 (step), standard deviation of the noise, fraction of full scale: with
+          ``options.halves`` the median of what `stack` finds at each pixel, NaN where a half has
+          no frame; otherwise estimated from the image alone;
         - ``sharpness`` float64 (step), mean |I - blurred I|, fraction of full scale, to which
-          noise contributes.
+          noise contributes;
+        - ``half_stack`` float32 (step, half, y, x[, channel]), with ``options.halves``.
 
         Noise and sharpness are measured in the region that all active frames show, on the mean of
-        colours. Interpolation and drizzle correlate the noise of neighbouring pixels, so that it
-        looks smaller than it is: compare steps made by the same method.
+        colours. Interpolation and drizzle correlate the noise of neighbouring pixels, so that in
+        an image alone it looks smaller than it is: compare steps made by the same method.
 
         Coordinates: ``number`` int64 (step), number of frames; canvas ``y`` and ``x``, px.
 
     Raises
     ------
     OptionsError
-        If the numbers are not increasing whole numbers from 1, or frames are to be weighted.
+        If the numbers are not increasing whole numbers from 1, or as for `stack`.
     AlignmentError, ReaderError
         As for `stack`.
 
@@ -93,81 +98,86 @@ def partial_stacks(
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """
-    options = (options or StackOptions()).settled(weighted=False)
-    if options.choose is Choose.WEIGHTS:
-        raise OptionsError(
-            "choose is 'weights', but partial stacks take the best ones: choose fragments or frames"
-        )
+    options = (options or StackOptions()).settled(weighted="weight" in points)
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
-    planes = plan.developer.planes
-    requests = [ImageRequest(plane, step) for step in range(len(number)) for plane in planes]
-    selected = new_fragments(plan, number)
-    sums = _running_sums(plan.add_up(selected, requests), len(planes))
-    blur = plan.blur(selected)
-    images = plan.images(sums, requests, None if blur is None else blur.cumsum(axis=0))
-    images = _by_step(images, len(planes)).rechunk(-1)
-    figures = images.map_blocks(
-        noise_and_sharpness,
-        _common_window(plan),
-        quality.attrs["options"]["detail_scale"],
-        dtype=np.float64,
-        chunks=((len(number),), (2,)),
-        drop_axis=(2, 3),
-    )
+    made = StackImages(plan, n_halves=1 + options.halves)
+    steps = _add_up(made, number)
     coords = plan.coords | {
         "number": ("step", number, {"units": "1", "long_name": "best frames of each triangle"})
     }
-    variables = _variables(images, _counts(plan, sums, requests), figures)
-    return result(capture, options, variables, coords)
+    radius = quality.attrs["options"]["detail_scale"]
+    return result(capture, options, _variables(made, steps, radius), coords)
 
 
-def _variables(images: da.Array, counts: da.Array, figures: da.Array) -> dict[str, Any]:
-    """Label the images (step, plane, y, x), counts (step, y, x) and figures (step, 2)."""
-    if images.shape[1] == len(CHANNEL):
-        dims: tuple[str, ...] = ("step", "y", "x", "channel")
-        images = da.moveaxis(images, 1, -1)
-    else:
-        dims = ("step", "y", "x")
-        images = images[:, 0]
-    return {
-        "stack": variable(dims, images, "1", "mean of each triangle's best fragments"),
+class _Step(NamedTuple):
+    """Sums of the frames of a step, and the blur of their interpolation."""
+
+    sums: ImageSums
+    blur: da.Array | None
+
+
+def _add_up(made: StackImages, numbers: IntArray) -> list[_Step]:
+    """Add up the fragments that each step is the first to select, and those of steps before it."""
+    plan, n_steps = made.plan, len(numbers)
+    selected = new_fragments(plan, numbers)
+    if made.n_halves > 1:
+        selected = split_selection(selected)
+    requests = [
+        ImageRequest(plane, made.n_halves * step + half)
+        for step in range(n_steps)
+        for plane, half in made.requests
+    ]
+    sums = plan.add_up(selected, requests)
+    values, weights = _running_sum(sums.values, n_steps), _running_sum(sums.weights, n_steps)
+    blur = plan.blur(selected)
+    if blur is not None:
+        blur = _running_sum(blur, n_steps)
+    return [
+        _Step(ImageSums(values[i], weights[i]), None if blur is None else blur[i])
+        for i in range(n_steps)
+    ]
+
+
+def _running_sum(values: da.Array, n_steps: int) -> da.Array:
+    """Add to the values of each step those before it: (step * n, ...) to (step, n, ...)."""
+    by_step = values.reshape((n_steps, -1, *values.shape[1:]))
+    # The dtype asked of cumsum, dask 2025.1 promises and does not make.
+    return by_step.cumsum(axis=0).astype(values.dtype).rechunk(-1)
+
+
+def _variables(made: StackImages, steps: list[_Step], radius: int) -> dict[str, Any]:
+    """Make the images of all steps, and measure them where all frames show them."""
+    window = _common_window(made.plan)
+    stacks = da.stack([made.stack(*step) for step in steps])
+    counts = da.stack([made.count(step.sums) for step in steps])
+    figures = stacks.map_blocks(
+        noise_and_sharpness,
+        window,
+        radius,
+        dtype=np.float64,
+        chunks=(stacks.chunks[0], (2,)),
+        drop_axis=(2, 3),
+    )
+    noise, sharpness = figures[:, 0], figures[:, 1]
+    variables = {
+        "stack": image_variable(stacks, "mean of each triangle's best fragments", along=("step",)),
         "count": variable(("step", "y", "x"), counts, "1", "frames averaged"),
-        "noise": variable(("step",), figures[:, 0], "1", "standard deviation of the noise"),
-        "sharpness": variable(("step",), figures[:, 1], "1", "mean |I - blurred I|"),
     }
-
-
-def _by_step(images: da.Array, n_planes: int) -> da.Array:
-    """Split the images into steps and planes: (image, y, x) to (step, plane, y, x)."""
-    return images.reshape((len(images) // n_planes, n_planes, *images.shape[1:]))
-
-
-def _running_sums(sums: ImageSums, n_planes: int) -> ImageSums:
-    """Add to the sums of each step those of the steps before it."""
-    return ImageSums(
-        *(
-            _by_step(values, n_planes)
-            .cumsum(axis=0)
-            .astype(values.dtype)  # asked of cumsum, dask 2025.1 promises it and does not do it
-            .reshape(values.shape)
-            .rechunk(-1)
-            for values in sums
+    if made.n_halves > 1:
+        maps = da.stack([made.noise(*step) for step in steps])
+        noise = maps.map_blocks(
+            median_noise, window, dtype=np.float64, chunks=(maps.chunks[0],), drop_axis=(1, 2, 3)
         )
-    )
-
-
-def _counts(plan: StackPlan, sums: ImageSums, requests: list[ImageRequest]) -> da.Array:
-    """Count the frames averaged at each step: lazy (step, y, x)."""
-    n_planes = len(plan.developer.planes)
-    return da.stack(
-        [
-            plan.count(
-                ImageSums(*(values[i : i + n_planes] for values in sums)), requests[:n_planes]
-            ).min(axis=0)
-            for i in range(0, len(requests), n_planes)
-        ]
-    )
+        variables["half_stack"] = image_variable(
+            da.stack([made.halves(*step) for step in steps]),
+            "mean of each triangle's best fragments in every second frame, and in the others",
+            along=("step", "half"),
+        )
+    return variables | {
+        "noise": variable(("step",), noise, "1", "standard deviation of the noise"),
+        "sharpness": variable(("step",), sharpness, "1", "mean |I - blurred I|"),
+    }
 
 
 def _checked_numbers(numbers: Sequence[int]) -> IntArray:
@@ -243,6 +253,27 @@ def noise_and_sharpness(
         grey = np.nan_to_num(planes[(slice(None), *window)].astype(np.float64)).mean(axis=0)
         figures[i] = noise_sigma(grey.astype(np.float32)), _sharpness(grey, radius)
     return figures
+
+
+def median_noise(noise: Float32Array, window: tuple[slice, slice]) -> FloatArray:
+    """Find the median noise of steps in a window, averaged over colours.
+
+    Parameters
+    ----------
+    noise
+        float32 (step, plane, y, x), standard deviation of the noise of each pixel.
+    window
+        Rows and columns that are measured.
+
+    Returns
+    -------
+    float64 (step); NaN where it is not known anywhere.
+    """
+    inside = noise[(..., *window)].astype(np.float64)
+    known = ~np.isnan(inside).all(axis=(1, 2, 3))
+    medians = np.full(len(noise), np.nan)
+    medians[known] = np.nanmedian(inside[known], axis=(2, 3)).mean(axis=1)
+    return medians
 
 
 def _sharpness(image: FloatArray, radius: int) -> float:

@@ -164,7 +164,7 @@ def _variables(
             made.halves(sums, blur),
             "mean of the selected fragments of every second frame, and of the others",
             lambda y, x: windows().halves(y, x),
-            along="half",
+            along=("half",),
         )
         variables["noise"] = image_variable(
             made.noise(sums, blur),

@@ -12,7 +12,7 @@ found for a few triangles at a time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -31,56 +31,9 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.options import StackOptions
+    from skry_dask.phases.stacking.frame_coverage import FrameCoverage
     from skry_dask.phases.stacking.point_weights import PointWeights
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameCoverage:
-    """Which fragments each frame shows, neglecting displacements.
-
-    Parameters
-    ----------
-    mesh
-        Divides the image into triangles.
-    offset
-        float64 (frame, axis), px.
-    frame_shape
-        Height and width of a frame, px.
-    """
-
-    mesh: TriangleMesh
-    offset: FloatArray
-    frame_shape: tuple[int, ...]
-
-    def of_frames(self, frames: slice) -> FrameCoverage:
-        """Take some of the frames."""
-        return replace(self, offset=self.offset[frames])
-
-    def of_triangles(self, triangles: slice) -> tuple[BoolArray, BoolArray]:
-        """Find which frames show each of some triangles.
-
-        Returns
-        -------
-        complete
-            bool (frame, triangle), whether the frame shows all of it.
-        partial
-            bool (frame, triangle), whether the frame may show part of it.
-        """
-        region = self.mesh.region
-        corners = self.mesh.corners[self.mesh.triangles[triangles]]
-        # Fixed points lie just outside the region.
-        inside = np.clip(corners, 0, np.array(region.shape) - 1) + np.array([region.y, region.x])
-        low, high = inside.min(axis=1), inside.max(axis=1)
-        complete = np.ones((len(self.offset), len(low)), bool)
-        partial = complete.copy()
-        for axis in (0, 1):
-            first = low[:, axis] + self.offset[:, None, axis]
-            last = high[:, axis] + self.offset[:, None, axis]
-            end = self.frame_shape[axis] - 1
-            complete &= (first >= 0) & (last <= end)
-            partial &= (last >= 0) & (first <= end)
-        return complete, partial
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -127,6 +80,10 @@ class FragmentChoice(ABC):
         -------
         uint8 (frame, byte), see `pack_selection`: one bit for each triangle.
         """
+
+    def select_best(self, number: int) -> AnyArray:
+        """Select this number of each triangle's best frames, and see `select`."""
+        return self.select(lambda quality: select_best(quality, number))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

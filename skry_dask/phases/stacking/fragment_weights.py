@@ -20,9 +20,14 @@ import numpy as np
 from skry_dask.errors import OptionsError
 from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.threads import on_threads
-from skry_dask.phases.rating.ranking import column_slices
+from skry_dask.phases.rating.ranking import column_slices, select_best
 from skry_dask.phases.stacking.corner_motion import followed_points
-from skry_dask.phases.stacking.fragment_selection import FragmentChoice, pack_selection
+from skry_dask.phases.stacking.fragment_selection import (
+    FragmentChoice,
+    pack_selection,
+    select_to_cover,
+    unpack_selection,
+)
 from skry_dask.phases.stacking.point_weights import PointWeights
 from skry_dask.store.results.tables import rows_per_block
 
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.graph.row_tables import AnyRows
-    from skry_dask.phases.stacking.fragment_selection import FrameCoverage
+    from skry_dask.phases.stacking.frame_coverage import FrameCoverage
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 
@@ -121,7 +126,7 @@ class FragmentWeights(FragmentChoice):
             "weighs anything there"
         )
 
-    def select(self, _criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
+    def select(self, _criterion: Callable[[FloatArray], BoolArray] | None) -> AnyArray:
         """Select fragments by their weights, some frames at a time: see `FragmentChoice.select`."""
         packed = np.empty((len(self.active), -(-self.n_triangles // 8)), np.uint8)
         first, *others = self.mesh.triangles.T
@@ -140,6 +145,23 @@ class FragmentWeights(FragmentChoice):
         on_threads(select_in, list(column_slices(self.n_triangles, len(packed))))
         return packed
 
+    def select_best(self, number: int) -> AnyArray:
+        """Select this number of the frames that weigh most in each triangle: see `select`."""
+        packed, weight = self.select(None), np.asarray(self.of_points)
+        shares = followed_points(self.mesh)
+        for of_bytes in column_slices(8 * len(packed), packed.shape[1]):
+            triangles = slice(8 * of_bytes.start, min(8 * of_bytes.stop, self.n_triangles))
+            used = unpack_selection(packed[:, of_bytes], triangles.stop - triangles.start)
+            of_triangles = np.zeros(used.shape)
+            for corners in self.mesh.triangles[triangles].T:
+                of_triangles += _at_corners(weight, corners, *shares)
+            of_triangles[~used] = np.nan
+            best = select_best(of_triangles, number)
+            if self.coverage is not None:
+                best |= select_to_cover(of_triangles, self.coverage.of_triangles(triangles)[0])
+            packed[:, of_bytes] = pack_selection(best)
+        return packed
+
     def _corners_that_count(self, frames: slice, followed: IntArray) -> BoolArray:
         """Find where some frames weigh anything: bool (frame, corner)."""
         n_points = self.mesh.n_points
@@ -150,6 +172,30 @@ class FragmentWeights(FragmentChoice):
             counts[:, :n_points] = bits | (self.of_points.least > 0)
             counts[:, n_points:] = counts[:, followed].any(axis=2)
         return counts
+
+
+def _at_corners(
+    weight: AnyArray, corners: IntArray, shares: FloatArray, followed: IntArray
+) -> FloatArray:
+    """Take the weights of frames at some corners: float64 (frame, corner).
+
+    Parameters
+    ----------
+    weight
+        uint8 (frame, point).
+    corners
+        int64 (corner): points come first, then fixed points.
+    shares, followed
+        From `followed_points`.
+    """
+    n_points = weight.shape[1]
+    fixed = corners >= n_points
+    found = np.full((len(weight), len(corners)), 255.0)
+    found[:, ~fixed] = weight[:, corners[~fixed]]
+    if n_points:
+        of_fixed = corners[fixed] - n_points
+        found[:, fixed] = (weight[:, followed[of_fixed]] * shares[of_fixed]).sum(axis=2)
+    return found
 
 
 def _weight_of(points: xr.Dataset) -> xr.Variable:

@@ -35,21 +35,22 @@ MAX_VARIANCE = 1.0
 
 
 def split_selection(packed: AnyArray) -> AnyArray:
-    """Divide a selection into halves: every second frame, and the others.
+    """Divide selections into halves: every second frame, and the others.
 
     Parameters
     ----------
     packed
-        uint8 (frame, 1, byte), see `pack_selection`.
+        uint8 (frame, selection, byte), see `pack_selection`.
 
     Returns
     -------
-    uint8 (frame, half, byte)
+    uint8 (frame, selection * half, byte), both halves of a selection beside each other.
     """
-    halves = np.zeros((len(packed), len(HALF), packed.shape[2]), np.uint8)
+    n_frames, n_selections, n_bytes = packed.shape
+    halves = np.zeros((n_frames, n_selections, len(HALF), n_bytes), np.uint8)
     for half in range(len(HALF)):
-        halves[half :: len(HALF), half] = packed[half :: len(HALF), 0]
-    return halves
+        halves[half :: len(HALF), :, half] = packed[half :: len(HALF)]
+    return halves.reshape(n_frames, -1, n_bytes)
 
 
 def noise_of_halves(images: Float32Array, frames: AnyArray) -> Float32Array:

@@ -22,16 +22,15 @@ from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
 from skry_dask.options import Choose, Demosaic
-from skry_dask.phases.rating.ranking import select_best
 from skry_dask.phases.stacking.corner_motion import corner_motion
 from skry_dask.phases.stacking.fragment_selection import (
     FragmentChoice,
     FragmentQuality,
-    FrameCoverage,
     pack_selection,
     select_fragments,
 )
 from skry_dask.phases.stacking.fragment_weights import FragmentWeights
+from skry_dask.phases.stacking.frame_coverage import FrameCoverage
 from skry_dask.phases.stacking.frame_gain import frame_gains
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
@@ -45,8 +44,6 @@ from skry_dask.phases.stacking.shift_and_add import shift_and_add
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import xarray as xr
     from dask.delayed import Delayed
 
@@ -56,7 +53,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.shift_and_add import ImageSums
-    from skry_dask.types import AnyArray, BoolArray, FloatArray
+    from skry_dask.types import AnyArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,15 +153,16 @@ class StackPlan:
 
     def select(self, options: StackOptions) -> AnyArray:
         """Select fragments by the criterion in the options: uint8 (frame, byte), packed."""
-        return self._select(lambda quality: select_fragments(quality, options, self.n_active))
+        return self._of_triangles(
+            self.choice.select(lambda quality: select_fragments(quality, options, self.n_active))
+        )
 
     def select_best(self, number: int) -> AnyArray:
         """Select this number of each triangle's best fragments: uint8 (frame, byte), packed."""
-        return self._select(lambda quality: select_best(quality, number))
+        return self._of_triangles(self.choice.select_best(number))
 
-    def _select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
-        """Select by a criterion; a frame that is selected as a whole gives all its fragments."""
-        packed = self.choice.select(criterion)
+    def _of_triangles(self, packed: AnyArray) -> AnyArray:
+        """Let a frame that is selected as a whole give all its fragments."""
         n_fragments = len(self.mesh.triangles)
         if self.choice.n_triangles == n_fragments:
             return packed

@@ -42,6 +42,7 @@ def on_union(case):
         {"choose": "frames", "normalise": True},
         {"drizzle": 2.0, "union": True},
         {"interpolation": "bilinear", "union": True},
+        {"halves": True, "union": True},
     ],
 )
 def test_each_step_is_the_stack_of_that_many_frames(noisy, options):
@@ -52,8 +53,30 @@ def test_each_step_is_the_stack_of_that_many_frames(noisy, options):
     np.testing.assert_array_equal(steps["number"], numbers)
     for i, number in enumerate(numbers):
         alone = skry.stack(*noisy, skry.StackOptions(number=number, **options)).compute()
-        for name in ("stack", "count"):
+        names = ["stack", "count", "half_stack"] if "half_stack" in steps else ["stack", "count"]
+        for name in names:
             xr.testing.assert_equal(steps[name][i].drop_vars("number"), alone[name])
+
+
+@pytest.mark.parametrize("canvas", ["overlap", "union"])
+def test_weighted_frames_are_taken_in_the_order_of_their_weights(canvas):
+    rng = np.random.default_rng(5)
+    frames = rng.integers(0, 200, (8, 50, 64)).astype(np.uint8)
+    weight = np.array([90, 3, 255, 40, 0, 180, 120, 7])
+
+    def case(active):
+        *before, points = known_results(frames, np.zeros((8, 2)), active=active, canvas=canvas)
+        everywhere = np.repeat(weight[:, None], points.sizes["point"], axis=1)
+        weights = ("frame", "point"), everywhere.astype(np.uint8)
+        return *before, points.assign(weight=weights)
+
+    numbers = [1, 3, 8]
+    steps = partial_stacks(*case(np.ones(8, bool)), skry.StackOptions(halves=True), numbers)
+    for i, number in enumerate(numbers):
+        best = np.isin(np.arange(8), np.argsort(-weight)[:number])
+        alone = skry.stack(*case(best), skry.StackOptions(halves=True))
+        for name in ("stack", "count", "half_stack"):
+            np.testing.assert_array_equal(steps[name][i], alone[name])
 
 
 def test_colour_captures_have_colour_steps():
@@ -67,9 +90,15 @@ def test_colour_captures_have_colour_steps():
     assert steps["stack"].dtype == np.float32
 
 
-def test_noise_falls_with_the_square_root_of_the_number(noisy):
-    steps = partial_stacks(*noisy, numbers=[1, 4, 16]).compute()
+@pytest.mark.parametrize("halves", [False, True])
+def test_noise_falls_with_the_square_root_of_the_number(noisy, halves):
+    options = skry.StackOptions(halves=halves, interpolation="bilinear")
+    steps = partial_stacks(*noisy, options, numbers=[1, 4, 16]).compute()
     noise = steps["noise"].to_numpy()
+    if halves:  # a single frame has no other half
+        assert np.isnan(noise[0])
+        assert noise[1] / noise[2] == pytest.approx(2, rel=0.2)
+        return
     np.testing.assert_allclose(noise[:-1] / noise[1:], 2, rtol=0.2)
     assert noise[0] == pytest.approx(8 / 255, rel=0.2)
     assert (np.diff(steps["sharpness"]) < 0).all()

@@ -136,14 +136,6 @@ def test_a_weight_moves_the_mean_towards_its_frame():
     np.testing.assert_allclose(found["count"], 400 / 255, rtol=1e-5)
 
 
-def test_partial_stacks_take_the_best_and_refuse_weights_with_a_remedy():
-    case, options = case_of(frames_of(), random_weights()), skry.StackOptions(choose="weights")
-    best = skry.partial_stacks(*case, numbers=[2]).compute()
-    assert best["count"].max() == 2
-    with pytest.raises(OptionsError, match=r"'weights'.*: choose fragments or frames"):
-        skry.partial_stacks(*case, options, numbers=[1, 4])
-
-
 def test_sums_are_not_found_again_where_text_or_points_without_weights_change_them():
     def key(weight, *text):
         capture, *results = case_of(frames_of(), weight)

@@ -8,13 +8,13 @@ import skry_dask as skry
 from skry_dask.geometry.canvas import Region, union_region
 from skry_dask.geometry.mesh import TriangleMesh
 from skry_dask.phases.stacking.fragment_selection import (
-    FrameCoverage,
     pack_selection,
     select_fragments,
     select_to_cover,
     unpack_fragments,
     unpack_selection,
 )
+from skry_dask.phases.stacking.frame_coverage import FrameCoverage
 from tests import reference
 
 # --- criteria ------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ def stack(
     output_format: ImageKinds | None = None,
     composite: bool = False,
     table: bool = False,
+    steps: str | None = None,
     store: Place | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -127,6 +128,9 @@ def stack(
         Also write tables: of all frames, OUTPUT_frames.csv; of the reference points,
         OUTPUT_points.csv; of the quality of frames as Stackistry writes it,
         OUTPUT_frame_quality.txt.
+    steps
+        Numbers of frames, such as 10,30,100, or auto: also stack the best so many frames, and write
+        how noise, sharpness and resolution change: OUTPUT-steps.csv, OUTPUT-steps.png.
     store
         Folder in which results are kept, or its URL, for one capture [default: INPUT.skry beside
         the input].
@@ -168,6 +172,7 @@ def stack(
         output_format=output_format,
         composite=composite,
         table=table,
+        steps=steps,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,

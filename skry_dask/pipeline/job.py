@@ -28,6 +28,7 @@ from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
 from skry_dask.options import Mask, Options
+from skry_dask.options.steps import parse_steps
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs, place_of_results
@@ -39,7 +40,7 @@ from skry_dask.store.results.writing import ResultStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import xarray as xr
@@ -64,6 +65,8 @@ class Job:
         Options of all phases, positions from files included.
     outputs
         The files to write.
+    steps
+        See `parse_steps`.
     store
         Keeps results, and the frames of a capture that must be decoded.
     runner
@@ -83,6 +86,7 @@ class Job:
     source: Source
     options: Options
     outputs: Outputs
+    steps: tuple[int, ...] | None
     store: ResultStore
     runner: Runner
     limit: Limit | None
@@ -94,7 +98,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as the user asks for it, not checked yet; see `run`.
+    """A job as the user asks for it, not checked yet; see `run`, and `parse_steps` for steps.
 
     ``runner`` is what it runs on, where that has been opened for several jobs; ``memory`` is what
     they share.
@@ -103,6 +107,7 @@ class JobRequest:
     source: Input
     options: Options
     outputs: Outputs
+    steps: tuple[int, ...] | None = None
     anchors_file: str | os.PathLike[str] | None = None
     points_file: str | os.PathLike[str] | None = None
     store: str | os.PathLike[str] | None = None
@@ -125,6 +130,7 @@ class JobRequest:
         output_format: str | None = None,
         composite: bool = False,
         table: bool = False,
+        steps: str | Sequence[int] | None = None,
         options: Options | None = None,
         **others: Any,
     ) -> JobRequest:
@@ -139,6 +145,7 @@ class JobRequest:
         single = {name: others.pop(name) for name in others.keys() - own}
         image = None if output is None else located(output)
         options = options or Options.of(**single)
+        numbers = parse_steps(steps)
         return cls(
             source=source,
             options=options,
@@ -148,7 +155,9 @@ class JobRequest:
                 halves=options.stack.halves,
                 composite=composite,
                 table=table,
+                steps=numbers is not None,
             ),
+            steps=numbers,
             **others,
         )
 
@@ -206,6 +215,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             source=source,
             options=options,
             outputs=outputs,
+            steps=request.steps,
             # Workers of a cluster have other working folders.
             store=ResultStore(absolute(place.store), source.owner),
             runner=runner.for_job(),
@@ -275,6 +285,7 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
         capture,
         job.options,
         job.runner.threads_together,
+        steps=job.steps,
         shares_accumulators=job.runner.shares_accumulators,
     )
     preferred = opened.n_chunk * job.runner.chunks_per_task(len(capture["frame"]) // opened.n_chunk)

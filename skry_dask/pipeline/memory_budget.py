@@ -36,6 +36,7 @@ from skry_dask.errors import BudgetError
 from skry_dask.graph.frame_folds import accumulators_alive, dtype_of_sums, runs_of_chunks
 from skry_dask.kernels.stacking.resample import MAX_INCREMENT_BITS
 from skry_dask.options import Canvas, HotPixels
+from skry_dask.options.steps import steps_up_to
 from skry_dask.phases.refining.tiles import SPACING
 from skry_dask.pipeline.memory_limit import MIB, in_mib
 
@@ -116,6 +117,8 @@ class Shapes:
         show it.
     n_halves
         Number of parts in which frames are stacked: 1, or two halves.
+    n_steps
+        Number of steps, each of which has half stacks.
     n_canvas_pixels
         Number of pixels of the canvas: of quality, points, and the image before it is drizzled.
     scale
@@ -141,6 +144,7 @@ class Shapes:
     unbounded: bool
     counted: bool
     n_halves: int
+    n_steps: int
     n_canvas_pixels: int
     scale: float
     spacing: float
@@ -155,6 +159,7 @@ class Shapes:
         options: Options,
         n_threads: int,
         *,
+        steps: tuple[int, ...] | None = None,
         shares_accumulators: bool = True,
     ) -> Shapes:
         """Collect the quantities of a job from its options and its capture, not calibrated yet."""
@@ -182,6 +187,7 @@ class Shapes:
             unbounded=drizzled or options.stack.normalise or weighted,
             counted=drizzled or options.align.canvas is Canvas.UNION or weighted,
             n_halves=1 + options.stack.halves,
+            n_steps=0 if steps is None else len(steps_up_to(steps, n_frames)),
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
             spacing=options.track.spacing,
@@ -233,6 +239,17 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
     return max(_accumulator_bytes(shapes, n_chunk, n_sums, bounded=not shapes.unbounded), finished)
 
 
+def steps_bytes(shapes: Shapes, n_chunk: int) -> int:
+    """Estimate the steps: accumulators of all, then their running sums, and images of some."""
+    n_pixels = round(shapes.n_canvas_pixels * shapes.scale**2) * shapes.n_planes
+    n_sums = n_pixels * 2 * (1 + shapes.counted) * shapes.n_steps
+    if not n_sums:
+        return 0
+    at_once = min(shapes.n_threads, shapes.n_steps)
+    finished = 2 * n_sums * SUM_BYTES + n_pixels * 3 * FINISH_PIXEL_BYTES * at_once
+    return max(_accumulator_bytes(shapes, n_chunk, n_sums, bounded=not shapes.unbounded), finished)
+
+
 def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bool = True) -> int:
     """Estimate accumulators of ``n_sums`` sums, their total, and a frame for each thread."""
     sizes = [min(n_chunk, shapes.n_frames - i) for i in range(0, shapes.n_frames, n_chunk)]
@@ -250,7 +267,7 @@ def _accumulator_bytes(shapes: Shapes, n_chunk: int, n_sums: int, *, bounded: bo
     return accumulators + planes
 
 
-PHASES = (align_bytes, quality_bytes, track_bytes, refine_bytes, stack_bytes)
+PHASES = (align_bytes, quality_bytes, track_bytes, refine_bytes, stack_bytes, steps_bytes)
 
 
 def estimate(shapes: Shapes, n_chunk: int) -> int:
@@ -337,6 +354,8 @@ def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
     remedy = f"give --memory-limit {in_mib(needed)} or more"
     if alone < WORTH_ONE_THREAD * needed:
         remedy += f", or --workers 1 with {in_mib(alone)} or more"
+    if shapes.n_steps:
+        remedy += f", fewer than {shapes.n_steps} --steps"
     where = f"{shapes.n_threads} threads"
     if n_all > 1:
         each = "one thread" if shapes.n_threads == 1 else f"{where} each"

@@ -16,6 +16,7 @@ from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
+from skry_dask.pipeline.steps import PLOT, TABLE, can_plot, write_step_plot, write_step_table
 from skry_dask.pipeline.tables import (
     frame_table,
     write_frame_table,
@@ -75,6 +76,8 @@ class Outputs:
         Whether to write the best-fragments composite beside the image.
     table
         Whether to write tables of frames and of reference points beside the image.
+    steps
+        Whether to write a table and a plot of the steps beside the image.
     """
 
     image: Location | None = None
@@ -82,6 +85,7 @@ class Outputs:
     halves: bool = False
     composite: bool = False
     table: bool = False
+    steps: bool = False
 
     def beside(self, suffix: str) -> Location:
         """Name a file after the image.
@@ -92,14 +96,20 @@ class Outputs:
             If there is no image to write.
         """
         if self.image is None:
-            raise OptionsError("a composite or a table goes beside the output: give an output")
+            raise OptionsError("a composite, a table or steps go beside the output: give an output")
         return self.image.with_name(f"{self.image.stem}{suffix}")
 
     @property
     def paths(self) -> list[Location]:
         """All files to write: images, the stack first, then tables."""
         tables = [self.beside(suffix) for suffix in TABLES] if self.table else []
-        return [*self._images.values(), *tables]
+        return [*self._images.values(), *tables, *self._step_files]
+
+    @property
+    def _step_files(self) -> list[Location]:
+        """The table of the steps, and their plot where that can be drawn."""
+        suffixes = [TABLE, PLOT] if can_plot() else [TABLE]
+        return [self.beside(suffix) for suffix in suffixes] if self.steps else []
 
     @property
     def _images(self) -> dict[str, Location]:
@@ -224,11 +234,13 @@ class Outputs:
         if self.table:
             frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
             of_quality, of_frames, of_points = (
-                folder / path.name for path in self.paths[-len(TABLES) :]
+                folder / self.beside(suffix).name for suffix in TABLES
             )
             changed += [write_quality_table(of_quality, metadata["source"], frames)]
             changed += [write_frame_table(of_frames, frames)]
             changed += [write_point_table(of_points, results.points)]
+        for path, write in zip(self._step_files, (write_step_table, write_step_plot), strict=False):
+            changed += [write(folder / path.name, results["steps"].data)]
         return WrittenFiles(self.paths[1:], any(changed))
 
 

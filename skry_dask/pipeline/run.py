@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.graph.datasets import stacked_frames
 from skry_dask.options import Choose, StackOptions, as_json
+from skry_dask.options.steps import StepOptions, steps_up_to
 from skry_dask.phases.align import align
 from skry_dask.phases.quality import estimate_quality
 from skry_dask.phases.reference import choose_reference
@@ -29,11 +31,12 @@ from skry_dask.pipeline.job_results import JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
 from skry_dask.pipeline.stack_figures import StackFigures
+from skry_dask.pipeline.steps import measure_steps
 from skry_dask.pipeline.summary import provenance, summarise
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
@@ -55,6 +58,7 @@ def run(
     output_format: str | None = None,
     composite: bool = False,
     table: bool = False,
+    steps: str | Sequence[int] | None = None,
     anchors_file: str | os.PathLike[str] | None = None,
     points_file: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -87,6 +91,10 @@ def run(
         Also write tables of all frames and of the reference points: ``moon.tif`` →
         ``moon_frames.csv``, ``moon_points.csv``, and ``moon_frame_quality.txt`` as Stackistry
         writes it.
+    steps
+        Numbers of frames, such as [10, 30, 100], or "auto": also stack the best of so many frames,
+        and write how noise, sharpness and resolution change: ``moon.tif`` → ``moon-steps.csv`` and
+        ``moon-steps.png`` (needs matplotlib).
     anchors_file, points_file
         Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
         `read_positions`.
@@ -140,6 +148,7 @@ def run(
         output_format=output_format,
         composite=composite,
         table=table,
+        steps=steps,
         options=options,
         anchors_file=anchors_file,
         points_file=points_file,
@@ -208,7 +217,13 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
         done += [first, points]
     choice = options.stack.settled(weighted="weight" in points.data)
     result = phases.run(stack, choice, frames, offsets, quality, points)
-    return JobResults(frames, (*done, result))
+    done.append(result)
+    if job.steps is not None:
+        n_frames = int(stacked_frames(offsets.data, frames.data).sum())
+        numbers = StepOptions(numbers=steps_up_to(job.steps, n_frames), stack=choice)
+        inputs = frames, offsets, quality, points
+        done.append(phases.run(measure_steps, numbers, *inputs, keeps_pieces=False))
+    return JobResults(frames, tuple(done))
 
 
 def _align_to(

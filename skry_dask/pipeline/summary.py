@@ -19,6 +19,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.options import Demosaic, as_json
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.outputs import brightness_scale, software
+from skry_dask.pipeline.steps import NO_PLOT, can_plot
 
 if TYPE_CHECKING:
     from skry_dask.pipeline.job import Job
@@ -218,6 +219,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *_notes_on_points(results),
         *_notes_on_stack(job, results),
         *_notes_on_depth(results),
+        *([NO_PLOT] if job.steps is not None and not can_plot() else []),
     ]
 
 

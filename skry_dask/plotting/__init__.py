@@ -12,6 +12,7 @@ from skry_dask.plotting.images import (
     plot_image,
 )
 from skry_dask.plotting.points import plot_mean_warp, plot_mesh, plot_points, plot_warp
+from skry_dask.plotting.steps import plot_steps
 
 __all__ = [
     "plot_area_quality",
@@ -25,5 +26,6 @@ __all__ = [
     "plot_points",
     "plot_quality",
     "plot_sorted_quality",
+    "plot_steps",
     "plot_warp",
 ]

@@ -26,6 +26,13 @@ def new_row(n_axes: int, height_by_width: float) -> Sequence[Axes]:
     return axes
 
 
+def new_panels(n_axes: int) -> Sequence[Axes]:
+    """Make axes beside each other, which have nothing in common."""
+    size = {"figsize": (3.7 * n_axes, 3.6), "layout": "constrained"}
+    axes: Sequence[Axes] = _pyplot().subplots(1, n_axes, squeeze=False, **size)[1][0]
+    return axes
+
+
 def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt

@@ -110,6 +110,24 @@ def measure_resolution(stack: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(variables, coords)
 
 
+def resolution_of(halves: Float32Array) -> FloatArray:
+    """Find the resolution of the whole image alone; see `measure_resolution`.
+
+    Parameters
+    ----------
+    halves
+        float32 (half, y, x[, channel]); at least 16 px along y and x.
+
+    Returns
+    -------
+    float64 (threshold, channel), cycles/px; of a grey image one channel.
+    """
+    regions = Regions.of_image(halves.shape[1:3])
+    planes = np.moveaxis(halves[..., None] if halves.ndim == 3 else halves, -1, 0)
+    sums = [ring_sums(even, odd, regions).whole() for even, odd in planes]
+    return np.array([[finest_detail(regions.frequency, of, t) for of in sums] for t in THRESHOLDS])
+
+
 def _half_stacks(stack: xr.Dataset) -> Float32Array:
     """Take the half stacks: float32 (half, y, x[, channel])."""
     if "half_stack" not in stack:

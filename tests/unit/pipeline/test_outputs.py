@@ -41,8 +41,12 @@ def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.tif").mkdir()
     for outputs, kind, words in (
-        (Outputs(composite=True), OptionsError, "a composite or a table goes beside the output"),
-        (Outputs(table=True), OptionsError, "a composite or a table goes beside the output"),
+        (
+            Outputs(composite=True),
+            OptionsError,
+            "a composite, a table or steps go beside the output",
+        ),
+        (Outputs(table=True), OptionsError, "a composite, a table or steps go beside the output"),
         (Outputs(image=tmp_path / "a.jpg"), OptionsError, "'.jpg', which names no image format"),
         (Outputs(image=tmp_path / "no" / "a.tif"), StoreError, "create it first"),
         (Outputs(image=tmp_path / "folder.tif"), StoreError, "folder.tif is a folder: give"),

@@ -114,6 +114,26 @@ def test_quality_is_drawn_over_time_and_from_best_to_worst(quality: xr.Dataset) 
     assert legend_of(ax) == ["in time", "best first"]
 
 
+@pytest.mark.parametrize("resolved", [False, True])
+def test_steps_are_drawn_against_the_number_of_frames(resolved: bool) -> None:
+    values = np.array([0.004, 0.002, 0.001])
+    steps = xr.Dataset(
+        {"noise": ("step", values), "sharpness": ("step", 2 * values)},
+        {"number": ("step", [5, 20, 80])},
+    )
+    if resolved:
+        steps["resolution"] = (("step", "threshold"), np.stack([values, 3 * values], axis=1))
+    axes = plots.plot_steps(steps)
+    drawn = [[y for x, y in lines_of(ax) if x == [5, 20, 80]] for ax in axes]
+    np.testing.assert_allclose(drawn[0] + drawn[1], [100 * values, 2 * values])
+    assert len(drawn) == 2 + resolved
+    if resolved:
+        np.testing.assert_allclose(drawn[2], [values, 3 * values])
+        assert legend_of(axes[2]) == ["correlation 1/2", "correlation 1/7"]
+    axes[0].figure.draw_without_rendering()
+    assert "20" in [label.get_text() for label in axes[0].get_xticklabels()]
+
+
 def test_points_are_drawn_at_their_positions_coloured_by_how_often_they_were_measured(
     quality: xr.Dataset, points: xr.Dataset
 ) -> None:

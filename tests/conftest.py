@@ -33,8 +33,15 @@ def _signals_end_programs() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _processes_of_dask_fork() -> Iterator[None]:
-    with dask.config.set({"multiprocessing.context": forking().get_start_method()}):
+def _dask_is_quick_and_quiet() -> Iterator[None]:
+    """Processes of dask fork; clusters, which all tests share, look at themselves less often."""
+    settings = {
+        "multiprocessing.context": forking().get_start_method(),
+        # A cluster without work would take 3 % of a core.
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
+    }
+    with dask.config.set(settings):
         yield
 
 

@@ -15,6 +15,7 @@ import tifffile
 import skry_dask
 from skry_dask.kernels.compilation import cache_folder, fast_cache
 from skry_dask.kernels.compilation.decorators import Kernel, kernel
+from skry_dask.kernels.frame.detail import area_detail
 
 PACKAGE = Path(skry_dask.__file__).parent
 
@@ -149,14 +150,15 @@ def test_without_private_parts_numbas_own_cache_keeps_kernels(change: str, tmp_p
     assert runs[-1].stdout.splitlines()[1] in ("1 1", "0 1")
 
 
-def test_a_phase_runs_without_private_parts() -> None:
+def test_kernels_of_the_package_give_the_same_bits_without_private_parts() -> None:
     script = (
         WITHOUT_PRIVATE_PARTS["nothing private can be imported"]
         + """
-import skry_dask as skry
-capture = skry.simulate("planet", skry.SimulateOptions(frames=3, height=160, width=160))
-assert skry.align(capture, skry.AlignOptions(method="centroid"))["active"].values.all()
+import numpy as np
 from skry_dask.kernels.compilation import fast_cache
+from skry_dask.kernels.frame.detail import area_detail
+frame = np.arange(70 * 150, dtype=np.uint16).reshape(70, 150) ** 2
+print(area_detail(frame, 3, np.arange(0, 71, 10), np.arange(0, 151, 10), 12).tobytes().hex())
 assert not fast_cache.is_available()
 """
     )
@@ -165,6 +167,9 @@ assert not fast_cache.is_available()
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    frame = np.arange(70 * 150, dtype=np.uint16).reshape(70, 150) ** 2
+    expected = area_detail(frame, 3, np.arange(0, 71, 10), np.arange(0, 151, 10), 12)
+    assert done.stdout.strip() == expected.tobytes().hex()
 
 
 def test_kernels_load_without_the_parts_of_numba_that_compile(tmp_path: Path) -> None:

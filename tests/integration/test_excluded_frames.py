@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def run(path: Path, store: Path, exclude: str | None) -> tuple[xr.Dataset, dict[str, Any]]:
-    result = skry.run(path, store=store, exclude=exclude, reference_percent=30)
+def run(
+    path: Path, store: Path, exclude: str | None, **options: Any
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    result = skry.run(path, store=store, exclude=exclude, reference_percent=30, **options)
     return result, result.attrs["summary"]
 
 
@@ -51,12 +53,12 @@ def test_excluding_and_including_frames_measures_nothing_again_and_equals_a_fres
 def test_an_excluded_frame_is_neither_the_reference_nor_in_the_composite(
     moon_ser: Path, tmp_path: Path
 ) -> None:
-    run(moon_ser, tmp_path / "s", None)
+    run(moon_ser, tmp_path / "s", None, quick=True)
     results = skry.open_results(tmp_path / "s")
     chosen = {int(results["align"]["reference"])} | set(results["quality"]["best_frame"].values)
     for exclude in (sorted(chosen)[:5], sorted(chosen)):
         shutil.rmtree(tmp_path / "s", ignore_errors=True)
-        run(moon_ser, tmp_path / "s", ",".join(map(str, exclude)))
+        run(moon_ser, tmp_path / "s", ",".join(map(str, exclude)), quick=True)
         results = skry.open_results(tmp_path / "s")
         assert int(results["align"]["reference"]) not in exclude
         assert not np.isin(results["quality"]["best_frame"], exclude).any()

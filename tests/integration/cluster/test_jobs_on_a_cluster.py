@@ -39,6 +39,13 @@ def on_threads(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> byt
     return bits(skry.run(moon_file, store=store))
 
 
+@pytest.fixture(scope="module")
+def quick_on_threads(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The same without the second pass."""
+    store = tmp_path_factory.mktemp("here") / "here.skry"
+    return bits(skry.run(moon_file, store=store, quick=True))
+
+
 def bits(result: Any) -> bytes:
     return result["stack"].to_numpy().tobytes()
 
@@ -57,7 +64,7 @@ def test_a_job_gives_the_same_bits_and_reports_progress(
 def test_a_relative_name_means_the_file_here(
     address: str,
     moon_ser: Path,
-    on_threads: bytes,
+    quick_on_threads: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +79,7 @@ def test_a_relative_name_means_the_file_here(
         before = client.run(os.getcwd)
         client.run(os.chdir, str(other))
         try:
-            assert bits(skry.run("moon.ser", scheduler=address)) == on_threads
+            assert bits(skry.run("moon.ser", scheduler=address, quick=True)) == quick_on_threads
         finally:
             client.run(os.chdir, next(iter(before.values())))
 
@@ -82,7 +89,7 @@ def see_nothing(self: object) -> str:
 
 
 def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
-    address: str, moon_ser: Path, on_threads: bytes
+    address: str, moon_ser: Path, quick_on_threads: bytes
 ) -> None:
     from distributed import Client
 
@@ -96,8 +103,8 @@ def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
         first, second = sorted(client.nthreads())
         seen = client.run(blind, workers=[first])[first]
         try:
-            result = skry.run(moon_ser, scheduler=address)
-            assert bits(result) == on_threads
+            result = skry.run(moon_ser, scheduler=address, quick=True)
+            assert bits(result) == quick_on_threads
             (note,) = [n for n in result.attrs["summary"]["notes"] if "not used" in n]
             assert f"1 worker was not used, {first}: it is in another building" in note
             client.run(blind, workers=[second])
@@ -110,7 +117,7 @@ def test_a_worker_that_does_not_see_the_input_is_named_and_not_used(
 def test_rows_that_workers_have_measured_are_not_measured_again(
     address: str,
     moon_ser: Path,
-    on_threads: bytes,
+    quick_on_threads: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -123,12 +130,12 @@ def test_rows_that_workers_have_measured_are_not_measured_again(
     monkeypatch.setattr(ResultStore, "save", full)
     with dask.config.set({"skry.flush-seconds": 0}):
         with pytest.raises(StoreError, match="no space left"):
-            skry.run(moon_ser, scheduler=address, store=tmp_path / "s")
+            skry.run(moon_ser, scheduler=address, store=tmp_path / "s", quick=True)
         monkeypatch.undo()
-        result = skry.run(moon_ser, scheduler=address, store=tmp_path / "s")
+        result = skry.run(moon_ser, scheduler=address, store=tmp_path / "s", quick=True)
     phases = result.attrs["summary"]["phases"]
     assert (phases["track"]["status"], phases["track"]["read_bytes"]) == ("ran", 0)
-    assert bits(result) == on_threads
+    assert bits(result) == quick_on_threads
     assert not (tmp_path / "s" / "pieces" / "rows").exists()
 
 
@@ -158,11 +165,13 @@ def test_a_worker_killed_in_each_phase_changes_no_bit(
     assert set(killers) >= set(PHASES)
 
 
-def test_processes_of_this_machine_end_with_the_job(moon_ser: Path, on_threads: bytes) -> None:
+def test_processes_of_this_machine_end_with_the_job(
+    moon_ser: Path, quick_on_threads: bytes
+) -> None:
     before = workers_of_this_process()
     with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
-        result = skry.run(moon_ser, processes=1, workers=2, memory_limit="3GiB")
-    assert bits(result) == on_threads
+        result = skry.run(moon_ser, processes=1, workers=2, memory_limit="3GiB", quick=True)
+    assert bits(result) == quick_on_threads
     assert workers_of_this_process() <= before
 
 
@@ -172,10 +181,10 @@ def workers_of_this_process() -> set[int]:
 
 
 def test_an_active_client_is_used_and_stays_open(
-    address: str, moon_ser: Path, on_threads: bytes
+    address: str, moon_ser: Path, quick_on_threads: bytes
 ) -> None:
     from distributed import Client
 
     with Client(address) as client:
-        assert bits(skry.run(moon_ser)) == on_threads
+        assert bits(skry.run(moon_ser, quick=True)) == quick_on_threads
         assert client.submit(np.sqrt, 4).result() == 2

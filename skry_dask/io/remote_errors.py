@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CREDENTIALS = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SKIP_SIGNATURE=true for public data)",
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
@@ -90,16 +90,20 @@ def explained(place: Place, error: Exception) -> StoreError:
     kind = type(error).__name__
     scheme = place.scheme.replace("s3a", "s3")
     variables = CREDENTIALS.get(scheme, "the password")
+    public = " (AWS_SKIP_SIGNATURE=true for public data)" if scheme == "s3" else ""
     if kind in ("ChangedError", "PreconditionError") or status.startswith("412"):
         return StoreError(f"{place} has changed while it was read: run the command again")
     if code == "NoSuchBucket":
         reason, remedy = "the bucket does not exist", "check its name, or make it first"
     elif re.search(ASKS_MACHINE, text) or (not status and re.search(LACKS_CREDENTIALS, text)):
-        reason, remedy = "no credentials are found", f"set {variables}"
+        reason, remedy = "no credentials are found", f"set {variables}{public}"
+    elif re.search("ExpiredToken|TokenExpired", code):
+        reason, remedy = "the credentials have expired", f"get new ones, and set {variables}"
+        remedy += " and AWS_SESSION_TOKEN" if scheme == "s3" else ""
     elif status[:3] in ("401", "403") or re.search("Expired|Invalid(Access|Token)|Signature", code):
         about = f" ({code or status})"
         reason = f"access is refused{about}"
-        remedy = f"check that the credentials are valid and suffice: {variables}"
+        remedy = f"check that the credentials are valid and suffice: {variables}{public}"
     elif isinstance(error, FileNotFoundError):
         reason, remedy = "there is no such file", "check the URL"
     elif kind == "NotSupportedError" or "range" in text.lower():

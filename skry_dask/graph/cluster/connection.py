@@ -64,6 +64,11 @@ def connect(address: str) -> Any:
         raise ClusterError(
             f"scheduler {address!r} cannot be reached ({reason}): {remedy}"
         ) from error
+    except Exception as error:  # whatever distributed makes of an answer that it does not expect
+        raise ClusterError(
+            f"what answers at {address!r} is no dask scheduler that this version of distributed "
+            f"understands ({type(error).__name__}): {remedy}"
+        ) from error
 
 
 def close(client: Any) -> None:

@@ -42,6 +42,26 @@ def test_neither_passwords_nor_signatures_are_shown(name: str, text: str) -> Non
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            "400 Bad Request: <Code>ExpiredToken</Code>",
+            "have expired; get new .*AWS_SESSION_TOKEN$",
+        ),
+        ("403 Forbidden: <Code>RequestExpired</Code>", "refused .*; check that the credentials"),
+        (
+            "403 Forbidden: <Code>AccessDenied</Code>",
+            r"refused \(AccessDenied\); check",
+        ),
+        ("404 Not Found: <Code>NoSuchBucket</Code>", "bucket does not exist; check its name"),
+    ],
+)
+def test_what_a_service_refuses_is_told_with_a_remedy(answer: str, words: str) -> None:
+    with pytest.raises(UnreachableError, match=words), explain_errors(RemotePath("s3://bucket/a")):
+        raise OSError(f"Error after 0 retries, status code: {answer}")
+
+
 def test_parts_of_a_url_are_those_of_a_path() -> None:
     for url in ("s3://bucket/a b/moon.tar.skry", "https://host/a%20b/moon.tar.skry?sig=1"):
         place = RemotePath(url)

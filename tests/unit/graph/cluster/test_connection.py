@@ -47,6 +47,20 @@ def test_a_port_that_never_answers_is_one_line(
         pass
 
 
+def test_another_service_at_that_port_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+
+    def connect(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 3.07 EiB")  # the length that HTTP/1.1 begins with
+
+    monkeypatch.setattr(distributed, "Client", connect)
+    with (
+        pytest.raises(ClusterError, match=r"'10\.0\.0\.5:80' is no dask scheduler.*check address"),
+        resources("10.0.0.5:80"),
+    ):
+        pass
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (

@@ -30,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "wavelength": (300, 2500),
     "sampling": (1.5, 10),
     "exposure": (0.01, 10_000),
+    "rotation": (0, 60),
 }
 """Smallest and largest value of each option; for a pair, of both elements."""
 
@@ -43,6 +44,7 @@ class Scene(StrEnum):
     MOON = "moon"
     PLANET = "planet"
     SUN = "sun"
+    JUPITER = "jupiter"
 
 
 class Seeing(StrEnum):
@@ -93,7 +95,10 @@ class SimulateOptions:
     jitter
         Motion of the scene from one frame to the next along each axis, px rms.
     frame_rate
-        Number of frames a second.
+        Number of frames a second, of a scene that does not turn.
+    rotation
+        By how much jupiter turns from the first to the last frame, degrees: the capture lasts as
+        long as that takes. With gaussian seeing.
     photons
         Number of photons of a pixel where the scene is brightest; fewer make more noise.
     read_noise
@@ -141,6 +146,7 @@ class SimulateOptions:
     drift: tuple[float, float] = (18.0, -25.0)
     jitter: float = 1.0
     frame_rate: float = 30.0
+    rotation: float = 0.0
     photons: float = 3000.0
     read_noise: float = 1.2
     seeing: Seeing = Seeing.GAUSSIAN
@@ -168,21 +174,30 @@ class SimulateOptions:
                         f"{name} is {value}, but belongs to {seeing} seeing: leave it out, or "
                         f"choose seeing {seeing}"
                     )
+        self._check_ranges()
+        if len(self.drift) != 2:
+            raise OptionsError(f"drift is {self.drift}; it must be two numbers")
+        if self.seeing is Seeing.GAUSSIAN:
+            self._check_gaussian()
+        elif self.rotation:
+            raise OptionsError(
+                f"rotation is {self.rotation:g} with {self.seeing} seeing: choose seeing "
+                f"{Seeing.GAUSSIAN}"
+            )
+        elif self.exposure * self.frame_rate > 1000:
+            raise OptionsError(
+                f"exposure is {self.exposure:g} ms at a frame_rate of {self.frame_rate:g}; it must "
+                f"be up to {1000 / self.frame_rate:g}, or frame_rate lower"
+            )
+
+    def _check_ranges(self) -> None:
+        """Check every number by itself."""
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             elements = value if isinstance(value, tuple) else (value,)
             # Written so that NaN fails too.
             if value is not None and not all(low <= element <= high for element in elements):
                 raise OptionsError(f"{name} is {value}; it must be from {low:g} to {high:g}")
-        if len(self.drift) != 2:
-            raise OptionsError(f"drift is {self.drift}; it must be two numbers")
-        if self.seeing is Seeing.GAUSSIAN:
-            self._check_gaussian()
-        elif self.exposure * self.frame_rate > 1000:
-            raise OptionsError(
-                f"exposure is {self.exposure:g} ms at a frame_rate of {self.frame_rate:g}; it must "
-                f"be up to {1000 / self.frame_rate:g}, or frame_rate lower"
-            )
 
     def _check_gaussian(self) -> None:
         """Check how the options of Gaussian seeing go together."""

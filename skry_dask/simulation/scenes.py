@@ -7,7 +7,7 @@ not the right map. Each function names the laws that it follows.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from skry_dask.types import Float32Array, FloatArray
 
+DrawnScene: TypeAlias = Literal[Scene.MOON, Scene.PLANET, Scene.SUN]
+"""A scene that `draw` draws: one that stands still."""
+
 _COLOURS: dict[Scene, tuple[tuple[float, float], ...]] = {
     Scene.MOON: ((0.80, 1.00), (1.0, 1.0), (0.60, 1.05)),
     Scene.PLANET: ((0.85, 0.85), (1.0, 1.0), (0.65, 1.35)),
     Scene.SUN: ((0.90, 0.85), (1.0, 1.0), (0.70, 1.20)),
+    Scene.JUPITER: ((0.85, 0.85), (1.0, 1.0), (0.65, 1.35)),
 }
 """Strength and exponent of red, green and blue: what is dark is redder, as maria, belts and the
 limb of the Sun are; and a camera is most sensitive to green."""
@@ -56,7 +60,7 @@ def scene_variable(light: Float32Array, long_name: str) -> Any:
     return variable(("scene_y", "scene_x", "channel"), np.moveaxis(light, 0, -1), "1", long_name)
 
 
-def draw(scene: Scene, height: int, width: int, margin: int, rng: Generator) -> Float32Array:
+def draw(scene: DrawnScene, height: int, width: int, margin: int, rng: Generator) -> Float32Array:
     """Draw a scene as it would look without air.
 
     Parameters
@@ -93,9 +97,9 @@ def _moon(rng: Generator, height: int, width: int) -> FloatArray:
     Shading follows the law of Lommel and Seeliger for dark dusty surfaces, and mountains cast
     shadows.
     """
-    maria = 1.0 / (1.0 + np.exp(-6.0 * (_fractal(rng, height, width, 3.6) - 0.4)))
-    relief = (6.0 - 4.0 * maria) * _fractal(rng, height, width, 4.0)
-    albedo = (1.0 - 0.45 * maria) * (1.0 + 0.05 * _fractal(rng, height, width, 2.4))
+    maria = 1.0 / (1.0 + np.exp(-6.0 * (fractal(rng, height, width, 3.6) - 0.4)))
+    relief = (6.0 - 4.0 * maria) * fractal(rng, height, width, 4.0)
+    albedo = (1.0 - 0.45 * maria) * (1.0 + 0.05 * fractal(rng, height, width, 2.4))
     _add_craters(rng, relief, albedo, maria)
 
     elevation = math.radians(24.0)
@@ -166,12 +170,12 @@ def _planet(rng: Generator, height: int, width: int, radius: float) -> FloatArra
     distance = np.hypot(y, x)
     mu = np.sqrt(np.clip(1.0 - distance**2, 0.0, 1.0))
 
-    turbulence = _fractal(rng, height, width, 3.4)
+    turbulence = fractal(rng, height, width, 3.4)
     latitude = np.arcsin(np.clip(y, -1.0, 1.0)) + 0.025 * turbulence
-    profile = _bands(rng, 512)
-    bands = np.interp(latitude, np.linspace(-2.0, 2.0, profile.size), profile)
+    profile = bands(rng, 512)
+    belts = np.interp(latitude, np.linspace(-2.0, 2.0, profile.size), profile)
     spot = np.hypot((x - 0.3) / 0.21, (y - 0.36) / 0.12)
-    colour = 0.68 + 0.13 * bands + 0.04 * _fractal(rng, height, width, 2.6)
+    colour = 0.68 + 0.13 * belts + 0.04 * fractal(rng, height, width, 2.6)
     colour += 0.12 * np.exp(-(((spot - 1.2) / 0.3) ** 2)) - 0.2 * np.exp(-(spot**4))
     # The edge is sharp, and a pixel that it crosses is lit in proportion.
     lit = np.clip((1.0 - distance) * radius + 0.5, 0.0, 1.0)
@@ -179,8 +183,20 @@ def _planet(rng: Generator, height: int, width: int, radius: float) -> FloatArra
     return picture
 
 
-def _bands(rng: Generator, n: int) -> FloatArray:
-    """Draw broad and narrow bands, brightness over n latitudes: float64 (latitude), rms 1."""
+def bands(rng: Generator, n: int) -> FloatArray:
+    """Draw broad and narrow bands.
+
+    Parameters
+    ----------
+    rng
+        Random numbers.
+    n
+        Number of latitudes.
+
+    Returns
+    -------
+    float64 (latitude), brightness: mean 0, rms 1.
+    """
     broad = gaussian_filter(rng.normal(size=n), n / 40.0, mode="nearest")
     narrow = gaussian_filter(rng.normal(size=n), n / 160.0, mode="nearest")
     profile: FloatArray = broad / broad.std() + 0.5 * narrow / narrow.std()
@@ -201,7 +217,7 @@ def _sun(rng: Generator, height: int, width: int) -> FloatArray:
     y, x = np.mgrid[:height, :width].astype(np.float64)
     nearest = np.asarray(cKDTree(points).query(np.stack([y, x], axis=-1), k=2)[0])
     lanes = np.clip((nearest[..., 1] - nearest[..., 0]) / 2.5, 0.0, 1.0)
-    granules = 0.82 + 0.18 * lanes + 0.03 * _fractal(rng, height, width, 2.0)
+    granules = 0.82 + 0.18 * lanes + 0.03 * fractal(rng, height, width, 2.0)
 
     size = float(min(height, width))
     turn = np.arctan2(y - 0.6 * height, x - 0.4 * width)
@@ -209,7 +225,7 @@ def _sun(rng: Generator, height: int, width: int) -> FloatArray:
     spot = np.hypot(y - 0.6 * height, x - 0.4 * width) / (0.09 * size) * ragged
     penumbra = 1.0 / (1.0 + np.exp(12.0 * (spot - 1.0)))
     umbra = 1.0 / (1.0 + np.exp(16.0 * (spot - 0.45)))
-    filaments = 0.62 + 0.08 * np.sin(53.0 * turn + 3.0 * _fractal(rng, height, width, 3.0))
+    filaments = 0.62 + 0.08 * np.sin(53.0 * turn + 3.0 * fractal(rng, height, width, 3.0))
     granules = granules * (1.0 - penumbra) + filaments * penumbra
     granules *= 1.0 - 0.75 * umbra
 
@@ -222,8 +238,22 @@ def _sun(rng: Generator, height: int, width: int) -> FloatArray:
     return picture
 
 
-def _fractal(rng: Generator, height: int, width: int, exponent: float) -> FloatArray:
-    """Draw noise whose power falls as frequency**-exponent: float64 (y, x), mean 0, rms 1."""
+def fractal(rng: Generator, height: int, width: int, exponent: float) -> FloatArray:
+    """Draw noise whose power falls as a power of frequency; it continues across its borders.
+
+    Parameters
+    ----------
+    rng
+        Random numbers.
+    height, width
+        Size, px.
+    exponent
+        Power falls as frequency**-exponent.
+
+    Returns
+    -------
+    float64 (y, x), mean 0, rms 1.
+    """
     fy = np.fft.fftfreq(height)[:, None]
     fx = np.fft.rfftfreq(width)
     squared = fy**2 + fx**2

@@ -12,17 +12,20 @@ chunk.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
+from skry_dask.graph.datasets import variable
 from skry_dask.options import Cfa, as_json
 from skry_dask.options.simulation import Scene, Seeing, SimulateOptions
 from skry_dask.simulation.camera import BLACK, WHITE
 from skry_dask.simulation.gaussian import frames as gaussian
+from skry_dask.simulation.globe import DEGREES_PER_DAY, TurningGlobe, turns
 from skry_dask.simulation.optics import frames as optics
 from skry_dask.simulation.randomness import Stream, random_numbers
 from skry_dask.simulation.scenes import coloured, draw, scene_variable
@@ -30,9 +33,8 @@ from skry_dask.types import AXIS, CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
-    from skry_dask.types import AnyArray, Frames, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
 START = np.datetime64("2000-01-01T00:00:00", "ns")
 """Time of the first frame."""
@@ -55,7 +57,7 @@ def simulate(
     Parameters
     ----------
     scene
-        "moon", "planet" or "sun".
+        "moon", "planet", "sun" or "jupiter", which turns by `SimulateOptions.rotation`.
     options
         Camera and air; see `SimulateOptions`.
     frames_per_chunk
@@ -80,17 +82,20 @@ def simulate(
         - ``scene_dl`` float32 (scene_y, scene_x[, channel]), 0 to 1: the scene through the
           telescope without air, which is what a perfect stack shows.
 
-        In raw colour, ``blur`` and ``strehl`` are those of green.
+        In raw colour, ``blur`` and ``strehl`` are those of green. Of jupiter there is also
+
+        - ``turn`` float64 (frame), degrees: by how much it is turned to its east; ``scene`` is
+          that of 0, in the middle of the capture.
 
         Coordinates: ``scene_y``, ``scene_x``, ``grid_y`` and ``grid_x``, canvas positions, px.
         Attributes: ``bits``; ``black`` and ``white``, grey levels where the scene is 0 and 1;
         ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``; ``cfa``
-        where frames are raw colour.
+        where frames are raw colour; of jupiter ``disc``, a `Disc` on the canvas as a dict.
 
     Raises
     ------
     OptionsError
-        If there is no such scene.
+        If there is no such scene, or it does not turn.
 
     Examples
     --------
@@ -106,10 +111,8 @@ def simulate(
         raise OptionsError(f"scene is {scene!r}; it must be one of {', '.join(Scene)}") from None
     air = optics if options.seeing is Seeing.OPTICS else gaussian
     step, margin = air.grid_step(options), air.scene_margin(options)
-    random = random_numbers(options, Stream.SCENE)
-    truth = draw(scene, options.height, options.width, margin, random)
-    light = truth[None] if options.cfa is Cfa.NONE else coloured(scene, truth)
-    exposed = air.expose(light, options, frames_per_chunk)
+    shown = _Shown.of(scene, options, margin)
+    exposed = air.expose(shown.light, options, frames_per_chunk, **shown.moving)
 
     full_scale = 2**options.bits - 1
     numbers = np.arange(options.frames)
@@ -117,16 +120,17 @@ def simulate(
     return xr.Dataset(
         {
             "frames": exposed.pop("frames"),
-            "scene": scene_variable(light, "true scene"),
+            "scene": scene_variable(shown.light, "true scene"),
             **exposed,
+            **shown.variables,
         },
         {
             "frame": numbers,
             "time": ("frame", _times(numbers, options), {"long_name": "time of the frame, UTC"}),
             "axis": AXIS,
             **({} if options.cfa is Cfa.NONE else {"channel": CHANNEL}),
-            "scene_y": _positions("scene_y", truth.shape[0], 1, margin),
-            "scene_x": _positions("scene_x", truth.shape[1], 1, margin),
+            "scene_y": _positions("scene_y", shown.light.shape[1], 1, margin),
+            "scene_x": _positions("scene_x", shown.light.shape[2], 1, margin),
             "grid_y": _positions("grid_y", grid[0], step, margin),
             "grid_x": _positions("grid_x", grid[1], step, margin),
         },
@@ -139,9 +143,67 @@ def simulate(
             "scene": scene.value,
             "seed": options.seed,
             "options": as_json(options),
+            **shown.attrs,
             **({} if options.cfa is Cfa.NONE else {"cfa": options.cfa.value}),
         },
     )
+
+
+class _Shown(NamedTuple):
+    """What is in front of the telescope.
+
+    ``light`` is float32 (channel, scene_y, scene_x), the truth; ``moving`` are arguments of
+    ``expose`` for scenes that move, whose ``variables`` and ``attrs`` are truth too.
+    """
+
+    light: Float32Array
+    moving: dict[str, Any]
+    variables: dict[str, Any]
+    attrs: dict[str, Any]
+
+    @classmethod
+    def of(cls, scene: Scene, options: SimulateOptions, margin: int) -> _Shown:
+        """Draw a scene."""
+        random = random_numbers(options, Stream.SCENE)
+        canvas = options.height, options.width, margin
+        if scene is not Scene.JUPITER:
+            if options.rotation:
+                raise OptionsError(
+                    f"rotation is {options.rotation:g}, but {scene} does not turn: choose "
+                    f"{Scene.JUPITER}"
+                )
+            picture = draw(scene, *canvas, random)
+            return cls(_in_colours(scene, picture, options), {}, {}, {})
+        globe = TurningGlobe.of(*canvas, random)
+        turn = turns(options.frames, options.rotation)
+        moving = {"moving": _Turning(globe, turn, options)} if options.rotation else {}
+        light = _in_colours(scene, globe.picture(0.0), options)
+        on_canvas = replace(globe.disc, y=globe.disc.y - margin, x=globe.disc.x - margin)
+        words = "true angle by which the globe has turned"
+        return cls(
+            light,
+            moving,
+            {"turn": variable(("frame",), turn, "degree", words)},
+            {"disc": as_json(on_canvas)},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Turning:
+    """A globe as each frame sees it: called with the number of a frame."""
+
+    globe: TurningGlobe
+    turn: FloatArray
+    options: SimulateOptions
+
+    def __call__(self, number: int) -> Float32Array:
+        picture = self.globe.picture(float(self.turn[number]))
+        return _in_colours(Scene.JUPITER, picture, self.options)
+
+
+def _in_colours(scene: Scene, picture: Float32Array, options: SimulateOptions) -> Float32Array:
+    """Show a picture as the camera sees it: float32 (channel, scene_y, scene_x)."""
+    return picture[None] if options.cfa is Cfa.NONE else coloured(scene, picture)
 
 
 def write_capture(
@@ -195,7 +257,7 @@ def write_capture(
                 n_frames=n_frames,
                 height=height,
                 width=width,
-                fps=dataset.attrs["options"]["frame_rate"],
+                fps=_frames_per_second(SimulateOptions(**dataset.attrs["options"])),
             )
         case ".avi":
             raise OptionsError(f"{path}: AVI holds 8 bits, not {bits}; write a .ser file")
@@ -213,7 +275,8 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
     The file contains ``scene`` float32 (scene_y, scene_x[, channel]), ``offsets`` float64 (frame,
     axis), ``shifts`` float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y,
     grid_x), ``margin`` and ``step`` (px); with optics also ``scene_dl`` like ``scene``, and
-    ``strehl`` float32 (frame, grid_y, grid_x); see `simulate`. Node (j, i) of the grid lies at
+    ``strehl`` float32 (frame, grid_y, grid_x), and of jupiter ``turn`` float64 (frame); see
+    `simulate`. Node (j, i) of the grid lies at
     canvas point (j * step - margin, i * step - margin).
 
     Parameters
@@ -231,7 +294,7 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
 
     path = Path(path).with_suffix(".truth.npz")
     names = {"scene": "scene", "offset": "offsets", "shift": "shifts", "blur": "blur"}
-    names |= {name: name for name in ("scene_dl", "strehl") if name in dataset}
+    names |= {name: name for name in ("scene_dl", "strehl", "turn") if name in dataset}
     arrays: dict[str, Any] = {key: dataset[name].values for name, key in names.items()}
     with atomic_write(path) as file:
         np.savez_compressed(
@@ -242,7 +305,16 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
 
 def _times(numbers: IntArray, options: SimulateOptions) -> AnyArray:
     """Find the time of each frame: datetime64[ns] (frame)."""
-    return START + (numbers * 1_000_000_000 // options.frame_rate).astype("timedelta64[ns]")
+    return START + (numbers * 1_000_000_000 // _frames_per_second(options)).astype(
+        "timedelta64[ns]"
+    )
+
+
+def _frames_per_second(options: SimulateOptions) -> float:
+    """Find the frame rate, which of a turning globe follows from its rotation."""
+    if not options.rotation:
+        return options.frame_rate
+    return max(options.frames - 1, 1) * DEGREES_PER_DAY / 86400.0 / options.rotation
 
 
 def _positions(dim: str, n: int, step: int, margin: int) -> xr.Variable:

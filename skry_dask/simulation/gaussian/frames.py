@@ -1,7 +1,7 @@
 """Frames through Gaussian seeing: the scene blurred, displaced and recorded.
 
-Cost: 16 ms a frame of 640 x 480 px. Memory: a task holds its frames, and the scene at about ten
-widths of blur (20 MB).
+Cost: 16 ms a frame of 640 x 480 px, 10 times that where the scene moves. Memory: a task holds its
+frames, and the scene at about ten widths of blur (20 MB).
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import dask
 import dask.array as da
 import numpy as np
 from scipy.ndimage import gaussian_filter, spline_filter
 
 from skry_dask.graph.datasets import variable
 from skry_dask.kernels.frame.warp_and_blur import warp_and_blur
+from skry_dask.options import Cfa
 from skry_dask.simulation.camera import digitise, filtered
 from skry_dask.simulation.gaussian.turbulence import grid_step, scene_margin, shift_and_blur
 from skry_dask.simulation.mount import mount_offsets
 from skry_dask.simulation.randomness import Stream, random_numbers
+from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
     from skry_dask.options.simulation import SimulateOptions
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
+
+    MovingScene: TypeAlias = Callable[[int], Float32Array]
 
 SIGMA_STEP_PX = 0.2
 """Largest step from one to the next of the blurs that are applied to the scene beforehand, px."""
@@ -33,7 +39,12 @@ DARKNESS = 1e-12
 """Brightness of the scene that no camera can distinguish from 0."""
 
 
-def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int) -> dict[str, Any]:
+def expose(
+    scene: Float32Array,
+    options: SimulateOptions,
+    frames_per_chunk: int,
+    moving: MovingScene | None = None,
+) -> dict[str, Any]:
     """Expose all frames, lazily.
 
     Parameters
@@ -45,6 +56,8 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
         Camera and air.
     frames_per_chunk
         Number of frames that a task computes.
+    moving
+        Called with the number of a frame, returns the scene as it is then; None = it stands still.
 
     Returns
     -------
@@ -52,7 +65,11 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
     """
     offset = mount_offsets(options)
     shift, blur = shift_and_blur(options)
-    frames = _frames(scene, offset, shift, blur, options, frames_per_chunk)
+    if moving is None:
+        levels: Any = (_levels(scene, options), "clmn")
+    else:
+        levels = (dask.delayed(moving, traverse=False), None)
+    frames = _frames(levels, offset, shift, blur, options, frames_per_chunk)
     grid = ("frame", "grid_y", "grid_x")
     return {
         "frames": variable(("frame", "y", "x"), frames, "1", "simulated frames"),
@@ -62,17 +79,10 @@ def expose(scene: Float32Array, options: SimulateOptions, frames_per_chunk: int)
     }
 
 
-def _frames(
-    scene: Float32Array,
-    offset: FloatArray,
-    shift: Float32Array,
-    blur: Float32Array,
-    options: SimulateOptions,
-    frames_per_chunk: int,
-) -> da.Array:
-    """Compute frames (frame, y, x) lazily; one task, which all others need, blurs the scene."""
+def _levels(scene: Float32Array, options: SimulateOptions) -> da.Array:
+    """Blur a scene that stands still, lazily: one task, which all others need; see `_blurred`."""
     sigmas = _sigmas(options)
-    levels = da.map_blocks(
+    levels: da.Array = da.map_blocks(
         _blurred,
         da.from_array(scene, chunks=-1),
         sigmas,
@@ -81,6 +91,21 @@ def _frames(
         dtype=np.float32,
         meta=np.empty((0, 0, 0, 0), np.float32),
     )
+    return levels
+
+
+def _frames(
+    levels: tuple[Any, str | None],
+    offset: FloatArray,
+    shift: Float32Array,
+    blur: Float32Array,
+    options: SimulateOptions,
+    frames_per_chunk: int,
+) -> da.Array:
+    """Compute frames (frame, y, x) lazily.
+
+    ``levels`` are the blurred scene and its dims, or a lazy `MovingScene` and None.
+    """
     dtype = np.dtype(np.uint8 if options.bits == 8 else np.uint16)
     numbers = np.arange(options.frames)
 
@@ -99,8 +124,7 @@ def _frames(
         "fhwa",
         by_frame(blur),
         "fhw",
-        levels,
-        "clmn",
+        *levels,
         options=options,
         new_axes={"y": options.height, "x": options.width},
         concatenate=True,
@@ -138,7 +162,7 @@ def _expose(
     offset: FloatArray,
     shift: Float32Array,
     blur: Float32Array,
-    levels: Float32Array,
+    levels: Float32Array | MovingScene,
     *,
     options: SimulateOptions,
 ) -> Frames:
@@ -146,12 +170,14 @@ def _expose(
     sigmas = _sigmas(options)
     margin = float(scene_margin(options))
     step = float(grid_step(options))
-    light = np.empty((levels.shape[0], options.height, options.width), np.float32)
+    n_channels = 1 if options.cfa is Cfa.NONE else len(CHANNEL)
+    light = np.empty((n_channels, options.height, options.width), np.float32)
     frames = np.empty(
         (numbers.size, *light.shape[1:]), np.uint8 if options.bits == 8 else np.uint16
     )
     for k, number in enumerate(numbers.tolist()):
-        for of_channel, seen in zip(levels, light, strict=True):
+        blurred = _blurred(levels(number), sigmas) if callable(levels) else levels
+        for of_channel, seen in zip(blurred, light, strict=True):
             warp_and_blur(
                 of_channel,
                 sigmas,

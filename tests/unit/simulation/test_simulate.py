@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_bits(scene):
     first, again = simulate(scene, SMALL).compute(), simulate(scene, SMALL).compute()
     xr.testing.assert_identical(first, again)
     other = simulate(scene, dataclasses.replace(SMALL, seed=2))
-    for name in first.data_vars:
+    for name in first.data_vars.keys() - {"turn"}:
         assert not np.array_equal(first[name], other[name]), name
 
 

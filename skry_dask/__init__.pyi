@@ -20,6 +20,7 @@ from .options import (
     QualityOptions,
     ReadOptions,
     RefineOptions,
+    RotationOptions,
     SelectOptions,
     StackOptions,
     TrackOptions,
@@ -28,6 +29,7 @@ from .options.combining import CombineOptions
 from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
 from .phases.align import align
+from .phases.derotate import derotate
 from .phases.partial_stacks import partial_stacks
 from .phases.quality import estimate_quality
 from .phases.reference import choose_reference
@@ -57,6 +59,7 @@ __all__ = [
     "ReaderError",
     "RefineOptions",
     "Results",
+    "RotationOptions",
     "SelectOptions",
     "SharpenOptions",
     "SimulateOptions",
@@ -70,6 +73,7 @@ __all__ = [
     "calibrate",
     "choose_reference",
     "combine",
+    "derotate",
     "estimate_quality",
     "import_capture",
     "make_master",

@@ -20,6 +20,7 @@ from skry_dask.cli.flags import (
     CALIBRATE,
     QUALITY,
     REFINE,
+    ROTATION,
     SIMULATE,
     STACK,
     TRACK,
@@ -53,6 +54,7 @@ from skry_dask.options import (
     QualityOptions,
     ReadOptions,
     RefineOptions,
+    RotationOptions,
     SelectOptions,
     StackOptions,
     TrackOptions,
@@ -97,6 +99,7 @@ def stack(
     calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
     align: Annotated[AlignOptions, ALIGN] = AlignOptions(),  # noqa: B008
     anchors_file: Annotated[Path | None, Parameter(group=ALIGN_GROUP)] = None,
+    rotation: Annotated[RotationOptions, ROTATION] = RotationOptions(),  # noqa: B008
     quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
     track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
     points_file: Annotated[Path | None, Parameter(group=TRACK_GROUP)] = None,
@@ -186,6 +189,7 @@ def stack(
             select=selection,
             calibrate=calibration,
             align=align,
+            derotate=rotation,
             quality=quality,
             track=track,
             refine=refine,

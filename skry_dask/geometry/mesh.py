@@ -32,6 +32,10 @@ GAP_SPACING_PX = 32
 """Spacing of fixed points where no reference point is nearer than half of this, px."""
 
 
+MIN_ADDED_PX = 1.0
+"""Further fixed points lie at least this far from other corners, px: triangles have some width."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
     """Row spans of fragments that together cover an image exactly once.
@@ -124,6 +128,59 @@ class AreaMesh:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DeformedAreaMesh:
+    """Areas as fragments that move on their own: each has four corners, within it.
+
+    Parameters
+    ----------
+    region
+        The rectangle that is covered.
+    spans
+        Pixels of each area.
+    centres
+        float64 (area, axis), px from the region's first pixel.
+    reach
+        Distance of the corners from the centre along each axis, px: above and left, above and
+        right, below and left, below and right.
+    """
+
+    region: Region
+    spans: Spans
+    centres: FloatArray
+    reach: float
+
+    @classmethod
+    def of_region(cls, region: Region, area_size: int) -> DeformedAreaMesh:
+        """Divide a region into areas whose side is ``area_size`` px."""
+        grid = AreaGrid.of_region(region, area_size)
+        origin = np.array([region.y, region.x])
+        return cls(
+            region,
+            Spans.of_labels(grid.labels(), grid.n_areas),
+            grid.centres - origin,
+            area_size / 3,
+        )
+
+    @property
+    def corners(self) -> FloatArray:
+        """Corners of all areas, on the canvas: float64 (4 area, axis), px."""
+        around = self.reach * np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+        origin = np.array([self.region.y, self.region.x])
+        return (self.centres[:, None] + around + origin).reshape(-1, 2)
+
+    def affine(self, motion: FloatArray) -> FloatArray:
+        """Move each area with its corners, by least squares; see `Mesh.affine`."""
+        of_area = motion.reshape(-1, 4, 2)
+        down = (of_area[:, 2:].sum(axis=1) - of_area[:, :2].sum(axis=1)) / (4 * self.reach)
+        right = (of_area[:, 1::2].sum(axis=1) - of_area[:, ::2].sum(axis=1)) / (4 * self.reach)
+        slopes = np.stack([down, right], axis=2) + np.eye(2)
+        origin = np.array([self.region.y, self.region.x])
+        centres = self.centres + origin + of_area.mean(axis=1)
+        start = centres - (slopes @ self.centres[:, :, None])[:, :, 0]
+        return np.concatenate([start[:, :, None], slopes], axis=2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TriangleMesh:
     """Delaunay triangulation of the reference points and of fixed points around the region.
 
@@ -159,6 +216,7 @@ class TriangleMesh:
         *,
         gaps: bool = False,
         scale: float = 1.0,
+        others: FloatArray | None = None,
     ) -> TriangleMesh:
         """Triangulate reference points.
 
@@ -174,8 +232,13 @@ class TriangleMesh:
         scale
             Pixels of the image along one pixel of the region. A remainder at the bottom and right
             that does not fill a pixel of the image is left out.
+        others
+            float64 (point, axis), further fixed points, on the canvas, px; those in the region
+            count.
         """
         corners = _corners(points, region, gaps=gaps)
+        if others is not None:
+            corners = np.concatenate([corners, _added_points(others, corners, region)])
         triangles = _triangles(corners)
         height, width = (int(n * scale + 1e-9) for n in region.shape)
         in_image = corners if scale == 1 else (corners + 0.5) * scale - 0.5
@@ -262,6 +325,14 @@ def _corners(points: AnyArray, region: Region, *, gaps: bool = False) -> FloatAr
     inside = (points - np.array([region.y, region.x], np.float64)).reshape(-1, 2)
     corners = np.concatenate([inside, _border_points(region.shape)])
     return np.concatenate([corners, _gap_points(region.shape, inside)]) if gaps else corners
+
+
+def _added_points(others: FloatArray, corners: FloatArray, region: Region) -> FloatArray:
+    """Choose further fixed points: inside the region and apart from other corners, px in it."""
+    inside = others - np.array([region.y, region.x])
+    inside = inside[((inside >= 0) & (inside <= np.array(region.shape) - 1)).all(axis=1)]
+    distance = np.asarray(cKDTree(corners).query(inside, k=[1])[0]).reshape(-1)
+    return inside[distance >= MIN_ADDED_PX]
 
 
 def _triangles(corners: FloatArray) -> IntArray:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry.canvas import Region, overlap_region, union_region
+from skry_dask.geometry.globe.rotation import Globe, Rotation
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import as_json
 from skry_dask.types import AXIS, CHANNEL, HALF
@@ -238,6 +239,21 @@ def measured_frames(alignment: xr.Dataset, capture: xr.Dataset, region: Region) 
 def is_union(alignment: xr.Dataset) -> bool:
     """Return whether results cover all that is seen in any active frame, excluded ones too."""
     return bool(alignment["union"]) if "union" in alignment else False
+
+
+def rotation_of(alignment: xr.Dataset) -> Rotation | None:
+    """Return the rotation of the globe that frames show, where it is to be undone.
+
+    Parameters
+    ----------
+    alignment
+        From `align` or `derotate`; loaded if it is lazy.
+    """
+    if "globe" not in alignment:
+        return None
+    alignment.load()
+    turned = np.stack([alignment[name].to_numpy() for name in ("turn", "elapsed")], axis=1)
+    return Rotation(Globe.of_values(alignment["globe"].to_numpy()), turned)
 
 
 def region_of(alignment: xr.Dataset, capture: xr.Dataset) -> Region:

@@ -35,6 +35,7 @@ from skry_dask.options.phases import (
     StackOptions,
     TrackOptions,
 )
+from skry_dask.options.rotation import RotationOptions
 from skry_dask.options.values import PhaseOptions, Positions, as_json
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "QualityOptions",
     "ReadOptions",
     "RefineOptions",
+    "RotationOptions",
     "SelectOptions",
     "StackOptions",
     "TrackOptions",
@@ -68,6 +70,7 @@ _OF_PHASES = (
     SelectOptions,
     CalibrationOptions,
     AlignOptions,
+    RotationOptions,
     QualityOptions,
     TrackOptions,
     RefineOptions,
@@ -83,6 +86,7 @@ class Options:
     select: SelectOptions = SelectOptions()
     calibrate: CalibrationOptions = CalibrationOptions()
     align: AlignOptions = AlignOptions()
+    derotate: RotationOptions = RotationOptions()
     quality: QualityOptions = QualityOptions()
     track: TrackOptions = TrackOptions()
     refine: RefineOptions = RefineOptions()

@@ -26,7 +26,6 @@ import numpy as np
 
 from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
-from skry_dask.geometry.mesh import AreaMesh
 from skry_dask.graph.datasets import (
     excluded_frames,
     image_variable,
@@ -34,6 +33,7 @@ from skry_dask.graph.datasets import (
     measured_frames,
     region_of,
     result,
+    rotation_of,
     variable,
     whole_frames,
 )
@@ -59,6 +59,7 @@ from skry_dask.phases.rating.comparable_quality import (
     noise_share,
     sampled_frames,
 )
+from skry_dask.phases.stacking.area_motion import AreaMotion
 from skry_dask.phases.stacking.mean_images import mean_images
 from skry_dask.phases.stacking.resampling import ImageRequest
 from skry_dask.phases.stacking.shift_and_add import shift_and_add
@@ -165,17 +166,17 @@ def estimate_quality(
         shape=(len(frames), 2, grid.n_areas),
         dtype=bool,
     )
-    mesh = AreaMesh.of_region(region, options.area_size)
+    motion = AreaMotion.of(offset, region, options.area_size, rotation_of(alignment))
     keeper = None
     if pieces is not None:
-        about = [options.version, options.area_size]
+        about = [options.version, options.area_size, *motion.content]
         keeper = pieces.sums(capture, lambda: [*about, region, developer, offset])
     variables = {
         "measured": variable(
             ("frame", "measurement", "area"), areas, "1", "what was measured of the area"
         ),
         **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy(), excluded),
-        **_image_variables(frames, selected, offset, mesh, developer, keeper),
+        **_image_variables(frames, selected, motion, developer, keeper),
     }
     return result(capture, options, variables, _coordinates(grid))
 
@@ -291,8 +292,7 @@ def _quality_variables(
 def _image_variables(
     frames: da.Array,
     selected: BoolArray | da.Array,
-    offset: FloatArray,
-    mesh: AreaMesh,
+    motion: AreaMotion,
     developer: Developer,
     keeper: SumKeeper | None,
 ) -> dict[str, Any]:
@@ -301,8 +301,8 @@ def _image_variables(
     sums = shift_and_add(
         frames,
         selected,
-        offset[:, None],
-        mesh,
+        motion.of_corners,
+        motion.mesh,
         share(developer),
         requests,
         peak=developer.peak([request.plane for request in requests]),

@@ -34,6 +34,7 @@ from skry_dask.graph.datasets import (
     measured_frames,
     region_of,
     result,
+    rotation_of,
     variable,
     whole_frames,
 )
@@ -50,8 +51,9 @@ from skry_dask.phases.refining.tile_motion import (
     VECTOR_STEP,
     TileSearch,
     measure_tiles,
+    measure_turning_tiles,
 )
-from skry_dask.phases.refining.tiles import ReferenceTiles
+from skry_dask.phases.refining.tiles import ReferenceTiles, hann
 from skry_dask.phases.refining.weights import (
     SUM_STEP,
     RefinedPoints,
@@ -61,11 +63,14 @@ from skry_dask.phases.refining.weights import (
     sum_geometry,
     weigh_frames,
 )
+from skry_dask.phases.rotation.trend import without_trend
+from skry_dask.phases.rotation.turning_blocks import TurningBlocks
 
 if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
 
+    from skry_dask.geometry.globe.rotation import Rotation
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.graph.row_tasks import Rows
     from skry_dask.types import AnyArray, BoolArray, FloatArray
@@ -160,7 +165,13 @@ def refine(
     if skipped is None:
         tiles = _tiles(stacked, capture)
         if tiles is not None and len(tiles):
-            return _refine(capture, frames, alignment, points, active, tiles, options, pieces)
+            rotation = rotation_of(alignment)
+            turning = None
+            if rotation is not None:
+                turning = rotation.turned, _turning_tiles(rotation, stacked, capture, tiles)
+            return _refine(
+                capture, frames, alignment, points, active, tiles, turning, options, pieces
+            )
         small = "the first stack is smaller than a tile of 48 px"
         skipped = small if tiles is None else "the first stack shows nothing that could be followed"
     log.info("refine is skipped: %s", skipped)
@@ -179,7 +190,7 @@ def _why_not(alignment: xr.Dataset, points: xr.Dataset, active: BoolArray) -> st
     if n_active < MIN_FRAMES:
         return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
     offset = alignment["offset"].to_numpy()[active]
-    if (offset == offset[0]).all():
+    if (offset == offset[0]).all() and rotation_of(alignment) is None:
         shown = points["displacement"][_evenly(active, MIN_FRAMES)].to_numpy()
         if (shown == shown[0]).all():
             return "all frames show the scene at the same place"
@@ -201,13 +212,26 @@ def _tiles(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles | None:
             f"the first stack has {1 / step:g} px for each pixel of the camera: give one without "
             "drizzle"
         )
+    count = stacked["count"].load().to_numpy()
+    return ReferenceTiles.of_stack(_grey(stacked, capture), count, (int(y[0]), int(x[0])))
+
+
+def _grey(stacked: xr.Dataset, capture: xr.Dataset) -> AnyArray:
+    """Make a stack grey: float (y, x)."""
     image = stacked["stack"].load().to_numpy()
     if image.ndim == 3:
         mosaic = Developer.of(capture).cfa is not None
         image = image @ np.array(SHARES_OF_MOSAIC if mosaic else SHARES_OF_COLOUR, image.dtype)
-    return ReferenceTiles.of_stack(
-        image, stacked["count"].load().to_numpy(), (int(y[0]), int(x[0]))
-    )
+    return image
+
+
+def _turning_tiles(
+    rotation: Rotation, stacked: xr.Dataset, capture: xr.Dataset, tiles: ReferenceTiles
+) -> TurningBlocks:
+    """Find out how tiles move with a globe."""
+    origin = np.array([int(stacked[name][0]) for name in "yx"])
+    image, window = _grey(stacked, capture), hann(tiles.filters.side)
+    return TurningBlocks.of_image(rotation, image, origin, tiles.corners - origin, window)
 
 
 def _refine(
@@ -217,6 +241,7 @@ def _refine(
     points: xr.Dataset,
     active: BoolArray,
     tiles: ReferenceTiles,
+    turning: tuple[FloatArray, TurningBlocks] | None,
     options: RefineOptions,
     pieces: Pieces | None,
 ) -> xr.Dataset:
@@ -226,11 +251,12 @@ def _refine(
     positions = points["position"].to_numpy()
     refined = RefinedPoints.of(tiles, positions, int(active.sum()))
     kept = None
+    turned = [] if turning is None else [turning[0]]
     if pieces is not None:
-        # Tiles and displacements follow from the inputs.
+        # Tiles, displacements and the globe follow from the inputs.
         kept = pieces.rows(
             capture,
-            [offset],
+            [offset, *turned],
             active,
             [options.version, developer, list(pieces.inputs)],
             stored=lambda result: result["found"].variable,
@@ -241,18 +267,23 @@ def _refine(
     displacement = points["displacement"]
     tracked = displacement.data if displacement.chunks else as_table(displacement.variable)
     found = map_frames(
-        measure_tiles,
+        measure_tiles if turning is None else measure_turning_tiles,
         frames,
         offset,
+        *turned,
         tracked,
         active,
         developer=share(developer),
-        shared=[share(TileSearch.of(tiles, positions, developer))],
+        shared=[
+            share(TileSearch.of(tiles, positions, developer)),
+            *([] if turning is None else [share(turning[1])]),
+        ],
         shape=(len(tiles), N_VALUES),
         dtype=np.int16,
         kept=kept,
     )
-    of_points = _Refined.of(found, tracked, active, refined)
+    vectors = found if turning is None else without_trend(found, turning[0][:, 0])
+    of_points = _Refined.of(vectors, tracked, active, refined)
     variables = _variables(found, of_points, refined.position, int(active.sum()))
     if "channel_shift" in points:
         variables["channel_shift"] = points["channel_shift"].variable

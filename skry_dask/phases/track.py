@@ -24,25 +24,40 @@ import numpy as np
 from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import Region
-from skry_dask.graph.datasets import measured_frames, result, variable, whole_frames
+from skry_dask.graph.datasets import (
+    measured_frames,
+    result,
+    rotation_of,
+    variable,
+    whole_frames,
+)
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import TrackOptions
+from skry_dask.phases.rotation.trend import without_trend
+from skry_dask.phases.rotation.turning_blocks import TurningBlocks
 from skry_dask.phases.tracking.dispersion import channel_shift
 from skry_dask.phases.tracking.displacement_field import (
     INACTIVE,
     MISSING,
     displacement_field,
 )
-from skry_dask.phases.tracking.point_matching import ReferencePoints, is_measured, match_points
+from skry_dask.phases.tracking.point_matching import (
+    ReferencePoints,
+    is_measured,
+    match_points,
+    match_turning_points,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.geometry.globe.rotation import Rotation
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
+    from skry_dask.types import Float32Array
 
 
 @phase_tasks("track")
@@ -73,7 +88,8 @@ def track(
     xarray.Dataset, lazy
         - ``position`` float64 (point, axis), on the canvas, px;
         - ``displacement`` float32 (frame, point, axis), px: the scene at canvas point p shows at
-          p + offset + displacement; its mean over frames is 0; NaN in inactive frames;
+          p + offset + displacement; its mean over frames is 0; NaN in inactive frames; what
+          `derotate` knows of the rotation of a globe is not contained;
         - ``measured`` int16 (frame, point, axis), the displacement as it was measured, in units of
           its attribute ``step_px``; below -32766 where it was not;
         - ``valid`` bool (frame, point), whether the point was measured, rather than taken from its
@@ -112,29 +128,36 @@ def track(
     lazy_developer = share(developer)
     points = ReferencePoints.of_image(image.to_numpy(), region, options, developer)
     kept = None
+    rotation = rotation_of(alignment)
+    turned, globe, turning = [], [], []
+    if rotation is not None:
+        turned, globe = [rotation.turned], [rotation.globe]
+        turning = [_turning_blocks(rotation, image.to_numpy(), region, points)]
     if pieces is not None:
         kept = pieces.rows(
             capture,
-            [offset],
+            [offset, *turned],
             active,
-            [options.version, developer, image.to_numpy(), region, *points.choices],
+            [options.version, developer, image.to_numpy(), region, *points.choices, *globe],
             stored=lambda result: result["measured"].variable,
             blank=INACTIVE,
             shape=(len(points.position), 2),
             dtype=np.int16,
         )
     measured = map_frames(
-        match_points,
+        match_points if rotation is None else match_turning_points,
         frames,
         offset,
+        *turned,
         active,
         developer=lazy_developer,
-        shared=[share(points)],
+        shared=[share(points), *map(share, turning)],
         shape=(len(points.position), 2),
         dtype=np.int16,
         kept=kept,
     )
-    field = displacement_field(measured, active, points.measured)
+    vectors = measured if rotation is None else without_trend(measured, rotation.turned[:, 0])
+    field = displacement_field(vectors, active, points.measured)
     variables = _variables(points.measured, measured, field)
     if options.align_channels and developer.planes != (GREY,):
         frame_quality = quality["frame_quality"].load().to_numpy()
@@ -144,6 +167,16 @@ def track(
         words = "position of each colour, relative to green"
         variables["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
     return result(capture, options, variables)
+
+
+def _turning_blocks(
+    rotation: Rotation, image: Float32Array, region: Region, points: ReferencePoints
+) -> TurningBlocks:
+    """Find out how the blocks of points move with a globe."""
+    side = points.block_size
+    origin = np.array([region.y, region.x])
+    corners = points.position - origin - side // 2
+    return TurningBlocks.of_image(rotation, image, origin, corners, np.ones((side, side)))
 
 
 def _check(options: TrackOptions, shape: tuple[int, ...], region: Region) -> None:

@@ -47,8 +47,15 @@ class JobResults:
 
     @property
     def alignment(self) -> xr.Dataset:
-        """Where frames lie on the canvas: see `align`."""
-        return self["align"].data
+        """Where frames lie on the canvas: see `align`; of a globe, where its disc does."""
+        aligned = self["align"].data
+        turning = self.rotation
+        return aligned if turning is None else aligned.assign(offset=turning["offset"])
+
+    @property
+    def rotation(self) -> xr.Dataset | None:
+        """How a globe turns: see `derotate`; None where that is not undone."""
+        return next((phase.data for phase in self.phases if phase.name == "derotate"), None)
 
     @property
     def quality(self) -> xr.Dataset:

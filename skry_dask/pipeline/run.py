@@ -1,7 +1,7 @@
 """The whole job: frames → align → quality → track → first stack → refine → stack → image.
 
-Refine measures frames a second time, against a first stack of the best of them. With ``quick``, the
-stack follows on track.
+Derotate follows on align, if it is asked for. Refine measures frames a second time, against a first
+stack of the best of them. With ``quick``, the stack follows on track.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 FIRST_STACK = StackOptions(choose=Choose.FRAGMENTS, percent=30)
 """Options of the stack against which frames are measured a second time."""
+
+ROTATION = ("globe", "turn", "elapsed")
+"""Variables that `derotate` adds to an alignment for later phases."""
 
 
 def run(
@@ -124,7 +127,7 @@ def run(
         Options of the whole job; or give single options by name:
     **choices
         Options of `ReadOptions`, `SelectOptions`, `CalibrationOptions`, `AlignOptions`,
-        `QualityOptions`, `TrackOptions`, `RefineOptions` and `StackOptions`.
+        `RotationOptions`, `QualityOptions`, `TrackOptions`, `RefineOptions` and `StackOptions`.
 
     Returns
     -------
@@ -204,10 +207,17 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     alignment = alignment.after(reference)
     check_canvas(job, shapes, frames, alignment)
     offsets = alignment.only("offset", "active", "reason", "union")
+    done = [alignment]
+    if options.derotate.derotate is not None:
+        from skry_dask.phases.derotate import derotate  # with scipy's filters, 40 ms
+
+        turning = phases.run(derotate, options.derotate, all_frames, offsets, keeps_pieces=False)
+        offsets = turning.only(*offsets.data.data_vars, *ROTATION)
+        done += [turning]
     quality = phases.run(estimate_quality, options.quality, frames, offsets)
     shown = quality.only("reference", "frame_quality")
     points = phases.run(track, options.track, all_frames, offsets, shown)
-    done = [alignment, quality, points]
+    done += [quality, points]
     if not options.refine.quick:
         measured, ranked = with_measured_frames(frames, offsets), quality.only("blended_quality")
         first = phases.run(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
+from skry_dask.geometry.globe.rotation import Direction, Globe
 from skry_dask.graph.datasets import (
     SUSPECT_BRIGHTNESS,
     bright_frames,
@@ -215,6 +216,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *job.store.damaged,
         *(str(problem) for problem in results.capture.attrs["problems"]),
         *_notes_on_alignment(results),
+        *_notes_on_rotation(results),
         *unknown,
         *_notes_on_points(results),
         *_notes_on_stack(job, results),
@@ -249,6 +251,27 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
             f"leaves {them} out, --normalise evens {them} out"
         )
     return found
+
+
+def _notes_on_rotation(results: JobResults) -> list[str]:
+    """Say what was assumed of the globe, so that a wrong direction is noticed."""
+    rotation = results.rotation
+    if rotation is None:
+        return []
+    turned = float(np.ptp(rotation["turn"].to_numpy()))
+    disc = Globe.of_values(rotation["globe"].to_numpy()).disc
+    mirrored = ", in a mirror" if disc.mirrored else ""
+    how = {
+        Direction.GIVEN: "from north_angle",
+        Direction.FOUND: "found by what moves",
+        Direction.ASSUMED: "assumed, because too little moves to tell: --north-angle states where "
+        "north is",
+    }[Direction(int(rotation["direction"]))]
+    return [
+        f"{rotation.attrs['options']['derotate']} turned by {turned:.2f} degrees; disc of "
+        f"{disc.radius:.1f} px at y {disc.y:.1f}, x {disc.x:.1f}, its pole {disc.pole_angle:.1f} "
+        f"degrees from up{mirrored}: {how}"
+    ]
 
 
 def _listed(numbers: list[int]) -> str:

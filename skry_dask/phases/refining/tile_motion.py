@@ -29,6 +29,7 @@ from skry_dask.phases.refining.tiles import SPACING
 if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.phases.refining.tiles import ReferenceTiles
+    from skry_dask.phases.rotation.turning_blocks import TurningBlocks
     from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
 
 MAX_PX = 3.0
@@ -142,12 +143,44 @@ def measure_tiles(
     `VECTOR_STEP`, and quality, in units of `QUALITY_STEP`; `UNUSED` in frames that are not active,
     and for y where the tile was not found.
     """
+    used = np.flatnonzero(active)
+    return _measure(frames, used, offset[used, None], displacement, search)
+
+
+def measure_turning_tiles(
+    frames: Frames,
+    offset: FloatArray,
+    turned: FloatArray,
+    displacement: AnyArray,
+    active: BoolArray,
+    search: TileSearch,
+    turning: TurningBlocks,
+) -> AnyArray:
+    """Find the tiles on a globe that turns: see `measure_tiles`.
+
+    Parameters
+    ----------
+    frames, offset, displacement, active, search
+        As for `measure_tiles`.
+    turned
+        float64 (frame, 2), see `Globe.displacement`.
+    turning
+        How tiles move with the globe.
+    """
+    used = np.flatnonzero(active)
+    places = offset[used, None] + turning.at(turned[used])
+    return _measure(frames, used, places, displacement, search)
+
+
+def _measure(
+    frames: Frames, used: IntArray, places: FloatArray, displacement: AnyArray, search: TileSearch
+) -> AnyArray:
+    """Measure the frames that are used, whose places are those of tiles without displacement."""
     tiles = search.tiles
     measured = np.full((len(frames), len(tiles), 3), UNUSED, np.int16)
-    used = np.flatnonzero(active)
     moved = np.asarray(displacement)[used].astype(np.float64)
     tracked = np.stack([(search.carry @ moved[:, :, axis].T).T for axis in (0, 1)], axis=2)
-    expected = tiles.corners + offset[used, None] + tracked
+    expected = tiles.corners + places + tracked
     shown = frames if len(used) == len(frames) else frames[used]
     found = match_tiles(shown, expected, tiles.filters, search.levels, MAX_PX)
     vectors, likeness, quality = found[:, :, :2], np.maximum(found[:, :, 2], 0), found[:, :, 3]

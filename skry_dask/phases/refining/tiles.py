@@ -156,7 +156,7 @@ def noise_and_limit(tiles: FloatArray, n_frames: float) -> tuple[float, float]:
         Cycles/px.
     """
     side = tiles.shape[-1]
-    window = _hann(side)
+    window = hann(side)
     power = np.abs(fft.fft2(_flattened(tiles, window) * window)) ** 2
     radius = np.hypot(fft.fftfreq(side)[:, None], fft.fftfreq(side)[None])
     # The median of the power of noise is ln 2 of its mean.
@@ -198,7 +198,7 @@ def design_tile_filters(
     n, side = tiles.shape[:2]
     half = side // 2
     binned = tiles.reshape(n, half, 2, half, 2).mean(axis=(2, 4))
-    window = _hann(half)
+    window = hann(half)
     centred = _flattened(binned, window)
     spectrum = fft.fft2(centred * window)
     power = np.abs(spectrum) ** 2
@@ -234,7 +234,8 @@ def design_tile_filters(
     return TileFilters.of_kernels(kernels, 1 / scale, step), information.min(axis=1)
 
 
-def _hann(side: int) -> FloatArray:
+def hann(side: int) -> FloatArray:
+    """Make the window of tiles: float64 (y, x), 0 to 1."""
     line = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
     return np.outer(line, line)
 

@@ -1,7 +1,8 @@
 """Motion of the corners of a mesh: where each corner lies in each frame.
 
 Reference points move by the frame's offset and their displacement. Fixed points move by the offset
-and a mean of the displacements of the reference points nearest to them.
+and a mean of the displacements of the reference points nearest to them. All of them move with the
+surface of a globe whose rotation is known, too.
 
 Memory: displacements and weights in a store are read by the tasks that need them, as frames are.
 Tasks of their own would be scheduled ahead whenever a thread is idle, and their results would pile
@@ -22,6 +23,7 @@ from skry_dask.graph.row_tables import as_table
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.geometry.globe.rotation import Globe, Rotation
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.graph.row_tables import AnyRows
     from skry_dask.phases.stacking.point_weights import PointWeights
@@ -29,6 +31,48 @@ if TYPE_CHECKING:
 
 N_FOLLOWED = 4
 """Number of reference points that a fixed point follows, weighted by 1 / distance**2."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CornerRotation:
+    """Displacement of corners by the rotation of a globe, computed when needed.
+
+    ``rotation[a:b]`` selects frames; ``np.asarray(rotation)`` computes: float64 (frame, corner,
+    axis), px.
+
+    Parameters
+    ----------
+    globe
+        The globe.
+    corners
+        float64 (corner, axis), on the canvas, px.
+    turned
+        float64 (frame, 2), see `Globe.displacement`.
+    """
+
+    globe: Globe
+    corners: FloatArray
+    turned: AnyRows
+
+    @classmethod
+    def of(cls, rotation: Rotation, mesh: TriangleMesh) -> CornerRotation:
+        """Take the corners of a mesh."""
+        origin = np.array([mesh.region.y, mesh.region.x])
+        return cls(rotation.globe, mesh.corners + origin, as_table(rotation.turned))
+
+    def __getitem__(self, frames: slice) -> CornerRotation:
+        """Select frames."""
+        return replace(self, turned=self.turned[frames])
+
+    def select(self, frames: IntArray, corners: IntArray) -> CornerRotation:
+        """Select frames and corners: indices."""
+        turned = np.asarray(self.turned)[frames]
+        return CornerRotation(self.globe, self.corners[corners], turned)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
+        """Turn the globe."""
+        moved = self.globe.displacement(self.corners, np.asarray(self.turned))
+        return moved if dtype is None else moved.astype(dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +95,8 @@ class CornerMotion:
         Number of reference points that are corners, the first ones; None = all.
     weight
         Of frames at reference points; None = frames have no weights.
+    rotation
+        Of corners, those of reference points first; None = nothing turns.
     """
 
     displacement: AnyRows
@@ -59,15 +105,16 @@ class CornerMotion:
     followed: IntArray
     n_corners: int | None = None
     weight: PointWeights | None = None
+    rotation: CornerRotation | None = None
 
     def __getitem__(self, frames: slice) -> CornerMotion:
         """Select frames."""
-        weight = None if self.weight is None else self.weight[frames]
         return replace(
             self,
             displacement=self.displacement[frames],
             offset=self.offset[frames],
-            weight=weight,
+            weight=None if self.weight is None else self.weight[frames],
+            rotation=None if self.rotation is None else self.rotation[frames],
         )
 
     def select(self, frames: IntArray, corners: IntArray) -> CornerMotion:
@@ -86,6 +133,7 @@ class CornerMotion:
             place[followed],
             len(own),
             None if self.weight is None else self.weight.select(frames, points),
+            None if self.rotation is None else self.rotation.select(frames, corners),
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> FloatArray:
@@ -98,6 +146,8 @@ class CornerMotion:
             self.followed,
             self.n_corners,
         )
+        if self.rotation is not None:
+            motion[:, :, :2] += np.asarray(self.rotation)
         return motion if dtype is None else motion.astype(dtype)
 
 
@@ -106,6 +156,7 @@ def corner_motion(
     offset: FloatArray,
     mesh: TriangleMesh,
     weight: PointWeights | None = None,
+    rotation: Rotation | None = None,
 ) -> CornerMotion | da.Array:
     """Add offset and displacement of all corners of a mesh, lazily.
 
@@ -119,6 +170,8 @@ def corner_motion(
         Its first corners are the reference points, the others fixed points.
     weight
         Of frames at reference points; None = frames have no weights.
+    rotation
+        Of the globe that frames show; None = nothing turns.
 
     Returns
     -------
@@ -126,11 +179,14 @@ def corner_motion(
     array where displacements are one.
     """
     weights, followed = followed_points(mesh)
+    turning = None if rotation is None else CornerRotation.of(rotation, mesh)
     if displacement.chunks is None:
         rows = as_table(displacement.variable)
-        return CornerMotion(rows, as_table(offset), weights, followed, weight=weight)
+        return CornerMotion(
+            rows, as_table(offset), weights, followed, weight=weight, rotation=turning
+        )
     lazy = displacement.data.rechunk({1: -1, 2: -1})
-    return da.map_blocks(
+    motion: da.Array = da.map_blocks(
         _move_corners,
         lazy,
         da.from_array(offset[:, None], chunks=(lazy.chunks[0], 1, 2)),
@@ -143,6 +199,28 @@ def corner_motion(
         chunks=(lazy.chunks[0], len(mesh.corners), 2 if weight is None else 3),
         meta=np.empty((0, 0, 0)),
     )
+    if rotation is None or turning is None:
+        return motion
+    turned = da.from_array(rotation.turned, chunks=(lazy.chunks[0], -1))
+    return da.map_blocks(
+        _turn_corners,
+        motion,
+        turned[:, :, None],
+        turning.globe,
+        turning.corners,
+        dtype=np.float64,
+        chunks=motion.chunks,
+        meta=np.empty((0, 0, 0)),
+    )
+
+
+def _turn_corners(
+    motion: FloatArray, turned: FloatArray, globe: Globe, corners: FloatArray
+) -> FloatArray:
+    """Add the rotation of a globe to the motion of corners: float64 (frame, corner, axis), px."""
+    moved = motion.copy()
+    moved[:, :, :2] += globe.displacement(corners, turned[:, :, 0])
+    return moved
 
 
 def _move_corners(

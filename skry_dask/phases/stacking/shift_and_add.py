@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.graph.kept.known_sums import KnownSums
     from skry_dask.graph.kept.sums import SumKeeper
+    from skry_dask.phases.stacking.area_motion import TurningCorners
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.types import AnyArray, BoolArray, FloatArray, Frames, IntArray
@@ -68,7 +69,7 @@ class ImageSums(NamedTuple):
 def shift_and_add(
     frames: da.Array,
     selected: AnyArray | da.Array,
-    motion: FloatArray | CornerMotion | da.Array,
+    motion: FloatArray | CornerMotion | TurningCorners | da.Array,
     mesh: Mesh,
     developer: Delayed,
     requests: Sequence[ImageRequest],
@@ -206,7 +207,7 @@ def _paint_counts(counts: IntArray, selections: list[int], spans: Spans) -> AnyA
 def add_chunk(
     frames: Frames,
     packed: AnyArray,
-    motion: FloatArray | CornerMotion,
+    motion: FloatArray | CornerMotion | TurningCorners,
     gain: IntArray,
     mesh: Mesh,
     developer: Developer,

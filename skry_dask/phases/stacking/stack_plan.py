@@ -15,6 +15,7 @@ from skry_dask.graph.datasets import (
     is_union,
     measured_frames,
     region_of,
+    rotation_of,
     stacked_frames,
     whole_frames,
 )
@@ -112,8 +113,13 @@ class StackPlan:
         offset, stacked = alignment["offset"].to_numpy(), stacked_frames(alignment, capture)
         shape = frames.shape[1:3]
         union = is_union(alignment)
+        rotation = rotation_of(alignment)
         mesh = TriangleMesh.of_points(
-            points["position"].load().to_numpy(), region, gaps=union, scale=options.drizzle
+            points["position"].load().to_numpy(),
+            region,
+            gaps=union,
+            scale=options.drizzle,
+            others=None if rotation is None else rotation.globe.corners,
         )
         coverage = FrameCoverage(mesh, offset, shape) if union else None
         choice: FragmentChoice
@@ -145,7 +151,7 @@ class StackPlan:
             mesh=mesh,
             choice=choice,
             n_active=None if union else int(stacked.sum()),
-            motion=corner_motion(points["displacement"], offset, mesh, choice.weights),
+            motion=corner_motion(points["displacement"], offset, mesh, choice.weights, rotation),
             colour_shift=_colour_shift(points, developer),
             gain=gain,
             resampling=resampling,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.kernels.matching.reference_blocks import ReferenceBlocks
     from skry_dask.options import TrackOptions
+    from skry_dask.phases.rotation.turning_blocks import TurningBlocks
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
 
 SIGNIFICANCE = 4.0
@@ -141,10 +142,59 @@ def match_points(
     position minus offset; `MISSING` where nothing was found or the vector disagrees with its
     neighbours, `INACTIVE` in inactive frames, and for points whose block a frame does not show.
     """
-    measured = np.full((len(frames), len(points.position), 2), INACTIVE, np.int16)
     used = np.flatnonzero(active)
-    whole = np.rint(offset[used]).astype(np.int64)
-    expected = points.position + whole[:, None] - points.block_size // 2
+    return _match(frames, used, offset[used, None], points)
+
+
+def match_turning_points(
+    frames: Frames,
+    offset: FloatArray,
+    turned: FloatArray,
+    active: BoolArray,
+    points: ReferencePoints,
+    turning: TurningBlocks,
+) -> AnyArray:
+    """Find reference points on a globe that turns: see `match_points`.
+
+    Parameters
+    ----------
+    frames, offset, active, points
+        As for `match_points`.
+    turned
+        float64 (frame, 2), see `Globe.displacement`.
+    turning
+        How blocks move with the globe.
+
+    Returns
+    -------
+    int16 (frame, point, axis): position in the frame minus canvas position minus offset, minus the
+    motion of the block with the globe.
+    """
+    used = np.flatnonzero(active)
+    return _match(frames, used, offset[used, None] + turning.at(turned[used]), points)
+
+
+def _match(
+    frames: Frames,
+    used: IntArray,
+    places: FloatArray,
+    points: ReferencePoints,
+) -> AnyArray:
+    """Find points in the frames that are used.
+
+    Parameters
+    ----------
+    frames, points
+        As for `match_points`.
+    used
+        int64 (used frame), indices of frames.
+    places
+        float64 (used frame, point or 1, axis), where points are expected, relative to their
+        positions on the canvas, px.
+    """
+    measured = np.full((len(frames), len(points.position), 2), INACTIVE, np.int16)
+    whole = np.rint(places).astype(np.int64)
+    expected = points.position + whole - points.block_size // 2
     matches = match_blocks(
         frames if len(used) == len(frames) else frames[used],
         expected,
@@ -156,7 +206,7 @@ def match_points(
     shown: BoolArray = np.asarray(((expected >= 0) & (expected <= end)).all(axis=2))
     found = shown[:, :, None] & (matches[:, :, 2:] > SIGNIFICANCE / points.block_size)
     vectors = np.where(found, matches[:, :, :2], np.nan)
-    vectors += (whole - offset[used])[:, None]
+    vectors += whole - places
     first, neighbours = points.measured.first, points.measured.neighbours
     valid = reject_outliers(vectors, first, neighbours, TOLERANCE_PX)
     codes = points.measured.encode(np.where(valid[:, :, None], vectors, np.nan))

@@ -21,13 +21,11 @@ from skry_dask.cli.flags import (
     QUALITY,
     REFINE,
     ROTATION,
-    SIMULATE,
     STACK,
     TRACK,
     TRACK_GROUP,
     AsJson,
     ImageKinds,
-    LocalOutput,
     Output,
     Place,
     Reading,
@@ -38,6 +36,7 @@ from skry_dask.cli.interruption import interruption
 from skry_dask.cli.process import importing
 from skry_dask.cli.report import write_report
 from skry_dask.cli.sharpen import sharpen
+from skry_dask.cli.simulation import write_simulation
 from skry_dask.cli.terminal import (
     describe_frames,
     print_error,
@@ -59,7 +58,6 @@ from skry_dask.options import (
     StackOptions,
     TrackOptions,
 )
-from skry_dask.options.simulation import Scene, SimulateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -331,48 +329,13 @@ def flat(
     return write_master(source, output, output_format, read, selection, flat=True, dark=dark)
 
 
-@app.command(sort_key=6)
-def simulate(
-    scene: Scene,
-    /,
-    *,
-    output: LocalOutput,
-    options: Annotated[SimulateOptions, SIMULATE] = SimulateOptions(),  # noqa: B008
-) -> int:
-    """Simulate a capture whose truth is known.
-
-    The truth is written beside the video: moon.truth.npz beside moon.ser.
-
-    Parameters
-    ----------
-    scene
-        Object in front of the telescope.
-    output
-        Video to write (.ser or .avi).
-    """
-    with importing():
-        from skry_dask.pipeline.progress import Progress
-        from skry_dask.simulation.simulate import simulate as simulate_capture
-        from skry_dask.simulation.simulate import write_capture, write_truth
-
-    with reporting(), progress_bars() as bars:
-        capture = write_capture(
-            output,
-            simulate_capture(scene, options),
-            progress=lambda done: bars.report(Progress("simulate", done, options.frames)),
-        )
-        truth = write_truth(output, capture)
-    print(f"{output}: {describe_frames(capture)}")
-    print(f"{truth}: the true scene and its distortions")
-    return 0
-
-
 app.command(sharpen, sort_key=1, usage="Usage: skry sharpen IMAGE... [OPTIONS]")
 app.command(
     combine,
     sort_key=1,
     usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
 )
+app.command(write_simulation, name="simulate", sort_key=6)
 app.command(write_report, name="report", sort_key=7)
 app.command(compile_kernels, name="compile", sort_key=8)
 

@@ -27,7 +27,8 @@ def whole_job(capture: xr.Dataset, method: str = "anchors") -> dict[str, xr.Data
     alignment = skry.align(capture, skry.AlignOptions(method=method))
     quality = skry.estimate_quality(capture, alignment)
     points = skry.track(capture, alignment, quality)
-    result = skry.stack(capture, alignment, quality, points)
+    options = skry.StackOptions(halves=True)
+    result = skry.stack(capture, alignment, quality, points, options)
     phases = {"align": alignment, "quality": quality, "track": points, "stack": result}
     return {name: phase.compute() for name, phase in phases.items()}
 

@@ -17,7 +17,8 @@ from skry_dask.io.atomic import write_if_new
 from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
-from skry_dask.report.charts import charts
+from skry_dask.pipeline.stack_figures import StackFigures
+from skry_dask.report.charts import chart_of_steps, charts, charts_of_halves
 from skry_dask.report.page import Page
 from skry_dask.report.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
 from skry_dask.store.results.reading import Results, open_results
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.io.remote import Location
+    from skry_dask.report.charts import Chart
 
 LIBRARIES = ("dask", "numba", "numpy", "scipy", "xarray", "zarr")
 """Libraries that compute results, whose versions a report states."""
@@ -139,7 +141,10 @@ def page_of(record: JobRecord, results: Results) -> Page:
         figures=_figures(record, stacked),
         notes=record.notes,
         pictures=_pictures(capture, alignment, quality, stacked),
-        charts=charts(alignment, quality, of["track"], points, stacked),
+        charts=[
+            *charts(alignment, quality, of["track"], points, stacked),
+            *_charts_of_frames(stacked, of.get("steps")),
+        ],
         left_out=left_out(capture, alignment),
         timings=[_timing(name, figures) for name, figures in record.phases.items()],
         options={**record.options, "stack": stacked.attrs["options"]},
@@ -156,6 +161,16 @@ def _open(record: JobRecord, results: Results) -> xr.Dataset:
     return calibrate(select(opened.capture, options.select), options.calibrate)
 
 
+def _charts_of_frames(stacked: xr.Dataset, steps: xr.Dataset | None) -> list[Chart]:
+    """Draw what half stacks and steps tell, where there are any."""
+    drawn = []
+    if StackFigures.of_stack(stacked).resolution is not None:
+        from skry_dask.finishing.resolution.measurement import measure_resolution
+
+        drawn += charts_of_halves(stacked, measure_resolution(stacked))
+    return drawn if steps is None else [*drawn, chart_of_steps(steps.load())]
+
+
 def _figures(record: JobRecord, stacked: xr.Dataset) -> dict[str, str]:
     about, image = record.about, stacked["stack"]
     count = stacked["count"].to_numpy()
@@ -169,7 +184,17 @@ def _figures(record: JobRecord, stacked: xr.Dataset) -> dict[str, str]:
         "image": " x ".join(map(str, image.shape[:2][::-1])) + " px",
         "reference points": f"{about['points']}",
         "time of all phases": f"{seconds:.2f} s",
+        **_of_halves(StackFigures.of_stack(stacked)),
     }
+
+
+def _of_halves(figures: StackFigures) -> dict[str, str]:
+    """Write noise and resolution, where half stacks tell them."""
+    if figures.resolution is None:
+        return {}
+    half = figures.resolution["half"]
+    resolution = "none" if half is None else f"{1 / half:.2f} px ({half:.3f} cycles/px)"
+    return {"resolution": resolution, "noise": f"{figures.noise} of full scale"}
 
 
 def _pictures(

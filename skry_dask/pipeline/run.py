@@ -7,6 +7,7 @@ stack of the best of them. With ``quick``, the stack follows on track.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.graph.datasets import stacked_frames
@@ -230,9 +231,10 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     done.append(result)
     if job.steps is not None:
         n_frames = int(stacked_frames(offsets.data, frames.data).sum())
-        numbers = StepOptions(numbers=steps_up_to(job.steps, n_frames), stack=choice)
+        numbers = steps_up_to(job.steps, n_frames)
+        of_steps = StepOptions(numbers=numbers, stack=replace(choice, halves=True))
         inputs = frames, offsets, quality, points
-        done.append(phases.run(measure_steps, numbers, *inputs, keeps_pieces=False))
+        done.append(phases.run(measure_steps, of_steps, *inputs, keeps_pieces=False))
     return JobResults(frames, tuple(done))
 
 

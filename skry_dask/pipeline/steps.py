@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from importlib.util import find_spec
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING
@@ -48,7 +47,7 @@ def measure_steps(
     capture, alignment, quality, points
         As for `stack`.
     options
-        Which steps, and how frames are stacked.
+        Which steps, and how frames are stacked: with halves.
 
     Returns
     -------
@@ -57,8 +56,7 @@ def measure_steps(
         (step, threshold), see `measure_resolution`, of colours the mean; coordinates ``number`` and
         ``threshold``.
     """
-    stack = replace(options.stack, halves=True)
-    steps = partial_stacks(capture, alignment, quality, points, stack, options.numbers)
+    steps = partial_stacks(capture, alignment, quality, points, options.stack, options.numbers)
     halves = steps["half_stack"].data
     from skry_dask.finishing.resolution.measurement import THRESHOLDS
 

@@ -12,6 +12,11 @@ from skry_dask.plotting.images import (
     plot_image,
 )
 from skry_dask.plotting.points import plot_mean_warp, plot_mesh, plot_points, plot_warp
+from skry_dask.plotting.resolution import (
+    plot_noise,
+    plot_region_resolution,
+    plot_ring_correlation,
+)
 from skry_dask.plotting.steps import plot_steps
 
 __all__ = [
@@ -22,9 +27,12 @@ __all__ = [
     "plot_image",
     "plot_mean_warp",
     "plot_mesh",
+    "plot_noise",
     "plot_path",
     "plot_points",
     "plot_quality",
+    "plot_region_resolution",
+    "plot_ring_correlation",
     "plot_sorted_quality",
     "plot_steps",
     "plot_warp",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
-    from matplotlib.axes import Axes
 
 INK = "#0a0b0c"
 """Colour of text and axes, which becomes that of the page's text."""
@@ -119,6 +118,51 @@ def charts(
     return drawn
 
 
+def charts_of_halves(stacked: xr.Dataset, resolution: xr.Dataset) -> list[Chart]:
+    """Draw what half stacks tell.
+
+    Parameters
+    ----------
+    stacked, resolution
+        As from `stack`, with half stacks, and `measure_resolution`.
+    """
+    return [
+        Chart(
+            "Ring correlation",
+            "How well the stack would agree with another one of as many frames: 1 is detail "
+            "alone, at 1/2 noise is as strong, at 1/7 hardly any detail is left.",
+            _svg(lambda ax: plotting.plot_ring_correlation(resolution, ax)),
+        ),
+        Chart(
+            "Resolution of regions",
+            "The frequency at which the correlation of each region falls to 1/2; regions without "
+            "a dot show no detail.",
+            _svg(lambda ax: plotting.plot_region_resolution(stacked, resolution, ax)),
+        ),
+        Chart(
+            "Noise",
+            "Standard deviation of the noise of each pixel, from what half stacks differ by.",
+            _svg(lambda ax: plotting.plot_noise(stacked, ax)),
+        ),
+    ]
+
+
+def chart_of_steps(steps: xr.Dataset) -> Chart:
+    """Draw noise, sharpness and resolution against the number of frames.
+
+    Parameters
+    ----------
+    steps
+        As from `partial_stacks`, with a resolution.
+    """
+    return Chart(
+        "Number of frames",
+        f"Stacks of the best {int(steps['number'][0])} to {int(steps['number'][-1])} frames: where "
+        "resolution does not rise any more, more frames only lower the noise.",
+        _svg(lambda axes: plotting.plot_steps(steps, axes), n_axes=3),
+    )
+
+
 def _charts_of_points(quality: xr.Dataset, tracked: xr.Dataset, points: xr.Dataset) -> list[Chart]:
     motion = points["displacement"] - points["mean_displacement"]
     rms = float(np.sqrt(2 * (motion**2).mean()))
@@ -143,8 +187,16 @@ def _charts_of_points(quality: xr.Dataset, tracked: xr.Dataset, points: xr.Datas
     ]
 
 
-def _svg(draw: Callable[[Axes], object]) -> str:
-    """Draw one chart, without pyplot: its windows and its state are the user's."""
+def _svg(draw: Callable[[Any], object], n_axes: int = 1) -> str:
+    """Draw one chart, without pyplot: its windows and its state are the user's.
+
+    Parameters
+    ----------
+    draw
+        Called with the axes; of several, with the array of them.
+    n_axes
+        Number of axes, one below the other.
+    """
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -153,10 +205,12 @@ def _svg(draw: Callable[[Axes], object]) -> str:
             "a report needs matplotlib, which is not installed: pip install 'skry_dask[report]'"
         ) from error
     with rc_context(STYLE):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
-        figure = Figure(figsize=SIZE, layout="constrained")
-        draw(figure.subplots())
-        for ax in figure.axes:
-            ax.set_title("")  # the page has it
+        width, height = SIZE
+        figure = Figure(figsize=(width, height * (1 + n_axes) / 2), layout="constrained")
+        draw(figure.subplots(n_axes))
+        if n_axes == 1:
+            for ax in figure.axes:
+                ax.set_title("")  # the page has it
         target = StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     text = target.getvalue()

@@ -30,7 +30,8 @@ SEEN = """image => {
 
 @pytest.fixture
 def report(moon_ser: Path, tmp_path: Path, cli: CommandLine) -> str:
-    skry.run(moon_ser, exclude="3,5:8", percent=40)
+    image, steps = tmp_path / "moon.tif", (5, 20)
+    skry.run(moon_ser, exclude="3,5:8", percent=40, halves=True, steps=steps, output=image)
     status, out, err = cli("report", "moon.ser")
     assert (status, out, err) == (0, "moon-report.html\n", "")
     return (tmp_path / "moon-report.html").read_text(encoding="utf-8")
@@ -40,6 +41,9 @@ def test_a_report_says_what_was_left_out_and_how_the_job_was_done(report: str) -
     assert re.search(r"excluded by the user</td><td>3, 5 to 7 \(4\)</td>", report)
     for words in ("percent</td><td><code>40", "reference points", "zarr</td>", "<td>refine</td>"):
         assert words in report
+    for title in ("Ring correlation", "Resolution of regions", "Noise", "Number of frames"):
+        assert f">{title}</h3>" in report
+    assert re.search(r"<dt>resolution</dt><dd>\d\.\d\d px \(", report)
     assert len(report) < 3e6
     # Nothing is loaded from elsewhere.
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*\"", report)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import skry_dask as skry
 from skry_dask import plotting as plots
 from skry_dask.errors import SkryError
 
@@ -132,6 +133,31 @@ def test_steps_are_drawn_against_the_number_of_frames(resolved: bool) -> None:
         assert legend_of(axes[2]) == ["correlation 1/2", "correlation 1/7"]
     axes[0].figure.draw_without_rendering()
     assert "20" in [label.get_text() for label in axes[0].get_xticklabels()]
+
+
+@pytest.mark.parametrize("colours", [(), ("red", "green", "blue")])
+def test_resolution_and_noise_are_drawn_over_the_stack(colours: tuple[str, ...]) -> None:
+    random = np.random.default_rng(0)
+    last = ("channel",) if colours else ()
+    shape = (60, 80, 3) if colours else (60, 80)
+    halves = random.random(shape) + 0.2 * random.random((2, *shape))
+    stacked = xr.Dataset(
+        {
+            "half_stack": (("half", "y", "x", *last), halves.astype(np.float32)),
+            "stack": (("y", "x", *last), halves.mean(axis=0)),
+            "noise": (("y", "x", *last), np.full(halves.shape[1:], 0.003)),
+        },
+        {"y": np.arange(60), "x": np.arange(80) + 5},
+    )
+    resolution = skry.measure_resolution(stacked)
+    curves = plots.plot_ring_correlation(resolution)
+    assert legend_of(curves) == list(colours) if colours else curves.get_legend() is None
+    of_regions = plots.plot_region_resolution(stacked, resolution)
+    (dots,) = of_regions.collections
+    assert np.asarray(dots.get_offsets()).tolist() == [[34.5, 29.5], [54.5, 29.5]]
+    (image,) = plots.plot_noise(stacked).images
+    np.testing.assert_allclose(image.get_array(), 0.3)
+    of_regions.figure.draw_without_rendering()
 
 
 def test_points_are_drawn_at_their_positions_coloured_by_how_often_they_were_measured(

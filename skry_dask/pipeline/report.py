@@ -18,9 +18,9 @@ from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
 from skry_dask.pipeline.stack_figures import StackFigures
-from skry_dask.report.charts import chart_of_steps, charts, charts_of_halves
-from skry_dask.report.page import Page
-from skry_dask.report.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
+from skry_dask.reporting.charts import chart_of_steps, charts, charts_of_halves
+from skry_dask.reporting.page import Page
+from skry_dask.reporting.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
 from skry_dask.store.results.reading import Results, open_results
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.io.remote import Location
-    from skry_dask.report.charts import Chart
+    from skry_dask.reporting.charts import Chart
 
 LIBRARIES = ("dask", "numba", "numpy", "scipy", "xarray", "zarr")
 """Libraries that compute results, whose versions a report states."""

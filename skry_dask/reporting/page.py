@@ -11,8 +11,8 @@ from skry_dask.errors import SkryError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from skry_dask.report.charts import Chart
-    from skry_dask.report.pictures import Picture
+    from skry_dask.reporting.charts import Chart
+    from skry_dask.reporting.pictures import Picture
 
 TEMPLATE = "page.html.jinja"
 
@@ -68,6 +68,6 @@ class Page:
                 "a report needs jinja2, which is not installed: pip install 'skry_dask[report]'"
             ) from error
         # What comes from files (names, attributes) is escaped; only our own SVG is not.
-        text = files("skry_dask.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+        text = files("skry_dask.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8")
         environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         return environment.from_string(text).render(page=self)

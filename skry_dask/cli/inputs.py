@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.io.remote import Location
+    from skry_dask.options import Options
+    from skry_dask.options.outputs import OutputOptions
 
 VIDEO_SUFFIXES = (".ser", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mts", ".wmv")
 """Suffixes by which videos are told from other files in a folder; SER and AVI need none."""
@@ -37,8 +39,9 @@ def plan_jobs(
     *,
     output: Location | None,
     out_dir: Location | None,
-    output_format: str | None,
+    outputs: OutputOptions,
     store: Location | None,
+    options: Options,
 ) -> list[StackJob]:
     """Find the captures that were named, and name the image of each.
 
@@ -46,8 +49,10 @@ def plan_jobs(
     ----------
     inputs
         As the user gave them, see `expand_inputs`.
-    output, out_dir, output_format, store
+    output, out_dir, store
         Flags of ``skry stack``.
+    outputs, options
+        Of all jobs: kind and name of the images.
 
     Raises
     ------
@@ -63,13 +68,16 @@ def plan_jobs(
         raise OptionsError("no input is given: name a video, such as skry stack moon.ser")
     if output and out_dir:
         raise OptionsError("--output and --out-dir contradict each other: give one of them")
+    if output and outputs.name:
+        raise OptionsError("--output and --name contradict each other: give one of them")
     sources = expand_inputs(inputs)
     if len(sources) > 1 and (output or store):
         flag, remedy = ("--output", "give --out-dir") if output else ("--store", "leave it out")
         raise OptionsError(f"{flag} is for one input, but {len(sources)} are given: {remedy}")
-    folder = out_dir or Path()
+    folder, kind, pattern = out_dir or Path(), outputs.output_format, outputs.name
     jobs = [
-        StackJob(source, output or folder / image_name(source, output_format)) for source in sources
+        StackJob(source, output or folder / image_name(source, kind, pattern, options))
+        for source in sources
     ]
     if len(jobs) > 1:
         check_collisions(jobs)

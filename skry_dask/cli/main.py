@@ -18,6 +18,7 @@ from skry_dask.cli.flags import (
     ALIGN,
     ALIGN_GROUP,
     CALIBRATE,
+    OUTPUT,
     QUALITY,
     REFINE,
     ROTATION,
@@ -33,6 +34,7 @@ from skry_dask.cli.flags import (
     shown_default,
 )
 from skry_dask.cli.interruption import interruption
+from skry_dask.cli.presets import apply_options_file, write_options
 from skry_dask.cli.process import importing
 from skry_dask.cli.report import write_report
 from skry_dask.cli.sharpen import sharpen
@@ -58,6 +60,7 @@ from skry_dask.options import (
     StackOptions,
     TrackOptions,
 )
+from skry_dask.options.outputs import OutputOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +75,10 @@ app = App(
     help_flags=["--help", "-h"],
     version_flags=["--version"],
     default_parameter=Parameter(negative=(), show_default=shown_default),
+    config=apply_options_file,
+)
+app.register_install_completion_command(
+    help="Let the shell complete commands and flags of skry with the Tab key (bash, zsh, fish)."
 )
 
 
@@ -80,10 +87,8 @@ def stack(
     *inputs: str,
     output: Annotated[Place | None, Parameter(alias="-o")] = None,
     out_dir: Place | None = None,
-    output_format: ImageKinds | None = None,
-    composite: bool = False,
-    table: bool = False,
-    steps: str | None = None,
+    options_file: Annotated[Path | None, Parameter(name="--options")] = None,
+    save_options: Path | None = None,
     store: Place | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -92,6 +97,7 @@ def stack(
     memory_limit: str | None = None,
     allow_few: bool = False,
     json_: AsJson = False,
+    outputs: Annotated[OutputOptions, OUTPUT] = OutputOptions(),  # noqa: B008
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
     calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
@@ -121,17 +127,10 @@ def stack(
         INPUT-stack.tif in the current folder].
     out_dir
         Folder for the images INPUT-stack.tif, created if it does not exist.
-    output_format
-        Kind of image [default: that of the suffix, or tiff16].
-    composite
-        Also write the best-fragments composite: OUTPUT_composite.tif.
-    table
-        Also write tables: of all frames, OUTPUT_frames.csv; of the reference points,
-        OUTPUT_points.csv; of the quality of frames as Stackistry writes it,
-        OUTPUT_frame_quality.txt.
-    steps
-        Numbers of frames, such as 10,30,100, or auto: also stack the best so many frames, and write
-        how noise, sharpness and resolution change: OUTPUT-steps.csv, OUTPUT-steps.png.
+    options_file
+        File with options, as --save-options writes it; flags win over it.
+    save_options
+        Write all options into this file (.toml), for --options; without an input that is all.
     store
         Folder in which results are kept, or its URL, for one capture [default: INPUT.skry beside
         the input].
@@ -163,17 +162,33 @@ def stack(
     with importing():
         from skry_dask.cli.inputs import plan_jobs
         from skry_dask.cli.stacking import stack_each
+        from skry_dask.pipeline.job import with_positions
+    options = Options(
+        read=read,
+        select=selection,
+        calibrate=calibration,
+        align=align,
+        derotate=rotation,
+        quality=quality,
+        track=track,
+        refine=refine,
+        stack=stacking,
+    )
+    if save_options is not None:
+        write_options(save_options, with_positions(options, anchors_file, points_file), outputs)
+        if not inputs:
+            return 0
     jobs = plan_jobs(
-        inputs, output=output, out_dir=out_dir, output_format=output_format, store=store
+        inputs, output=output, out_dir=out_dir, outputs=outputs, store=store, options=options
     )
     return stack_each(
         jobs,
         as_json=json_,
         allow_few=allow_few,
-        output_format=output_format,
-        composite=composite,
-        table=table,
-        steps=steps,
+        output_format=outputs.output_format,
+        composite=outputs.composite,
+        table=outputs.table,
+        steps=outputs.steps,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,
@@ -182,17 +197,7 @@ def stack(
         processes=processes,
         wait_workers=wait_workers,
         memory_limit=memory_limit,
-        options=Options(
-            read=read,
-            select=selection,
-            calibrate=calibration,
-            align=align,
-            derotate=rotation,
-            quality=quality,
-            track=track,
-            refine=refine,
-            stack=stacking,
-        ),
+        options=options,
     )
 
 

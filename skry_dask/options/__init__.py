@@ -65,7 +65,7 @@ __all__ = [
     "frame_ranges",
 ]
 
-_OF_PHASES = (
+OF_PHASES = (
     ReadOptions,
     SelectOptions,
     CalibrationOptions,
@@ -115,7 +115,7 @@ class Options:
             If a name belongs to no phase, or a value is out of range.
         """
         phases: dict[str, Any] = {}
-        for kind in _OF_PHASES:
+        for kind in OF_PHASES:
             names = {f.name for f in dataclasses.fields(kind)}
             phases[kind.phase] = kind(**{k: options.pop(k) for k in names & options.keys()})
         if options:

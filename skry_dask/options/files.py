@@ -18,7 +18,7 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from skry_dask.errors import OptionsError
@@ -67,6 +67,31 @@ def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def values_in(
+    text: str | bytes, where: str, *kinds: type[PhaseOptions]
+) -> dict[str, dict[str, Any]]:
+    """Read from TOML which options are given, whatever the others are; see `from_toml`.
+
+    Returns
+    -------
+    dict
+        By the names of the phases: names and values of options, as they are in the file.
+    """
+    tables = _tables(text, where, kinds, required=True)
+    known = {kind.phase: kind for kind in kinds}
+    for name, table in tables.items():
+        _options(table, where, known[name])
+    return {
+        name: {option: _value(v) for option, v in table.items() if option != "version"}
+        for name, table in tables.items()
+    }
+
+
+def _value(value: Any) -> Any:
+    """Convert lists to tuples, within lists too."""
+    return tuple(map(_value, value)) if isinstance(value, list) else value
+
+
 def from_toml(
     text: str | bytes, where: str, *kinds: type[PhaseOptions], required: bool = True
 ) -> dict[str, Any]:
@@ -99,6 +124,15 @@ def from_toml(
     >>> from_toml('[sharpen]\nmethod = "wiener"', "a.toml", SharpenOptions)["sharpen"].noise
     0.1
     """
+    tables = _tables(text, where, kinds, required=required)
+    known = {kind.phase: kind for kind in kinds}
+    return {name: _options(table, where, known[name]) for name, table in tables.items()}
+
+
+def _tables(
+    text: str | bytes, where: str, kinds: Iterable[type[PhaseOptions]], *, required: bool
+) -> dict[str, Mapping[str, Any]]:
+    """Read the tables of a file, each of a phase that there is."""
     try:
         tables = tomllib.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -114,12 +148,12 @@ def from_toml(
     if required and not tables:
         names = " or ".join(f"[{name}]" for name in known)
         raise OptionsError(f"{where} has no options: begin with {names}")
-    return {name: _options(table, where, known[name]) for name, table in tables.items()}
+    return tables
 
 
 def _options(table: Mapping[str, Any], where: str, kind: Any) -> Any:
     """Make the options of a table."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+    values = {name: _value(v) for name, v in table.items()}
     version = values.pop("version", kind.version)
     if version != kind.version:
         raise OptionsError(

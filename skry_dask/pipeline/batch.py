@@ -65,6 +65,7 @@ def run_many(
     sources: Sequence[Input],
     *,
     out_dir: str | os.PathLike[str] | RemotePath | None = None,
+    name: str | None = None,
     in_flight: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     **arguments: Any,
@@ -80,6 +81,8 @@ def run_many(
     out_dir
         Folder for the images ``moon-stack.tif``, created if it does not exist; None = write no
         images.
+    name
+        Pattern for the names of the images; see `OutputOptions`.
     in_flight
         Number of captures that are worked on at the same time, as far as memory goes; by default
         one, and one more for every four threads.
@@ -108,11 +111,12 @@ def run_many(
     >>> for job, summary, error in skry.run_many(["a.ser", "b.ser"]):  # doctest: +SKIP
     ...     print(job.name, error or summary["active_frames"])
     """
-    for name in ONE_CAPTURE:
-        if arguments.get(name) is not None:
-            raise OptionsError(f"{name} is for one capture: call run for each, or leave it out")
+    for argument in ONE_CAPTURE:
+        if arguments.get(argument) is not None:
+            raise OptionsError(f"{argument} is for one capture: call run for each, or leave it out")
     folder, kind = None if out_dir is None else located(out_dir), arguments.get("output_format")
-    jobs = [StackJob(of, folder and folder / image_name(of, kind)) for of in sources]
+    options = JobRequest.of((), **arguments).options
+    jobs = [StackJob(of, folder and folder / image_name(of, kind, name, options)) for of in sources]
     check_collisions(jobs)
     if folder is not None:
         create_folder(folder)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import fields
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+from string import Formatter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.capture.inputs import first_name, includes, sidecar
+from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.remote import RemotePath, is_url
+from skry_dask.options import OF_PHASES, Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,26 +58,77 @@ class StackJob(NamedTuple):
         return first_name(self.source)
 
 
-def image_name(source: Input, output_format: str | None) -> str:
+def image_name(
+    source: Input,
+    output_format: str | None,
+    pattern: str | None = None,
+    options: Options | None = None,
+) -> str:
     """Name the image of a capture: ``moon.ser`` → ``moon-stack.tif``.
 
     Parameters
     ----------
     source
-        The capture; need not exist.
+        The capture; need not exist, unless the pattern has its time.
     output_format
         Kind of image; None for tiff16.
+    pattern
+        See `OutputOptions`.
+    options
+        Of the job, which the pattern may name.
 
     Raises
     ------
     OptionsError
-        If there is no such kind.
+        If there is no such kind, or the pattern has a field that there is not.
+    ReaderError
+        If the time of the capture cannot be read.
     """
     suffix = SUFFIXES.get(output_format or "tiff16")
     if suffix is None:
         known = ", ".join(SUFFIXES)
         raise OptionsError(f"output_format is {output_format!r}: it must be one of {known}")
-    return f"{sidecar(source).stem}-stack{suffix}"
+    stem = sidecar(source).stem
+    if pattern is None:
+        return f"{stem}-stack{suffix}"
+    return _filled(pattern, source, options or Options(), {"stem": stem, "suffix": suffix})
+
+
+def _filled(pattern: str, source: Input, options: Options, values: dict[str, Any]) -> str:
+    """Fill in the fields of a pattern."""
+    for kind in OF_PHASES:
+        of_phase = getattr(options, kind.phase)
+        values |= {field.name: getattr(of_phase, field.name) for field in fields(of_phase)}
+    wanted = [field for _, field, _, _ in Formatter().parse(pattern) if field]
+    if "time" in wanted:
+        values["time"] = _time_of(source, options)
+    for field in wanted:
+        if field not in values:
+            near = get_close_matches(field, values, n=1)
+            remedy = f"did you mean {{{near[0]}}}?" if near else "it may have {stem} and {suffix}"
+            raise OptionsError(f"name {pattern!r} has {{{field}}}, which there is not: {remedy}")
+        if values[field] is None:
+            raise OptionsError(
+                f"name {pattern!r} has {{{field}}}, but no {field} is given: give it, or leave the "
+                "field out"
+            )
+    try:
+        name = pattern.format(**values)
+    except (ValueError, TypeError) as error:
+        raise OptionsError(f"name {pattern!r} cannot be filled in: {error}") from error
+    if name != PurePath(name).name or "\\" in name:
+        raise OptionsError(f"name {pattern!r} gives {name!r}: give the folder with --out-dir")
+    return name
+
+
+def _time_of(source: Input, options: Options) -> datetime:
+    """Find when a capture began."""
+    header = resolve(source, options.read).header
+    if header.time is None or not len(header.time):
+        raise OptionsError(
+            f"{first_name(source)} does not say when it was taken: leave {{time}} out of the name"
+        )
+    return datetime.fromtimestamp(int(header.time[0]) / 1e9, UTC)
 
 
 def create_folder(folder: Location) -> None:

@@ -191,7 +191,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
     """
     outputs = request.outputs
     outputs.check()
-    options = _with_positions(request.options, request.anchors_file, request.points_file)
+    options = with_positions(request.options, request.anchors_file, request.points_file)
     limit = None
     if request.memory_limit is not None:
         limit = Limit(parse_size(request.memory_limit), "the limit is")
@@ -227,12 +227,27 @@ def start_job(request: JobRequest) -> Iterator[Job]:
         )
 
 
-def _with_positions(
+def with_positions(
     options: Options,
     anchors_file: str | os.PathLike[str] | None,
     points_file: str | os.PathLike[str] | None,
 ) -> Options:
-    """Read positions from files into the options that take them one by one."""
+    """Read positions from files into the options that take them one by one.
+
+    Parameters
+    ----------
+    options
+        Of the job.
+    anchors_file, points_file
+        Text files, see `read_positions`; None = none.
+
+    Raises
+    ------
+    OptionsError
+        If positions are given one by one, too, or a file is no table of positions.
+    ReaderError
+        If a file cannot be read.
+    """
     for file, phase, name in (
         (anchors_file, "align", "anchors"),
         (points_file, "track", "points"),

@@ -13,6 +13,8 @@ from skry_dask.cli.inputs import expand_input, expand_inputs, plan_jobs
 from skry_dask.errors import OptionsError
 from skry_dask.io.raw.ser import write_ser
 from skry_dask.io.remote import RemotePath
+from skry_dask.options import Options
+from skry_dask.options.outputs import OutputOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +42,9 @@ def image(name: str) -> None:
 
 def plan(*inputs: str, **flags: object) -> dict[str, str]:
     """Plan jobs: the source of each image."""
-    settings = {"output": None, "out_dir": None, "output_format": None, "store": None, **flags}
-    jobs = plan_jobs(inputs, **settings)
+    settings = {"output": None, "out_dir": None, "store": None, **flags}
+    outputs = OutputOptions(output_format=settings.pop("output_format", None))
+    jobs = plan_jobs(inputs, outputs=outputs, options=Options(), **settings)
     return {job.image.as_posix(): Path(str(job.source)).as_posix() for job in jobs}
 
 
@@ -139,6 +142,8 @@ def test_images_may_go_to_a_url(
     monkeypatch.setattr(RemotePath, "check_folder", lambda self: asked.append(self))
     folder = RemotePath("s3://bucket/out")
     names = [str(video("a.ser")), str(video("b.ser"))]
-    jobs = plan_jobs(names, output=None, out_dir=folder, output_format=None, store=None)
+    jobs = plan_jobs(
+        names, output=None, out_dir=folder, outputs=OutputOptions(), store=None, options=Options()
+    )
     assert [job.image for job in jobs] == [folder / "a-stack.tif", folder / "b-stack.tif"]
     assert asked == [folder]

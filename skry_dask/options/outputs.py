@@ -1,0 +1,75 @@
+"""Options of the files that a job writes."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from skry_dask.errors import OptionsError
+
+KINDS = ("tiff8", "tiff16", "tiff32", "png8", "png16", "bmp", "fits")
+"""Kinds of images that can be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Options of the files that a job writes.
+
+    Parameters
+    ----------
+    output_format
+        Kind of image [default: that of the suffix, or tiff16].
+    name
+        Pattern for the name of each image: {stem} is that of the input, {suffix} that of the kind
+        of image, {time} when the capture began, UTC, and every option has its name, as in
+        "{stem}-{time:%Y%m%d-%H%M%S}-p{percent:g}{suffix}" [default: {stem}-stack{suffix}].
+    composite
+        Also write the best-fragments composite: OUTPUT_composite.tif.
+    table
+        Also write tables: of all frames, OUTPUT_frames.csv; of the reference points,
+        OUTPUT_points.csv; of the quality of frames as Stackistry writes it,
+        OUTPUT_frame_quality.txt.
+    steps
+        Numbers of frames, such as 10,30,100, or auto: also stack the best so many frames, and write
+        how noise, sharpness and resolution change: OUTPUT-steps.csv, OUTPUT-steps.png.
+    """
+
+    phase: ClassVar[str] = "output"
+    version: ClassVar[int] = 1
+
+    output_format: Literal["tiff8", "tiff16", "tiff32", "png8", "png16", "bmp", "fits"] | None = (
+        None
+    )
+    name: str | None = None
+    composite: bool = False
+    table: bool = False
+    steps: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.output_format is not None and self.output_format not in KINDS:
+            raise OptionsError(
+                f"output_format is {self.output_format!r}: choose one of {', '.join(KINDS)}"
+            )
+        for name in ("composite", "table"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionsError(f"{name} is {getattr(self, name)!r}: it must be true or false")
+        if self.name is not None:
+            _check_pattern(self.name)
+
+
+def _check_pattern(pattern: str) -> None:
+    """Refuse a pattern that names no field, or is none."""
+    try:
+        fields = [
+            field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None
+        ]
+    except ValueError as error:
+        raise OptionsError(
+            f"name is {pattern!r}: {error}: write {{stem}}-stack{{suffix}}"
+        ) from error
+    if not pattern or any(not field.isidentifier() for field in fields):
+        raise OptionsError(
+            f"name is {pattern!r}: fields are names in braces, as in {{stem}}-stack{{suffix}}"
+        )

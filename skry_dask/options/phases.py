@@ -94,7 +94,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -134,7 +134,7 @@ class QualityOptions:
     """
 
     phase: ClassVar[str] = "quality"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     detail_scale: int = 3
     area_size: int = 40
@@ -264,7 +264,7 @@ class StackOptions:
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     percent: float | None = None
     number: int | None = None

@@ -31,15 +31,18 @@ from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions, Canvas
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
+from skry_dask.phases.alignment.foreground import N_CELLS, ForegroundGauge
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.frame_records import (
     RECORD,
     align_frames,
     drop_frames,
+    pack_foreground,
     stored_records,
 )
 from skry_dask.phases.alignment.key_frames import nearest_key_frames
 from skry_dask.phases.alignment.likeness import LikenessGauge
+from skry_dask.phases.alignment.thumbnails import shrink_factor
 from skry_dask.phases.reference import choose_reference
 
 if TYPE_CHECKING:
@@ -88,6 +91,12 @@ def align(
         - ``brightness`` float32 (frame), mean of the frame, fraction of full scale;
         - ``likeness`` int8 (frame, block), correlation of the frame with 8 x 8 blocks of the
           reference frame, numbered row by row, percent; -128 for blocks that it does not show;
+        - ``light`` float32 (frame), light relative to the reference frame; NaN where not known;
+        - ``difference`` int8 (frame, value, cell), what is left of the difference to the reference
+          frame in 24 x 24 cells of it, numbered row by row: of the darkest and brightest pixel and
+          of the mean, in quarters of what seeing explains; -128 for cells that it does not show;
+        - ``foreground`` uint8 (frame, byte), one bit for each cell (as `numpy.packbits` packs
+          them): whether something hides the scene there;
         - ``reference`` int64, number of the frame whose pixel grid is the canvas;
         - ``union`` bool, whether results cover all that is seen in any active frame.
 
@@ -118,7 +127,7 @@ def align(
     aligner = dask.delayed(Aligner(options, developer, FrameSource(frames)), traverse=False)
     aligner = dask.delayed(Aligner.with_method)(aligner, chosen)
     template = dask.delayed(_template_of_reference)(aligner, chosen, keys)
-    gauge = dask.delayed(_gauge_of_reference)(aligner, chosen, keys)
+    gauges = dask.delayed(_gauges_of_reference)(aligner, chosen, keys)
     nearest = nearest_key_frames(indices, len(frames))
     records = map_frames(
         align_frames,
@@ -128,7 +137,7 @@ def align(
         shared=[
             aligner,
             template,
-            gauge,
+            gauges,
             call_each(Aligner.far_template, [aligner, chosen], list(enumerate(keys))),
         ],
         dtype=RECORD,
@@ -142,7 +151,13 @@ def align(
         dtype=RECORD,
     )
     union = options.canvas is Canvas.UNION
-    return result(capture, options, _variables(records, reference["reference"], union=union))
+    return result(
+        capture,
+        options,
+        _variables(
+            records, reference["reference"], union=union, pixel_px=shrink_factor(frames.shape[1:3])
+        ),
+    )
 
 
 def _kept(
@@ -182,14 +197,16 @@ def _template_of_reference(aligner: Aligner, chosen: ChosenReference, keys: list
     return aligner.template(chosen.position, keys)
 
 
-def _gauge_of_reference(
+def _gauges_of_reference(
     aligner: Aligner, chosen: ChosenReference, keys: list[int]
-) -> LikenessGauge:
-    return LikenessGauge.of_frame(aligner.read(keys[chosen.position]))
+) -> tuple[LikenessGauge, ForegroundGauge]:
+    frame = aligner.read(keys[chosen.position])
+    black = int(aligner.developer.black)
+    return LikenessGauge.of_frame(frame), ForegroundGauge.of_frame(frame, black)
 
 
 def _variables(
-    records: da.Array, reference: xr.DataArray, *, union: bool
+    records: da.Array, reference: xr.DataArray, *, union: bool, pixel_px: int
 ) -> dict[str, xr.Variable]:
     """Label the results."""
     return {
@@ -231,8 +248,34 @@ def _variables(
             "percent",
             "likeness of the frame to the reference in 8 x 8 blocks of it, -128 where not shown",
         ),
+        **_foreground_variables(records, pixel_px),
         "reference": reference.variable,
         "union": variable(
             (), np.array(union), "1", "whether results cover all that is seen in any active frame"
+        ),
+    }
+
+
+def _foreground_variables(records: da.Array, pixel_px: int) -> dict[str, xr.Variable]:
+    """Label what tells where something hides the scene."""
+    chunks = records.chunks[0], (N_CELLS // 8,)
+    foreground = records.map_blocks(pack_foreground, dtype=np.uint8, new_axis=1, chunks=chunks)
+    return {
+        "light": variable(
+            ("frame",), records["light"], "1", "light relative to the reference frame"
+        ),
+        "difference": variable(
+            ("frame", "value", "cell"),
+            records["difference"],
+            "1",
+            "difference to the reference in 24 x 24 cells of it, in quarters of what seeing "
+            "explains, -128 where not shown",
+        ),
+        "foreground": variable(
+            ("frame", "byte"),
+            foreground,
+            "1",
+            "whether something hides the scene in each cell, one bit for each",
+            pixel_px=pixel_px,
         ),
     }

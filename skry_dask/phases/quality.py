@@ -51,6 +51,7 @@ from skry_dask.phases.rating.area_statistics import (
     frame_quality,
     partial_statistics,
     select_shown_frames,
+    without_hidden,
 )
 from skry_dask.phases.rating.blending import blend_quality, blending_weights
 from skry_dask.phases.rating.comparable_quality import (
@@ -59,6 +60,7 @@ from skry_dask.phases.rating.comparable_quality import (
     noise_share,
     sampled_frames,
 )
+from skry_dask.phases.rating.hidden_cells import HiddenCells, hidden_areas
 from skry_dask.phases.stacking.area_motion import AreaMotion
 from skry_dask.phases.stacking.mean_images import mean_images
 from skry_dask.phases.stacking.resampling import ImageRequest
@@ -114,7 +116,7 @@ def estimate_quality(
           detail, light and noise, of which ``area_quality`` is made;
         - ``min``, ``max``, ``mean`` float32 (area), of ``area_quality`` over measured frames;
         - ``best_frame`` int64 (area), number of the frame with the highest blended quality, of
-          those that are not excluded; -1 where there is none;
+          those that are not excluded and show the area unhidden; -1 where there is none;
         - ``composite`` float32 (y, x[, channel]), each area from its best frame, 1 = full scale,
           NaN where there is none;
         - ``reference`` float32 (y, x), grey, each area the mean of its best frames, likewise.
@@ -158,9 +160,10 @@ def estimate_quality(
     if is_union(alignment):
         n_shown = grid.count_shown(offset[measured], frames.shape[1:3])
         n_reference = np.maximum(1, np.rint(n_shown * options.reference_percent / 100)).astype(int)
+    shown = _without_hidden(blended, alignment, frames.shape[1:3], grid)
     selected = from_all_chunks(
         select_shown_frames,
-        blended,
+        shown,
         excluded,
         n_reference,
         shape=(len(frames), 2, grid.n_areas),
@@ -175,7 +178,9 @@ def estimate_quality(
         "measured": variable(
             ("frame", "measurement", "area"), areas, "1", "what was measured of the area"
         ),
-        **_quality_variables(area_quality, blended, grid, capture["frame"].to_numpy(), excluded),
+        **_quality_variables(
+            area_quality, blended, shown, grid, capture["frame"].to_numpy(), excluded
+        ),
         **_image_variables(frames, selected, motion, developer, keeper),
     }
     return result(capture, options, variables, _coordinates(grid))
@@ -232,6 +237,19 @@ def _area_quality(measured_areas: da.Array, measured: BoolArray, gauge: AreaGaug
     )
 
 
+def _without_hidden(
+    blended: da.Array, alignment: xr.Dataset, frame_shape: tuple[int, ...], grid: AreaGrid
+) -> da.Array:
+    """Take their quality from areas in which something hides the scene: float32 (frame, area)."""
+    cells = HiddenCells.of(alignment, frame_shape)
+    if cells is None:
+        return blended
+    region = grid.region
+    hidden = np.zeros(blended.shape, bool)
+    hidden[cells.frames] = hidden_areas(cells, grid.labels(), region.y_coords, region.x_coords)
+    return map_table(without_hidden, blended, hidden, shape=(grid.n_areas,), dtype=np.float32)
+
+
 def _map_table(
     function: Callable[..., Float32Array],
     area_quality: da.Array,
@@ -256,13 +274,14 @@ def _shared(value: Any) -> Any:
 def _quality_variables(
     area_quality: da.Array,
     blended: da.Array,
+    shown: da.Array,
     grid: AreaGrid,
     frame_numbers: IntArray,
     excluded: BoolArray,
 ) -> dict[str, Any]:
     """Label the quality of areas and frames and its statistics over frames."""
     best = from_all_chunks(
-        best_frame_numbers, blended, frame_numbers, excluded, shape=(grid.n_areas,), dtype=np.int64
+        best_frame_numbers, shown, frame_numbers, excluded, shape=(grid.n_areas,), dtype=np.int64
     )
     partial = map_table(
         partial_statistics,

@@ -207,7 +207,7 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     alignment = phases.run(_align_to, options.align, all_frames, reference.only())
     alignment = alignment.after(reference)
     check_canvas(job, shapes, frames, alignment)
-    offsets = alignment.only("offset", "active", "reason", "union")
+    offsets = alignment.only("offset", "active", "reason", "union", "foreground")
     done = [alignment]
     if options.derotate.derotate is not None:
         from skry_dask.phases.derotate import derotate  # with scipy's filters, 40 ms

@@ -238,6 +238,12 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
             f"unlike the others in much of what they show, so torn, rolled or hidden: frame "
             f"{_listed(unlike.tolist())}"
         )
+    hidden = stacked_frames(alignment, capture) & alignment["foreground"].to_numpy().any(axis=1)
+    if hidden.any():
+        partly = alignment["frame"].to_numpy()[hidden].tolist()
+        found.append(
+            f"something hides part of the scene, and is left out there: frame {_listed(partly)}"
+        )
     n_across = int((stacked_frames(alignment, capture) & alignment["across_only"].to_numpy()).sum())
     if n_across:
         which, _ = _counted(n_across)

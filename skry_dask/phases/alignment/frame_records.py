@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.kernels.matching.cell_light import N_VALUES
+from skry_dask.phases.alignment.foreground import N_CELLS, foreground_cells
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
 from skry_dask.phases.alignment.likeness import N_BLOCKS, unlike_frames
 from skry_dask.phases.alignment.thumbnails import make_thumbnails
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.phases.alignment.aligner import Aligner
+    from skry_dask.phases.alignment.foreground import ForegroundGauge
     from skry_dask.phases.alignment.frame_alignment import Template
     from skry_dask.phases.alignment.likeness import LikenessGauge
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, Frames, IntArray
@@ -23,11 +26,19 @@ RECORD = np.dtype(
         *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("agreement", "f4"), ("reason", "u1")),
         ("across_only", "?"),
         *(("brightness", "f4"), ("likeness", "i1", (N_BLOCKS,))),
+        *(("light", "f4"), ("difference", "i1", (N_VALUES, N_CELLS))),
     ]
 )
 """Offset (px), confidence and agreement (0 to 1; see `FrameAlignment`), reason (see `Reason`),
-whether the offset is known across a limb only, mean brightness (fraction of full scale) and
-likeness of its blocks (percent, see `likeness`) of a frame."""
+whether the offset is known across a limb only, mean brightness (fraction of full scale), likeness
+of its blocks (percent, see `likeness`), light relative to the reference and what is left of the
+difference to it (see `foreground`) of a frame."""
+
+MEASURED = (
+    *("confidence", "agreement", "reason", "across_only", "brightness"),
+    *("likeness", "light", "difference"),
+)
+"""Fields of a record that are variables of the result, under the same names."""
 
 DROPPED = (Reason.TOO_LITTLE_OVERLAP, Reason.DAMAGED, Reason.UNLIKE)
 """Reasons of `drop_frames`, which are known only once all frames are aligned."""
@@ -41,7 +52,7 @@ def align_frames(
     nearest: IntArray,
     aligner: Aligner,
     template: Template,
-    gauge: LikenessGauge,
+    gauges: tuple[LikenessGauge, ForegroundGauge],
     far_templates: list[tuple[FrameAlignment, Template] | None],
 ) -> AnyArray:
     """Align each frame of a chunk.
@@ -56,7 +67,7 @@ def align_frames(
         Options and levels.
     template
         Of the reference.
-    gauge
+    gauges
         Of the reference.
     far_templates
         For each key frame, see `Aligner.far_template`.
@@ -88,7 +99,9 @@ def align_frames(
         record["reason"] = best.reason
         record["across_only"] = best.across_only
     offset = np.stack([records["y"], records["x"]], axis=1)
-    records["likeness"] = gauge.measure(thumbnails, offset)
+    likeness, foreground = gauges
+    records["likeness"] = likeness.measure(thumbnails, offset)
+    records["light"], records["difference"] = foreground.measure(thumbnails, offset)
     return records
 
 
@@ -114,7 +127,7 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
     """
     records = np.zeros(alignment.sizes["frame"], RECORD)
     records["y"], records["x"] = alignment["offset"].to_numpy().T
-    for name in ("confidence", "agreement", "reason", "across_only", "brightness", "likeness"):
+    for name in MEASURED:
         records[name] = alignment[name].to_numpy()
     records["reason"][np.isin(records["reason"], DROPPED)] = Reason.ACTIVE
     return records
@@ -145,6 +158,18 @@ def drop_frames(
         active &= ~damaged
     kept["reason"][unlike_frames(records["likeness"], active)] = Reason.UNLIKE
     return drop_far_frames(kept, frame_shape, min_overlap)
+
+
+def pack_foreground(records: AnyArray) -> AnyArray:
+    """Find what hides the scene in frames: uint8 (frame, byte), one bit for each cell.
+
+    Parameters
+    ----------
+    records
+        `RECORD` (frame), all frames, after `drop_frames`.
+    """
+    active = records["reason"] == Reason.ACTIVE
+    return np.packbits(foreground_cells(records["difference"], active), axis=1)
 
 
 def drop_far_frames(

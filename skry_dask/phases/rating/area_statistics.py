@@ -78,6 +78,19 @@ def combine_statistics(partial: list[FloatArray]) -> Float32Array:
     return np.where(n_frames > 0, statistics, np.nan).astype(np.float32)
 
 
+def without_hidden(area_quality: Float32Array, hidden: BoolArray) -> Float32Array:
+    """Take their quality from areas in which something hides the scene: NaN there.
+
+    Parameters
+    ----------
+    area_quality
+        float32 (frame, area).
+    hidden
+        bool (frame, area).
+    """
+    return np.where(hidden, np.float32(np.nan), area_quality)
+
+
 def best_frame_numbers(
     chunks: list[Float32Array], frame_numbers: IntArray, excluded: BoolArray
 ) -> IntArray:

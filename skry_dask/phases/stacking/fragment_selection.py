@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.options import StackOptions
     from skry_dask.phases.stacking.frame_coverage import FrameCoverage
+    from skry_dask.phases.stacking.hidden_fragments import HiddenFragments
     from skry_dask.phases.stacking.point_weights import PointWeights
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
@@ -46,10 +47,13 @@ class FragmentChoice(ABC):
         bool (frame), which frames may be used.
     coverage
         Which fragments frames show; None where every active frame shows all of them.
+    hidden
+        Fragments that show something else than the scene; None if there are none.
     """
 
     active: BoolArray
     coverage: FrameCoverage | None = None
+    hidden: HiddenFragments | None = None
 
     @property
     @abstractmethod
@@ -111,6 +115,7 @@ class FragmentQuality(FragmentChoice):
         quality: xr.Dataset,
         active: BoolArray,
         coverage: FrameCoverage | None = None,
+        hidden: HiddenFragments | None = None,
     ) -> FragmentQuality:
         """Average the quality of the areas that each triangle covers.
 
@@ -123,7 +128,7 @@ class FragmentQuality(FragmentChoice):
             that it shows counts.
         quality
             From `estimate_quality`; its ``blended_quality`` is loaded.
-        active, coverage
+        active, coverage, hidden
             See `FragmentChoice`.
         """
         # Drizzled pixels may lie half a pixel outside.
@@ -136,13 +141,18 @@ class FragmentQuality(FragmentChoice):
         grid = AreaGrid.of_region(region, quality.attrs["options"]["area_size"])
         shares = mesh.area_shares(grid.labels_at(rows, columns))
         of_areas = with_nearest_areas(quality["blended_quality"].load().to_numpy(), grid)
-        return cls(area_quality=of_areas, active=active, shares=shares, coverage=coverage)
+        return cls(
+            area_quality=of_areas, active=active, shares=shares, coverage=coverage, hidden=hidden
+        )
 
     @classmethod
-    def of_whole_frames(cls, quality: xr.Dataset, active: BoolArray) -> FragmentQuality:
+    def of_whole_frames(
+        cls, quality: xr.Dataset, active: BoolArray, hidden: HiddenFragments | None = None
+    ) -> FragmentQuality:
         """Take each frame as a single fragment of the frame's quality."""
         per_frame = quality["frame_quality"].load().to_numpy()[:, None]
-        return cls(area_quality=per_frame, active=active, shares=csr_array(np.ones((1, 1))))
+        whole = csr_array(np.ones((1, 1)))
+        return cls(area_quality=per_frame, active=active, shares=whole, hidden=hidden)
 
     @classmethod
     def of_no_frame(cls) -> FragmentQuality:
@@ -176,6 +186,8 @@ class FragmentQuality(FragmentChoice):
     ) -> BoolArray:
         """Select fragments of some triangles by their quality: bool (frame, triangle)."""
         quality = self._quality_of(triangles)
+        if self.hidden is not None and self.n_triangles == self.hidden.n_triangles:
+            quality = self.hidden.without_quality(quality, triangles)
         if self.coverage is None:
             return criterion(quality)
         complete, partial = self.coverage.of_triangles(triangles)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.mesh import TriangleMesh
     from skry_dask.graph.row_tables import AnyRows
     from skry_dask.phases.stacking.frame_coverage import FrameCoverage
+    from skry_dask.phases.stacking.hidden_fragments import HiddenFragments
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
 
 
@@ -70,7 +71,8 @@ class FragmentWeights(FragmentChoice):
         mesh: TriangleMesh,
         active: BoolArray,
         coverage: FrameCoverage | None = None,
-        hidden: AnyRows | None = None,
+        hidden: HiddenFragments | None = None,
+        masked: AnyRows | None = None,
     ) -> FragmentWeights:
         """Read the weights of a stack, so that no pixel stays without a frame.
 
@@ -80,9 +82,9 @@ class FragmentWeights(FragmentChoice):
             With ``weight`` uint8 (frame, point); loaded if it is a dask array.
         mesh
             See `FragmentWeights`.
-        active, coverage
+        active, coverage, hidden
             See `FragmentChoice`.
-        hidden
+        masked
             From `hidden_points`, or None: frames have hardly any weight there.
 
         Raises
@@ -99,7 +101,8 @@ class FragmentWeights(FragmentChoice):
         return cls(
             active=active,
             coverage=coverage,
-            of_points=PointWeights(as_table(weight), raised.astype(np.uint8), hidden),
+            hidden=hidden,
+            of_points=PointWeights(as_table(weight), raised.astype(np.uint8), masked),
             weighted=weighted,
             mesh=mesh,
             n_unweighted=int(nothing.sum()),
@@ -143,6 +146,8 @@ class FragmentWeights(FragmentChoice):
             packed[frames] = pack_selection(found)
 
         on_threads(select_in, list(column_slices(self.n_triangles, len(packed))))
+        if self.hidden is not None:
+            self.hidden.leave_out(packed)
         return packed
 
     def select_best(self, number: int) -> AnyArray:

@@ -33,6 +33,7 @@ from skry_dask.phases.stacking.fragment_selection import (
 from skry_dask.phases.stacking.fragment_weights import FragmentWeights
 from skry_dask.phases.stacking.frame_coverage import FrameCoverage
 from skry_dask.phases.stacking.frame_gain import frame_gains
+from skry_dask.phases.stacking.hidden_fragments import HiddenFragments
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
 from skry_dask.phases.stacking.point_weights import hidden_points
@@ -122,17 +123,18 @@ class StackPlan:
             others=None if rotation is None else rotation.globe.corners,
         )
         coverage = FrameCoverage(mesh, offset, shape) if union else None
+        hidden = HiddenFragments.of(alignment, mesh, shape)
         choice: FragmentChoice
         if options.choose is Choose.WEIGHTS:
-            hidden = None
+            masked = None
             if "overlay" in capture:
                 position = points["position"].to_numpy()
-                hidden = hidden_points(capture["overlay"].to_numpy(), position, offset)
-            choice = FragmentWeights.of_frames(points, mesh, stacked, coverage, hidden)
+                masked = hidden_points(capture["overlay"].to_numpy(), position, offset)
+            choice = FragmentWeights.of_frames(points, mesh, stacked, coverage, hidden, masked)
         elif options.choose is Choose.FRAMES:
-            choice = FragmentQuality.of_whole_frames(quality, stacked)
+            choice = FragmentQuality.of_whole_frames(quality, stacked, hidden)
         else:
-            choice = FragmentQuality.of_triangles(mesh, region, quality, stacked, coverage)
+            choice = FragmentQuality.of_triangles(mesh, region, quality, stacked, coverage, hidden)
         gain = None
         if options.normalise:
             area_size = quality.attrs["options"]["area_size"]
@@ -172,7 +174,11 @@ class StackPlan:
         n_fragments = len(self.mesh.triangles)
         if self.choice.n_triangles == n_fragments:
             return packed
-        return np.where(packed > 0, pack_selection(np.ones(n_fragments, bool)), np.uint8(0))
+        whole = pack_selection(np.ones(n_fragments, bool))
+        fragments: AnyArray = np.where(packed > 0, whole, np.uint8(0))
+        if self.choice.hidden is not None:
+            self.choice.hidden.leave_out(fragments)
+        return fragments
 
     @property
     def content(self) -> list[Any]:

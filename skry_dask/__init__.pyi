@@ -28,6 +28,7 @@ from .options import (
 from .options.combining import CombineOptions
 from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
+from .options.timelapse import TimelapseOptions
 from .phases.align import align
 from .phases.derotate import derotate
 from .phases.partial_stacks import partial_stacks
@@ -41,6 +42,7 @@ from .pipeline.combine import combine
 from .pipeline.masters import make_master
 from .pipeline.report import report
 from .pipeline.run import run
+from .pipeline.timelapse import Movie, timelapse
 from .simulation.simulate import simulate
 from .store.results.reading import Results, open_results
 from .version import __version__
@@ -51,6 +53,7 @@ __all__ = [
     "BudgetError",
     "CalibrationOptions",
     "CombineOptions",
+    "Movie",
     "Options",
     "OptionsError",
     "Outcome",
@@ -66,6 +69,7 @@ __all__ = [
     "SkryError",
     "StackOptions",
     "StoreError",
+    "TimelapseOptions",
     "TrackOptions",
     "__version__",
     "align",
@@ -91,5 +95,6 @@ __all__ = [
     "sharpen",
     "simulate",
     "stack",
+    "timelapse",
     "track",
 ]

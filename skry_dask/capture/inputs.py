@@ -78,13 +78,19 @@ def group_images(given: Sequence[str]) -> list[str | list[str]]:
     list
         The names; or, if all of them are single images, one list of all of them.
     """
-    if len(given) > 1 and all(_is_single_image(Path(name)) for name in given):
+    if len(given) > 1 and all(is_single_image(Path(name)) for name in given):
         return [list(given)]
     return list(given)
 
 
-def _is_single_image(path: Path) -> bool:
-    """Return whether a file is one image; for a missing file its suffix decides."""
+def is_single_image(path: Path) -> bool:
+    """Return whether a file is one image; for a missing file its suffix decides.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
     if not path.exists():
         return has_image_suffix(path) and not glob.has_magic(str(path))
     if not path.is_file():

@@ -38,6 +38,7 @@ OUTPUT = Parameter(name="*", group=Group("Files", sort_key=0.5))
 SIMULATE = Parameter(name="*")
 SHARPEN = Parameter(name="*", group=Group("Sharpening", sort_key=1))
 COMBINE = Parameter(name="*")
+TIMELAPSE = Parameter(name="*", group=Group("Movie", sort_key=0))
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]
 Selecting: TypeAlias = Annotated[SelectOptions, SELECT]
@@ -62,6 +63,7 @@ Place: TypeAlias = Annotated[
 """A file or folder to write, on this machine or at a URL."""
 
 Output: TypeAlias = Annotated[Place, Parameter(alias="-o")]
+LocalFolder: TypeAlias = Annotated[Path, Parameter(converter=_to_path)]
 LocalOutput: TypeAlias = Annotated[Path, Parameter(alias="-o", converter=_to_path)]
 
 

@@ -17,7 +17,7 @@ from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.io.containers.avi import is_avi
 from skry_dask.io.files import cannot_read, open_for_reading
 from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
-from skry_dask.io.images.image_files import is_pattern
+from skry_dask.io.images.image_files import find_image_files, is_pattern
 from skry_dask.io.raw.ser_header import HEADER_BYTES, is_ser
 from skry_dask.io.remote import is_url
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
@@ -121,6 +121,36 @@ def expand_input(given: str) -> str | list[str]:
     return sources[0]
 
 
+def expand_sequence(inputs: Sequence[str]) -> list[str]:
+    """Replace patterns and folders by the videos or images in them, each of which is on its own.
+
+    Parameters
+    ----------
+    inputs
+        Names of videos, images, folders, stores and patterns, URLs of stores.
+
+    Raises
+    ------
+    OptionsError
+        If a folder or pattern holds videos and images.
+    ReaderError
+        If a folder or pattern holds neither.
+    """
+    names: list[str] = []
+    for given in inputs:
+        if videos := _videos_of(given):
+            names += videos
+        elif not is_url(given) and (is_pattern(given) or _is_plain_folder(Path(given))):
+            names += map(str, find_image_files(given)[1])
+        else:
+            names.append(given)
+    return names
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return path.is_dir() and not is_group(path)
+
+
 def _videos_of(given: str) -> list[str]:
     """Return the videos of a folder or pattern; nothing for any other input."""
     if is_url(given):
@@ -129,7 +159,7 @@ def _videos_of(given: str) -> list[str]:
         found = sorted(Path(name) for name in glob.glob(given))  # noqa: PTH207 absolute ones too
         if not any(map(_is_image, found)):
             return [str(path) for path in found]
-    elif Path(given).is_dir() and not is_group(Path(given)):
+    elif _is_plain_folder(Path(given)):
         try:
             found = sorted(Path(given).iterdir())
         except OSError as error:

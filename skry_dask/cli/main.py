@@ -46,6 +46,7 @@ from skry_dask.cli.terminal import (
     progress_bars,
     reporting,
 )
+from skry_dask.cli.timelapse import timelapse
 from skry_dask.cli.usage import parse
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
@@ -340,6 +341,7 @@ app.command(
     sort_key=1,
     usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
 )
+app.command(timelapse, sort_key=1, usage="Usage: skry timelapse INPUT... -o MOVIE [OPTIONS]")
 app.command(write_simulation, name="simulate", sort_key=6)
 app.command(write_report, name="report", sort_key=7)
 app.command(compile_kernels, name="compile", sort_key=8)

@@ -35,12 +35,15 @@ class StackedImage:
         Whether the file has no more than 256 levels of brightness.
     metadata
         What the file says about how the image was made, see `write_image`.
+    time
+        When it was taken, as the header of the file says, ns since 1970-01-01 UTC, or None.
     """
 
     name: str
     pixels: Float32Array
     has_8_bits: bool
     metadata: dict[str, Any]
+    time: int | None
 
     @property
     def is_colour(self) -> bool:
@@ -52,6 +55,11 @@ class StackedImage:
         """Height and width, px."""
         height, width = self.pixels.shape[:2]
         return height, width
+
+    @property
+    def grey(self) -> Float32Array:
+        """float32 (y, x), the mean of the channels."""
+        return self.pixels.mean(axis=2) if self.is_colour else self.pixels
 
 
 def read_stack(path: str | os.PathLike[str]) -> StackedImage:
@@ -80,4 +88,5 @@ def read_stack(path: str | os.PathLike[str]) -> StackedImage:
         )
     if np.isnan(pixels).all():
         raise ReaderError(f"{path} has no value in any pixel: give another image")
-    return StackedImage(str(Path(path)), pixels, file.data.dtype == np.uint8, dict(file.metadata))
+    has_8_bits = file.data.dtype == np.uint8
+    return StackedImage(str(Path(path)), pixels, has_8_bits, dict(file.metadata), file.time)

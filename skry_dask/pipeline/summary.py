@@ -23,6 +23,8 @@ from skry_dask.pipeline.outputs import brightness_scale, software
 from skry_dask.pipeline.steps import NO_PLOT, can_plot
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.pipeline.outputs import WrittenFiles
@@ -346,12 +348,35 @@ def is_colourless(image: AnyArray) -> bool:
     return spread < COLOURLESS * max(float(np.nanstd(green)), 1e-9)
 
 
+def stack_times(alignment: xr.Dataset, capture: xr.Dataset) -> dict[str, str] | None:
+    """Return when the frames of a stack were taken, UTC.
+
+    Parameters
+    ----------
+    alignment, capture
+        As given to `stack`.
+
+    Returns
+    -------
+    dict or None
+        ``first``, ``middle`` (the mean) and ``last``, as ISO 8601; None if it is not known.
+    """
+    stacked = stacked_frames(alignment, capture)
+    if "time" not in capture.coords or not stacked.any():
+        return None
+    times = np.sort(capture["time"].to_numpy()[stacked].astype("datetime64[us]"))
+    middle = times[0] + (times - times[0]).mean()
+    named = {"first": times[0], "middle": middle, "last": times[-1]}
+    return {name: f"{np.datetime_as_string(time, unit='ms')}Z" for name, time in named.items()}
+
+
 def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str, Any]:
     """Collect what an image should say about how it was made, JSON-compatible."""
     capture = results.capture
     return {
         "software": software(),
         "source": Path(job.source.name).name,
+        "time": stack_times(results.alignment, capture),
         "source_attributes": {
             k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
         },

@@ -38,7 +38,7 @@ from skry_dask.geometry.canvas import Region
 
 if TYPE_CHECKING:
     from skry_dask.finishing.registration.tile_equations import TileSteps
-    from skry_dask.types import Float32Array
+    from skry_dask.types import Float32Array, FloatArray
 
 COARSE_SIDE_PX = 256
 """Largest side of the coarsest resolution, px."""
@@ -71,6 +71,9 @@ class Registration:
     ----------
     displacement
         Of the image against the reference.
+    shift
+        float64 (4): the displacement on average, where something tells it, as a similarity without
+        scale and rotation, px.
     agreement
         Root of the share of the image's fine structure that the reference explains, 0 to 1, at the
         resolution at which it is largest.
@@ -82,6 +85,7 @@ class Registration:
     """
 
     displacement: Displacement
+    shift: FloatArray
     agreement: float
     shared: float
     extent: float
@@ -119,11 +123,11 @@ def register(reference: Float32Array, image: Float32Array, *, local: bool) -> Re
         for _ in range(N_ROUNDS):
             moved = _as_level(found.at_resolution(factor).undone(own, whole))
             steps = tiles.steps(moved)
-            found = _corrected(found, steps, factor, local=local)
+            found, shift = _corrected(found, steps, factor, local=local)
         agreement = max(agreement, steps.agreement)
         factor //= 2
     shared = np.count_nonzero(moved.valid & tiles.shown) / min(reference.size, image.size)
-    return Registration(found, agreement, float(shared), _extent(steps))
+    return Registration(found, shift, agreement, float(shared), _extent(steps))
 
 
 def likely_scale(reference: Float32Array, image: Float32Array) -> float:
@@ -176,8 +180,10 @@ def _extent(steps: TileSteps) -> float:
     return float(np.sqrt((weight * (places - centre) ** 2).sum() / total))
 
 
-def _corrected(before: Displacement, steps: TileSteps, factor: int, *, local: bool) -> Displacement:
-    """Correct a displacement by what tiles say at a resolution."""
+def _corrected(
+    before: Displacement, steps: TileSteps, factor: int, *, local: bool
+) -> tuple[Displacement, FloatArray]:
+    """Correct a displacement by what tiles say at a resolution; return its mean shift, too."""
     rows, columns = (factor * centres + (factor - 1) / 2 for centres in tile_centres(steps.shape))
     places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
     displacement = before.at(rows, columns) + factor * steps.step
@@ -185,9 +191,10 @@ def _corrected(before: Displacement, steps: TileSteps, factor: int, *, local: bo
     basis = similarity_basis(places, before.centre)
     flat = information.reshape(-1, 2, 2), basis.reshape(-1, 2, 4)
     similarity = fit_similarity(displacement.reshape(-1, 2), *flat)
+    shift = mean_shift(similarity, *flat)
     if not local:
-        return replace(before, similarity=mean_shift(similarity, *flat))
+        return replace(before, similarity=shift), shift
     if factor >= 1 << N_LOCAL or min(len(rows), len(columns)) < 2:
-        return replace(before, similarity=similarity)
+        return replace(before, similarity=similarity), shift
     field = fit_field(displacement - basis @ similarity, information, rows[1] - rows[0])
-    return Displacement(similarity, before.centre, rows, columns, field)
+    return Displacement(similarity, before.centre, rows, columns, field), shift

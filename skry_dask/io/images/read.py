@@ -38,12 +38,15 @@ class ImageFile:
         Colour filter array of raw colour (``"RGGB"``...), at the first pixel of `data`, or None.
     metadata
         What `write_image` stored with the image, or empty.
+    time
+        When it was taken, as its header says, ns since 1970-01-01 UTC, or None.
     """
 
     data: AnyArray
     full_scale: float
     cfa: str | None
     metadata: dict[str, Any]
+    time: int | None = None
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
@@ -78,7 +81,8 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
     if isinstance(data, ReaderError):
         raise data
     full_scale = white_level(data, header.bits)
-    return ImageFile(data, full_scale, header.cfa, parse_description(header.description))
+    metadata = parse_description(header.description)
+    return ImageFile(data, full_scale, header.cfa, metadata, header.time)
 
 
 def white_level(data: AnyArray, bits: int) -> float:

@@ -15,7 +15,7 @@ The image is divided into overlapping regions under a Hann window. So the correl
 place to place, images of any size and shape take the same rings, and a border or a limb far away
 does not count. Sums over all regions give the correlation of the whole.
 
-Cost: 0.25 us a pixel, for 8 bytes a pixel of a row of regions.
+Cost: 0.11 us a pixel. Memory: a row of regions for each thread.
 """
 
 from __future__ import annotations

@@ -6,7 +6,10 @@ the seeing. Let D be the difference of halves of m and n frames, and v the varia
 The variance of D is v (1/m + 1/n), so D**2 m n / (m + n) estimates v at each pixel. Its local mean
 divided by m + n is the variance of the stack. (With equal halves that is D**2 / 4.)
 
-Local means are sums of integers, so a window has the bits of the whole. Cost: 40 ns a pixel.
+Frames with known noise, stacked by interpolation, have a noise that differs by 0.2 % from what is
+found, drizzled ones by 2 to 3 %.
+
+Local means are sums of integers, so a window has the bits of the whole. Cost: 60 ns a pixel.
 """
 
 from __future__ import annotations
@@ -18,17 +21,20 @@ import numpy as np
 from skry_dask.types import HALF
 
 if TYPE_CHECKING:
-    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 BOX_RADIUS_PX = 8
 """Variances are averaged over boxes of 17 x 17 px, twice: 650 pixels count, the nearest most. Noise
-is then right to 5 %, as neighbouring pixels of a stack share some of it."""
+that is the same everywhere then varies by 3 %, drizzled by 5 %."""
 
 NOISE_REACH_PX = 2 * BOX_RADIUS_PX
 """How far away halves influence the noise of a pixel, px of the image."""
 
 VARIANCE_STEP = 2.0**-42
 """Variances are added up in multiples of this, so that their order does not matter."""
+
+BAND_ROWS = 128
+"""So many rows are made at a time, for their intermediate values take 110 bytes a pixel."""
 
 MAX_VARIANCE = 1.0
 """Larger variances of a frame are cut off: no noise of frames between 0 and 1 is so large."""
@@ -69,36 +75,49 @@ def noise_of_halves(images: Float32Array, frames: AnyArray) -> Float32Array:
     frames; 1 = full scale. NaN where the halves have no pixel in common within `NOISE_REACH_PX`,
     and where neither has any. A filled hole has the noise of a single frame.
     """
-    n_planes = len(images) // len(HALF)
+    n_planes, height = len(images) // len(HALF), images.shape[1]
     noise = np.empty((n_planes, *images.shape[1:]), np.float32)
     for i, of_plane in enumerate(noise):
-        even, odd = images[i], images[n_planes + i]
-        m, n = (frames[i + k].astype(np.float64) for k in (0, n_planes))
-        all_frames = m + n
-        shared = (m > 0) & (n > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            variance = (even - odd).astype(np.float64) ** 2 * (m * n / all_frames)
-        of_frame = _local_mean(np.where(shared, variance, 0.0), shared)
-        of_plane[:] = np.sqrt(of_frame / np.where(all_frames > 0, all_frames, 1.0))
-        of_plane[np.isnan(even) & np.isnan(odd)] = np.nan
+        planes = slice(i, None, n_planes)
+        for first in range(0, height, BAND_ROWS):
+            rows = slice(max(first - NOISE_REACH_PX, 0), first + BAND_ROWS + NOISE_REACH_PX)
+            of_band = _noise(images[planes, rows], frames[planes, rows])
+            target = of_plane[first : first + BAND_ROWS]
+            target[:] = of_band[first - rows.start :][: len(target)]
     return noise
 
 
-def _local_mean(variance: FloatArray, known: AnyArray) -> FloatArray:
+def _noise(halves: Float32Array, frames: AnyArray) -> FloatArray:
+    """Find the noise of one plane from its halves (half, y, x); see `noise_of_halves`."""
+    m, n = frames.astype(np.float64)
+    all_frames, difference = m + n, (halves[0] - halves[1]).astype(np.float64)
+    shared = (m > 0) & (n > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = difference**2 * (m * n / all_frames)
+    of_frame = _local_mean(np.where(shared, variance, 0.0), shared)
+    noise: FloatArray = np.sqrt(of_frame / np.where(all_frames > 0, all_frames, 1.0))
+    noise[np.isnan(halves).all(axis=0)] = np.nan
+    return noise
+
+
+def _local_mean(variance: FloatArray, known: BoolArray) -> FloatArray:
     """Average variances over the known pixels around each pixel; NaN where there are none."""
     steps = np.rint(variance.clip(0, MAX_VARIANCE) / VARIANCE_STEP).astype(np.int64)
-    total, n_known = (_box_sums(_box_sums(values)) for values in (steps, known.astype(np.int64)))
+    total = _box_sums(_box_sums(steps, 0), 1)
+    if known.all():
+        down, along = (_box_sums(np.ones(n, np.int64), 0) for n in known.shape)
+        return total * VARIANCE_STEP / (down[:, None] * along)
+    n_known = _box_sums(_box_sums(known.astype(np.int64), 0), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return total * VARIANCE_STEP / n_known
 
 
-def _box_sums(values: IntArray) -> IntArray:
-    """Add up the box around each pixel; beyond the border there is nothing: int64 (y, x)."""
-    for axis in (0, 1):
-        n = values.shape[axis]
-        running = np.zeros([m + (k == axis) for k, m in enumerate(values.shape)], np.int64)
-        np.cumsum(values, axis=axis, out=running[1:] if axis == 0 else running[:, 1:])
-        ends = np.arange(n)
-        after = running.take(np.minimum(ends + BOX_RADIUS_PX + 1, n), axis=axis)
-        values = after - running.take(np.maximum(ends - BOX_RADIUS_PX, 0), axis=axis)
+def _box_sums(values: IntArray, axis: int) -> IntArray:
+    """Add up the pixels around each pixel along one axis, twice; beyond the border are none."""
+    size = 2 * BOX_RADIUS_PX + 1
+    for _ in range(2):
+        beside = [(0, 0)] * values.ndim
+        beside[axis] = (BOX_RADIUS_PX + 1, BOX_RADIUS_PX)
+        running = np.moveaxis(np.pad(values, beside).cumsum(axis=axis), axis, 0)
+        values = np.moveaxis(running[size:] - running[:-size], 0, axis)
     return values

@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import (
     damaged_frames,
     excluded_frames,
@@ -19,22 +19,20 @@ from skry_dask.graph.datasets import (
 )
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
+from skry_dask.graph.parcels import share
 from skry_dask.graph.task_names import phase_tasks
-from skry_dask.options import AlignMethod, AlignOptions
+from skry_dask.options import AlignOptions
 from skry_dask.phases.alignment.aligner import Aligner
-from skry_dask.phases.alignment.anchor_blocks import MIN_BLOCK_SIZE
 from skry_dask.phases.alignment.chosen_reference import METHODS
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
 from skry_dask.phases.alignment.key_frames import key_frame_indices, reference_candidates
+from skry_dask.phases.survey import check_frames, surveys_of
 
 if TYPE_CHECKING:
     import xarray as xr
     from dask.delayed import Delayed
 
     from skry_dask.types import AnyArray, IntArray
-
-BLOCK_MARGIN_PX = 8
-"""Width of the frame that must surround an anchor's block for it to be found when it moves, px."""
 
 KEY_RECORD = np.dtype(
     [(name, float) for name in ("y", "x", "agreement", "error")] + [("reason", np.uint8)]
@@ -43,7 +41,12 @@ KEY_RECORD = np.dtype(
 
 
 @phase_tasks("align")
-def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -> xr.Dataset:
+def choose_reference(
+    capture: xr.Dataset,
+    options: AlignOptions | None = None,
+    *,
+    survey: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Choose the reference frame, and align evenly spaced key frames to it.
 
     A phase of its own, because it is all of `align` that depends on which frames are excluded.
@@ -54,6 +57,9 @@ def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16; see `open_capture`.
     options
         See `AlignOptions`.
+    survey
+        From `survey_frames`, with the same options, whichever frames were excluded then; None:
+        frames are surveyed in the same graph.
 
     Returns
     -------
@@ -85,19 +91,19 @@ def choose_reference(capture: xr.Dataset, options: AlignOptions | None = None) -
     """
     options = options or AlignOptions()
     source = FrameSource(whole_frames(capture))
-    _check(capture, options)
+    check_frames(capture, options)
     indices, given = _key_frames(capture, options)
     keys = indices.tolist()
     aligner = dask.delayed(Aligner(options, Developer.of(capture), source), traverse=False)
     usable = ~(excluded_frames(capture) | damaged_frames(capture))[indices]
-    aligner, reference = _choose(aligner, keys, given, usable)
+    numbers = capture["frame"].to_numpy()[indices]
+    aligner, reference = _choose(aligner, keys, given, usable, numbers, survey)
     template = dask.delayed(Aligner.template)(aligner, reference, keys)
     with_neighbours = list(zip(keys, [None, *keys[:-1]], [*keys[1:], None], strict=True))
     alignments = call_each(Aligner.align_key, [aligner, template], with_neighbours)
     chained = dask.delayed(Aligner.chain)(aligner, reference, alignments)
     records = da.from_delayed(dask.delayed(_as_records)(chained), (len(keys),), KEY_RECORD)
     method = da.from_delayed(dask.delayed(_number_of_method)(aligner), (), np.uint8)
-    numbers = capture["frame"].to_numpy()[indices]
     number = da.from_delayed(dask.delayed(_number_of_frame)(numbers, reference), (), np.int64)
     coords = {"key_frame": variable(("key",), numbers, "1", "number of the key frame")}
     return result(capture, options, _variables(records, method, number), coords, name="reference")
@@ -134,7 +140,12 @@ def _index_of(capture: xr.Dataset, number: int) -> int:
 
 
 def _choose(
-    aligner: Delayed, keys: list[int], given: int | None, usable: AnyArray
+    aligner: Delayed,
+    keys: list[int],
+    given: int | None,
+    usable: AnyArray,
+    numbers: IntArray,
+    survey: xr.Dataset | None,
 ) -> tuple[Delayed, Delayed]:
     """Settle the method by what key frames show, and choose the reference unless it is given.
 
@@ -148,33 +159,15 @@ def _choose(
         if usable[among].any():
             candidates = among[usable[among]]
             break
-    surveys = call_each(Aligner.survey, [aligner], [(keys[i],) for i in candidates])
+    known = None if survey is None else surveys_of(survey, numbers[candidates].tolist())
+    if known is None:
+        surveys = call_each(Aligner.survey, [aligner], [(keys[i],) for i in candidates])
+    else:
+        surveys = share(known)
     aligner = dask.delayed(Aligner.settle_method)(aligner, surveys)
     if given is not None:
         return aligner, dask.delayed(given)
     return aligner, dask.delayed(Aligner.choose_reference)(aligner, surveys, candidates, keys)
-
-
-def _check(capture: xr.Dataset, options: AlignOptions) -> None:
-    """Refuse captures and options that cannot work, before anything is read."""
-    n_frames, height, width = capture["frames"].shape[:3]
-    source = capture.attrs.get("source", "the capture")
-    if n_frames == 0:
-        raise ReaderError(f"{source} has no frames: record it again or choose another file")
-    size = options.anchor_size or MIN_BLOCK_SIZE
-    needed = size + 2 * BLOCK_MARGIN_PX
-    if options.method is not AlignMethod.CENTROID and min(height, width) < needed:
-        raise ReaderError(
-            f"{source}: frames of {width} x {height} px are too small for an anchor block of "
-            f"{size} px, which needs {needed} px: give a smaller --anchor-size (16 "
-            "or more), or --method centroid"
-        )
-    for y, x in options.anchors:
-        if not (0 <= y < height and 0 <= x < width):
-            raise OptionsError(
-                f"anchor ({y:g}, {x:g}) lies outside the frame: y must be below {height}, "
-                f"x below {width}, and neither below 0"
-            )
 
 
 def _as_records(alignments: list[FrameAlignment]) -> AnyArray:

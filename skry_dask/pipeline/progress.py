@@ -12,8 +12,8 @@ class Progress(NamedTuple):
     Parameters
     ----------
     phase
-        "import", "reference", "align", "quality", "track", "first_stack", "refine", "stack",
-        "dark", "flat" or "simulate".
+        "import", "survey", "reference", "align", "quality", "track", "first_stack", "refine",
+        "stack", "dark", "flat" or "simulate".
     done
         Number of chunks of frames that are done; of an import, number of frames.
     total

@@ -18,6 +18,7 @@ from skry_dask.phases.quality import estimate_quality
 from skry_dask.phases.reference import choose_reference
 from skry_dask.phases.refine import refine
 from skry_dask.phases.stack import stack
+from skry_dask.phases.survey import survey_frames
 from skry_dask.phases.track import track
 from skry_dask.pipeline.job import (
     JobRequest,
@@ -201,11 +202,12 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     options = job.options
     frames, shapes = open_frames(job)
     all_frames = with_all_frames(frames)
+    survey = phases.run(survey_frames, options.align, all_frames, name="survey", keeps_pieces=False)
     reference = phases.run(
-        choose_reference, options.align, frames, name="reference", keeps_pieces=False
+        _choose_among, options.align, frames, survey, name="reference", keeps_pieces=False
     )
     alignment = phases.run(_align_to, options.align, all_frames, reference.only())
-    alignment = alignment.after(reference)
+    alignment = alignment.after(reference).after(survey)
     check_canvas(job, shapes, frames, alignment)
     offsets = alignment.only("offset", "active", "reason", "union", "foreground")
     done = [alignment]
@@ -236,6 +238,10 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
         inputs = frames, offsets, quality, points
         done.append(phases.run(measure_steps, of_steps, *inputs, keeps_pieces=False))
     return JobResults(frames, tuple(done))
+
+
+def _choose_among(capture: xr.Dataset, survey: xr.Dataset, options: AlignOptions) -> xr.Dataset:
+    return choose_reference(capture, options, survey=survey)
 
 
 def _align_to(

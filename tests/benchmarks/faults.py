@@ -262,6 +262,8 @@ def content_of(folder: Path) -> dict[str, Any]:
             content = FolderBlobs(folder / store / "pieces").get(key) or b"{}"
             about, _, held = content.partition(b"\n")
             content = [{**json.loads(about), "written": 0}, held]
+        elif "/job/" in f"/{name}":
+            content = "a record of how long the job took"
         elif path.name == "zarr.json":
             content = json.loads(content)
             attributes = content.get("attributes", {})

@@ -46,6 +46,8 @@ def test_excluding_and_including_frames_measures_nothing_again_and_equals_a_fres
     assert (less["fragments"] > 0).sum() > 0
     again, third = run(moon_ser, tmp_path / "s", None)
     assert set(statuses(third).values()) == {"reused"}
+    phases = [entry.phase for entry in skry.open_results(tmp_path / "s").entries]
+    assert (phases.count("survey"), phases.count("reference")) == (1, 2)
     np.testing.assert_array_equal(again["stack"], whole["stack"])
     assert not np.array_equal(again["stack"], less["stack"])
 

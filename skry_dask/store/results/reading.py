@@ -109,7 +109,7 @@ class Results(Mapping[str, xr.Dataset]):
     >>> import skry_dask as skry
     >>> results = skry.open_results("moon.skry")  # doctest: +SKIP
     >>> list(results)  # doctest: +SKIP
-    ['reference', 'align', 'quality', 'track', 'first_stack', 'refine', 'stack']
+    ['survey', 'reference', 'align', 'quality', 'track', 'first_stack', 'refine', 'stack', 'job']
     >>> results["track"]["displacement"].sel(axis="y")  # doctest: +SKIP
     """
 

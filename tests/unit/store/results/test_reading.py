@@ -113,6 +113,7 @@ def test_results_of_a_job_have_their_labels_however_they_are_opened(moon_ser: Pa
     job = skry.run(moon_ser, align_channels=False)
     results = skry.open_results(moon_ser.with_suffix(".skry"))
     assert list(results) == [
+        "survey",
         "reference",
         "align",
         "quality",

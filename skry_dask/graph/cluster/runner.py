@@ -165,7 +165,8 @@ class ClusterRunner(Runner):
     def _compute(
         self, result: xr.Dataset, progress: Callable[[int, int], None] | None
     ) -> xr.Dataset:
-        lazy = {name: values for name, values in result.data_vars.items() if values.chunks}
+        # Of a scalar, chunks are an empty tuple.
+        lazy = {n: values for n, values in result.data_vars.items() if values.chunks is not None}
         workers = set(self.asked.usable) if self.asked.refused else None
         with contextlib.ExitStack() as during:
             if progress is not None:

@@ -18,6 +18,7 @@ from skry_dask.cli.flags import (
     ALIGN,
     ALIGN_GROUP,
     CALIBRATE,
+    MESSAGES,
     OUTPUT,
     QUALITY,
     REFINE,
@@ -34,6 +35,7 @@ from skry_dask.cli.flags import (
     shown_default,
 )
 from skry_dask.cli.interruption import interruption
+from skry_dask.cli.messages import MessageOptions
 from skry_dask.cli.presets import apply_options_file, write_options
 from skry_dask.cli.process import importing
 from skry_dask.cli.report import write_report
@@ -98,6 +100,7 @@ def stack(
     memory_limit: str | None = None,
     allow_few: bool = False,
     json_: AsJson = False,
+    messages: Annotated[MessageOptions, MESSAGES] = MessageOptions(),  # noqa: B008
     outputs: Annotated[OutputOptions, OUTPUT] = OutputOptions(),  # noqa: B008
     read: Reading = ReadOptions(),  # noqa: B008
     selection: Selecting = SelectOptions(),  # noqa: B008
@@ -186,6 +189,7 @@ def stack(
         jobs,
         as_json=json_,
         allow_few=allow_few,
+        saying_what=messages,
         output_format=outputs.output_format,
         composite=outputs.composite,
         table=outputs.table,

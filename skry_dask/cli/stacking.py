@@ -8,19 +8,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.cli.interruption import saying
+from skry_dask.cli.messages import messages
 from skry_dask.cli.process import release_freed_memory
-from skry_dask.cli.terminal import (
-    describe_job,
-    print_error,
-    progress_bars,
-    reporting,
-)
+from skry_dask.cli.terminal import describe_job, print_error
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.batch import Outcome, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from skry_dask.cli.messages import MessageOptions
     from skry_dask.pipeline.batch_plan import StackJob
 
 
@@ -28,7 +25,14 @@ FEWEST = 0.5
 """Fraction of the frames that must be aligned for a stack to count as a success."""
 
 
-def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **choices: Any) -> int:
+def stack_each(
+    jobs: Sequence[StackJob],
+    *,
+    as_json: bool,
+    allow_few: bool,
+    saying_what: MessageOptions,
+    **choices: Any,
+) -> int:
     """Run jobs, and print what became of each; a failure stops no other.
 
     Parameters
@@ -39,6 +43,8 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **ch
         Whether to print JSON, one line per job.
     allow_few
         Whether a stack of fewer than half of the frames is a success, too.
+    saying_what
+        What is said while jobs run.
     **choices
         Arguments of `run`, the same for all jobs.
 
@@ -55,26 +61,28 @@ def stack_each(jobs: Sequence[StackJob], *, as_json: bool, allow_few: bool, **ch
 
     with (
         saying(how_far) if several else contextlib.nullcontext(),
-        reporting(),
-        progress_bars(several=several) as bars,
+        messages(saying_what, several=several) as told,
     ):
 
         def show(outcome: Outcome) -> None:
             nonlocal n_finished
             n_finished += 1
-            with bars.paused(outcome.job.name):
+            with told.paused(outcome.job.name):
                 judged = _judge(outcome, allow_few=allow_few)
-                _print_outcome(judged, as_json=as_json, is_alone=not several)
+                told.write("outcome", **_as_json(judged))
+                _print_outcome(
+                    judged, as_json=as_json, is_alone=not several, quiet=saying_what.quiet
+                )
 
         outcomes = run_jobs(
             jobs,
             on_outcome=show,
-            progress=bars.report,
+            progress=told.report,
             after_compute=release_freed_memory,
             **choices,
         )
     judged = [_judge(outcome, allow_few=allow_few) for outcome in outcomes]
-    if several and not as_json:
+    if several and not as_json and not saying_what.quiet:
         print("\n".join(_describe_batch(judged, time.perf_counter() - began)))
     return max(_exit_status(outcome.error) for outcome in judged)
 
@@ -100,23 +108,26 @@ def _exit_status(error: SkryError | None) -> int:
     return 2 if isinstance(error, OptionsError) else 1
 
 
-def _print_outcome(outcome: Outcome, *, as_json: bool, is_alone: bool) -> None:
+def _print_outcome(outcome: Outcome, *, as_json: bool, is_alone: bool, quiet: bool) -> None:
     """Print what became of a job: results on standard output, an error on standard error too."""
     job, summary, error = outcome
     if as_json:
-        about: dict[str, Any] = summary or {
-            "input": job.name,
-            "output": None if job.image is None else str(job.image),
-        }
-        verdict = {
-            "error": None if error is None else str(error),
-            "exit_status": _exit_status(error),
-        }
-        print(json.dumps(about | verdict), flush=True)
-    elif summary is not None:
+        print(json.dumps(_as_json(outcome)), flush=True)
+    elif summary is not None and not quiet:
         print(describe_job(summary), flush=True)
     if error is not None:
         print_error(error, None if is_alone else job.name)
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return what became of a job: its summary, or what it would have made, and the error."""
+    job, summary, error = outcome
+    about: dict[str, Any] = summary or {
+        "input": job.name,
+        "output": None if job.image is None else str(job.image),
+    }
+    verdict = {"error": None if error is None else str(error), "exit_status": _exit_status(error)}
+    return about | verdict
 
 
 def _describe_batch(outcomes: Sequence[Outcome], seconds: float) -> list[str]:

@@ -98,9 +98,14 @@ class ProgressBars:
         if event.capture:
             text = f"{Path(event.capture).name} {text}"
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(text, total=event.total)
+            self._tasks[name] = self._bars.add_task(text, total=event.total, rate="")
+        task = self._bars.tasks[self._bars.task_ids.index(self._tasks[name])]
+        rate = ""
+        if event.frames and event.total and task.elapsed and event.done:
+            done = event.frames * event.done / event.total
+            rate = f"{done / task.elapsed:.0f} frames/s"
         self._bars.update(
-            self._tasks[name], description=text, completed=event.done, total=event.total
+            task.id, description=text, completed=event.done, total=event.total, rate=rate
         )
 
     @contextlib.contextmanager
@@ -135,7 +140,13 @@ def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
         return
     # 16 ms, which no other run has to spend.
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
     columns = ("[progress.description]{task.description:>11}", BarColumn(), MofNCompleteColumn())
@@ -143,6 +154,8 @@ def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
     with Bars(
         *columns,
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
         console=Console(stderr=True),
         redirect_stdout=False,
         transient=several,

@@ -29,7 +29,7 @@ class OutputOptions:
     table
         Also write tables: of all frames, OUTPUT_frames.csv; of the reference points,
         OUTPUT_points.csv; of the quality of frames as Stackistry writes it,
-        OUTPUT_frame_quality.txt.
+        OUTPUT_frame_quality.txt, and with more columns, OUTPUT_frame_quality.csv.
     steps
         Numbers of frames, such as 10,30,100, or auto: also stack the best so many frames, and write
         how noise, sharpness and resolution change: OUTPUT-steps.csv, OUTPUT-steps.png.

@@ -22,6 +22,7 @@ from skry_dask.pipeline.tables import (
     write_frame_table,
     write_point_table,
     write_quality_table,
+    write_semicolon_table,
 )
 from skry_dask.pipeline.upload import temporary_folder, upload
 from skry_dask.store.frames.open import is_group
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
     from skry_dask.types import AnyArray
 
 
-TABLES = ("_frame_quality.txt", "_frames.csv", "_points.csv")
-"""Ends of the names of tables: frame quality as Stackistry writes it, all frames, all points."""
+TABLES = ("_frame_quality.txt", "_frame_quality.csv", "_frames.csv", "_points.csv")
+"""Ends of the names of tables: frame quality as Stackistry writes it, with more columns, as plain
+CSV; all points."""
 
 
 class WrittenFiles(NamedTuple):
@@ -233,10 +235,11 @@ class Outputs:
             changed += [write_image(folder / path.name, image, kind=kind, metadata=about)]
         if self.table:
             frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
-            of_quality, of_frames, of_points = (
+            of_quality, longer, of_frames, of_points = (
                 folder / self.beside(suffix).name for suffix in TABLES
             )
             changed += [write_quality_table(of_quality, metadata["source"], frames)]
+            changed += [write_semicolon_table(longer, frames)]
             changed += [write_frame_table(of_frames, frames)]
             changed += [write_point_table(of_points, results.points)]
         for path, write in zip(self._step_files, (write_step_table, write_step_plot), strict=False):

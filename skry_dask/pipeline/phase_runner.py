@@ -259,7 +259,8 @@ class PhaseRunner:
         lazy = phase(*copies, options, **({} if pieces is None else {"pieces": pieces}))
         self.store.check_room(name, lazy)
         with pieces or contextlib.nullcontext():
-            return self._compute(name, digest, lazy, pieces, held)
+            n_frames = inputs[0].data.sizes.get("frame")
+            return self._compute(name, digest, lazy, pieces, held, n_frames)
 
     @property
     def _blobs(self) -> Blobs:
@@ -285,11 +286,12 @@ class PhaseRunner:
         lazy: xr.Dataset,
         pieces: Pieces | None,
         held: contextlib.ExitStack,
+        n_frames: int | None,
     ) -> tuple[xr.Dataset, Spent | None]:
         """Compute a phase's result and store it; also return what that took, if it is known."""
 
         def progress(done: int, total: int) -> None:
-            self.report(Progress(name, done, total))
+            self.report(Progress(name, done, total, frames=n_frames))
 
         # Workers of a cluster need not see the store.
         if self.runner.sees_store and large_tables(lazy):

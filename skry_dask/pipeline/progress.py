@@ -20,12 +20,15 @@ class Progress(NamedTuple):
         Number of chunks or frames in all, or None where it is not known.
     capture
         Name of the capture, where there are several: see `run_many`.
+    frames
+        Number of frames that the phase goes through, or None where it is not known.
     """
 
     phase: str
     done: int
     total: int | None
     capture: str = ""
+    frames: int | None = None
 
 
 Report: TypeAlias = Callable[[Progress], None]

@@ -95,7 +95,7 @@ def run(
     table
         Also write tables of all frames and of the reference points: ``moon.tif`` →
         ``moon_frames.csv``, ``moon_points.csv``, and ``moon_frame_quality.txt`` as Stackistry
-        writes it.
+        writes it, with more columns ``moon_frame_quality.csv``.
     steps
         Numbers of frames, such as [10, 30, 100], or "auto": also stack the best of so many frames,
         and write how noise, sharpness and resolution change: ``moon.tif`` → ``moon-steps.csv`` and

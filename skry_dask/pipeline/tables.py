@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from importlib.metadata import version
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 
 STACKISTRY = "Stackistry 0.3.0"
 """First line of its table of frames: programs know the table by it (version of 2017-06-05)."""
+
+
+COLUMNS = {
+    "active_frame": ("Active frame", "d"),
+    "quality": ("Quality", ".6g"),
+    "reason": ("Reason", "s"),
+    "offset_y": ("Offset y", ".4f"),
+    "offset_x": ("Offset x", ".4f"),
+    "confidence": ("Confidence", ".3f"),
+    "brightness": ("Brightness", ".5f"),
+    "fragments": ("Fragments", "d"),
+    "across_only": ("Across only", "d"),
+}
+"""Columns of the table with semicolons after ``Frame``: words and format of each."""
+
+FORMS = ("d", *(form for _, form in COLUMNS.values()))
 
 
 def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Dataset) -> bool:
@@ -56,6 +73,40 @@ def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Da
         "",
         "Frame;Active frame;Quality",
         *(f"{number};{index};{value:.6g}" for number, index, value in zip(*columns, strict=True)),
+    ]
+    return write_if_new(path, ("\n".join(lines) + "\n").encode())
+
+
+def write_semicolon_table(path: str | os.PathLike[str], frames: xr.Dataset) -> bool:
+    """Write a table of all frames with Stackistry's columns first, then more, as it separates them.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it exists.
+    frames
+        As from `frame_table`.
+
+    Returns
+    -------
+    bool
+        Whether the file was written: it is left alone if it has the same content already.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    columns = (frames[name].to_numpy().tolist() for name in ("frame", *COLUMNS))
+    lines = [
+        f"skry_dask {version('skry_dask')}",
+        "Quality from 0 (worst) to 1 (best frame); offsets in px",
+        "",
+        ";".join(["Frame", *(words for words, _ in COLUMNS.values())]),
+        *(
+            ";".join(format(value, form) for value, form in zip(row, FORMS, strict=True))
+            for row in zip(*columns, strict=True)
+        ),
     ]
     return write_if_new(path, ("\n".join(lines) + "\n").encode())
 

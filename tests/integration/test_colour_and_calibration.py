@@ -186,6 +186,7 @@ def test_selected_frames_keep_their_numbers_in_the_table(
     assert [name.split("/")[-1] for name in summary["files"]] == [
         "out_composite.tif",
         "out_frame_quality.txt",
+        "out_frame_quality.csv",
         "out_frames.csv",
         "out_points.csv",
     ]

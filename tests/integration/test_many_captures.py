@@ -76,7 +76,7 @@ def test_a_finished_batch_that_is_called_again_does_nothing(
     status, out, _ = cli(*command, "--json")
     assert (status, [line["up_to_date"] for line in lines_of(out)]) == (0, [False] * 3)
     before = states(night, stacks)
-    assert len(list(stacks.iterdir())) == 12
+    assert len(list(stacks.iterdir())) == 18
     status, out, _ = cli(*command, "--json")
     again = lines_of(out)
     assert (status, [line["up_to_date"] for line in again]) == (0, [True] * 3)

@@ -19,7 +19,7 @@ WRONG = {
     "stack a.ser --precent 5": "skry stack has no option --precent: did you mean --percent?",
     "stack a.ser --outdir=b": "skry stack has no option --outdir: did you mean --out-dir?",
     "stack a.ser --normalize": "skry stack has no option --normalize: did you mean --normalise?",
-    "stack a.ser --quiet": "skry stack has no option --quiet: skry stack --help lists the options",
+    "stack a.ser --hush": "skry stack has no option --hush: skry stack --help lists the options",
     "info a.ser --frames 3": "skry info has no option --frames: skry info --help lists the options",
     "stack a.ser -x": "skry stack has no option -x: skry stack --help lists the options",
     # values

@@ -32,6 +32,7 @@ def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
         "moon-odd.png",
         "moon_composite.png",
         "moon_frame_quality.txt",
+        "moon_frame_quality.csv",
         "moon_frames.csv",
         "moon_points.csv",
     ]

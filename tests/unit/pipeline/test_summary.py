@@ -30,7 +30,12 @@ def test_a_summary_is_json_and_has_the_figures_of_the_job(moon_ser: Path, tmp_pa
     assert summary["store"] == str(tmp_path / "moon.skry")
     assert summary["files"] == [
         str(tmp_path / name)
-        for name in ("moon_frame_quality.txt", "moon_frames.csv", "moon_points.csv")
+        for name in (
+            "moon_frame_quality.txt",
+            "moon_frame_quality.csv",
+            "moon_frames.csv",
+            "moon_points.csv",
+        )
     ]
     assert (summary["frames"], summary["active_frames"], summary["notes"]) == (40, 40, [])
     assert summary["image"] == dict(zip(("height", "width"), result["stack"].shape, strict=True))

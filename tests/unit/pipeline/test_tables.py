@@ -13,6 +13,7 @@ from skry_dask.pipeline.tables import (
     write_frame_table,
     write_point_table,
     write_quality_table,
+    write_semicolon_table,
 )
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ def test_the_frame_table_has_a_row_for_every_frame(tmp_path: Path) -> None:
         'Stackistry 0.3.0\nNormalized frame quality of "moon.ser"\n\n'
         "Frame;Active frame;Quality\n3;0;0\n4;-1;0\n6;-1;0\n7;1;1\n"
     )
-    # As active flags, either selects the active frames.
-    for path in (plain, exported):
+    longer = tmp_path / "moon_frame_quality.csv"
+    write_semicolon_table(longer, frames)
+    lines = longer.read_text().splitlines()
+    assert lines[3].startswith("Frame;Active frame;Quality;Reason;Offset y;Offset x;")
+    assert lines[4] == "3;0;0;active;0.0000;0.0000;1.000;0.50000;5;0"
+    assert lines[6].startswith("6;-1;0;excluded;1.0000;2.0000;")
+    # As active flags, any of them selects the active frames.
+    for path in (plain, exported, longer):
         options = skry.SelectOptions(active_flags=str(path))
         selected = skry.select(capture.drop_vars("excluded"), options)
         assert selected["excluded"].to_numpy().tolist() == [False, True, True, False]

@@ -175,11 +175,12 @@ class TrackOptions:
         Least fraction of the gradient that lies across its main direction (0 = a straight edge is
         enough, 0.5 = no direction prevails). The curved limb of a planet passes by default.
     align_channels
-        Measure the shift of red and blue against green (atmospheric dispersion), and undo it.
+        Measure the shift of red and blue against green (atmospheric dispersion), which changes
+        slowly, and undo it in each frame.
     """
 
     phase: ClassVar[str] = "track"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     points: Positions = ()
     spacing: int = 24

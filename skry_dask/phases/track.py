@@ -97,8 +97,8 @@ def track(
         - ``valid_fraction`` float64 (point), fraction of the active frames that show it in which it
           was measured;
         - ``mean_displacement`` float64 (point, axis), px, what was subtracted;
-        - with ``align_channels``, ``channel_shift`` float64 (channel, axis), px: position of each
-          colour minus that of green.
+        - with ``align_channels``, ``channel_shift`` float64 (frame, channel, axis), px: position of
+          each colour minus that of green.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def track(
             frames, frame_quality, offset, points.position, options.block_size, lazy_developer
         )
         words = "position of each colour, relative to green"
-        variables["channel_shift"] = variable(("channel", "axis"), shift, "px", words)
+        variables["channel_shift"] = variable(("frame", "channel", "axis"), shift, "px", words)
     return result(capture, options, variables)
 
 

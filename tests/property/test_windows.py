@@ -76,7 +76,10 @@ def lazy_stacks(draw: st.DrawFn) -> xr.Dataset:
     warp = random.normal(0, draw(st.sampled_from([0.0, 0.7, 4.0])), (n_frames, 3, 2))
     points["displacement"] = (("frame", "point", "axis"), warp.astype(np.float32))
     if kind != "mono" and draw(st.booleans()):
-        points["channel_shift"] = (("channel", "axis"), random.normal(0, 1, (3, 2)))
+        points["channel_shift"] = (
+            ("frame", "channel", "axis"),
+            random.normal(0, 1, (n_frames, 3, 2)),
+        )
     if draw(st.booleans()):
         points = points.chunk({"frame": 3})
     capture = capture.assign(

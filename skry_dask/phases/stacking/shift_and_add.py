@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from skry_dask.graph.frame_parts import FrameParts
     from skry_dask.graph.kept.known_sums import KnownSums
     from skry_dask.graph.kept.sums import SumKeeper
+    from skry_dask.graph.row_tables import AnyRows
     from skry_dask.phases.stacking.area_motion import TurningCorners
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
@@ -73,8 +74,8 @@ def shift_and_add(
     mesh: Mesh,
     developer: Delayed,
     requests: Sequence[ImageRequest],
-    colour_shift: Delayed | None = None,
     *,
+    colour_shift: AnyRows | da.Array | None = None,
     peak: int = UNBOUNDED_INCREMENT,
     resampling: Resampling = CUBIC,
     gain: IntArray | da.Array | None = None,
@@ -97,7 +98,8 @@ def shift_and_add(
     requests
         The images to make in this pass.
     colour_shift
-        Lazy float64 (image, axis), px: position of each image's plane relative to the motion.
+        float64 (frame, plane, axis), px: position of each plane relative to the motion; None = all
+        planes are where the motion says.
     peak
         Greatest value of the planes, see `Developer.peak`; saves memory where it is known.
     resampling
@@ -119,6 +121,7 @@ def shift_and_add(
         *kept,
         motion,
         np.zeros(len(frames), np.int64) if gain is None else gain,
+        np.zeros((len(frames), 0, 2)) if colour_shift is None else colour_shift,
         shared=[
             *(
                 []
@@ -127,7 +130,7 @@ def shift_and_add(
             ),
             share(mesh),
             developer,
-            *shared_by_images(requests, colour_shift, resampling),
+            *shared_by_images(requests, resampling),
         ],
         shape=shape,
         max_increment=(UNBOUNDED_INCREMENT if gain is not None else resampling.max_increment(peak)),
@@ -138,13 +141,10 @@ def shift_and_add(
     return ImageSums(total[:, 0], pixel_counts(selected, requests, mesh.spans))
 
 
-def shared_by_images(
-    requests: Sequence[ImageRequest], colour_shift: Delayed | None, resampling: Resampling
-) -> list[Delayed]:
+def shared_by_images(requests: Sequence[ImageRequest], resampling: Resampling) -> list[Delayed]:
     """List the lazy values that all calls of a pass need to make images; see `shift_and_add`."""
     return [
         dask.delayed(tuple(requests), traverse=False),
-        dask.delayed(None) if colour_shift is None else colour_shift,
         dask.delayed(resampling, traverse=False),
     ]
 
@@ -209,10 +209,10 @@ def add_chunk(
     packed: AnyArray,
     motion: FloatArray | CornerMotion | TurningCorners,
     gain: IntArray,
+    colour_shift: FloatArray | AnyRows,
     mesh: Mesh,
     developer: Developer,
     requests: Sequence[ImageRequest],
-    colour_shift: FloatArray | None,
     resampling: Resampling,
     sums: IntArray,
 ) -> None:
@@ -224,31 +224,34 @@ def add_chunk(
         uint8 or uint16 (frame, y, x[, channel]), raw.
     packed
         uint8 (frame, selection, byte), see `pack_selection`.
-    motion, mesh, developer, requests, colour_shift, resampling
+    motion, mesh, developer, requests, resampling
         See `shift_and_add`; of this chunk, and in memory.
     gain
         int64 (frame), in units of ``2**-FRAME_GAIN_BITS``; 0 leaves a frame as it is, without the
         fractional bits that scaling adds.
+    colour_shift
+        float64 (frame, plane, axis), see `shift_and_add`; without planes where nothing is shifted.
     sums
         int32 or int64 (image, 1 or 2, y, x), changed in place.
     """
     selected = unpack_selection(packed, mesh.spans.n_fragments)
     images = FrameImages(mesh.spans, developer, requests, resampling)
-    for frame, of_frame, moved, factor in zip(
-        frames, selected, np.asarray(motion), gain, strict=True
+    for frame, of_frame, moved, factor, shift in zip(
+        frames, selected, np.asarray(motion), gain, np.asarray(colour_shift), strict=True
     ):
         if not of_frame.any():
             continue
         affine = mesh.affine(moved)
-        images.add(frame, of_frame, partial(_places, affine, colour_shift), int(factor), sums)
+        images.add(frame, of_frame, partial(_places, affine, shift), int(factor), sums)
 
 
-def _places(affine: FloatArray, colour_shift: FloatArray | None, image: int) -> FloatArray:
-    return affine if colour_shift is None else shift_fragments(affine, colour_shift[image])
+def _places(affine: FloatArray, shift: FloatArray, image: int) -> FloatArray:
+    # All planes of a selection follow one another.
+    return shift_fragments(affine, shift[image % len(shift)]) if len(shift) else affine
 
 
 def shift_fragments(affine: FloatArray, shift: FloatArray) -> FloatArray:
-    """Shift all fragments (..., 2 or 3, 3) by the same vector (axis), px."""
+    """Shift all fragments (..., 2 or 3, 3) by the same vector, or those of each frame: px."""
     shifted = affine.copy()
     shifted[..., :2, 0] += shift
     return shifted
@@ -325,6 +328,7 @@ def add_changes(
     held: AnyArray,
     motion: Any,
     gain: IntArray,
+    colour_shift: FloatArray | AnyRows,
     parts: FrameParts,
     *rest: Any,
 ) -> None:
@@ -342,7 +346,7 @@ def add_changes(
     wanted, held
         uint8 (frame, selection, byte), see `pack_selection`: what the sums are to hold, and what
         known sums hold.
-    motion, gain
+    motion, gain, colour_shift
         As for `add_chunk`.
     parts
         The frames, read when they are needed.
@@ -356,9 +360,10 @@ def add_changes(
     whole = [slice(0, n) for n in parts.shape[1:3]]
     for rows in runs_of(changed):
         read = parts.read(numbers[rows], *whole)
-        add_chunk(read, more[rows], motion[rows], gain[rows], *rest)
+        along = motion[rows], gain[rows], colour_shift[rows]
+        add_chunk(read, more[rows], *along, *rest)
         if less[rows].any():
-            subtracted.append((read, less[rows], motion[rows], gain[rows]))
+            subtracted.append((read, less[rows], *along))
     if subtracted:
         np.negative(sums, out=sums)
         for chunk in subtracted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import dask
 import dask.array as da
 import numpy as np
 
@@ -20,7 +19,6 @@ from skry_dask.graph.datasets import (
     whole_frames,
 )
 from skry_dask.graph.parcels import share
-from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
 from skry_dask.options import Choose, Demosaic
 from skry_dask.phases.stacking.corner_motion import corner_motion
@@ -47,7 +45,6 @@ from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
     import xarray as xr
-    from dask.delayed import Delayed
 
     from skry_dask.geometry.canvas import Region
     from skry_dask.graph.kept.sums import SumKeeper
@@ -55,7 +52,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.shift_and_add import ImageSums
-    from skry_dask.types import AnyArray
+    from skry_dask.types import AnyArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +77,7 @@ class StackPlan:
     motion
         float64 (frame, corner, axis), px, lazy.
     colour_shift
-        Lazy float64 (channel, axis), px: position of each colour relative to the motion; or None.
+        float64 (frame, channel, axis), px: position of each colour relative to the motion; or None.
     gain
         Lazy int64 (frame), see `frame_gains`; or None.
     resampling
@@ -94,7 +91,7 @@ class StackPlan:
     choice: FragmentChoice
     n_active: int | None
     motion: CornerMotion | da.Array
-    colour_shift: Delayed | None
+    colour_shift: FloatArray | da.Array | None
     gain: da.Array | None
     resampling: Resampling
 
@@ -211,7 +208,7 @@ class StackPlan:
             self.mesh,
             share(self.developer),
             requests,
-            self.shift_of_images(requests),
+            colour_shift=self.colour_shift,
             peak=self.developer.peak(self.developer.planes),
             resampling=self.resampling,
             gain=self.gain,
@@ -224,13 +221,6 @@ class StackPlan:
         if self.gain is not None:
             return UNBOUNDED_INCREMENT
         return self.resampling.max_increment(self.developer.peak(self.developer.planes))
-
-    def shift_of_images(self, requests: list[ImageRequest]) -> Delayed | None:
-        """Find the position of each image's plane: lazy float64 (image, axis), px, or None."""
-        if self.colour_shift is None:
-            return None
-        n_selections = len(requests) // len(self.developer.planes)
-        return dask.delayed(np.tile)(self.colour_shift, (n_selections, 1))
 
     def blur(self, selected: AnyArray, n_block: int = BLOCK_FRAMES) -> da.Array | None:
         """Add up the blur of interpolation, where the images' contrast is to be restored.
@@ -282,9 +272,9 @@ class StackPlan:
         }
 
 
-def _colour_shift(points: xr.Dataset, developer: Developer) -> Delayed | None:
-    """Take the measured position of each colour, lazily, where colours were aligned."""
+def _colour_shift(points: xr.Dataset, developer: Developer) -> FloatArray | da.Array | None:
+    """Take the measured position of each colour, where colours were aligned."""
     if "channel_shift" not in points or len(developer.planes) < len(CHANNEL):
         return None
     shift = points["channel_shift"].data
-    return only_chunk(shift) if isinstance(shift, da.Array) else dask.delayed(shift)
+    return shift.rechunk({1: -1, 2: -1}) if isinstance(shift, da.Array) else np.asarray(shift)

@@ -90,16 +90,18 @@ def window_sums(
     numbers = used if len(used) else np.zeros(1, np.int64)
     resampling, developer = plan.resampling, plan.developer
     gain = np.zeros(len(numbers), np.int64) if plan.gain is None else plan.gain[numbers]
-    shift = plan.shift_of_images(requests)
+    shift = plan.colour_shift
+    shift = np.zeros((len(numbers), 0, 2)) if shift is None else shift[numbers]
     total = fold_frames(
         add_window,
         FrameNumbers(numbers, _frames_per_task(plan, window)),
         pack_selection(of_window[numbers]),
         _motion_of(plan.motion, numbers, window.corners),
         gain,
+        shift,
         shared=[
             *map(share, (frames, window, developer)),
-            *shared_by_images(requests, shift, resampling),
+            *shared_by_images(requests, resampling),
         ],
         shape=(len(requests), 1 + resampling.counts_pixels, *window.spans.shape),
         max_increment=plan.max_increment,
@@ -131,11 +133,11 @@ def add_window(
     packed: AnyArray,
     motion: FloatArray | CornerMotion,
     gain: IntArray,
+    colour_shift: FloatArray,
     frames: FrameParts,
     window: MeshWindow,
     developer: Developer,
     requests: Sequence[ImageRequest],
-    colour_shift: FloatArray | None,
     resampling: Resampling,
     sums: IntArray,
 ) -> None:
@@ -149,7 +151,7 @@ def add_window(
         uint8 (frame, selection, byte), of the window's fragments.
     motion
         float64 (frame, corner, axis), px, of the window's corners.
-    gain, developer, requests, colour_shift, resampling
+    gain, colour_shift, developer, requests, resampling
         See `add_chunk`.
     frames
         All frames of the capture.
@@ -163,8 +165,8 @@ def add_window(
     if not wanted.any():
         return
     affine = window.affine(np.asarray(motion))
-    shifts = np.zeros((1, 2)) if colour_shift is None else colour_shift
-    in_image = np.stack([shift_fragments(affine, shift) for shift in shifts])
+    shifts = colour_shift.swapaxes(0, 1) if colour_shift.shape[1] else np.zeros((1, len(affine), 2))
+    in_image = np.stack([shift_fragments(affine, shift[:, None]) for shift in shifts])
     places, kept = counted_from(in_image, window.row, window.column)
     exact = (kept | ~wanted).all(axis=(0, 2))
     parts = _parts(places, wanted, np.flatnonzero(exact), frames.shape, window, developer)
@@ -187,8 +189,8 @@ def add_window(
 
 
 def _of_image(places: FloatArray, image: int) -> FloatArray:
-    """Take the places (image, fragment, 2, 3) of an image; a single one is that of all."""
-    return np.ascontiguousarray(places[image if len(places) > 1 else 0])
+    """Take the places of an image from those of each plane (plane, fragment, 2, 3)."""
+    return np.ascontiguousarray(places[image % len(places)])
 
 
 def _parts(
@@ -204,7 +206,7 @@ def _parts(
     Parameters
     ----------
     places
-        float64 (image, frame, fragment, 2, 3), for rows and columns of the sums.
+        float64 (plane, frame, fragment, 2, 3), for rows and columns of the sums.
     wanted
         bool (frame, fragment).
     exact
@@ -239,7 +241,7 @@ def _reach(places: FloatArray, wanted: BoolArray, bounds: IntArray) -> tuple[Int
     Parameters
     ----------
     places
-        float64 (image, frame, fragment, 3): place = places @ (1, row, column).
+        float64 (plane, frame, fragment, 3): place = places @ (1, row, column).
     wanted
         bool (frame, fragment).
     bounds

@@ -2,9 +2,10 @@
 
 Air refracts blue light more than red, so an object below the zenith appears at a different place in
 each colour, by fractions of a pixel to several pixels (A. V. Filippenko, "The importance of
-atmospheric differential refraction in spectrophotometry", PASP 94, 1982, 715-721). The shift hardly
-changes during a capture, so one vector is measured for each colour: blocks of green are searched in
-the other colours of the best frames, and medians are taken over blocks, then over frames.
+atmospheric differential refraction in spectrophotometry", PASP 94, 1982, 715-721). The shift
+follows the altitude of the object, so it changes slowly: blocks of green are searched in the other
+colours of the best frames of each part of the capture, medians are taken over blocks, and a smooth
+curve through them gives the shift in every frame.
 
 Raw colour is measured on the samples of each colour, every second pixel. Demosaicing would mix
 green into the other colours and draw them together.
@@ -23,6 +24,7 @@ import numpy as np
 from skry_dask.capture.calibration.develop import COLOURS
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
+from skry_dask.kernels.field.block_kriging import invert_positive_definite
 from skry_dask.kernels.matching.block_match import match_blocks
 from skry_dask.kernels.matching.reference_blocks import make_reference_blocks
 
@@ -32,8 +34,36 @@ if TYPE_CHECKING:
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.types import AnyArray, Float32Array, FloatArray, Frames, IntArray
 
-N_FRAMES = 32
-"""Number of best frames in which dispersion is measured."""
+N_PARTS = 12
+"""Number of parts of a capture, in each of which dispersion is measured."""
+
+N_FRAMES = 4
+"""Number of best frames of each part in which it is."""
+
+N_KNOTS = 9
+"""Largest number of places in time between which the shift changes linearly."""
+
+FRAMES_PER_KNOT = 4
+"""Least number of measured frames for each of these places; with fewer than two, one vector is
+taken for the whole capture."""
+
+STEP_PX = 0.25
+"""Standard deviation of the change of a shift from one of these places to the next, px."""
+
+BEND_PX = 0.1
+"""The same of the change of that change, px."""
+
+LEAST_ERROR_PX = 0.02
+"""Least error of a frame's measurement, px."""
+
+OUTLIER = 2.0
+"""A frame that lies this many standard deviations off the curve has half of its weight."""
+
+N_ROUNDS = 10
+"""How often weights are made of what lies off."""
+
+ROUNDING = 1024
+"""Shifts are rounded to this fraction of a px, so that they are the same on all machines."""
 
 SEARCH_RADIUS = 6
 """Largest shift of a colour that is found, samples of that colour."""
@@ -54,7 +84,7 @@ def channel_shift(
     block_size: int,
     developer: Delayed,
 ) -> da.Array:
-    """Measure the shift of each colour against green in the best frames, lazily.
+    """Measure the shift of each colour against green in all frames, lazily.
 
     Parameters
     ----------
@@ -73,15 +103,37 @@ def channel_shift(
 
     Returns
     -------
-    float64 (channel, axis), lazy, px: position of red, green and blue minus that of green.
+    float64 (frame, channel, axis), lazy, in the chunks of ``frames``, px: position of red, green
+    and blue minus that of green.
     """
-    ranked = np.argsort(-np.nan_to_num(frame_quality, nan=-1.0), kind="stable")
-    best = np.sort([i for i in ranked[:N_FRAMES] if not np.isnan(frame_quality[i])])
+    best = best_of_parts(frame_quality)
     items = [(int(i), position + np.rint(offset[i]), block_size) for i in best]
     source = dask.delayed(FrameSource(frames), traverse=False)
     measured = call_each(_measure_one, [source, developer], items)
-    shape = (len(COLOURS), 2)
-    return da.from_delayed(dask.delayed(median_shift)(measured), shape, np.float64)
+    n_frames = len(frame_quality)
+    shift = dask.delayed(shift_of_frames)(measured, best, n_frames)
+    whole = da.from_delayed(shift, (n_frames, len(COLOURS), 2), np.float64)
+    return whole.rechunk((frames.chunks[0], -1, -1))
+
+
+def best_of_parts(frame_quality: Float32Array) -> IntArray:
+    """Choose the best frames of each part of a capture.
+
+    Parameters
+    ----------
+    frame_quality
+        float32 (frame); NaN for frames that must not be used.
+
+    Returns
+    -------
+    int64 (chosen), ascending.
+    """
+    usable = np.flatnonzero(~np.isnan(frame_quality))
+    chosen = [
+        part[np.argsort(-frame_quality[part], kind="stable")[:N_FRAMES]]
+        for part in np.array_split(usable, N_PARTS)
+    ]
+    return np.sort(np.concatenate(chosen))
 
 
 def _measure_one(
@@ -183,22 +235,55 @@ def _scale_like(samples: AnyArray, green: AnyArray) -> Frames:
     return np.rint(scaled).clip(0, 65535).astype(np.uint16)
 
 
-def median_shift(measured: list[FloatArray]) -> FloatArray:
-    """Take the median over frames of the shift of each colour.
+def shift_of_frames(measured: list[FloatArray], chosen: IntArray, n_frames: int) -> FloatArray:
+    """Lay a smooth curve in time through the shifts of each colour.
 
     Parameters
     ----------
     measured
-        float64 (channel, axis) of each frame, px; NaN for a colour that was not found.
+        float64 (channel, axis) of each chosen frame, px; NaN for a colour that was not found.
+    chosen
+        int64 (chosen), indices of these frames.
+    n_frames
+        Number of all frames.
 
     Returns
     -------
-    float64 (channel, axis), px; 0 for a colour that was found in no frame.
+    float64 (frame, channel, axis), px; 0 for a colour that was found in no frame.
     """
-    stacked = np.array(measured).reshape(-1, len(COLOURS), 2)
-    shift = np.zeros((len(COLOURS), 2))
+    stacked = np.array(measured, np.float64).reshape(-1, len(COLOURS), 2)
+    shift = np.zeros((n_frames, len(COLOURS), 2))
     for channel in range(len(COLOURS)):
-        valid = stacked[~np.isnan(stacked[:, channel, 0]), channel]
-        if len(valid):
-            shift[channel] = np.median(valid, axis=0)
-    return shift
+        valid = ~np.isnan(stacked[:, channel, 0])
+        for axis in range(2) if valid.any() else ():
+            values = stacked[valid, channel, axis]
+            shift[:, channel, axis] = _curve(values, chosen[valid], n_frames)
+    return np.rint(shift * ROUNDING) / ROUNDING
+
+
+def _curve(values: FloatArray, at: IntArray, n_frames: int) -> FloatArray:
+    """Lay a curve through values at some frames: its value in each frame, float64 (frame)."""
+    n_knots = min(N_KNOTS, len(values) // FRAMES_PER_KNOT)
+    if n_knots < 2:
+        return np.full(n_frames, np.median(values))
+    terms = _hats(at, n_frames, n_knots)
+    prior = sum(
+        steps.T @ steps / spread**2
+        for order, spread in ((1, STEP_PX), (2, BEND_PX))
+        for steps in (np.diff(np.eye(n_knots), order, axis=0),)
+    )
+    error = values - np.median(values)
+    knots = np.zeros(n_knots)
+    for _ in range(N_ROUNDS):
+        spread = max(1.4826 * float(np.median(np.abs(error))), LEAST_ERROR_PX)
+        weight = 1 / (1 + (error / (OUTLIER * spread)) ** 2) / spread**2
+        inverse = invert_positive_definite((terms * weight[:, None]).T @ terms + prior)
+        knots = inverse @ (terms.T @ (weight * values))
+        error = values - terms @ knots
+    return _hats(np.arange(n_frames), n_frames, n_knots) @ knots
+
+
+def _hats(at: IntArray, n_frames: int, n_knots: int) -> FloatArray:
+    """Return the share of each knot in the value at some frames: float64 (at, knot)."""
+    place = at * ((n_knots - 1) / max(n_frames - 1, 1))
+    return np.clip(1 - np.abs(place[:, None] - np.arange(n_knots)), 0, None)

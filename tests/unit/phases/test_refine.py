@@ -61,7 +61,7 @@ def case():
         {
             "position": (("point", "axis"), position),
             "displacement": (("frame", "point", "axis"), displacement),
-            "channel_shift": (("channel", "axis"), np.zeros((3, 2))),
+            "channel_shift": (("frame", "channel", "axis"), np.zeros((N, 3, 2))),
         }
     )
     return capture_of(frames_of(light)), alignment, points, first_stack(light)

@@ -27,9 +27,9 @@ TWO_SELECTIONS = (ImageRequest(GREY, 0), ImageRequest(GREY, 1))
 def chunk_sums(frames, selected, motion, requests=TWO_SELECTIONS, developer=MONO):
     """Add all frames as one chunk: values and counts, int64 (image, 2, y, x)."""
     sums = np.zeros((len(requests), 2, 20, 30), np.int64)
-    no_gain = np.zeros(len(frames), np.int64)
+    along = motion, np.zeros(len(frames), np.int64), np.zeros((len(frames), 0, 2))
     packed = pack_selection(selected)
-    add_chunk(frames, packed, motion, no_gain, MESH, developer, requests, None, CUBIC, sums)
+    add_chunk(frames, packed, *along, MESH, developer, requests, CUBIC, sums)
     return sums
 
 
@@ -42,7 +42,7 @@ def lazy_sums(frames, selected, motion, requests=TWO_SELECTIONS, developer=MONO,
         MESH,
         dask.delayed(developer, traverse=False),
         requests,
-        None if colour_shift is None else dask.delayed(colour_shift),
+        colour_shift=colour_shift,
     )
     return da.stack([sums.values, sums.weights], axis=1)
 
@@ -118,7 +118,7 @@ def test_planes_can_be_shifted_against_each_other():
     frames = np.broadcast_to(columns[:, None], (1, 25, 36, 3)).copy()
     selected = np.ones((1, 1, N_AREAS), bool)
     requests = [ImageRequest("red"), ImageRequest("green")]
-    shift = np.array([[0.0, 0.5], [0.0, 0.0]])
+    shift = np.array([[[0.0, 0.5], [0.0, 0.0]]])
     lazy = da.from_array(frames, chunks=(1, -1, -1, -1))
     red, green = lazy_sums(lazy, selected, np.zeros((1, 1, 2)), requests, RGB, shift).compute()
     np.testing.assert_array_equal(red[0] - green[0], 2 << SUM_FRACTION_BITS)

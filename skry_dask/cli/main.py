@@ -194,6 +194,7 @@ def stack(
         composite=outputs.composite,
         table=outputs.table,
         steps=outputs.steps,
+        sharpen=outputs.sharpen,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,

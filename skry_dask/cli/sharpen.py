@@ -13,7 +13,7 @@ from skry_dask.cli.flags import SHARPEN, AsJson, ImageKinds, Place
 from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import print_error, print_notes, reporting
 from skry_dask.errors import OptionsError, SkryError
-from skry_dask.options.files import from_toml, to_toml
+from skry_dask.options.files import read_toml, to_toml
 from skry_dask.options.sharpening import SharpenOptions
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def sharpen(
                 f"--options {options_file} and flags of sharpening contradict each other: change "
                 "the file, or leave one of them out"
             )
-        options = read_sharpen_options(options_file)
+        options = read_toml(options_file, SharpenOptions)["sharpen"]
     if not images and save_options is None:
         raise OptionsError("no image is given: name a stack, such as skry sharpen moon.tif")
     if (even is None) != (odd is None):
@@ -89,25 +89,6 @@ def sharpen(
         create_folder(out_dir)
     halves = None if even is None or odd is None else (even, odd)
     return _sharpen_each(jobs, options, as_json=json_, halves=halves, output_format=output_format)
-
-
-def read_sharpen_options(path: Path) -> SharpenOptions:
-    """Read the options of sharpening from a TOML file.
-
-    Raises
-    ------
-    OptionsError
-        If there is no such file, or its content is wrong.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise OptionsError(
-            f"{path} cannot be read ({error.strerror}): give a file as skry sharpen --save-options "
-            "writes it"
-        ) from error
-    options: SharpenOptions = from_toml(content, str(path), SharpenOptions)["sharpen"]
-    return options
 
 
 def _save(path: Path, options: SharpenOptions) -> None:
@@ -138,7 +119,7 @@ def _plan(
         If flags contradict each other, or two images would have one output.
     """
     from skry_dask.io.remote import located
-    from skry_dask.pipeline.sharpening import sharpened_name
+    from skry_dask.pipeline.sharpened import sharpened_name
 
     if output is not None and out_dir is not None:
         raise OptionsError("--output and --out-dir contradict each other: give one of them")

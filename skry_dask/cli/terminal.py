@@ -188,6 +188,7 @@ def describe_job(summary: dict[str, Any]) -> str:
         f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
         f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
         f"{summary['peak_memory_mib']:.0f} MiB",
+        *([f"  sharpened: {summary['sharpened']}"] if summary["sharpened"] else []),
         *_describe_figures(summary),
         *_describe_throughput(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),

@@ -19,10 +19,13 @@ import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import OptionsError
 from skry_dask.options.values import PhaseOptions, as_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NEAR = 0.6
 """Similarity of two names (0 to 1, `difflib.SequenceMatcher.ratio`) from which one may be meant."""
@@ -90,6 +93,35 @@ def values_in(
 def _value(value: Any) -> Any:
     """Convert lists to tuples, within lists too."""
     return tuple(map(_value, value)) if isinstance(value, list) else value
+
+
+def read_toml(path: Path, *kinds: type[PhaseOptions]) -> dict[str, Any]:
+    """Read options from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kinds
+        The options dataclasses that it may have tables of.
+
+    Returns
+    -------
+    dict
+        By the names of the phases: the options of each table that there is, at least one.
+
+    Raises
+    ------
+    OptionsError
+        If it cannot be read, or as `from_toml` does.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OptionsError(
+            f"{path} cannot be read ({error.strerror}): give a file as --save-options writes it"
+        ) from error
+    return from_toml(content, str(path), *kinds)
 
 
 def from_toml(

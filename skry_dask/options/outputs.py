@@ -33,6 +33,9 @@ class OutputOptions:
     steps
         Numbers of frames, such as 10,30,100, or auto: also stack the best so many frames, and write
         how noise, sharpness and resolution change: OUTPUT-steps.csv, OUTPUT-steps.png.
+    sharpen
+        "auto", or a file of skry sharpen --save-options: also write the stack sharpened:
+        OUTPUT-sharpened.tif.
     """
 
     phase: ClassVar[str] = "output"
@@ -45,6 +48,7 @@ class OutputOptions:
     composite: bool = False
     table: bool = False
     steps: str | None = None
+    sharpen: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""

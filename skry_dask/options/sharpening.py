@@ -174,6 +174,11 @@ class SharpenOptions:
                 check_range(name, value, low, high)
         self._check_lists()
 
+    @property
+    def uses_halves(self) -> bool:
+        """Whether half stacks help the method."""
+        return self.method in (SharpenMethod.AUTO, SharpenMethod.WAVELETS)
+
     def _settle_psf(self) -> None:
         """Choose the PSF and the defaults of its shape; refuse options of another one."""
         if self.psf_file is not None:

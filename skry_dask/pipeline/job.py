@@ -31,9 +31,10 @@ from skry_dask.options import Mask, Options
 from skry_dask.options.steps import parse_steps
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
-from skry_dask.pipeline.outputs import Outputs, place_of_results
+from skry_dask.pipeline.outputs import Outputs
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.results_place import place_of_results
 from skry_dask.store.digest import digest_of
 from skry_dask.store.frames.into_folder import sweep_import
 from skry_dask.store.results.writing import ResultStore
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
     from skry_dask.graph.runner import Runner
+    from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.pipeline.memory_limit import SharedMemory
     from skry_dask.pipeline.progress import Report
     from skry_dask.types import BoolArray
@@ -131,6 +133,7 @@ class JobRequest:
         composite: bool = False,
         table: bool = False,
         steps: str | Sequence[int] | None = None,
+        sharpen: str | os.PathLike[str] | SharpenOptions | None = None,
         options: Options | None = None,
         **others: Any,
     ) -> JobRequest:
@@ -146,16 +149,25 @@ class JobRequest:
         image = None if output is None else located(output)
         options = options or Options.of(**single)
         numbers = parse_steps(steps)
+        writes_halves, sharpening = options.stack.halves, None
+        if sharpen is not None:
+            # What sharpens takes 0.1 s to import.
+            from skry_dask.pipeline.sharpened import chosen_sharpening
+
+            sharpening = chosen_sharpening(sharpen)
+        if sharpening is not None and sharpening.uses_halves:
+            options = replace(options, stack=replace(options.stack, halves=True))
         return cls(
             source=source,
             options=options,
             outputs=Outputs(
                 image=image,
                 kind=output_format,
-                halves=options.stack.halves,
+                halves=writes_halves,
                 composite=composite,
                 table=table,
                 steps=numbers is not None,
+                sharpen=sharpening,
             ),
             steps=numbers,
             **others,

@@ -5,7 +5,6 @@ Whatever can be refused is refused before anything is computed.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,19 +24,18 @@ from skry_dask.pipeline.tables import (
     write_semicolon_table,
 )
 from skry_dask.pipeline.upload import temporary_folder, upload
-from skry_dask.store.frames.open import is_group
-from skry_dask.store.places.folder import is_leftover
-from skry_dask.store.results.owner import owner_of
 from skry_dask.store.results.room import can_write_in
 from skry_dask.types import HALF
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import xarray as xr
 
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import Location
+    from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.types import AnyArray
 
@@ -80,6 +78,8 @@ class Outputs:
         Whether to write tables of frames and of reference points beside the image.
     steps
         Whether to write a table and a plot of the steps beside the image.
+    sharpen
+        How to sharpen the stack into a further image; None: not at all.
     """
 
     image: Location | None = None
@@ -88,6 +88,7 @@ class Outputs:
     composite: bool = False
     table: bool = False
     steps: bool = False
+    sharpen: SharpenOptions | None = None
 
     def beside(self, suffix: str) -> Location:
         """Name a file after the image.
@@ -98,7 +99,10 @@ class Outputs:
             If there is no image to write.
         """
         if self.image is None:
-            raise OptionsError("a composite, a table or steps go beside the output: give an output")
+            raise OptionsError(
+                "a composite, tables, steps and a sharpened image go beside the output: give an "
+                "output"
+            )
         return self.image.with_name(f"{self.image.stem}{suffix}")
 
     @property
@@ -122,7 +126,14 @@ class Outputs:
             images |= {half: self.beside(f"-{half}{suffix}") for half in HALF.tolist()}
         if self.composite:
             images["composite"] = self.beside(f"_composite{suffix}")
+        if self.sharpen is not None:
+            images["sharpened"] = self.beside(f"-sharpened{suffix}")
         return images
+
+    @property
+    def sharpened(self) -> Location | None:
+        """The sharpened image, if there is one to write."""
+        return self._images.get("sharpened")
 
     @property
     def _remote_paths(self) -> list[RemotePath]:
@@ -230,6 +241,21 @@ class Outputs:
         folder, kind = self.image.parent, self.kind or image_kind_for(self.image)
         changed = []
         for name, path in self._images.items():
+            if name == "sharpened" and self.sharpen is not None:
+                # It takes 0.1 s to import.
+                from skry_dask.pipeline.sharpened import write_sharpened
+
+                changed += [
+                    write_sharpened(
+                        folder / path.name,
+                        results.stack,
+                        self.sharpen,
+                        kind=kind,
+                        source=self.image.name,
+                        metadata=metadata,
+                    )
+                ]
+                continue
             image, what = _image_of(results, name)
             about = metadata if what is None else {**metadata, "image": what}
             changed += [write_image(folder / path.name, image, kind=kind, metadata=about)]
@@ -275,93 +301,6 @@ def _check_suffix(image: Location, kind: str | None) -> None:
 
 def _same_file(path: Path, other: Path) -> bool:
     return path.exists() and other.exists() and path.samefile(other)
-
-
-class ResultsPlace(NamedTuple):
-    """Where the results of a job are kept.
-
-    Parameters
-    ----------
-    store
-        Folder of the store; need not exist yet.
-    note
-        Why results do not go where they are expected, or None.
-    """
-
-    store: Location
-    note: str | None = None
-
-
-def place_of_results(source: Source, outputs: Outputs, store: Location | None) -> ResultsPlace:
-    """Choose the store: the user's, the source's own, or one beside the output.
-
-    Parameters
-    ----------
-    source
-        The capture.
-    outputs
-        The files to write.
-    store
-        The user's choice, or None.
-
-    Raises
-    ------
-    StoreError
-        If the place is taken by something else, has no folder, or holds an output.
-    """
-    place = _default_place(source, outputs) if store is None else _chosen_place(store, source)
-    for path in outputs.paths:
-        if _lies_in(path, place.store):
-            raise StoreError(f"{path} lies in the store {place.store}: give another name with -o")
-    return place
-
-
-def _lies_in(path: Location, folder: Location) -> bool:
-    if isinstance(path, Path) and isinstance(folder, Path):
-        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-    return f"{path}/".startswith(f"{folder}/")
-
-
-def _chosen_place(store: Location, source: Source) -> ResultsPlace:
-    if isinstance(store, RemotePath):
-        store.check_folder()
-        _check_owner(store, source)
-        return ResultsPlace(store)
-    if os.path.lexists(store) and not (is_group(store) or is_leftover(store)):
-        is_broken = store.is_symlink() and not os.path.exists(store)  # noqa: PTH110 never raises
-        what = "is a link that leads nowhere" if is_broken else "exists and is not a store"
-        raise StoreError(f"{store} {what}: give another place with --store")
-    _check_owner(store, source)
-    folder = store.absolute().parent
-    if not folder.is_dir():
-        raise StoreError(f"{store}: there is no folder {folder}: create it first")
-    if not store.exists() and not can_write_in(folder):
-        raise StoreError(f"{store}: folder {folder} is read-only: give another place with --store")
-    return ResultsPlace(store)
-
-
-def _check_owner(store: Location, source: Source) -> None:
-    owner = owner_of(store)
-    if owner is not None and not owner.is_same(source.owner):
-        raise StoreError(
-            f"{store} belongs to another capture ({owner.source}): give another place with --store"
-        )
-
-
-def _default_place(source: Source, outputs: Outputs) -> ResultsPlace:
-    image = outputs.image
-    beside_output = image.absolute().parent if isinstance(image, Path) else Path.cwd()
-    home = source.home
-    if home is None:
-        store = beside_output / source.store_name
-        return ResultsPlace(
-            store, f"{source.name} is not on this machine: results are kept in {store}"
-        )
-    folder = home.absolute().parent
-    if folder.is_dir() and not can_write_in(home if home.exists() else folder):
-        store = beside_output / home.name
-        return ResultsPlace(store, f"{folder} is read-only: results are kept in {store}")
-    return ResultsPlace(home)
 
 
 def brightness_scale(capture: xr.Dataset) -> str:

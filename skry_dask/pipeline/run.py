@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.options import AlignOptions, Options
+    from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.progress import Report
 
@@ -64,6 +65,7 @@ def run(
     composite: bool = False,
     table: bool = False,
     steps: str | Sequence[int] | None = None,
+    sharpen: str | os.PathLike[str] | SharpenOptions | None = None,
     anchors_file: str | os.PathLike[str] | None = None,
     points_file: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -100,6 +102,9 @@ def run(
         Numbers of frames, such as [10, 30, 100], or "auto": also stack the best of so many frames,
         and write how noise, sharpness and resolution change: ``moon.tif`` → ``moon-steps.csv`` and
         ``moon-steps.png`` (needs matplotlib).
+    sharpen
+        Also write the stack sharpened: ``moon.tif`` → ``moon-sharpened.tif``. "auto", a TOML file
+        of ``skry sharpen --save-options``, or options.
     anchors_file, points_file
         Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
         `read_positions`.
@@ -154,6 +159,7 @@ def run(
         composite=composite,
         table=table,
         steps=steps,
+        sharpen=sharpen,
         options=options,
         anchors_file=anchors_file,
         points_file=points_file,

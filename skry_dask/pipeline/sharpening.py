@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
 from skry_dask.finishing.sharpening.sharpen import sharpen
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
-from skry_dask.options import as_json
-from skry_dask.options.sharpening import SharpenMethod
 from skry_dask.pipeline.outputs import Outputs, software
+from skry_dask.pipeline.sharpened import HALVES, sharpened_metadata
 from skry_dask.pipeline.upload import temporary_folder, to_write
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 CLIPPED = 0.001
 """Share of white pixels from which an image counts as clipped."""
-
-HALVES = ("even", "odd")
-"""What the names of half stacks end with: moon-even.tif, moon-odd.tif beside moon.tif."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,31 +59,6 @@ class SharpenedFile:
     halves: tuple[str, ...]
     seconds: float
     notes: tuple[str, ...]
-
-
-def sharpened_name(image: Location, suffix: str | None = None) -> str:
-    """Name the sharpened image: ``moon.tif`` → ``moon-sharpened.tif``.
-
-    Parameters
-    ----------
-    image
-        The image.
-    suffix
-        Suffix of the sharpened one; None for the same, or .tif where that cannot be written.
-    """
-    return f"{_stem(image)}-sharpened{suffix or _written_suffix(image)}"
-
-
-def _stem(image: Location) -> str:
-    return image.stem.removesuffix(".fits") if image.suffix == ".gz" else image.stem
-
-
-def _written_suffix(image: Location) -> str:
-    try:
-        image_kind_for(image)
-    except OptionsError:
-        return ".tif"
-    return image.suffix
 
 
 def sharpen_file(
@@ -139,7 +110,8 @@ def sharpen_file(
         notes += [problem] if problem else []
     names = tuple(half.name for half in found) if found and pair else ()
     sharp = sharpen(pixels, options, halves=pair)
-    metadata = sharpened_metadata(image.metadata, options, source.name, names)
+    about = {**image.metadata, "software": software()}
+    metadata = sharpened_metadata(about, options, source.name, names)
     kind = output_format or image_kind_for(output)
     with to_write(output) as path:
         write_image(path, sharp, kind=kind, metadata=metadata)
@@ -260,31 +232,3 @@ def _problems(source: Location, image: ImageFile, pixels: Float32Array) -> list[
     if "sharpen" in image.metadata:
         found.append(f"{source.name} was sharpened before: give the stack itself.")
     return found
-
-
-def sharpened_metadata(
-    metadata: dict[str, Any], options: SharpenOptions, source: str, halves: tuple[str, ...]
-) -> dict[str, Any]:
-    """Add to the provenance of a stack how it was sharpened.
-
-    Parameters
-    ----------
-    metadata
-        Of the stack.
-    options
-        How it was sharpened.
-    source
-        Name of the stack.
-    halves
-        Names of the half stacks that were used.
-    """
-    about = {"version": options.version, **as_json(options)}
-    if options.method is not SharpenMethod.NONE:
-        about["halves"] = list(halves)
-    return {
-        **metadata,
-        "software": software(),
-        "image": f"{metadata.get('image', 'stack')}, sharpened",
-        "sharpened_from": source,
-        "sharpen": {name: value for name, value in about.items() if value is not None},
-    }

@@ -55,8 +55,11 @@ class Summary:
     ----------
     input, output, store
         Paths; ``output`` is None where no image was written.
+    sharpened
+        Path of the sharpened image, or None.
     files
-        The other files of the job: the composite, the tables of frames and points.
+        The other files of the job: the composite, the sharpened image, the tables of frames
+        and points.
     up_to_date
         Whether there was nothing to do: all results were stored and all files were there, with
         the content that they should have.
@@ -87,6 +90,7 @@ class Summary:
     input: str
     output: str | None
     store: str
+    sharpened: str | None
     files: list[str]
     up_to_date: bool
     phases: dict[str, dict[str, Any]]
@@ -126,12 +130,13 @@ def summarise(
     peak_bytes
         Peak memory of this process.
     """
-    image = job.outputs.image
+    image, sharpened = job.outputs.image, job.outputs.sharpened
     sizes = results.stack.sizes
     return Summary(
         input=job.source.name,
         output=None if image is None else str(image),
         store=str(job.store.path),
+        sharpened=None if sharpened is None else str(sharpened),
         files=[str(path) for path in files.others],
         up_to_date=not files.changed and all(phase.status != "ran" for phase in results),
         phases={

@@ -6,7 +6,7 @@ by tile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
@@ -38,18 +38,8 @@ LUCY_REACH = 64
 """Width of the surroundings of a tile for Richardson-Lucy deconvolution, px. Iterations carry
 influence further, but so little that no seam can be seen: below 1/65535 of full scale."""
 
-
-class Halves(NamedTuple):
-    """Half stacks of an image: from its even and from its odd frames.
-
-    Parameters
-    ----------
-    even, odd
-        Of the image's shape.
-    """
-
-    even: Any
-    odd: Any
+IN_ONE_THREAD = ("sync", "synchronous", "single-threaded")
+"""Schedulers of dask that users choose to have no threads."""
 
 
 def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = None) -> Any:
@@ -63,8 +53,8 @@ def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = 
     options
         The method, and how strongly it sharpens; by default automatic.
     halves
-        Half stacks of even and of odd frames (even, odd), each of the image's shape, which show how
-        strong the noise is; None: it is estimated from the image.
+        Half stacks of even and of odd frames, each of the image's shape, such as ``half_stack`` of
+        a result, which show how strong the noise is; None: it is estimated from the image.
 
     Returns
     -------
@@ -86,20 +76,27 @@ def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = 
     dtype('float32')
     """
     options = options or SharpenOptions()
+    pair = None
+    if halves is not None:
+        pair = [half.data if isinstance(half, xr.DataArray) else half for half in halves]
     if isinstance(image, xr.DataArray):
-        pair = None if halves is None else tuple(getattr(half, "data", half) for half in halves)
-        done = sharpen(image.data, options, halves=pair)
-        return image.copy(data=done)
-    _check(image, halves)
+        return image.copy(data=sharpen(image.data, options, halves=pair))
+    _check(image, pair)
     if options.method is SharpenMethod.NONE:
         return image.astype(np.float32)
     lazy = _sharpened(
-        _with_channel(image), options, None if halves is None else [*map(_with_channel, halves)]
+        _with_channel(image), options, None if pair is None else [*map(_with_channel, pair)]
     ).reshape(image.shape)
-    return lazy if isinstance(image, da.Array) else lazy.compute()
+    return lazy if isinstance(image, da.Array) else lazy.compute(scheduler=_here())
 
 
-def _check(image: Any, halves: Any) -> None:
+def _here() -> str:
+    """Choose where an image in memory is sharpened: in this process, not on a cluster."""
+    chosen = dask.config.get("scheduler", None)
+    return chosen if chosen in IN_ONE_THREAD else "threads"
+
+
+def _check(image: Any, halves: list[Any] | None) -> None:
     """Refuse what is no image, and halves of another shape."""
     if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (1,), (3,)):
         raise OptionsError(

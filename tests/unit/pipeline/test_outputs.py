@@ -13,7 +13,8 @@ import tifffile
 import skry_dask as skry
 from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, StoreError
-from skry_dask.pipeline.outputs import Outputs, ResultsPlace, brightness_scale, place_of_results
+from skry_dask.pipeline.outputs import Outputs, brightness_scale
+from skry_dask.pipeline.results_place import ResultsPlace, place_of_results
 from tests.stores import INFO, decoded_frames, write_frames
 
 if TYPE_CHECKING:
@@ -42,12 +43,8 @@ def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.tif").mkdir()
     for outputs, kind, words in (
-        (
-            Outputs(composite=True),
-            OptionsError,
-            "a composite, a table or steps go beside the output",
-        ),
-        (Outputs(table=True), OptionsError, "a composite, a table or steps go beside the output"),
+        (Outputs(composite=True), OptionsError, "go beside the output: give"),
+        (Outputs(table=True), OptionsError, "go beside the output: give"),
         (Outputs(image=tmp_path / "a.jpg"), OptionsError, "'.jpg', which names no image format"),
         (Outputs(image=tmp_path / "no" / "a.tif"), StoreError, "create it first"),
         (Outputs(image=tmp_path / "folder.tif"), StoreError, "folder.tif is a folder: give"),

@@ -9,7 +9,8 @@ from skry_dask.errors import ReaderError, SkryError
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import write_image
 from skry_dask.options.sharpening import SharpenOptions
-from skry_dask.pipeline.sharpening import sharpen_file, sharpened_name
+from skry_dask.pipeline.sharpened import sharpened_name
+from skry_dask.pipeline.sharpening import sharpen_file
 
 UNSHARP = SharpenOptions(method="unsharp")
 

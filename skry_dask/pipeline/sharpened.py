@@ -1,0 +1,156 @@
+"""The sharpened image of a stack: its name, its metadata, and whether it is there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.errors import OptionsError, ReaderError
+from skry_dask.finishing.sharpening.psf import point_spread
+from skry_dask.finishing.sharpening.sharpen import sharpen
+from skry_dask.io.images.image_format import describe, parse_description
+from skry_dask.io.images.read import read_image
+from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.options import as_json
+from skry_dask.options.files import read_toml
+from skry_dask.options.sharpening import SharpenMethod, SharpenOptions
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+    from skry_dask.io.remote import Location
+
+HALVES = ("even", "odd")
+"""What the names of half stacks end with: moon-even.tif, moon-odd.tif beside moon.tif."""
+
+
+def chosen_sharpening(
+    given: str | os.PathLike[str] | SharpenOptions,
+) -> SharpenOptions:
+    """Find out how a stack is to be sharpened.
+
+    Parameters
+    ----------
+    given
+        "auto", a file with options, or these.
+
+    Raises
+    ------
+    OptionsError
+        If the file cannot be read, or its content is wrong; or the image of a PSF shows none.
+    ReaderError
+        If the image of a PSF cannot be read.
+    """
+    if isinstance(given, SharpenOptions):
+        options = given
+    elif given == "auto":
+        options = SharpenOptions()
+    else:
+        options = read_toml(Path(given), SharpenOptions)["sharpen"]
+    if options.psf is not None:
+        point_spread(options)  # said now, and not after hours
+    return options
+
+
+def sharpened_name(image: Location, suffix: str | None = None) -> str:
+    """Name the sharpened image: ``moon.tif`` → ``moon-sharpened.tif``.
+
+    Parameters
+    ----------
+    image
+        The image.
+    suffix
+        Suffix of the sharpened one; None for the same, or .tif where that cannot be written.
+    """
+    return f"{_stem(image)}-sharpened{suffix or _written_suffix(image)}"
+
+
+def _stem(image: Location) -> str:
+    return image.stem.removesuffix(".fits") if image.suffix == ".gz" else image.stem
+
+
+def _written_suffix(image: Location) -> str:
+    try:
+        image_kind_for(image)
+    except OptionsError:
+        return ".tif"
+    return image.suffix
+
+
+def sharpened_metadata(
+    metadata: dict[str, Any], options: SharpenOptions, source: str, halves: tuple[str, ...]
+) -> dict[str, Any]:
+    """Add to the provenance of a stack how it was sharpened.
+
+    Parameters
+    ----------
+    metadata
+        Of the stack.
+    options
+        How it was sharpened.
+    source
+        Name of the stack.
+    halves
+        Names of the half stacks that were used.
+    """
+    about = {"version": options.version, **as_json(options)}
+    if options.method is not SharpenMethod.NONE:
+        about["halves"] = list(halves)
+    return {
+        **metadata,
+        "image": f"{metadata.get('image', 'stack')}, sharpened",
+        "sharpened_from": source,
+        "sharpen": {name: value for name, value in about.items() if value is not None},
+    }
+
+
+def write_sharpened(
+    path: Path,
+    stack: xr.Dataset,
+    options: SharpenOptions,
+    *,
+    kind: str,
+    source: str,
+    metadata: dict[str, Any],
+) -> bool:
+    """Write the sharpened image of a stack, unless it is there already.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    stack
+        Result of the stack phase, computed.
+    options
+        How it is sharpened.
+    kind
+        Kind of image.
+    source
+        Name of the stack.
+    metadata
+        Of the stack; they name its digest.
+
+    Returns
+    -------
+    bool
+        Whether the file was written.
+    """
+    halves = HALVES if "half_stack" in stack and options.uses_halves else ()
+    about = sharpened_metadata(metadata, options, source, halves)
+    if _holds(path, about):
+        return False
+    pair = [stack["half_stack"].sel(half=half).to_numpy() for half in halves] or None
+    image = sharpen(stack["stack"].to_numpy(), options, halves=pair)
+    return write_image(path, image, kind=kind, metadata=about)
+
+
+def _holds(path: Path, metadata: dict[str, Any]) -> bool:
+    """Return whether a file is complete, and an image with these metadata."""
+    if not path.is_file():
+        return False
+    try:
+        return read_image(path).metadata == parse_description(describe(metadata))
+    except ReaderError:
+        return False

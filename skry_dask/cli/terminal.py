@@ -197,7 +197,7 @@ def describe_job(summary: dict[str, Any]) -> str:
 
 
 def _describe_figures(summary: dict[str, Any]) -> list[str]:
-    """Describe noise and resolution: a line where they are known."""
+    """Describe noise, resolution and seeing: a line where they are known."""
     if summary["resolution"] is None:
         return []
     ends = [
@@ -205,7 +205,9 @@ def _describe_figures(summary: dict[str, Any]) -> list[str]:
         for threshold, frequency in zip(("1/2", "1/7"), summary["resolution"].values(), strict=True)
         if frequency is not None
     ]
-    return [f"  resolution: {', '.join(ends) or 'none'}; noise {summary['noise']} of full scale"]
+    noise = f"noise {summary['noise']} of full scale"
+    seeing = "" if summary["seeing"] is None else f"; seeing D/r0 {summary['seeing']}"
+    return [f"  resolution: {', '.join(ends) or 'none'}; {noise}{seeing}"]
 
 
 def _describe_throughput(phases: dict[str, Any]) -> list[str]:

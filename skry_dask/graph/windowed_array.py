@@ -112,7 +112,7 @@ def _window_in(keys: tuple[Any, ...], shape: tuple[int, ...], first: int) -> _Wi
         return None
     at = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
     keys = (*keys[:at], *(slice(None),) * n_missing, *keys[at + 1 :])
-    if len(keys) != len(shape):
+    if len(keys) != len(shape) or len(shape) < first + 2:  # a number has no windows
         return None
     plane = slice(first, first + 2)
     parts = [_divided(key, n) for key, n in zip(keys[plane], shape[plane], strict=True)]

@@ -257,7 +257,8 @@ class StackOptions:
     halves
         Also stack every second frame and the others apart, in the same pass: OUTPUT-even.tif and
         OUTPUT-odd.tif. How much they differ shows how noisy the image is, and how fine the detail
-        is that it resolves: both are in the summary.
+        is that it resolves: both are in the summary. So is the seeing, which is measured too, by
+        comparing some of the frames with the image.
     demosaic
         How raw colour becomes colour: "malvar" keeps detail (Malvar, He & Cutler 2004), "bilinear"
         takes means of the nearest pixels, softer and with less noise [default: malvar, without

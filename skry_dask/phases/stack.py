@@ -22,7 +22,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.graph.datasets import image_variable, result, variable
+from skry_dask.graph.datasets import (
+    image_variable,
+    result,
+    stacked_frames,
+    variable,
+    whole_frames,
+)
 from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
@@ -137,7 +143,8 @@ def stack(
     # What a later window needs stays in memory as long as the result: not the quality.
     kept = replace(made, plan=replace(plan, choice=FragmentQuality.of_no_frame()))
     windows = functools.cache(partial(_windows, kept, FrameParts.of(capture), selected))
-    variables = _variables(made, sums, plan.blur(selected), windows)
+    seeing_in = partial(_seeing, capture, alignment, plan, options.drizzle)
+    variables = _variables(made, sums, plan.blur(selected), windows, seeing_in)
     variables["fragments"] = variable(("frame",), taken, "1", "fragments taken from the frame")
     stacked = result(capture, options, variables, plan.coords)
     return stacked if plan.choice.note is None else stacked.assign_attrs(note=plan.choice.note)
@@ -148,12 +155,14 @@ def _variables(
     sums: ImageSums,
     blur: da.Array | None,
     windows: Callable[[], StackWindows],
+    seeing_in: Callable[[da.Array], da.Array],
 ) -> dict[str, Any]:
     """Make the images of a stack, and windows of them when these are asked for."""
+    image = made.stack(sums, blur)
     count = WindowedArray.of(made.count(sums), lambda y, x: windows().count(y, x))
     variables = {
         "stack": image_variable(
-            made.stack(sums, blur),
+            image,
             "mean of the selected fragments",
             lambda y, x: windows().stack(y, x),
         ),
@@ -171,7 +180,26 @@ def _variables(
             "standard deviation of the noise of the stack",
             lambda y, x: windows().noise(y, x),
         )
+        # xarray wants one type of array in a Dataset.
+        seeing = WindowedArray.of(seeing_in(image), lambda y, x: image[0, y, x])
+        variables["seeing"] = variable((), seeing, "1", "D/r0 of the seeing")
     return variables
+
+
+def _seeing(
+    capture: xr.Dataset, alignment: xr.Dataset, plan: StackPlan, scale: float, image: da.Array
+) -> da.Array:
+    """Measure the seeing: most jobs do without it, and without importing what it takes."""
+    from skry_dask.phases.stacking.seeing import measure_seeing
+
+    return measure_seeing(
+        image,
+        scale,
+        whole_frames(capture),
+        plan.mesh.region.origin(alignment["offset"].to_numpy()),
+        stacked_frames(alignment, capture),
+        plan.developer,
+    )
 
 
 def _windows(made: StackImages, frames: FrameParts, packed: AnyArray) -> StackWindows:

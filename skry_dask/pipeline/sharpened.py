@@ -142,7 +142,8 @@ def write_sharpened(
     if _holds(path, about):
         return False
     pair = [stack["half_stack"].sel(half=half).to_numpy() for half in halves] or None
-    image = sharpen(stack["stack"].to_numpy(), options, halves=pair)
+    seeing = float(stack["seeing"]) if "seeing" in stack else None
+    image = sharpen(stack["stack"].to_numpy(), options, halves=pair, seeing=seeing)
     return write_image(path, image, kind=kind, metadata=about)
 
 

@@ -109,7 +109,7 @@ def sharpen_file(
         pair, problem = _read_halves(found, pixels, must=given)
         notes += [problem] if problem else []
     names = tuple(half.name for half in found) if found and pair else ()
-    sharp = sharpen(pixels, options, halves=pair)
+    sharp = sharpen(pixels, options, halves=pair, seeing=image.metadata.get("seeing"))
     about = {**image.metadata, "software": software()}
     metadata = sharpened_metadata(about, options, source.name, names)
     kind = output_format or image_kind_for(output)

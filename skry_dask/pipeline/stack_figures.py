@@ -1,4 +1,4 @@
-"""Noise and resolution of a stack in a few figures, from its half stacks."""
+"""Noise, resolution and seeing of a stack in a few figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_FRAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class StackFigures:
-    """Noise and resolution of a stack, JSON-compatible.
+    """Noise, resolution and seeing of a stack, JSON-compatible.
 
     Parameters
     ----------
@@ -26,12 +26,15 @@ class StackFigures:
     resolution
         Frequencies at which the ring correlation falls below 1/2 (``half``) and 1/7 (``seventh``),
         cycles/px of the image; of a colour image the means of its colours; None = not known.
+    seeing
+        D/r0 of the capture, from single frames; None = not known.
     notes
-        Why they are not known.
+        Why noise and resolution are not known.
     """
 
     noise: float | None = None
     resolution: dict[str, float | None] | None = None
+    seeing: float | None = None
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -54,14 +57,17 @@ class StackFigures:
         noise = _median(stack["noise"])
         half, seventh = (_mean(row) for row in measure_resolution(stack)["resolution"])
         notes = [] if half or seventh else [f"{unknown}the halves have nothing in common"]
-        return cls(noise, {"half": half, "seventh": seventh}, notes)
+        seeing = float(stack["seeing"])
+        known = None if np.isnan(seeing) else round(seeing, 2)
+        return cls(noise, {"half": half, "seventh": seventh}, known, notes)
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What an image says of them: nothing where they were not measured."""
         if self.resolution is None:
             return {}
-        return {"noise": self.noise, "resolution": self.resolution}
+        known = {} if self.seeing is None else {"seeing": self.seeing}
+        return {"noise": self.noise, "resolution": self.resolution, **known}
 
 
 def _median(values: xr.DataArray) -> float | None:

@@ -77,7 +77,7 @@ class Summary:
         ``height`` and ``width`` of the stack, px.
     points
         Number of reference points.
-    noise, resolution
+    noise, resolution, seeing
         See `StackFigures`; None where they are not known, as without half stacks.
     notes
         What the user should know: problems of the file, frames left out, where results went.
@@ -102,6 +102,7 @@ class Summary:
     points: int
     noise: float | None
     resolution: dict[str, float | None] | None
+    seeing: float | None
     notes: list[str]
     seconds: float
     peak_memory_mib: float
@@ -150,6 +151,7 @@ def summarise(
         points=results.n_points,
         noise=figures.noise,
         resolution=figures.resolution,
+        seeing=figures.seeing,
         notes=[*notes(job, results), *figures.notes],
         seconds=round(seconds, 3),
         peak_memory_mib=round(peak_bytes / 2**20, 1),

@@ -75,7 +75,7 @@ def auto_sharpen(
         Half stacks of even and of odd frames, each of the image's shape, which show what is detail
         and what noise. None: noise is estimated from the finest structure of the image.
     seeing
-        D/r0 of the capture; None: it is estimated from the resolution.
+        D/r0 of the capture; None or NaN: it is estimated from the resolution.
     cutoff
         Finest detail that the telescope passes, cycles/px.
 
@@ -91,7 +91,7 @@ def auto_sharpen(
         planes = None  # one half has no frame
     centres = tuple(np.arange(-(-size // STEP) + 1) * STEP for size in image.shape[:2])
     found = measure_resolution(_luminance(filled), planes, (centres[0], centres[1]), STEP)
-    if seeing is None:
+    if seeing is None or not np.isfinite(seeing):
         seeing = seeing_from_resolution(found.whole, cutoff, from_halves=planes is not None)
     out = np.empty(filled.shape, np.float32)
     for channel in range(filled.shape[2]):

@@ -42,7 +42,13 @@ IN_ONE_THREAD = ("sync", "synchronous", "single-threaded")
 """Schedulers of dask that users choose to have no threads."""
 
 
-def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = None) -> Any:
+def sharpen(
+    image: Any,
+    options: SharpenOptions | None = None,
+    *,
+    halves: Any = None,
+    seeing: float | None = None,
+) -> Any:
     """Sharpen an image.
 
     Parameters
@@ -55,6 +61,9 @@ def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = 
     halves
         Half stacks of even and of odd frames, each of the image's shape, such as ``half_stack`` of
         a result, which show how strong the noise is; None: it is estimated from the image.
+    seeing
+        D/r0 of the capture, such as ``seeing`` of a result, for the automatic method; None or NaN:
+        it is estimated from how finely the halves, or the image, resolve the scene.
 
     Returns
     -------
@@ -80,13 +89,12 @@ def sharpen(image: Any, options: SharpenOptions | None = None, *, halves: Any = 
     if halves is not None:
         pair = [half.data if isinstance(half, xr.DataArray) else half for half in halves]
     if isinstance(image, xr.DataArray):
-        return image.copy(data=sharpen(image.data, options, halves=pair))
+        return image.copy(data=sharpen(image.data, options, halves=pair, seeing=seeing))
     _check(image, pair)
     if options.method is SharpenMethod.NONE:
         return image.astype(np.float32)
-    lazy = _sharpened(
-        _with_channel(image), options, None if pair is None else [*map(_with_channel, pair)]
-    ).reshape(image.shape)
+    planes = None if pair is None else [*map(_with_channel, pair)]
+    lazy = _sharpened(_with_channel(image), options, planes, seeing).reshape(image.shape)
     return lazy if isinstance(image, da.Array) else lazy.compute(scheduler=_here())
 
 
@@ -115,7 +123,12 @@ def _with_channel(image: Any) -> da.Array:
     return array if array.ndim == 3 else array[..., None]
 
 
-def _sharpened(image: da.Array, options: SharpenOptions, halves: list[da.Array] | None) -> da.Array:
+def _sharpened(
+    image: da.Array,
+    options: SharpenOptions,
+    halves: list[da.Array] | None,
+    seeing: float | None,
+) -> da.Array:
     """Sharpen an image (y, x, channel) lazily."""
     differences = None
     if halves is not None:
@@ -125,14 +138,14 @@ def _sharpened(image: da.Array, options: SharpenOptions, halves: list[da.Array] 
     if options.method is not SharpenMethod.AUTO:
         return by_tiles(image, _sharpen_tile, reach, options, levels)
     # The automatic method has tiles of its own, and measures all of the image for each.
-    done = dask.delayed(_auto, pure=True)(image, halves)
+    done = dask.delayed(_auto, pure=True)(image, halves, seeing)
     sharp = da.from_delayed(done, image.shape, np.float32)
     both = da.stack([image.astype(np.float32), sharp], axis=-1)
     return by_tiles(both, _limit_tile, reach, options, levels)
 
 
-def _auto(image: AnyArray, halves: list[AnyArray] | None) -> Float32Array:
-    return auto_sharpen(image, halves).image
+def _auto(image: AnyArray, halves: list[AnyArray] | None, seeing: float | None) -> Float32Array:
+    return auto_sharpen(image, halves, seeing=seeing).image
 
 
 def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:

@@ -128,6 +128,7 @@ def test_half_stacks_tell_noise_and_resolution(
         assert 0.05 < resolution["half"] < resolution["seventh"] <= 0.5
         assert summary["noise"] == pytest.approx(float(result["noise"].median()), rel=0.01)
         assert (about["noise"], about["resolution"]) == (summary["noise"], resolution)
+        assert about.get("seeing") == summary["seeing"]
     else:
         assert (summary["noise"], summary["resolution"]) == (None, None)
         assert f"noise and resolution are not known: {words}" in summary["notes"]

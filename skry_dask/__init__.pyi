@@ -26,6 +26,7 @@ from .options import (
     TrackOptions,
 )
 from .options.combining import CombineOptions
+from .options.rotation import DerotateOptions
 from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
 from .options.timelapse import TimelapseOptions
@@ -39,6 +40,7 @@ from .phases.stack import stack
 from .phases.track import track
 from .pipeline.batch import Outcome, run_many
 from .pipeline.combine import combine
+from .pipeline.derotation import derotate_images
 from .pipeline.masters import make_master
 from .pipeline.report import report
 from .pipeline.run import run
@@ -53,6 +55,7 @@ __all__ = [
     "BudgetError",
     "CalibrationOptions",
     "CombineOptions",
+    "DerotateOptions",
     "Movie",
     "Options",
     "OptionsError",
@@ -78,6 +81,7 @@ __all__ = [
     "choose_reference",
     "combine",
     "derotate",
+    "derotate_images",
     "estimate_quality",
     "import_capture",
     "make_master",

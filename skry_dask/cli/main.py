@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from skry_dask.cli.combine import combine
 from skry_dask.cli.compile import compile_kernels
+from skry_dask.cli.derotate import derotate
 from skry_dask.cli.flags import (
     ALIGN,
     ALIGN_GROUP,
@@ -347,6 +348,7 @@ app.command(
     usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
 )
 app.command(timelapse, sort_key=1, usage="Usage: skry timelapse INPUT... -o MOVIE [OPTIONS]")
+app.command(derotate, sort_key=1, usage="Usage: skry derotate IMAGE... [OPTIONS]")
 app.command(write_simulation, name="simulate", sort_key=6)
 app.command(write_report, name="report", sort_key=7)
 app.command(compile_kernels, name="compile", sort_key=8)

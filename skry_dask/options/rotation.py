@@ -44,8 +44,8 @@ class RotationOptions:
         Number of frames a second, where frames have no times of their own [default: what the
         capture says].
     north_angle
-        Direction of north on the sky in the image, degrees anticlockwise from up [default: Mars and
-        the Sun: 0; Jupiter and Saturn: as the oblate limb shows, north more up than down].
+        Direction of north on the sky in the image, degrees anticlockwise from up [default: found by
+        the oblate limb and by what moves; where too little moves, north is more up than down].
     mirrored
         The image is mirrored, as with a diagonal mirror.
     system
@@ -97,6 +97,56 @@ class RotationOptions:
                 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerotateOptions:
+    """Options of the derotation of images to one moment.
+
+    Parameters
+    ----------
+    body
+        The globe: jupiter, saturn, mars or sun [default: the one of the first image, if it was
+        stacked with --derotate].
+    to
+        Moment to which images are derotated, UTC, such as 2026-11-02T21:14:03Z [default: the middle
+        between the first and the last].
+    time
+        When the image was taken, UTC, the middle of its exposure; for one image whose metadata do
+        not say it.
+    north_angle
+        Direction of north on the sky in the images, degrees anticlockwise from up [default: as for
+        the stack, or by the oblate limb and by what differs between images].
+    mirrored
+        Images are mirrored, as with a diagonal mirror.
+    system
+        System of longitudes whose rotation is undone, I, II or III [default: II for Jupiter, III
+        for others; the Sun turns by latitude].
+    """
+
+    phase: ClassVar[str] = "derotate_images"
+    version: ClassVar[int] = 1
+
+    body: Body | None = None
+    to: str | None = None
+    time: str | None = None
+    north_angle: float | None = None
+    mirrored: bool = False
+    system: System | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.body is not None:
+            object.__setattr__(self, "body", body_named(self.body))
+        for name in ("to", "time"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, utc(name, getattr(self, name)))
+        # The same values, the same refusals.
+        RotationOptions(
+            derotate=self.body or Body.JUPITER,
+            north_angle=self.north_angle,
+            system=self.system,
+        )
+
+
 def body_named(name: Any) -> Body:
     """Find a globe by its name.
 
@@ -111,7 +161,7 @@ def body_named(name: Any) -> Body:
         near = difflib.get_close_matches(str(name).lower(), list(Body), 1, 0.5)
         hint = f"did you mean {near[0]}? Else " if near else ""
         raise OptionsError(
-            f"derotate is {str(name)!r}: {hint}choose one of {', '.join(Body)}"
+            f"there is no globe {str(name)!r}: {hint}choose one of {', '.join(Body)}"
         ) from None
 
 

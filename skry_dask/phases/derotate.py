@@ -14,7 +14,7 @@ each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
@@ -22,23 +22,22 @@ import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import AlignmentError
-from skry_dask.geometry.globe.bodies import ELEMENTS
-from skry_dask.geometry.globe.disc import Disc
-from skry_dask.geometry.globe.ephemeris import view_from_earth
+from skry_dask.geometry.globe.direction import SeenDiscs, find_direction
+from skry_dask.geometry.globe.disc_image import DiscImage
+from skry_dask.geometry.globe.outline import find_outline, fit_disc
 from skry_dask.geometry.globe.rotation import N_DISC, Direction, Globe
+from skry_dask.geometry.globe.turning import Turning
 from skry_dask.graph.datasets import stacked_frames, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import as_json
 from skry_dask.options.rotation import body_named
-from skry_dask.phases.rotation.direction import SeenDiscs, find_direction
-from skry_dask.phases.rotation.disc_image import DiscImage
 from skry_dask.phases.rotation.frame_times import frame_times
-from skry_dask.phases.rotation.outline import find_outline, fit_disc
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skry_dask.geometry.globe.disc import Disc
     from skry_dask.options import RotationOptions
     from skry_dask.types import AnyArray, FloatArray
 
@@ -47,49 +46,6 @@ N_SEEN = 32
 
 MIN_SEEN = 0.5
 """Fraction of them in which it must be found."""
-
-OBLATE = 0.98
-"""Discs whose axes have this ratio or a smaller one show where their pole is."""
-
-
-class _Turning(NamedTuple):
-    """By how much a globe has turned, and how it is seen in the middle of the capture.
-
-    ``turned`` is float64 (frame, 2), degrees and days; ``disc`` lacks its place and size.
-    """
-
-    turned: FloatArray
-    disc: Disc
-    flow: tuple[float, float, float]
-
-    @classmethod
-    def of(cls, time: AnyArray, options: RotationOptions) -> _Turning:
-        """Compute it from the times of frames: datetime64[ns] (frame), UTC."""
-        body = body_named(options.derotate)
-        elements = ELEMENTS[body]
-        system = options.system or next(iter(elements.meridians))
-        rate = elements.meridians[system].rate
-        middle = time.min() + (time.max() - time.min()) // 2
-        days = (time - middle) / np.timedelta64(1, "D")
-        # The globe turns evenly while the capture lasts, a little slower or faster than at rest.
-        span = max(float(np.abs(days).max()), 1e-3)
-        ends = [middle + np.timedelta64(round(s * span * 86400e9), "ns") for s in (-1, 1)]
-        before, after = (view_from_earth(body, moment, system).meridian for moment in ends)
-        expected = 2 * span * rate
-        turns = expected + (after - before - expected + 180.0) % 360.0 - 180.0
-        view = view_from_earth(body, middle, system)
-        north = options.north_angle or 0.0
-        disc = Disc(
-            y=0.0,
-            x=0.0,
-            radius=1.0,
-            polar=elements.polar,
-            latitude=view.latitude,
-            pole_angle=north + (-view.pole_angle if options.mirrored else view.pole_angle),
-            mirrored=options.mirrored,
-        )
-        turned = np.stack([days * turns / (2 * span), days], axis=1)
-        return cls(turned, disc, elements.flow)
 
 
 @phase_tasks("derotate")
@@ -135,7 +91,13 @@ def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOption
     >>> alignment["turn"].to_numpy().round(2)
     array([-3.  , -2.14, -1.29, -0.43,  0.43,  1.29,  2.14,  3.  ])
     """
-    turning = _Turning.of(frame_times(capture, options), options)
+    turning = Turning.of(
+        frame_times(capture, options),
+        body_named(options.derotate),
+        north_angle=options.north_angle or 0.0,
+        mirrored=options.mirrored,
+        system=options.system,
+    )
     offset = alignment["offset"].to_numpy()
     active = np.flatnonzero(stacked_frames(alignment, capture))
     seen = active[np.unique(np.linspace(0, len(active) - 1, N_SEEN).astype(int))]
@@ -173,7 +135,7 @@ def _find_globe(
     numbers: AnyArray,
     seen: AnyArray,
     offset: FloatArray,
-    turning: _Turning,
+    turning: Turning,
     options: RotationOptions,
 ) -> FloatArray:
     """Find the globe in some frames.
@@ -198,7 +160,7 @@ def _find_globe(
         raise failures[0]
     turned = turning.turned[seen[kept]]
     given = options.north_angle is not None
-    oblate = turning.disc.apparent_polar <= OBLATE
+    oblate = turning.disc.is_oblate
     disc, drift = _fit(limbs, turned[:, 0], turning.disc, turns=oblate and not given)
     places = offset[kept] + turned[:, :1] * drift
     globe, direction = Globe(disc, turning.flow), Direction.GIVEN

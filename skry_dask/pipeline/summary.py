@@ -20,6 +20,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.options import Demosaic, as_json
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.outputs import brightness_scale, software
+from skry_dask.pipeline.recorded import recorded
 from skry_dask.pipeline.steps import NO_PLOT, can_plot
 
 if TYPE_CHECKING:
@@ -395,5 +396,6 @@ def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str
         "points": results.n_points,
         "digest": results["stack"].digest,
         "scale": brightness_scale(capture),
+        **recorded(job, results),
         **figures.metadata,
     }

@@ -23,6 +23,10 @@ STILL_LIMB = 0.15
 image shows the edge of the disc, which stays, rather than the surface, which moves."""
 
 
+OBLATE = 0.98
+"""Discs whose axes have this ratio or a smaller one show where their pole is."""
+
+
 class _Surface(NamedTuple):
     """Points of a surface that a viewer sees: x, y, z in units of the equatorial radius."""
 
@@ -64,6 +68,11 @@ class Disc:
         """Semi-minor over semi-major axis of the disc's outline."""
         b = np.deg2rad(self.latitude)
         return float(np.hypot(self.polar * np.cos(b), np.sin(b)))
+
+    @property
+    def is_oblate(self) -> bool:
+        """Whether the outline shows where the pole is, up to half a turn."""
+        return self.apparent_polar <= OBLATE
 
     @property
     def axes(self) -> FloatArray:

@@ -51,6 +51,7 @@ _MAX_UNITS = 100
 _REMEDY = "pip install 'skry_dask[fits]'"
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}  # by BITPIX
 _TEXT_KEYWORDS = {"instrument": "INSTRUME", "telescope": "TELESCOP", "observer": "OBSERVER"}
+_TIME_KEYWORDS = {"first": "DATE-OBS", "middle": "DATE-AVG", "last": "DATE-END"}
 _PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 _NO_PATTERN = ("NONE", "MONO", "N/A")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
@@ -112,7 +113,8 @@ class FitsFormat(ImageFormat):
     def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
         """Make a FITS file, top row first.
 
-        ``"active_frames"`` of the metadata becomes STACKCNT; instrument, telescope and observer in
+        ``"active_frames"`` of the metadata becomes STACKCNT; ``"time"`` becomes DATE-OBS, DATE-AVG
+        and DATE-END; instrument, telescope and observer in
         ``"source_attributes"`` become INSTRUME, TELESCOP and OBSERVER.
         """
         fits = _import_fits("write FITS", StoreError)
@@ -126,6 +128,10 @@ class FitsFormat(ImageFormat):
                 header[keyword] = re.sub(r"[^ -~]", "?", ascii_text)[:68]
         if isinstance(n_frames := metadata.get("active_frames"), int):
             header["STACKCNT"] = (n_frames, "frames stacked")
+        time = metadata.get("time")
+        for name, keyword in _TIME_KEYWORDS.items():
+            if isinstance(time, dict) and name in time:
+                header[keyword] = (str(time[name]).rstrip("Z"), "UTC")
         _write_history(header, describe(metadata))
         planes = np.moveaxis(samples, -1, 0) if samples.ndim == 3 else samples
         target = BytesIO()

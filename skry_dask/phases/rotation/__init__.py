@@ -1,1 +1,1 @@
-"""What derotation is made of: times of frames, the limb of a disc, and how a globe is turned."""
+"""What the derotation of a capture is made of: times of frames, and how blocks of them move."""

@@ -11,8 +11,14 @@ from skry_dask.options import RotationOptions
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"derotate": "jupitre"}, "derotate is 'jupitre': did you mean jupiter.*choose one of sun"),
-        ({"derotate": "pluto"}, "derotate is 'pluto': choose one of sun, mars, jupiter, saturn"),
+        (
+            {"derotate": "jupitre"},
+            "there is no globe 'jupitre': did you mean jupiter.*choose one of sun",
+        ),
+        (
+            {"derotate": "pluto"},
+            "there is no globe 'pluto': choose one of sun, mars, jupiter, saturn",
+        ),
         ({"derotate": "mars", "time": "yesterday"}, "time is 'yesterday': give date and time"),
         ({"derotate": "mars", "time": "2026-11-02"}, "time is '2026-11-02': give date and time"),
         ({"derotate": "mars", "fps": 0.0}, "fps is 0.0: it must be above 0"),

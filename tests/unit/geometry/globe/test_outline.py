@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from skry_dask.errors import AlignmentError
 from skry_dask.geometry.globe.disc import Disc
-from skry_dask.phases.rotation.outline import find_outline, fit_disc
+from skry_dask.geometry.globe.outline import find_outline, fit_disc
 
 DISC = Disc(y=58.3, x=71.6, radius=40.0, polar=0.9, latitude=5.0, pole_angle=30.0)
 

@@ -19,7 +19,7 @@ from skry_dask.geometry.globe.rotation import Globe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.phases.rotation.disc_image import DiscImage
+    from skry_dask.geometry.globe.disc_image import DiscImage
     from skry_dask.types import AnyArray, FloatArray
 
 N_ACROSS = 80

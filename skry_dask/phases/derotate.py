@@ -70,7 +70,7 @@ def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOption
         - ``turn`` float64 (frame), degrees: by how much the globe has turned since the middle of
           the capture;
         - ``elapsed`` float64 (frame), days since then;
-        - ``globe`` float64 (value): see `Globe`;
+        - ``globe`` float64 (globe_value): see `Globe`;
         - ``direction`` uint8, how the direction of its pole is known; its attributes name the
           values.
 
@@ -117,7 +117,7 @@ def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOption
         offset=alignment["offset"].copy(data=offset + turning.turned[:, :1] * drift[None]),
         turn=variable(("frame",), turning.turned[:, 0], "degree", "how far the globe has turned"),
         elapsed=variable(("frame",), turning.turned[:, 1], "day", "time since the middle"),
-        globe=variable(("value",), values[:n_values], "1", "disc and flow: see Globe"),
+        globe=variable(("globe_value",), values[:n_values], "1", "disc and flow: see Globe"),
         direction=variable(
             (),
             values[-1].astype(np.uint8),

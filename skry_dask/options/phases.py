@@ -94,7 +94,7 @@ class AlignOptions:
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 10
+    version: ClassVar[int] = 11
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None
@@ -217,7 +217,7 @@ class RefineOptions:
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     quick: bool = False
 
@@ -253,7 +253,8 @@ class StackOptions:
         Side of a drop, as a fraction of the camera's pixel: small drops are sharp but need many
         frames [default: 0.7, with drizzle].
     normalise
-        Scale frames to equal brightness, so that thin clouds leave no patches.
+        Scale frames to equal brightness, so that thin clouds leave no patches. Weighted frames are
+        scaled where their light differs by more than 15 %.
     halves
         Also stack every second frame and the others apart, in the same pass: OUTPUT-even.tif and
         OUTPUT-odd.tif. How much they differ shows how noisy the image is, and how fine the detail
@@ -266,7 +267,7 @@ class StackOptions:
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     percent: float | None = None
     number: int | None = None

@@ -57,6 +57,7 @@ from skry_dask.phases.refining.tiles import ReferenceTiles, hann
 from skry_dask.phases.refining.weights import (
     SUM_STEP,
     RefinedPoints,
+    in_usual_light,
     is_found,
     quality_levels,
     subtract_mean,
@@ -65,6 +66,7 @@ from skry_dask.phases.refining.weights import (
 )
 from skry_dask.phases.rotation.trend import without_trend
 from skry_dask.phases.rotation.turning_blocks import TurningBlocks
+from skry_dask.phases.stacking.frame_gain import uneven_light
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -95,7 +97,7 @@ def refine(
     capture: xr.Dataset,
     alignment: xr.Dataset,
     points: xr.Dataset,
-    stacked: xr.Dataset,
+    stacked: xr.Dataset | None,
     options: RefineOptions | None = None,
     *,
     pieces: Pieces | None = None,
@@ -111,7 +113,7 @@ def refine(
         lazy; displacements stay lazy.
     stacked
         From `stack`, of these points, not drizzled; loaded if it is lazy, because its tiles fix the
-        shapes of the result.
+        shapes of the result. None where `why_not_refined` gives a reason.
     options
         See `RefineOptions`.
     pieces
@@ -142,7 +144,7 @@ def refine(
     Raises
     ------
     OptionsError
-        If the first stack is drizzled.
+        If the first stack is drizzled, or needed and not given.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -161,8 +163,10 @@ def refine(
     options = options or RefineOptions()
     frames = whole_frames(capture)
     active = measured_frames(alignment, capture, region_of(alignment, capture))
-    skipped = "quick" if options.quick else _why_not(alignment, points, active)
+    skipped = "quick" if options.quick else why_not_refined(capture, alignment, points)
     if skipped is None:
+        if stacked is None:
+            raise OptionsError("stacked is None: frames are compared with a first stack, give one")
         tiles = _tiles(stacked, capture)
         if tiles is not None and len(tiles):
             rotation = rotation_of(alignment)
@@ -180,12 +184,19 @@ def refine(
     )
 
 
-def _why_not(alignment: xr.Dataset, points: xr.Dataset, active: BoolArray) -> str | None:
-    """Say why frames need no second look, or None."""
+def why_not_refined(capture: xr.Dataset, alignment: xr.Dataset, points: xr.Dataset) -> str | None:
+    """Say why frames need no second look, in one line; None if they do.
+
+    Parameters
+    ----------
+    capture, alignment, points
+        As for `refine`; nothing is computed over frames.
+    """
     if not points.sizes["point"]:
         return "there is no reference point"
     if is_union(alignment):
         return "frames show different parts of the canvas"
+    active = measured_frames(alignment, capture, region_of(alignment, capture))
     n_active = int(active.sum())
     if n_active < MIN_FRAMES:
         return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
@@ -283,6 +294,11 @@ def _refine(
         kept=kept,
     )
     vectors = found if turning is None else without_trend(found, turning[0][:, 0])
+    light = uneven_light(alignment, active)
+    if light is not None:
+        vectors = map_table(
+            in_usual_light, vectors, light, shape=(len(tiles), N_VALUES), dtype=np.int16
+        )
     of_points = _Refined.of(vectors, tracked, active, refined)
     variables = _variables(found, of_points, refined.position, int(active.sum()))
     if "channel_shift" in points:

@@ -135,7 +135,7 @@ def stack(
     keeper = None
     if pieces is not None:
         # Motion follows from the points and what they were made from, gain from the motion.
-        area_size = quality.attrs["options"]["area_size"] if options.normalise else 0
+        area_size = 0 if plan.gain is None else quality.attrs["options"]["area_size"]
         about = [options.version, pieces.inputs[-1], area_size]
         about += plan.content
         keeper = pieces.sums(capture, lambda: about)

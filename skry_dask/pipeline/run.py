@@ -16,7 +16,7 @@ from skry_dask.options.steps import StepOptions, steps_up_to
 from skry_dask.phases.align import align
 from skry_dask.phases.quality import estimate_quality
 from skry_dask.phases.reference import choose_reference
-from skry_dask.phases.refine import refine
+from skry_dask.phases.refine import refine, why_not_refined
 from skry_dask.phases.stack import stack
 from skry_dask.phases.survey import survey_frames
 from skry_dask.phases.track import track
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.kept.pieces import Pieces
-    from skry_dask.options import AlignOptions, Options
+    from skry_dask.options import AlignOptions, Options, RefineOptions
     from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.progress import Report
@@ -215,7 +215,7 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     alignment = phases.run(_align_to, options.align, all_frames, reference.only())
     alignment = alignment.after(reference).after(survey)
     check_canvas(job, shapes, frames, alignment)
-    offsets = alignment.only("offset", "active", "reason", "union", "foreground")
+    offsets = alignment.only("offset", "active", "reason", "union", "foreground", "light")
     done = [alignment]
     if options.derotate.derotate is not None:
         from skry_dask.phases.derotate import derotate  # with scipy's filters, 40 ms
@@ -229,11 +229,15 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     done += [quality, points]
     if not options.refine.quick:
         measured, ranked = with_measured_frames(frames, offsets), quality.only("blended_quality")
-        first = phases.run(
-            stack, FIRST_STACK, measured, offsets, ranked, points, name="first_stack"
-        )
-        points = phases.run(refine, options.refine, measured, offsets, points, first)
-        done += [first, points]
+        if why_not_refined(measured.data, offsets.data, points.data) is None:
+            first = phases.run(
+                stack, FIRST_STACK, measured, offsets, ranked, points, name="first_stack"
+            )
+            points = phases.run(refine, options.refine, measured, offsets, points, first)
+            done += [first, points]
+        else:
+            points = phases.run(_not_refined, options.refine, measured, offsets, points)
+            done += [points]
     choice = options.stack.settled(weighted="weight" in points.data)
     result = phases.run(stack, choice, frames, offsets, quality, points)
     done.append(result)
@@ -248,6 +252,18 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
 
 def _choose_among(capture: xr.Dataset, survey: xr.Dataset, options: AlignOptions) -> xr.Dataset:
     return choose_reference(capture, options, survey=survey)
+
+
+def _not_refined(
+    capture: xr.Dataset,
+    alignment: xr.Dataset,
+    points: xr.Dataset,
+    options: RefineOptions,
+    *,
+    pieces: Pieces | None = None,
+) -> xr.Dataset:
+    """Take points as they are, without a first stack, and say why."""
+    return refine(capture, alignment, points, None, options, pieces=pieces)
 
 
 def _align_to(

@@ -17,7 +17,7 @@ from skry_dask.graph.datasets import (
     excluded_frames,
     stacked_frames,
 )
-from skry_dask.options import Demosaic, as_json
+from skry_dask.options import Choose, Demosaic, as_json
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.outputs import brightness_scale, software
 from skry_dask.pipeline.recorded import recorded
@@ -262,10 +262,10 @@ def _notes_on_alignment(results: JobResults) -> list[str]:
     if bright:
         listed = _listed(bright)
         which, them = _counted(len(bright))
-        found.append(
-            f"{which} over {SUSPECT_BRIGHTNESS:g} times as bright as most: --exclude {listed} "
-            f"leaves {them} out, --normalise evens {them} out"
-        )
+        even = f"evened out, --exclude {listed} leaves {them} out"
+        if results.stack.attrs["options"]["choose"] != Choose.WEIGHTS:
+            even = f"--exclude {listed} leaves {them} out, --normalise evens {them} out"
+        found.append(f"{which} over {SUSPECT_BRIGHTNESS:g} times as bright as most: {even}")
     return found
 
 

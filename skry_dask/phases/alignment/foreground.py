@@ -47,7 +47,11 @@ LEAST = 0.01
 
 OF_RANGE = (0.1, 0.1, 0.03)
 """Differences that seeing explains, of the darkest and brightest pixel and of the mean, as a
-fraction of the range of light in the cell and its neighbours."""
+fraction of the range of light in the cell and its neighbours, where a pixel of a thumbnail is
+`SEEING_PX` of the frame or more; the larger the smaller it is."""
+
+SEEING_PX = 4
+"""Seeing moves the scene by less than this, px."""
 
 BRIGHT = 0.5
 """The light of a frame is told from cells at least this bright, compared with the brightest."""
@@ -58,7 +62,7 @@ MOST = 0.4
 ALIKE = 1.5
 """Ratios are as likely as the likeliest whose cells differ by less than this factor more."""
 
-SURE, LIKELY = 6.0, 2.0
+SURE, LIKELY = 7.0, 2.0
 """Units from which on a cell shows foreground, and a neighbour of such a cell. (With 3 in place of
 2, 81 % of the cells that a satellite crosses are found, with 2 it is 93 %.)"""
 
@@ -102,9 +106,10 @@ class ForegroundGauge(NamedTuple):
         darkest, brightest, mean = light.reshape(N_VALUES, N_SIDE, N_SIDE)
         spread = ndimage.maximum_filter(brightest, 3) - ndimage.minimum_filter(darkest, 3)
         whole = max(float(np.percentile(mean, 99)), 1.0)
-        of_range = np.array(OF_RANGE, np.float32)[:, None] * spread.ravel()
-        unit = np.hypot(of_range, np.float32(LEAST * whole))
-        return cls(light, unit, float(black), shrink_factor(frame.shape))
+        factor = shrink_factor(frame.shape)
+        share = np.array(OF_RANGE, np.float32) * np.float32(np.sqrt(max(SEEING_PX / factor, 1.0)))
+        unit = np.hypot(share[:, None] * spread.ravel(), np.float32(LEAST * whole))
+        return cls(light, unit, float(black), factor)
 
     def measure(
         self, thumbnails: Float32Array, offset: FloatArray

@@ -180,6 +180,22 @@ def weigh_frames(measured: AnyArray, points: RefinedPoints, levels: FloatArray) 
     return points.weights(measured, levels)
 
 
+def in_usual_light(measured: AnyArray, light: FloatArray) -> AnyArray:
+    """Divide the quality of frames by their light: bright frames show no more than others.
+
+    Parameters
+    ----------
+    measured
+        int16 (frame, tile, 3), from `measure_tiles`.
+    light
+        float64 (frame), 1 = usual.
+    """
+    even = measured.copy()
+    quality = np.rint(measured[:, :, 2] / light[:, None]).clip(0, 2**15 - 1)
+    even[:, :, 2] = np.where(measured[:, :, 2] == UNUSED, UNUSED, quality)
+    return even
+
+
 def is_found(measured: AnyArray, points: RefinedPoints) -> BoolArray:
     """Whether each point was found: bool (frame, point); reference points were not looked for."""
     found = np.zeros((len(measured), len(points.position)), bool)

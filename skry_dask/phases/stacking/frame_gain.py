@@ -23,6 +23,7 @@ from skry_dask.phases.rating.area_measurements import frames_by_part
 
 if TYPE_CHECKING:
     import dask.array as da
+    import xarray as xr
 
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.canvas import Region
@@ -36,6 +37,38 @@ MAX_GAIN = 8
 
 MIN_BRIGHTNESS = 0.5
 """Areas count whose median brightness is at least this fraction of the brightest area's."""
+
+
+UNEVEN = 0.15
+"""Light is uneven where that of a frame differs by more than this fraction from the median. (The
+light of planets in air with D / r0 = 5 seems to change by 1.5 %.)"""
+
+
+def uneven_light(alignment: xr.Dataset, stacked: BoolArray) -> FloatArray | None:
+    """Compare the light of frames, if it differs much.
+
+    Parameters
+    ----------
+    alignment
+        From `align`; its ``light`` is loaded, if it is there.
+    stacked
+        bool (frame), which frames count.
+
+    Returns
+    -------
+    float64 (frame), 1 = the median of these frames and where it is not known, from 1 / `MAX_GAIN`
+    to `MAX_GAIN`; None if the light of all these frames is nearly the same.
+    """
+    if "light" not in alignment:
+        return None
+    light = alignment["light"].load().to_numpy().astype(np.float64)
+    known = np.isfinite(light) & (light > 0)
+    if not (known & stacked).any():
+        return None
+    relative = np.where(known, light / np.median(light[known & stacked]), 1.0)
+    if (np.abs(relative[stacked] - 1) <= UNEVEN).all():
+        return None
+    return relative.clip(1 / MAX_GAIN, MAX_GAIN)
 
 
 def frame_gains(

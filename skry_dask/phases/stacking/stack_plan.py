@@ -30,7 +30,7 @@ from skry_dask.phases.stacking.fragment_selection import (
 )
 from skry_dask.phases.stacking.fragment_weights import FragmentWeights
 from skry_dask.phases.stacking.frame_coverage import FrameCoverage
-from skry_dask.phases.stacking.frame_gain import frame_gains
+from skry_dask.phases.stacking.frame_gain import frame_gains, uneven_light
 from skry_dask.phases.stacking.hidden_fragments import HiddenFragments
 from skry_dask.phases.stacking.interpolation_loss import BLOCK_FRAMES, interpolation_blur
 from skry_dask.phases.stacking.mean_images import drizzled_frames, mean_images
@@ -79,7 +79,8 @@ class StackPlan:
     colour_shift
         float64 (frame, channel, axis), px: position of each colour relative to the motion; or None.
     gain
-        Lazy int64 (frame), see `frame_gains`; or None.
+        Lazy int64 (frame), see `frame_gains`; or None. Weighted frames are made equally bright if
+        their light differs much: a bright one would weigh more than it shows.
     resampling
         How frames get onto the canvas.
     """
@@ -132,11 +133,6 @@ class StackPlan:
             choice = FragmentQuality.of_whole_frames(quality, stacked, hidden)
         else:
             choice = FragmentQuality.of_triangles(mesh, region, quality, stacked, coverage, hidden)
-        gain = None
-        if options.normalise:
-            area_size = quality.attrs["options"]["area_size"]
-            measured = measured_frames(alignment, capture, region)
-            gain = frame_gains(frames, offset, measured, region, area_size, developer)
         weighted = choice.weights is not None
         resampling: Resampling = Interpolated(
             str(options.interpolation), inside_only=union, weighted=weighted
@@ -152,7 +148,7 @@ class StackPlan:
             n_active=None if union else int(stacked.sum()),
             motion=corner_motion(points["displacement"], offset, mesh, choice.weights, rotation),
             colour_shift=_colour_shift(points, developer),
-            gain=gain,
+            gain=_gain(capture, alignment, quality, developer, options),
             resampling=resampling,
         )
 
@@ -270,6 +266,24 @@ class StackPlan:
             "y": ("y", self.mesh.y_coords, {"units": "px", "long_name": "canvas y"}),
             "x": ("x", self.mesh.x_coords, {"units": "px", "long_name": "canvas x"}),
         }
+
+
+def _gain(
+    capture: xr.Dataset,
+    alignment: xr.Dataset,
+    quality: xr.Dataset,
+    developer: Developer,
+    options: StackOptions,
+) -> da.Array | None:
+    """Find the gain of frames, lazily, where they are made equally bright."""
+    stacked = stacked_frames(alignment, capture)
+    evens = options.choose is Choose.WEIGHTS and uneven_light(alignment, stacked) is not None
+    if not (options.normalise or evens):
+        return None
+    region = region_of(alignment, capture)
+    measured = measured_frames(alignment, capture, region)
+    offset, area_size = alignment["offset"].to_numpy(), quality.attrs["options"]["area_size"]
+    return frame_gains(whole_frames(capture), offset, measured, region, area_size, developer)
 
 
 def _colour_shift(points: xr.Dataset, developer: Developer) -> FloatArray | da.Array | None:

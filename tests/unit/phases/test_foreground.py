@@ -138,3 +138,19 @@ def test_cells_are_labelled_on_the_canvas(with_foreground):
     for hidden, (number, place) in zip(cells.cells, BIRDS.items(), strict=True):
         at = np.rint(place - with_foreground.alignment["offset"].to_numpy()[number]).astype(int)
         assert hidden[cells.labels_at(*at[:, None])].all()
+
+
+def test_a_frame_that_was_exposed_longer_does_not_make_a_weighted_stack_brighter(simulated):
+    frames = simulated["frames"].to_numpy() // 2
+    brighter = frames.copy()
+    brighter[7] = simulated["frames"].to_numpy()[7]
+
+    def stacked(frames: Frames) -> xr.DataArray:
+        capture = capture_of(frames, bits=8)
+        of = run_phases(capture)
+        weight = np.full(of.points["valid"].shape, 255, np.uint8)
+        points = of.points.assign(weight=(("frame", "point"), weight))
+        return skry.stack(capture, *of[:2], points)["stack"].compute()
+
+    even, found = stacked(frames), stacked(brighter)
+    assert abs(float(found.mean() / even.mean()) - 1) < 0.01

@@ -3,11 +3,18 @@
 import dask
 import dask.array as da
 import numpy as np
+import pytest
+import xarray as xr
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.geometry.canvas import Region
 from skry_dask.kernels.frame.brightness import FRAME_GAIN_BITS
-from skry_dask.phases.stacking.frame_gain import MAX_GAIN, frame_gains, gains_of_brightness
+from skry_dask.phases.stacking.frame_gain import (
+    MAX_GAIN,
+    frame_gains,
+    gains_of_brightness,
+    uneven_light,
+)
 
 UNITY = 1 << FRAME_GAIN_BITS
 SCENE = np.random.default_rng(1).uniform(60, 120, (60, 80))
@@ -68,3 +75,21 @@ def test_dark_areas_do_not_count():
 def test_frames_without_light_keep_their_brightness():
     nothing = gains_of_brightness(np.zeros((3, 2), np.int64), np.ones(3, bool))
     np.testing.assert_array_equal(nothing, UNITY)
+
+
+@pytest.mark.parametrize(
+    ("light", "expected"),
+    [
+        ([1.0, 1.1, 0.95, np.nan, 9.0], None),
+        ([0.5, 0.5, 1.0, np.nan, 9.0], [1.0, 1.0, 2.0, 1.0, MAX_GAIN]),
+        ([np.nan, np.nan, 0.0, np.nan, 1.0], None),
+    ],
+)
+def test_light_is_compared_where_that_of_stacked_frames_differs(light, expected):
+    alignment = xr.Dataset({"light": ("frame", np.array(light, np.float32))})
+    found = uneven_light(alignment, np.array([True, True, True, True, False]))
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_allclose(found, expected)
+    assert uneven_light(alignment.drop_vars("light"), np.ones(5, bool)) is None

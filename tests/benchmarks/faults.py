@@ -139,6 +139,7 @@ class Killed(BaseException):
 def forked(folder: Path, words: list[str], fault: Fault, seconds: float = 0) -> int:
     """Run a command in a process of its own, and end it; return its exit status, -9 if killed."""
     assert threading.active_count() == 1
+    ready, told = os.pipe()
     process = os.fork()
     if process == 0:
         os.chdir(folder)
@@ -149,14 +150,20 @@ def forked(folder: Path, words: list[str], fault: Fault, seconds: float = 0) -> 
         try:
             if words == ["overwrite"]:
                 os._exit(overwrite(folder / "cap.ser"))
+            if fault.kind == "term":
+                exit_on_signals(words)
+            os.write(told, b".")
             os._exit(_run(folder, words, fault))
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(99)
     if fault.kind in ("kill", "term"):
+        os.read(ready, 1)
         time.sleep(fault.at * seconds)
         os.kill(process, signal.SIGKILL if fault.kind == "kill" else signal.SIGTERM)
+    for end in (ready, told):
+        os.close(end)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
@@ -182,8 +189,6 @@ def _run(folder: Path, words: list[str], fault: Fault) -> int:
         if count("task") and fault.kind == "task":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if fault.kind == "term":
-        exit_on_signals(words)
     sys.addaudithook(watch)
     with Callback(pretask=before_task), dask.config.set({"skry.flush-seconds": 0}):
         status = main(words)

@@ -142,9 +142,23 @@ def write_sharpened(
     if _holds(path, about):
         return False
     pair = [stack["half_stack"].sel(half=half).to_numpy() for half in halves] or None
-    seeing = float(stack["seeing"]) if "seeing" in stack else None
-    image = sharpen(stack["stack"].to_numpy(), options, halves=pair, seeing=seeing)
+    image = sharpen(stack["stack"].to_numpy(), options, halves=pair, **blur_of(metadata))
     return write_image(path, image, kind=kind, metadata=about)
+
+
+def blur_of(metadata: dict[str, Any]) -> dict[str, float]:
+    """Find in the metadata of a stack what `sharpen` wants to know of its blur.
+
+    Parameters
+    ----------
+    metadata
+        Of the stack; those of other images say nothing.
+    """
+    options = metadata.get("options")
+    of_stack = options.get("stack") if isinstance(options, dict) else None
+    drizzle = of_stack.get("drizzle") if isinstance(of_stack, dict) else None
+    found = {"seeing": metadata.get("seeing"), "scale": drizzle}
+    return {name: float(v) for name, v in found.items() if isinstance(v, int | float) and v > 0}
 
 
 def _holds(path: Path, metadata: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from skry_dask.finishing.sharpening.sharpen import sharpen
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.pipeline.outputs import Outputs, software
-from skry_dask.pipeline.sharpened import HALVES, sharpened_metadata
+from skry_dask.pipeline.sharpened import HALVES, blur_of, sharpened_metadata
 from skry_dask.pipeline.upload import temporary_folder, to_write
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def sharpen_file(
         pair, problem = _read_halves(found, pixels, must=given)
         notes += [problem] if problem else []
     names = tuple(half.name for half in found) if found and pair else ()
-    sharp = sharpen(pixels, options, halves=pair, seeing=image.metadata.get("seeing"))
+    sharp = sharpen(pixels, options, halves=pair, **blur_of(image.metadata))
     about = {**image.metadata, "software": software()}
     metadata = sharpened_metadata(about, options, source.name, names)
     kind = output_format or image_kind_for(output)

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
+from skry_dask.finishing.sharpening.air import CUTOFF
 from skry_dask.finishing.sharpening.automatic import auto_sharpen
 from skry_dask.finishing.sharpening.levels import Levels, measure_levels
 from skry_dask.finishing.sharpening.limbs import (
@@ -48,6 +49,7 @@ def sharpen(
     *,
     halves: Any = None,
     seeing: float | None = None,
+    scale: float = 1.0,
 ) -> Any:
     """Sharpen an image.
 
@@ -64,6 +66,9 @@ def sharpen(
     seeing
         D/r0 of the capture, such as ``seeing`` of a result, for the automatic method; None or NaN:
         it is estimated from how finely the halves, or the image, resolve the scene.
+    scale
+        Number of pixels of the image per pixel of the camera, as by drizzle, for the automatic
+        method.
 
     Returns
     -------
@@ -89,12 +94,15 @@ def sharpen(
     if halves is not None:
         pair = [half.data if isinstance(half, xr.DataArray) else half for half in halves]
     if isinstance(image, xr.DataArray):
-        return image.copy(data=sharpen(image.data, options, halves=pair, seeing=seeing))
+        return image.copy(
+            data=sharpen(image.data, options, halves=pair, seeing=seeing, scale=scale)
+        )
     _check(image, pair)
     if options.method is SharpenMethod.NONE:
         return image.astype(np.float32)
     planes = None if pair is None else [*map(_with_channel, pair)]
-    lazy = _sharpened(_with_channel(image), options, planes, seeing).reshape(image.shape)
+    about_air = (seeing, CUTOFF / scale)
+    lazy = _sharpened(_with_channel(image), options, planes, about_air).reshape(image.shape)
     return lazy if isinstance(image, da.Array) else lazy.compute(scheduler=_here())
 
 
@@ -127,7 +135,7 @@ def _sharpened(
     image: da.Array,
     options: SharpenOptions,
     halves: list[da.Array] | None,
-    seeing: float | None,
+    about_air: tuple[float | None, float],
 ) -> da.Array:
     """Sharpen an image (y, x, channel) lazily."""
     differences = None
@@ -138,14 +146,16 @@ def _sharpened(
     if options.method is not SharpenMethod.AUTO:
         return by_tiles(image, _sharpen_tile, reach, options, levels)
     # The automatic method has tiles of its own, and measures all of the image for each.
-    done = dask.delayed(_auto, pure=True)(image, halves, seeing)
+    done = dask.delayed(_auto, pure=True)(image, halves, *about_air)
     sharp = da.from_delayed(done, image.shape, np.float32)
     both = da.stack([image.astype(np.float32), sharp], axis=-1)
     return by_tiles(both, _limit_tile, reach, options, levels)
 
 
-def _auto(image: AnyArray, halves: list[AnyArray] | None, seeing: float | None) -> Float32Array:
-    return auto_sharpen(image, halves, seeing=seeing).image
+def _auto(
+    image: AnyArray, halves: list[AnyArray] | None, seeing: float | None, cutoff: float
+) -> Float32Array:
+    return auto_sharpen(image, halves, seeing=seeing, cutoff=cutoff).image
 
 
 def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:

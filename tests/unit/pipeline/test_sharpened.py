@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 import skry_dask as skry
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.io.images.read import read_image
+from skry_dask.pipeline.sharpened import blur_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +51,17 @@ def test_what_is_wrong_is_said_before_anything_is_stacked(moon_file: Path, tmp_p
     with pytest.raises(OptionsError, match="a sharpened image go beside the output: give an"):
         skry.run(moon_file, store=store, sharpen="auto")
     assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ({"seeing": 5.2, "options": {"stack": {"drizzle": 2}}}, {"seeing": 5.2, "scale": 2.0}),
+        ({"options": {"stack": {"drizzle": 1.0}}}, {"scale": 1.0}),
+        ({"options": "of another program", "seeing": "good"}, {}),
+    ],
+)
+def test_the_blur_of_a_stack_is_in_its_metadata(
+    metadata: dict[str, Any], found: dict[str, float]
+) -> None:
+    assert blur_of(metadata) == found

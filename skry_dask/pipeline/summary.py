@@ -11,14 +11,10 @@ import numpy as np
 from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
 from skry_dask.geometry.globe.rotation import Direction, Globe
 from skry_dask.graph.datasets import (
-    SUSPECT_BRIGHTNESS,
-    bright_frames,
-    count_reasons,
-    excluded_frames,
     stacked_frames,
 )
-from skry_dask.options import Choose, Demosaic, as_json
-from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.options import Demosaic, as_json
+from skry_dask.pipeline.alignment_notes import notes_on_alignment
 from skry_dask.pipeline.outputs import brightness_scale, software
 from skry_dask.pipeline.recorded import recorded
 from skry_dask.pipeline.steps import NO_PLOT, can_plot
@@ -43,9 +39,6 @@ standard deviation of green."""
 
 CAMERA_BITS = (10, 12, 14)
 """Depths of cameras whose samples are stored in 16 bits."""
-
-LISTED_FRAMES = 8
-"""Number of frames that are named in a note; of more, the rest is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +218,7 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *job.runner.notes,
         *job.store.damaged,
         *(str(problem) for problem in results.capture.attrs["problems"]),
-        *_notes_on_alignment(results),
+        *notes_on_alignment(results),
         *_notes_on_rotation(results),
         *unknown,
         *_notes_on_points(results),
@@ -233,40 +226,6 @@ def notes(job: Job, results: JobResults) -> list[str]:
         *_notes_on_depth(results),
         *([NO_PLOT] if job.steps is not None and not can_plot() else []),
     ]
-
-
-def _notes_on_alignment(results: JobResults) -> list[str]:
-    alignment, capture, found = results.alignment, results.capture, []
-    n_inactive = results.n_frames - results.n_active
-    if n_inactive:
-        which, _ = _counted(n_inactive)
-        found.append(f"{which} left out: {count_reasons(alignment, capture)}")
-    is_unlike = (alignment["reason"].to_numpy() == Reason.UNLIKE) & ~excluded_frames(capture)
-    if is_unlike.any():
-        unlike = alignment["frame"].to_numpy()[is_unlike]
-        found.append(
-            f"unlike the others in much of what they show, so torn, rolled or hidden: frame "
-            f"{_listed(unlike.tolist())}"
-        )
-    hidden = stacked_frames(alignment, capture) & alignment["foreground"].to_numpy().any(axis=1)
-    if hidden.any():
-        partly = alignment["frame"].to_numpy()[hidden].tolist()
-        found.append(
-            f"something hides part of the scene, and is left out there: frame {_listed(partly)}"
-        )
-    n_across = int((stacked_frames(alignment, capture) & alignment["across_only"].to_numpy()).sum())
-    if n_across:
-        which, _ = _counted(n_across)
-        found.append(f"{which} aligned across the limb only: nothing shows by which to align along")
-    bright = bright_frames(alignment, capture)
-    if bright:
-        listed = _listed(bright)
-        which, them = _counted(len(bright))
-        even = f"evened out, --exclude {listed} leaves {them} out"
-        if results.stack.attrs["options"]["choose"] != Choose.WEIGHTS:
-            even = f"--exclude {listed} leaves {them} out, --normalise evens {them} out"
-        found.append(f"{which} over {SUSPECT_BRIGHTNESS:g} times as bright as most: {even}")
-    return found
 
 
 def _notes_on_rotation(results: JobResults) -> list[str]:
@@ -288,17 +247,6 @@ def _notes_on_rotation(results: JobResults) -> list[str]:
         f"{disc.radius:.1f} px at y {disc.y:.1f}, x {disc.x:.1f}, its pole {disc.pole_angle:.1f} "
         f"degrees from up{mirrored}: {how}"
     ]
-
-
-def _listed(numbers: list[int]) -> str:
-    """List the first few frames."""
-    listed = ",".join(map(str, numbers[:LISTED_FRAMES]))
-    return f"{listed},..." if len(numbers) > LISTED_FRAMES else listed
-
-
-def _counted(n_frames: int) -> tuple[str, str]:
-    """Begin a sentence about frames, and return their pronoun."""
-    return ("1 frame is", "it") if n_frames == 1 else (f"{n_frames} frames are", "them")
 
 
 def _notes_on_points(results: JobResults) -> list[str]:

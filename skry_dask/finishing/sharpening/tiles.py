@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dask
 import dask.array as da
 import numpy as np
 
@@ -50,16 +49,26 @@ def by_tiles(
     dask array of float32, (y, x, channel).
     """
     height, width, n_channels, *_ = image.shape
-    lazy = dask.delayed(_compute_tile, pure=True)
     rows = []
     for top in range(0, height, TILE):
         row = []
         for left in range(0, width, TILE):
             ys, y_margins = _surroundings(top, height, reach)
             xs, x_margins = _surroundings(left, width, reach)
-            done = lazy(image[ys, xs], (y_margins, x_margins), reach, compute, *others)
-            shape = (min(TILE, height - top), min(TILE, width - left), n_channels)
-            row.append(da.from_delayed(done, shape, np.float32))
+            # No delayed function: its arguments would be computed for each tile anew.
+            done = da.map_blocks(
+                _compute_tile,
+                image[ys, xs].rechunk(-1),
+                (y_margins, x_margins),
+                reach,
+                compute,
+                *others,
+                drop_axis=list(range(3, image.ndim)),
+                chunks=((min(TILE, height - top),), (min(TILE, width - left),), (n_channels,)),
+                dtype=np.float32,
+                meta=np.empty((0, 0, 0), np.float32),
+            )
+            row.append(done)
         rows.append(row)
     return da.concatenate([da.concatenate(row, axis=1) for row in rows], axis=0)
 
@@ -85,7 +94,7 @@ def _compute_tile(
     return np.ascontiguousarray(done[inner, inner], np.float32)
 
 
-def windows(image: da.Array) -> Any:
+def windows(image: da.Array) -> da.Array:
     """Take windows all over an image, the same ones whatever its chunks.
 
     Parameters
@@ -95,10 +104,10 @@ def windows(image: da.Array) -> Any:
 
     Returns
     -------
-    Lazy list of arrays (y, x, channel), up to `WINDOW` px a side.
+    dask array (window, y, x, channel), up to `WINDOW` px a side.
     """
     ys, xs = (_window_starts(size) for size in image.shape[:2])
-    return [image[y : y + WINDOW, x : x + WINDOW] for y in ys for x in xs]
+    return da.stack([image[y : y + WINDOW, x : x + WINDOW] for y in ys for x in xs])
 
 
 def _window_starts(size: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Sharpened images: more like the scene, without rings, the same for all chunks."""
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -67,6 +68,19 @@ def test_chunks_kinds_of_arrays_and_channels_make_no_difference(monkeypatch):
     found = skry.sharpen(labelled, options)
     assert found.dims == ("y", "x", "channel")
     np.testing.assert_array_equal(found[..., 1], whole)
+
+
+def test_what_an_image_is_made_of_is_computed_a_few_times_whatever_the_number_of_tiles(monkeypatch):
+    monkeypatch.setattr("skry_dask.finishing.sharpening.tiles.TILE", 32)
+    image, reads = scene((100, 90)), []
+
+    def read():
+        reads.append(1)
+        return image
+
+    lazy = da.from_delayed(dask.delayed(read)(), image.shape, image.dtype)
+    skry.sharpen(lazy).compute(scheduler="sync")
+    assert len(reads) <= 3  # levels, the automatic method, tiles
 
 
 @pytest.mark.parametrize("method", ["richardson-lucy", "wiener"])

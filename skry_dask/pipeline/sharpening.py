@@ -15,6 +15,7 @@ from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
 from skry_dask.finishing.sharpening.sharpen import sharpen
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.options.sharpening import SharpenMethod
 from skry_dask.pipeline.outputs import Outputs, software
 from skry_dask.pipeline.sharpened import HALVES, blur_of, sharpened_metadata
 from skry_dask.pipeline.upload import temporary_folder, to_write
@@ -108,6 +109,11 @@ def sharpen_file(
     if found is not None:
         pair, problem = _read_halves(found, pixels, must=given)
         notes += [problem] if problem else []
+    if pair is None and options.method is SharpenMethod.AUTO:
+        notes.append(
+            f"{source.name} has no half stacks: its noise is estimated from its finest structure; "
+            "skry stack --halves writes them."
+        )
     names = tuple(half.name for half in found) if found and pair else ()
     sharp = sharpen(pixels, options, halves=pair, **blur_of(image.metadata))
     about = {**image.metadata, "software": software()}

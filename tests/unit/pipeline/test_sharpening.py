@@ -73,6 +73,12 @@ def test_what_sharpening_suffers_from_is_told(note, image, tmp_path):
     assert note in done.notes[0]
 
 
+def test_without_half_stacks_the_automatic_method_says_what_it_does(image, tmp_path):
+    write_image(tmp_path / "a.tif", image, kind="tiff16", metadata={})
+    done = sharpen_file(tmp_path / "a.tif", tmp_path / "b.tif", SharpenOptions())
+    assert "a.tif has no half stacks: its noise is estimated" in done.notes[0]
+
+
 def test_a_sharpened_image_is_told_apart_from_a_stack(image, tmp_path):
     write_image(tmp_path / "a.tif", image, kind="tiff16", metadata={"sharpen": {}})
     done = sharpen_file(tmp_path / "a.tif", tmp_path / "b.tif", UNSHARP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
@@ -32,7 +33,8 @@ class GraphSize(NamedTuple):
     tasks
         Number of tasks after dask's optimisation.
     named
-        Fraction of them whose name begins with that of the phase.
+        Whether all names that a tenth of them have begin with that of the phase; others are a few
+        tasks, however long the capture is.
     pickled
         Bytes that travel to a scheduler; large values travel beside them.
     memory
@@ -46,7 +48,7 @@ class GraphSize(NamedTuple):
     """
 
     tasks: int
-    named: float
+    named: bool
     pickled: int
     memory: float
     peak: float
@@ -174,5 +176,7 @@ def _measure(
         pickled = len(dumps([array.__dask_graph__() for array in arrays]))
     sender.delete()
     phase = lazy.attrs["phase"]
-    named = sum(key_split(key).startswith(f"{phase}-") for key in graph) / len(graph)
+    names = Counter(map(key_split, graph))
+    many = [name for name, n_tasks in names.items() if n_tasks > len(graph) / 10]
+    named = all(name.startswith(f"{phase}-") for name in many)
     return lazy, GraphSize(len(graph), named, pickled, memory, peak, seconds, optimising)

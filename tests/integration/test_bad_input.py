@@ -288,9 +288,7 @@ def test_a_disk_without_space_for_a_result_is_told_before_it_is_computed(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
     outcome = cli("stack", moon_ser, "-o", "out.tif", "--store", "kept.skry")
-    assert_one_line(
-        outcome, "the result of reference into", "kept.skry", "0.0 MB are free", "--store"
-    )
+    assert_one_line(outcome, "the result of survey into", "kept.skry", "0.0 MB are free", "--store")
     assert not (tmp_path / "kept.skry").exists()
 
 

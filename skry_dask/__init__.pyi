@@ -12,6 +12,7 @@ from .errors import (
 )
 from .finishing.resolution.measurement import measure_resolution
 from .finishing.sharpening.sharpen import sharpen
+from .finishing.tone.tone import adjust_tone
 from .io.positions import read_positions
 from .options import (
     AlignOptions,
@@ -30,6 +31,7 @@ from .options.rotation import DerotateOptions
 from .options.sharpening import SharpenOptions
 from .options.simulation import SimulateOptions
 from .options.timelapse import TimelapseOptions
+from .options.tone import ToneOptions
 from .phases.align import align
 from .phases.derotate import derotate
 from .phases.partial_stacks import partial_stacks
@@ -73,8 +75,10 @@ __all__ = [
     "StackOptions",
     "StoreError",
     "TimelapseOptions",
+    "ToneOptions",
     "TrackOptions",
     "__version__",
+    "adjust_tone",
     "align",
     "as_zarr",
     "calibrate",

@@ -39,6 +39,7 @@ OUTPUT = Parameter(name="*", group=Group("Files", sort_key=0.5))
 SIMULATE = Parameter(name="*")
 DEROTATE = Parameter(name="*")
 SHARPEN = Parameter(name="*", group=Group("Sharpening", sort_key=1))
+TONE = Parameter(name="*", group=Group("Tone", sort_key=2))
 COMBINE = Parameter(name="*")
 TIMELAPSE = Parameter(name="*", group=Group("Movie", sort_key=0))
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from skry_dask.cli.flags import SHARPEN, AsJson, ImageKinds, Place
+from skry_dask.cli.flags import SHARPEN, TONE, AsJson, ImageKinds, Place
 from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import print_error, print_notes, reporting
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options.files import read_toml, to_toml
 from skry_dask.options.sharpening import SharpenOptions
+from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.io.remote import Location
+    from skry_dask.options import PhaseOptions
     from skry_dask.pipeline.sharpening import SharpenedFile
 
 
@@ -34,6 +36,7 @@ def sharpen(
     save_options: Path | None = None,
     json_: AsJson = False,
     options: Annotated[SharpenOptions, SHARPEN] = SharpenOptions(),
+    tone: Annotated[ToneOptions, TONE] = ToneOptions(),
 ) -> int:
     """Sharpen images, such as stacks.
 
@@ -66,18 +69,19 @@ def sharpen(
         failed, too: "error" and "exit_status" say why.
     """
     if options_file is not None:
-        if options != SharpenOptions():
+        if (options, tone) != (SharpenOptions(), ToneOptions()):
             raise OptionsError(
                 f"--options {options_file} and flags of sharpening contradict each other: change "
                 "the file, or leave one of them out"
             )
-        options = read_toml(options_file, SharpenOptions)["sharpen"]
+        found = read_toml(options_file, SharpenOptions, ToneOptions)
+        options, tone = found.get("sharpen", options), found.get("tone", tone)
     if not images and save_options is None:
         raise OptionsError("no image is given: name a stack, such as skry sharpen moon.tif")
     if (even is None) != (odd is None):
         raise OptionsError("--even and --odd belong together: give both, or none of them")
     if save_options is not None:
-        _save(save_options, options)
+        _save(save_options, options, tone)
     if not images:
         return 0
     with importing():
@@ -88,10 +92,12 @@ def sharpen(
     if out_dir is not None:
         create_folder(out_dir)
     halves = None if even is None or odd is None else (even, odd)
-    return _sharpen_each(jobs, options, as_json=json_, halves=halves, output_format=output_format)
+    return _sharpen_each(
+        jobs, options, as_json=json_, halves=halves, output_format=output_format, tone=tone
+    )
 
 
-def _save(path: Path, options: SharpenOptions) -> None:
+def _save(path: Path, *options: PhaseOptions) -> None:
     """Write options into a file."""
     from skry_dask.io.atomic import write_if_new
 
@@ -100,7 +106,7 @@ def _save(path: Path, options: SharpenOptions) -> None:
             f"--save-options is {path}: give a file name that ends with .toml, such as "
             f"{path.stem}.toml"
         )
-    write_if_new(path, to_toml(options).encode())
+    write_if_new(path, to_toml(*options).encode())
 
 
 def _plan(
@@ -152,6 +158,7 @@ def _sharpen_each(
     as_json: bool,
     halves: tuple[Location, Location] | None,
     output_format: str | None,
+    tone: ToneOptions,
 ) -> int:
     """Sharpen images one after the other, and print what became of each."""
     from skry_dask.pipeline.sharpening import sharpen_file
@@ -163,7 +170,12 @@ def _sharpen_each(
             failure: SkryError | None = None
             try:
                 done = sharpen_file(
-                    image, target, options, halves=halves, output_format=output_format
+                    image,
+                    target,
+                    options,
+                    halves=halves,
+                    output_format=output_format,
+                    tone=tone,
                 )
             except SkryError as error:
                 failure = error

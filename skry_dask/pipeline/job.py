@@ -155,7 +155,7 @@ class JobRequest:
             from skry_dask.pipeline.sharpened import chosen_sharpening
 
             sharpening = chosen_sharpening(sharpen)
-        if sharpening is not None and sharpening.uses_halves:
+        if sharpening is not None and sharpening[0].uses_halves:
             options = replace(options, stack=replace(options.stack, halves=True))
         return cls(
             source=source,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import Location
     from skry_dask.options.sharpening import SharpenOptions
+    from skry_dask.options.tone import ToneOptions
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.types import AnyArray
 
@@ -79,7 +80,7 @@ class Outputs:
     steps
         Whether to write a table and a plot of the steps beside the image.
     sharpen
-        How to sharpen the stack into a further image; None: not at all.
+        How to sharpen the stack into a further image, and its tone; None: not at all.
     """
 
     image: Location | None = None
@@ -88,7 +89,7 @@ class Outputs:
     composite: bool = False
     table: bool = False
     steps: bool = False
-    sharpen: SharpenOptions | None = None
+    sharpen: tuple[SharpenOptions, ToneOptions] | None = None
 
     def beside(self, suffix: str) -> Location:
         """Name a file after the image.
@@ -249,7 +250,7 @@ class Outputs:
                     write_sharpened(
                         folder / path.name,
                         results.stack,
-                        self.sharpen,
+                        *self.sharpen,
                         kind=kind,
                         source=self.image.name,
                         metadata=metadata,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.finishing.sharpening.psf import point_spread
 from skry_dask.finishing.sharpening.sharpen import sharpen
+from skry_dask.finishing.tone.tone import adjust_tone
 from skry_dask.io.images.image_format import describe, parse_description
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.options import as_json
 from skry_dask.options.files import read_toml
 from skry_dask.options.sharpening import SharpenMethod, SharpenOptions
+from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
     import os
@@ -28,8 +30,8 @@ HALVES = ("even", "odd")
 
 def chosen_sharpening(
     given: str | os.PathLike[str] | SharpenOptions,
-) -> SharpenOptions:
-    """Find out how a stack is to be sharpened.
+) -> tuple[SharpenOptions, ToneOptions]:
+    """Find out how a stack is to be sharpened, and what is done to its tone.
 
     Parameters
     ----------
@@ -43,15 +45,15 @@ def chosen_sharpening(
     ReaderError
         If the image of a PSF cannot be read.
     """
+    options, tone = SharpenOptions(), ToneOptions()
     if isinstance(given, SharpenOptions):
         options = given
-    elif given == "auto":
-        options = SharpenOptions()
-    else:
-        options = read_toml(Path(given), SharpenOptions)["sharpen"]
+    elif given != "auto":
+        found = read_toml(Path(given), SharpenOptions, ToneOptions)
+        options, tone = found.get("sharpen", options), found.get("tone", tone)
     if options.psf is not None:
         point_spread(options)  # said now, and not after hours
-    return options
+    return options, tone
 
 
 def sharpened_name(image: Location, suffix: str | None = None) -> str:
@@ -80,7 +82,11 @@ def _written_suffix(image: Location) -> str:
 
 
 def sharpened_metadata(
-    metadata: dict[str, Any], options: SharpenOptions, source: str, halves: tuple[str, ...]
+    metadata: dict[str, Any],
+    options: SharpenOptions,
+    tone: ToneOptions,
+    source: str,
+    halves: tuple[str, ...],
 ) -> dict[str, Any]:
     """Add to the provenance of a stack how it was sharpened.
 
@@ -90,6 +96,8 @@ def sharpened_metadata(
         Of the stack.
     options
         How it was sharpened.
+    tone
+        What was done to its tone.
     source
         Name of the stack.
     halves
@@ -98,8 +106,10 @@ def sharpened_metadata(
     about = {"version": options.version, **as_json(options)}
     if options.method is not SharpenMethod.NONE:
         about["halves"] = list(halves)
+    changed = {"tone": as_json(tone), "scale": "changed: see tone"}
     return {
         **metadata,
+        **({} if tone == ToneOptions() else changed),
         "image": f"{metadata.get('image', 'stack')}, sharpened",
         "sharpened_from": source,
         "sharpen": {name: value for name, value in about.items() if value is not None},
@@ -110,6 +120,7 @@ def write_sharpened(
     path: Path,
     stack: xr.Dataset,
     options: SharpenOptions,
+    tone: ToneOptions,
     *,
     kind: str,
     source: str,
@@ -125,6 +136,8 @@ def write_sharpened(
         Result of the stack phase, computed.
     options
         How it is sharpened.
+    tone
+        What is done to its tone at the end.
     kind
         Kind of image.
     source
@@ -138,12 +151,12 @@ def write_sharpened(
         Whether the file was written.
     """
     halves = HALVES if "half_stack" in stack and options.uses_halves else ()
-    about = sharpened_metadata(metadata, options, source, halves)
+    about = sharpened_metadata(metadata, options, tone, source, halves)
     if _holds(path, about):
         return False
     pair = [stack["half_stack"].sel(half=half).to_numpy() for half in halves] or None
     image = sharpen(stack["stack"].to_numpy(), options, halves=pair, **blur_of(metadata))
-    return write_image(path, image, kind=kind, metadata=about)
+    return write_image(path, adjust_tone(image, tone), kind=kind, metadata=about)
 
 
 def blur_of(metadata: dict[str, Any]) -> dict[str, float]:

@@ -13,9 +13,11 @@ import numpy as np
 
 from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
 from skry_dask.finishing.sharpening.sharpen import sharpen
+from skry_dask.finishing.tone.tone import adjust_tone
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.options.sharpening import SharpenMethod
+from skry_dask.options.tone import ToneOptions
 from skry_dask.pipeline.outputs import Outputs, software
 from skry_dask.pipeline.sharpened import HALVES, blur_of, sharpened_metadata
 from skry_dask.pipeline.upload import temporary_folder, to_write
@@ -69,6 +71,7 @@ def sharpen_file(
     *,
     halves: tuple[Location, Location] | None = None,
     output_format: str | None = None,
+    tone: ToneOptions | None = None,
 ) -> SharpenedFile:
     """Sharpen the image in a file.
 
@@ -84,6 +87,8 @@ def sharpen_file(
         Half stacks of even and odd frames; None: those beside the image, if there are any.
     output_format
         Kind of image; None for that of the suffix.
+    tone
+        What is done to brightness and colour at the end; None: nothing.
 
     Returns
     -------
@@ -117,7 +122,9 @@ def sharpen_file(
     names = tuple(half.name for half in found) if found and pair else ()
     sharp = sharpen(pixels, options, halves=pair, **blur_of(image.metadata))
     about = {**image.metadata, "software": software()}
-    metadata = sharpened_metadata(about, options, source.name, names)
+    tone = tone or ToneOptions()
+    metadata = sharpened_metadata(about, options, tone, source.name, names)
+    sharp = adjust_tone(sharp, tone)
     kind = output_format or image_kind_for(output)
     with to_write(output) as path:
         write_image(path, sharp, kind=kind, metadata=metadata)

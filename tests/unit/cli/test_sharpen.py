@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skry_dask.cli.main import main
+from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import write_image
 
 
@@ -35,6 +36,16 @@ def test_saved_options_sharpen_another_image_alike(capsys):
     assert main(["sharpen", "b.tif", "--options", "mine.toml", "-o", "again.png"]) == 0
     size = Path("out.png").stat().st_size
     assert abs(Path("again.png").stat().st_size - size) <= 1  # names differ by a letter
+
+
+def test_tone_is_changed_last_and_saved_with_the_other_options(capsys):
+    flags = ["--method", "none", "--stretch", "0,100", "--curve", "0.5", "0.25"]
+    assert main(["sharpen", "a.tif", "-o", "out.tif", *flags, "--save-options", "mine.toml"]) == 0
+    image = read_image("out.tif")
+    assert (image.data.min(), image.data.max()) == (0, 65535)
+    assert image.metadata["tone"]["stretch"] == "0,100"
+    assert main(["sharpen", "a.tif", "-o", "again.tif", "--options", "mine.toml"]) == 0
+    assert Path("again.tif").read_bytes() == Path("out.tif").read_bytes()
 
 
 WRONG = {

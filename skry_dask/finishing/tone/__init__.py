@@ -1,0 +1,1 @@
+"""Tone: brightness and colour of a finished image, pixel by pixel."""

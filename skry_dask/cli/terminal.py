@@ -185,7 +185,8 @@ def describe_job(summary: dict[str, Any]) -> str:
     done = "up to date, " if summary["up_to_date"] else ""
     lines = [
         f"{summary['output']}: {done}{image['width']} x {image['height']} px from "
-        f"{summary['active_frames']} of {summary['frames']} frames, {summary['points']} points",
+        f"{summary['active_frames']} of {summary['frames']} frames, {_averaged(summary)}"
+        f"{summary['points']} points",
         f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
         f"{summary['peak_memory_mib']:.0f} MiB",
         *([f"  sharpened: {summary['sharpened']}"] if summary["sharpened"] else []),
@@ -194,6 +195,14 @@ def describe_job(summary: dict[str, Any]) -> str:
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _averaged(summary: dict[str, Any]) -> str:
+    """Say how many frames a pixel is the mean of."""
+    found = summary["averaged"]
+    if not found:
+        return ""
+    return f"{found['mean']:g} at each pixel ({found['least']:g} to {found['most']:g}), "
 
 
 def _describe_figures(summary: dict[str, Any]) -> list[str]:

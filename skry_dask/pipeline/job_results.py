@@ -93,6 +93,20 @@ class JobResults:
         return int(stacked_frames(self.alignment, self.capture).sum())
 
     @property
+    def averaged(self) -> dict[str, float]:
+        """Number of frames that pixels of the stack are the mean of: mean, least and most.
+
+        A frame that counts by weight is the fraction of the full weight that it has. Pixels that no
+        frame shows do not count.
+        """
+        count = self.stack["count"].to_numpy()
+        seen = count[count > 0]
+        figures = (
+            {"mean": seen.mean(), "least": seen.min(), "most": seen.max()} if seen.size else {}
+        )
+        return {name: round(float(value), 1) for name, value in figures.items()}
+
+    @property
     def region(self) -> dict[str, int]:
         """Rectangle of the canvas that results cover: y, x, height and width, px."""
         return as_json(region_of(self.alignment, self.capture))

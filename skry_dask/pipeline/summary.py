@@ -64,6 +64,8 @@ class Summary:
         Number of frames that are not excluded, and of those of them that were aligned.
     excluded_frames
         Number of frames that are excluded from the stack.
+    averaged
+        Number of frames that pixels of the stack are the mean of: ``mean``, ``least``, ``most``.
     region
         Rectangle of the canvas that results cover, seen in every frame that may be stacked or (a
         union) in any: ``y``, ``x``, ``height``, ``width``, px.
@@ -91,6 +93,7 @@ class Summary:
     frames: int
     active_frames: int
     excluded_frames: int
+    averaged: dict[str, float]
     region: dict[str, int]
     image: dict[str, int]
     points: int
@@ -140,6 +143,7 @@ def summarise(
         frames=results.n_frames,
         active_frames=results.n_active,
         excluded_frames=results.n_excluded,
+        averaged=results.averaged,
         region=results.region,
         image={"height": sizes["y"], "width": sizes["x"]},
         points=results.n_points,
@@ -340,6 +344,7 @@ def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str
         "frames": results.n_frames,
         "active_frames": results.n_active,
         "excluded_frames": results.n_excluded,
+        "averaged": results.averaged,
         "region": results.region,
         "points": results.n_points,
         "digest": results["stack"].digest,

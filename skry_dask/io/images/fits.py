@@ -113,8 +113,8 @@ class FitsFormat(ImageFormat):
     def encode(self, samples: AnyArray, metadata: Mapping[str, Any]) -> bytes:
         """Make a FITS file, top row first.
 
-        ``"active_frames"`` of the metadata becomes STACKCNT; ``"time"`` becomes DATE-OBS, DATE-AVG
-        and DATE-END; instrument, telescope and observer in
+        ``"mean"`` of ``"averaged"`` becomes STACKCNT, rounded; ``"time"`` becomes DATE-OBS,
+        DATE-AVG and DATE-END; instrument, telescope and observer in
         ``"source_attributes"`` become INSTRUME, TELESCOP and OBSERVER.
         """
         fits = _import_fits("write FITS", StoreError)
@@ -126,8 +126,9 @@ class FitsFormat(ImageFormat):
             if isinstance(source, dict) and (text := str(source.get(name, "")).strip()):
                 ascii_text = text.encode("ascii", "replace").decode()
                 header[keyword] = re.sub(r"[^ -~]", "?", ascii_text)[:68]
-        if isinstance(n_frames := metadata.get("active_frames"), int):
-            header["STACKCNT"] = (n_frames, "frames stacked")
+        averaged = metadata.get("averaged")
+        if isinstance(averaged, dict) and "mean" in averaged:
+            header["STACKCNT"] = (round(averaged["mean"]), "frames averaged at a pixel, mean")
         time = metadata.get("time")
         for name, keyword in _TIME_KEYWORDS.items():
             if isinstance(time, dict) and name in time:

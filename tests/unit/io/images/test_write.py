@@ -131,7 +131,7 @@ def test_a_png_says_how_it_was_made(tmp_path: Path) -> None:
 def test_fits_has_the_usual_keywords(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     source = {"telescope": "C 11 Ø\n", "instrument": "ASI" * 40, "gain": 3}
-    metadata = {"active_frames": 120, "source_attributes": source, "blanks": " a " * 99}
+    metadata = {"averaged": {"mean": 119.6}, "source_attributes": source, "blanks": " a " * 99}
     write_image(path, COLOUR, kind="fits", metadata=metadata)
     header = astropy_fits.getheader(path)
     assert (header["BITPIX"], header["NAXIS"], header["NAXIS3"]) == (-32, 3, 3)

@@ -60,6 +60,10 @@ TABLE_BYTES = 8
 """Bytes per point and frame of tables held as a whole: the displacement until the mean of all
 frames is known, and the quality of the point's area, or the frame's weight there."""
 
+ROW_BYTES = 2 * 1728
+"""Bytes per frame of what align keeps of it, whatever its size: differences of 3 x 576 cells, while
+they are gathered."""
+
 ALIGN_PIXEL_BYTES = 32
 """Bytes per pixel of the frame on which anchors are placed."""
 
@@ -285,7 +289,7 @@ def estimate(shapes: Shapes, n_chunk: int) -> int:
     n_points = shapes.n_canvas_pixels / shapes.spacing**2
     if shapes.refined:
         n_points += shapes.n_canvas_pixels / SPACING**2
-    tables = round(shapes.n_frames * n_points * TABLE_BYTES)
+    tables = round(shapes.n_frames * (n_points * TABLE_BYTES + ROW_BYTES))
     graph = -(-shapes.n_frames // n_chunk) * CHUNK_BYTES
     held = chunks + tables + graph + shapes.n_pixels * shapes.master_bytes
     return START + round(FRAGMENTATION * (held + max(phase(shapes, n_chunk) for phase in PHASES)))

@@ -16,16 +16,10 @@ from skry_dask.cli.combine import combine
 from skry_dask.cli.compile import compile_kernels
 from skry_dask.cli.derotate import derotate
 from skry_dask.cli.flags import (
-    ALIGN,
     ALIGN_GROUP,
-    CALIBRATE,
     MESSAGES,
     OUTPUT,
-    QUALITY,
-    REFINE,
-    ROTATION,
-    STACK,
-    TRACK,
+    PHASES,
     TRACK_GROUP,
     AsJson,
     ImageKinds,
@@ -37,6 +31,7 @@ from skry_dask.cli.flags import (
 )
 from skry_dask.cli.interruption import interruption
 from skry_dask.cli.messages import MessageOptions
+from skry_dask.cli.phase_flags import PhaseFlags
 from skry_dask.cli.presets import apply_options_file, write_options
 from skry_dask.cli.process import importing
 from skry_dask.cli.report import write_report
@@ -53,16 +48,8 @@ from skry_dask.cli.timelapse import timelapse
 from skry_dask.cli.usage import parse
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
-    AlignOptions,
-    CalibrationOptions,
-    Options,
-    QualityOptions,
     ReadOptions,
-    RefineOptions,
-    RotationOptions,
     SelectOptions,
-    StackOptions,
-    TrackOptions,
 )
 from skry_dask.options.outputs import OutputOptions
 
@@ -103,17 +90,9 @@ def stack(
     json_: AsJson = False,
     messages: Annotated[MessageOptions, MESSAGES] = MessageOptions(),  # noqa: B008
     outputs: Annotated[OutputOptions, OUTPUT] = OutputOptions(),  # noqa: B008
-    read: Reading = ReadOptions(),  # noqa: B008
-    selection: Selecting = SelectOptions(),  # noqa: B008
-    calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
-    align: Annotated[AlignOptions, ALIGN] = AlignOptions(),  # noqa: B008
+    phases: Annotated[PhaseFlags, PHASES] = PhaseFlags(),  # noqa: B008
     anchors_file: Annotated[Path | None, Parameter(group=ALIGN_GROUP)] = None,
-    rotation: Annotated[RotationOptions, ROTATION] = RotationOptions(),  # noqa: B008
-    quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
-    track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
     points_file: Annotated[Path | None, Parameter(group=TRACK_GROUP)] = None,
-    refine: Annotated[RefineOptions, REFINE] = RefineOptions(),  # noqa: B008
-    stacking: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
 ) -> int:
     """Stack captures: the whole job, one image for each capture.
 
@@ -168,19 +147,10 @@ def stack(
         from skry_dask.cli.inputs import plan_jobs
         from skry_dask.cli.stacking import stack_each
         from skry_dask.pipeline.job import with_positions
-    options = Options(
-        read=read,
-        select=selection,
-        calibrate=calibration,
-        align=align,
-        derotate=rotation,
-        quality=quality,
-        track=track,
-        refine=refine,
-        stack=stacking,
-    )
+    options = phases.options
     if save_options is not None:
-        write_options(save_options, with_positions(options, anchors_file, points_file), outputs)
+        resolved = with_positions(options, anchors_file, points_file)
+        write_options(save_options, *resolved.of_phases, outputs)
         if not inputs:
             return 0
     jobs = plan_jobs(

@@ -6,28 +6,33 @@ contradict it.
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import Token
 
 from skry_dask.errors import OptionsError
 from skry_dask.options import OF_PHASES
-from skry_dask.options.files import to_toml, values_in
+from skry_dask.options.files import read_given, to_toml
 from skry_dask.options.outputs import OutputOptions
+from skry_dask.options.sharpening import SharpenOptions
+from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from cyclopts import App, ArgumentCollection
 
-    from skry_dask.options import Options
+    from skry_dask.options import PhaseOptions
 
 FLAG = "--options"
 
-COMMAND = ("stack",)
+KINDS = {"stack": (*OF_PHASES, OutputOptions), "sharpen": (SharpenOptions, ToneOptions)}
+"""The options that each command keeps in files."""
 
 _CRITERIA = frozenset({"percent", "number", "min_quality"})
+_OF_METHOD = {field.name for field in fields(SharpenOptions)} - {"method", "overshoot"}
 
 RIVALS = {
     **{name: (_CRITERIA | {"choose"}) - {name} for name in _CRITERIA},
@@ -36,6 +41,7 @@ RIVALS = {
     "interpolation": {"drizzle", "drop"},
     "demosaic": {"drizzle", "drop"},
     "quick": {"choose"},
+    "method": _OF_METHOD,
     "points_file": {"points"},
     "anchors_file": {"anchors"},
 }
@@ -57,14 +63,15 @@ def apply_options_file(_: App, commands: tuple[str, ...], arguments: ArgumentCol
     OptionsError
         If the file cannot be read, or has an option that there is not.
     """
-    if commands != COMMAND:
+    command = " ".join(commands)
+    if command not in KINDS:
         return
     file = next(argument for argument in arguments if FLAG in argument.names)
     if not file.tokens:
         return
     name = file.tokens[0].value
     given = {_option_of(argument) for argument in arguments if argument.tokens}
-    values = read_options(name)
+    values = read_given(Path(name), *KINDS[command])
     for flag in given & RIVALS.keys():
         # Whole frames, too, are chosen by a criterion.
         if flag != "choose" or _text_of(arguments, "choose") == "weights":
@@ -82,26 +89,6 @@ def _token(flag: str, value: Any, source: str) -> Token:
     return Token(keyword=flag, implicit_value=value, source=source)
 
 
-def read_options(name: str) -> dict[str, Any]:
-    """Read the options in a file: values by name, of those that are there.
-
-    Raises
-    ------
-    OptionsError
-        If the file cannot be read, or has an option that there is not.
-    """
-    try:
-        with open(name, "rb") as file:  # noqa: PTH123 what the user typed
-            content = file.read()
-    except OSError as error:
-        raise OptionsError(
-            f"{name} cannot be read ({error.strerror}): give a file as skry stack --save-options "
-            "writes it"
-        ) from error
-    tables = values_in(content, name, *OF_PHASES, OutputOptions)
-    return {option: value for table in tables.values() for option, value in table.items()}
-
-
 def _option_of(argument: Any) -> str:
     return str(argument.name).lstrip("-").replace("-", "_")
 
@@ -111,15 +98,21 @@ def _text_of(arguments: Iterable[Any], option: str) -> str | None:
     return next(found, None)
 
 
-def write_options(path: Path, options: Options, outputs: OutputOptions) -> None:
-    """Write all options of a job into a file for ``--options``.
+def write_options(path: Path, *options: PhaseOptions) -> None:
+    """Write options into a file for ``--options``.
 
     Raises
     ------
+    OptionsError
+        If its name does not end with .toml.
     StoreError
         If it cannot be written.
     """
     from skry_dask.io.atomic import write_if_new
 
-    of_phases = [getattr(options, kind.phase) for kind in OF_PHASES]
-    write_if_new(path, to_toml(*of_phases, outputs).encode())
+    if path.suffix.lower() != ".toml":
+        raise OptionsError(
+            f"--save-options is {path}: give a file name that ends with .toml, such as "
+            f"{path.stem}.toml"
+        )
+    write_if_new(path, to_toml(*options).encode())

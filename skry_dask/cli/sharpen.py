@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from skry_dask.cli.flags import SHARPEN, TONE, AsJson, ImageKinds, Place
+from skry_dask.cli.presets import write_options
 from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import print_error, print_notes, reporting
 from skry_dask.errors import OptionsError, SkryError
-from skry_dask.options.files import read_toml, to_toml
 from skry_dask.options.sharpening import SharpenOptions
 from skry_dask.options.tone import ToneOptions
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.io.remote import Location
-    from skry_dask.options import PhaseOptions
     from skry_dask.pipeline.sharpening import SharpenedFile
 
 
@@ -61,27 +60,19 @@ def sharpen(
     odd
         Half stack of the odd frames [default: IMAGE-odd.tif beside the image].
     options_file
-        File with sharpening options, in place of flags, as --save-options writes it.
+        File with options, as --save-options writes it; flags win over it.
     save_options
         Write the sharpening options into this file (.toml), for --options.
     json_
         Print a summary as JSON, one line per image as soon as it is finished; a line for one that
         failed, too: "error" and "exit_status" say why.
     """
-    if options_file is not None:
-        if (options, tone) != (SharpenOptions(), ToneOptions()):
-            raise OptionsError(
-                f"--options {options_file} and flags of sharpening contradict each other: change "
-                "the file, or leave one of them out"
-            )
-        found = read_toml(options_file, SharpenOptions, ToneOptions)
-        options, tone = found.get("sharpen", options), found.get("tone", tone)
     if not images and save_options is None:
         raise OptionsError("no image is given: name a stack, such as skry sharpen moon.tif")
     if (even is None) != (odd is None):
         raise OptionsError("--even and --odd belong together: give both, or none of them")
     if save_options is not None:
-        _save(save_options, options, tone)
+        write_options(save_options, options, tone)
     if not images:
         return 0
     with importing():
@@ -95,18 +86,6 @@ def sharpen(
     return _sharpen_each(
         jobs, options, as_json=json_, halves=halves, output_format=output_format, tone=tone
     )
-
-
-def _save(path: Path, *options: PhaseOptions) -> None:
-    """Write options into a file."""
-    from skry_dask.io.atomic import write_if_new
-
-    if path.suffix.lower() != ".toml":
-        raise OptionsError(
-            f"--save-options is {path}: give a file name that ends with .toml, such as "
-            f"{path.stem}.toml"
-        )
-    write_if_new(path, to_toml(*options).encode())
 
 
 def _plan(

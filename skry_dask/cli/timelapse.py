@@ -7,35 +7,16 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 from skry_dask.cli.flags import (
-    ALIGN,
-    CALIBRATE,
-    QUALITY,
-    REFINE,
-    ROTATION,
-    STACK,
+    PHASES,
     TIMELAPSE,
-    TRACK,
     AsJson,
     LocalFolder,
     LocalOutput,
-    Reading,
-    Selecting,
 )
+from skry_dask.cli.phase_flags import PhaseFlags
 from skry_dask.cli.process import importing, release_freed_memory
 from skry_dask.cli.terminal import print_notes, progress_bars, reporting
 from skry_dask.errors import OptionsError
-from skry_dask.options import (
-    AlignOptions,
-    CalibrationOptions,
-    Options,
-    QualityOptions,
-    ReadOptions,
-    RefineOptions,
-    RotationOptions,
-    SelectOptions,
-    StackOptions,
-    TrackOptions,
-)
 from skry_dask.options.timelapse import TimelapseOptions
 
 if TYPE_CHECKING:
@@ -53,15 +34,7 @@ def timelapse(
     memory_limit: str | None = None,
     json_: AsJson = False,
     movie: Annotated[TimelapseOptions, TIMELAPSE] = TimelapseOptions(),  # noqa: B008
-    read: Reading = ReadOptions(),  # noqa: B008
-    selection: Selecting = SelectOptions(),  # noqa: B008
-    calibration: Annotated[CalibrationOptions, CALIBRATE] = CalibrationOptions(),  # noqa: B008
-    align: Annotated[AlignOptions, ALIGN] = AlignOptions(),  # noqa: B008
-    rotation: Annotated[RotationOptions, ROTATION] = RotationOptions(),  # noqa: B008
-    quality: Annotated[QualityOptions, QUALITY] = QualityOptions(),  # noqa: B008
-    track: Annotated[TrackOptions, TRACK] = TrackOptions(),  # noqa: B008
-    refine: Annotated[RefineOptions, REFINE] = RefineOptions(),  # noqa: B008
-    stacking: Annotated[StackOptions, STACK] = StackOptions(),  # noqa: B008
+    phases: Annotated[PhaseFlags, PHASES] = PhaseFlags(),  # noqa: B008
 ) -> int:
     """Make a movie of stacks, or of captures, which are stacked first.
 
@@ -91,17 +64,6 @@ def timelapse(
     with importing():
         from skry_dask.cli.inputs import expand_sequence
         from skry_dask.pipeline.timelapse import timelapse as make_movie
-    options = Options(
-        read=read,
-        select=selection,
-        calibrate=calibration,
-        align=align,
-        derotate=rotation,
-        quality=quality,
-        track=track,
-        refine=refine,
-        stack=stacking,
-    )
     sources = expand_sequence(inputs)
     with reporting(), progress_bars(several=True) as bars:
         made = make_movie(
@@ -113,7 +75,7 @@ def timelapse(
             workers=workers,
             memory_limit=memory_limit,
             after_compute=release_freed_memory,
-            stacking_options=options,
+            stacking_options=phases.options,
         )
     if json_:
         print(json.dumps(dataclasses.asdict(made)))

@@ -101,6 +101,11 @@ class Options:
             )
 
     @property
+    def of_phases(self) -> list[PhaseOptions]:
+        """The options of each phase, in the order of the job."""
+        return [getattr(self, kind.phase) for kind in OF_PHASES]
+
+    @property
     def weighted(self) -> bool:
         """Whether frames are to count by weight, if there are weights."""
         return self.stack.settled(weighted=not self.refine.quick).choose is Choose.WEIGHTS

@@ -70,23 +70,33 @@ def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def values_in(
-    text: str | bytes, where: str, *kinds: type[PhaseOptions]
-) -> dict[str, dict[str, Any]]:
-    """Read from TOML which options are given, whatever the others are; see `from_toml`.
+def read_given(path: Path, *kinds: type[PhaseOptions]) -> dict[str, Any]:
+    """Read which options a TOML file gives, whatever the others are.
+
+    Parameters
+    ----------
+    path, kinds
+        As for `read_toml`; no two of the kinds have an option of the same name.
 
     Returns
     -------
     dict
-        By the names of the phases: names and values of options, as they are in the file.
+        Names and values of the options, as they are in the file.
+
+    Raises
+    ------
+    OptionsError
+        As `read_toml` does.
     """
-    tables = _tables(text, where, kinds, required=True)
+    tables = _tables(_content(path), str(path), kinds, required=True)
     known = {kind.phase: kind for kind in kinds}
     for name, table in tables.items():
-        _options(table, where, known[name])
+        _options(table, str(path), known[name])
     return {
-        name: {option: _value(v) for option, v in table.items() if option != "version"}
-        for name, table in tables.items()
+        option: _value(value)
+        for table in tables.values()
+        for option, value in table.items()
+        if option != "version"
     }
 
 
@@ -115,13 +125,16 @@ def read_toml(path: Path, *kinds: type[PhaseOptions]) -> dict[str, Any]:
     OptionsError
         If it cannot be read, or as `from_toml` does.
     """
+    return from_toml(_content(path), str(path), *kinds)
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise OptionsError(
             f"{path} cannot be read ({error.strerror}): give a file as --save-options writes it"
         ) from error
-    return from_toml(content, str(path), *kinds)
 
 
 def from_toml(

@@ -20,7 +20,7 @@ from skry_dask.options.sharpening import SharpenOptions
 from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
 
     from cyclopts import App, ArgumentCollection
 
@@ -34,18 +34,20 @@ KINDS = {"stack": (*OF_PHASES, OutputOptions), "sharpen": (SharpenOptions, ToneO
 _CRITERIA = frozenset({"percent", "number", "min_quality"})
 _OF_METHOD = {field.name for field in fields(SharpenOptions)} - {"method", "overshoot"}
 
-RIVALS = {
-    **{name: (_CRITERIA | {"choose"}) - {name} for name in _CRITERIA},
-    "choose": _CRITERIA,
-    "drizzle": {"interpolation", "demosaic"},
-    "interpolation": {"drizzle", "drop"},
-    "demosaic": {"drizzle", "drop"},
-    "quick": {"choose"},
-    "method": _OF_METHOD,
-    "points_file": {"points"},
-    "anchors_file": {"anchors"},
+RIVALS: dict[str, dict[str, Set[str]]] = {
+    "stack": {
+        **{name: (_CRITERIA | {"choose"}) - {name} for name in _CRITERIA},
+        "choose": _CRITERIA,
+        "drizzle": {"interpolation", "demosaic"},
+        "interpolation": {"drizzle", "drop"},
+        "demosaic": {"drizzle", "drop"},
+        "quick": {"choose"},
+        "points_file": {"points"},
+        "anchors_file": {"anchors"},
+    },
+    "sharpen": {"method": _OF_METHOD},
 }
-"""Options of a file that a flag replaces, by the name of the flag, besides its own."""
+"""Options of a file that a flag of a command replaces besides its own, by the name of the flag."""
 
 
 def apply_options_file(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -72,10 +74,11 @@ def apply_options_file(_: App, commands: tuple[str, ...], arguments: ArgumentCol
     name = file.tokens[0].value
     given = {_option_of(argument) for argument in arguments if argument.tokens}
     values = read_given(Path(name), *KINDS[command])
-    for flag in given & RIVALS.keys():
+    rivals = RIVALS[command]
+    for flag in given & rivals.keys():
         # Whole frames, too, are chosen by a criterion.
         if flag != "choose" or _text_of(arguments, "choose") == "weights":
-            values = {option: v for option, v in values.items() if option not in RIVALS[flag]}
+            values = {option: v for option, v in values.items() if option not in rivals[flag]}
     for argument in arguments:
         option = _option_of(argument)
         if option in values and not argument.tokens:

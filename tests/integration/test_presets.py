@@ -24,7 +24,21 @@ def saved(cli: CommandLine, name: str, *flags: object) -> str:
 
 
 def test_options_are_saved_and_read_back_and_flags_win_over_them(cli: CommandLine) -> None:
-    flags = ("--percent", 15, "--points", 60, 80, "--points", 80.5, 95, "--table", "--bits", 12)
+    flags = (
+        "--percent",
+        15,
+        "--points",
+        60,
+        80,
+        "--points",
+        80.5,
+        95,
+        "--table",
+        "--bits",
+        12,
+        "--brightness",
+        0.2,
+    )
     text = saved(cli, "mine.toml", *flags)
     for line in ("percent = 15.0", "points = [[60.0, 80.0], [80.5, 95.0]]", "table = true"):
         assert line in text.splitlines()
@@ -37,6 +51,7 @@ def test_options_are_saved_and_read_back_and_flags_win_over_them(cli: CommandLin
         (("--choose", "frames"), "percent = 15.0", 'choose = "fragments"'),
         (("--drizzle", 2), "drop = 0.7", "interpolation"),
         (("--bits", 14), "bits = 14", "bits = 12"),
+        (("--method", "disc"), "brightness = 0.2", 'method = "auto"'),
     ):
         changed = saved(cli, "changed.toml", "--options", "mine.toml", *flag)
         assert line in changed.splitlines()

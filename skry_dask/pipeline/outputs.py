@@ -21,7 +21,6 @@ from skry_dask.pipeline.tables import (
     write_frame_table,
     write_point_table,
     write_quality_table,
-    write_semicolon_table,
 )
 from skry_dask.pipeline.upload import temporary_folder, upload
 from skry_dask.store.results.room import can_write_in
@@ -266,7 +265,7 @@ class Outputs:
                 folder / self.beside(suffix).name for suffix in TABLES
             )
             changed += [write_quality_table(of_quality, metadata["source"], frames)]
-            changed += [write_semicolon_table(longer, frames)]
+            changed += [write_quality_table(longer, metadata["source"], frames, longer=True)]
             changed += [write_frame_table(of_frames, frames)]
             changed += [write_point_table(of_points, results.points)]
         for path, write in zip(self._step_files, (write_step_table, write_step_plot), strict=False):

@@ -24,9 +24,15 @@ STACKISTRY = "Stackistry 0.3.0"
 """First line of its table of frames: programs know the table by it (version of 2017-06-05)."""
 
 
-COLUMNS = {
+QUALITY_COLUMNS = {
+    "frame": ("Frame", "d"),
     "active_frame": ("Active frame", "d"),
     "quality": ("Quality", ".6g"),
+}
+"""Columns of the table of frame quality that Stackistry exports: words and format of each."""
+
+COLUMNS = {
+    **QUALITY_COLUMNS,
     "reason": ("Reason", "s"),
     "offset_y": ("Offset y", ".4f"),
     "offset_x": ("Offset x", ".4f"),
@@ -35,12 +41,12 @@ COLUMNS = {
     "fragments": ("Fragments", "d"),
     "across_only": ("Across only", "d"),
 }
-"""Columns of the table with semicolons after ``Frame``: words and format of each."""
-
-FORMS = ("d", *(form for _, form in COLUMNS.values()))
+"""The same, and what else is known of frames."""
 
 
-def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Dataset) -> bool:
+def write_quality_table(
+    path: str | os.PathLike[str], source: str, frames: xr.Dataset, *, longer: bool = False
+) -> bool:
     """Write the table of frame quality that Stackistry exports, as it writes it.
 
     Columns ``Frame``, ``Active frame`` and ``Quality``, see `frame_table`; inactive frames have -1
@@ -54,6 +60,8 @@ def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Da
         Name of the capture.
     frames
         As from `frame_table`.
+    longer
+        Whether further columns follow; the first line then names this program.
 
     Returns
     -------
@@ -65,47 +73,16 @@ def write_quality_table(path: str | os.PathLike[str], source: str, frames: xr.Da
     StoreError
         If the file cannot be written.
     """
-    names = ("frame", "active_frame", "quality")
-    columns = (frames[name].to_numpy().tolist() for name in names)
+    columns = COLUMNS if longer else QUALITY_COLUMNS
+    rows = zip(*(frames[name].to_numpy().tolist() for name in columns), strict=True)
     lines = [
-        STACKISTRY,
+        f"skry_dask {version('skry_dask')}" if longer else STACKISTRY,
         f'Normalized frame quality of "{source}"',
         "",
-        "Frame;Active frame;Quality",
-        *(f"{number};{index};{value:.6g}" for number, index, value in zip(*columns, strict=True)),
-    ]
-    return write_if_new(path, ("\n".join(lines) + "\n").encode())
-
-
-def write_semicolon_table(path: str | os.PathLike[str], frames: xr.Dataset) -> bool:
-    """Write a table of all frames with Stackistry's columns first, then more, as it separates them.
-
-    Parameters
-    ----------
-    path
-        The file to write; replaced if it exists.
-    frames
-        As from `frame_table`.
-
-    Returns
-    -------
-    bool
-        Whether the file was written: it is left alone if it has the same content already.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be written.
-    """
-    columns = (frames[name].to_numpy().tolist() for name in ("frame", *COLUMNS))
-    lines = [
-        f"skry_dask {version('skry_dask')}",
-        "Quality from 0 (worst) to 1 (best frame); offsets in px",
-        "",
-        ";".join(["Frame", *(words for words, _ in COLUMNS.values())]),
+        ";".join(words for words, _ in columns.values()),
         *(
-            ";".join(format(value, form) for value, form in zip(row, FORMS, strict=True))
-            for row in zip(*columns, strict=True)
+            ";".join(format(v, form) for v, (_, form) in zip(row, columns.values(), strict=True))
+            for row in rows
         ),
     ]
     return write_if_new(path, ("\n".join(lines) + "\n").encode())

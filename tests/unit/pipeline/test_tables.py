@@ -13,7 +13,6 @@ from skry_dask.pipeline.tables import (
     write_frame_table,
     write_point_table,
     write_quality_table,
-    write_semicolon_table,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def test_the_frame_table_has_a_row_for_every_frame(tmp_path: Path) -> None:
         "Frame;Active frame;Quality\n3;0;0\n4;-1;0\n6;-1;0\n7;1;1\n"
     )
     longer = tmp_path / "moon_frame_quality.csv"
-    write_semicolon_table(longer, frames)
+    write_quality_table(longer, "moon.ser", frames, longer=True)
     lines = longer.read_text().splitlines()
     assert lines[3].startswith("Frame;Active frame;Quality;Reason;Offset y;Offset x;")
     assert lines[4] == "3;0;0;active;0.0000;0.0000;1.000;0.50000;5;0"

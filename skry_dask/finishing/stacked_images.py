@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skry_dask.errors import ReaderError
 from skry_dask.io.images.read import read_image
+from skry_dask.io.remote import located
+from skry_dask.io.temporary import on_this_machine
 
 if TYPE_CHECKING:
     import os
 
+    from skry_dask.io.remote import RemotePath
     from skry_dask.types import Float32Array
 
 LEAST_SIDE_PX = 16
@@ -61,32 +63,43 @@ class StackedImage:
         """float32 (y, x), the mean of the channels."""
         return self.pixels.mean(axis=2) if self.is_colour else self.pixels
 
+    def checked(self) -> StackedImage:
+        """Return the image itself, if it can be registered.
 
-def read_stack(path: str | os.PathLike[str]) -> StackedImage:
+        Raises
+        ------
+        ReaderError
+            If it is too small, or has no value at all.
+        """
+        height, width = self.shape
+        if min(height, width) < LEAST_SIDE_PX:
+            raise ReaderError(
+                f"{self.name} is {width} x {height} px: give images of {LEAST_SIDE_PX} x "
+                f"{LEAST_SIDE_PX} px or more"
+            )
+        if np.isnan(self.pixels).all():
+            raise ReaderError(f"{self.name} has no value in any pixel: give another image")
+        return self
+
+
+def read_stack(path: str | os.PathLike[str] | RemotePath) -> StackedImage:
     """Read an image.
 
     Parameters
     ----------
     path
-        A TIFF, PNG, BMP, FITS or JPEG file with a single image.
+        A TIFF, PNG, BMP, FITS or JPEG file with a single image, or its URL.
 
     Raises
     ------
     ReaderError
-        If it cannot be read, is raw colour, too small, or has no value at all.
+        If it cannot be read, or is raw colour.
     """
-    file = read_image(path)
+    with on_this_machine(located(path)) as local:
+        file = read_image(local)
     if file.cfa is not None:
         raise ReaderError(f"{path} is raw colour ({file.cfa}), not a stack: stack it first")
     pixels = (file.data / np.float32(file.full_scale)).astype(np.float32)
     pixels[~np.isfinite(pixels)] = np.nan
-    height, width = pixels.shape[:2]
-    if min(height, width) < LEAST_SIDE_PX:
-        raise ReaderError(
-            f"{path} is {width} x {height} px: give images of {LEAST_SIDE_PX} x {LEAST_SIDE_PX} px "
-            "or more"
-        )
-    if np.isnan(pixels).all():
-        raise ReaderError(f"{path} has no value in any pixel: give another image")
     has_8_bits = file.data.dtype == np.uint8
-    return StackedImage(str(Path(path)), pixels, has_8_bits, dict(file.metadata), file.time)
+    return StackedImage(str(path), pixels, has_8_bits, dict(file.metadata), file.time)

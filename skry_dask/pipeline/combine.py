@@ -91,7 +91,7 @@ def combine(
     outputs = Outputs(image=target, kind=output_format)
     outputs.check()
     outputs.check_read(*paths.values())
-    images = {role: read_stack(path) for role, path in paths.items()}
+    images = {role: read_stack(path).checked() for role, path in paths.items()}
     found = combine_images(
         images, options, lambda done, total: report(Progress("register", done, total))
     )

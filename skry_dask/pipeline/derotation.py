@@ -101,7 +101,7 @@ def derotate_images(
         checked = Outputs(image=target, kind=output_format)
         checked.check()
         checked.check_read(*images)
-    stacks = [read_stack(image) for image in images]
+    stacks = [read_stack(image).checked() for image in images]
     time = _times(stacks, options)
     body = _body(stacks, options)
     to = None if options.to is None else _moment(options.to)

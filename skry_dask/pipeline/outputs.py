@@ -15,6 +15,7 @@ from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
+from skry_dask.io.temporary import temporary_folder
 from skry_dask.pipeline.steps import PLOT, TABLE, can_plot, write_step_plot, write_step_table
 from skry_dask.pipeline.tables import (
     frame_table,
@@ -22,7 +23,7 @@ from skry_dask.pipeline.tables import (
     write_point_table,
     write_quality_table,
 )
-from skry_dask.pipeline.upload import temporary_folder, upload
+from skry_dask.pipeline.upload import upload
 from skry_dask.store.results.room import can_write_in
 from skry_dask.types import HALF
 

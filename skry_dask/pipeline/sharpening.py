@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -11,21 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
+from skry_dask.errors import OptionsError, SkryError, StoreError
 from skry_dask.finishing.sharpening.sharpen import sharpen
+from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.finishing.tone.tone import adjust_tone
-from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.options.sharpening import SharpenMethod
 from skry_dask.options.tone import ToneOptions
 from skry_dask.pipeline.outputs import Outputs, software
 from skry_dask.pipeline.sharpened import HALVES, blur_of, sharpened_metadata
-from skry_dask.pipeline.upload import temporary_folder, to_write
+from skry_dask.pipeline.upload import to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from skry_dask.io.images.read import ImageFile
+    from skry_dask.finishing.stacked_images import StackedImage
     from skry_dask.io.remote import Location
     from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.types import Float32Array
@@ -108,8 +105,8 @@ def sharpen_file(
         if read is not None and _is_same(output, read):
             raise StoreError(f"{output} is an input: give another name with -o")
     image = read_stack(source)
-    pixels = scaled(image)
-    notes = _problems(source, image, pixels)
+    pixels = image.pixels
+    notes = _problems(source, image)
     pair = None
     if found is not None:
         pair, problem = _read_halves(found, pixels, must=given)
@@ -170,49 +167,11 @@ def _is_same(output: Location, other: Location | str) -> bool:
     return str(output) == str(other)
 
 
-@contextlib.contextmanager
-def _on_this_machine(place: Location) -> Iterator[Path]:
-    """Provide a local file; one at a URL is downloaded while the context lasts."""
-    if isinstance(place, Path):
-        yield place
-        return
-    content = place.read_bytes()
-    if content is None:
-        raise ReaderError(f"{place}: there is no such file: check the URL")
-    with temporary_folder() as folder:
-        path = folder / place.name
-        path.write_bytes(content)
-        yield path
-
-
-def read_stack(place: Location) -> ImageFile:
-    """Read an image that is to be finished.
-
-    Raises
-    ------
-    ReaderError
-        If it cannot be read, or is raw colour.
-    """
-    with _on_this_machine(place) as path:
-        image = read_image(path)
-    if image.cfa is not None:
-        raise ReaderError(
-            f"{place} is raw colour ({image.cfa}), which cannot be sharpened: stack it first, or "
-            "develop it"
-        )
-    return image
-
-
-def scaled(image: ImageFile) -> Float32Array:
-    """Return the pixels of an image, 1 = full scale."""
-    return (image.data / np.float32(image.full_scale)).astype(np.float32)
-
-
 def _read_halves(
     places: tuple[Location, Location], pixels: Float32Array, *, must: bool
 ) -> tuple[tuple[Float32Array, Float32Array] | None, str | None]:
     """Read half stacks; those that were only found may be of no use, which is a note."""
-    even, odd = (scaled(read_stack(place)) for place in places)
+    even, odd = (read_stack(place).pixels for place in places)
     if even.shape == odd.shape == pixels.shape:
         return (even, odd), None
     other = even if even.shape != pixels.shape else odd
@@ -223,11 +182,11 @@ def _read_halves(
     return None, f"{message}: they are not used."
 
 
-def _problems(source: Location, image: ImageFile, pixels: Float32Array) -> list[str]:
+def _problems(source: Location, image: StackedImage) -> list[str]:
     """Say what is wrong with an image for sharpening."""
     found = []
-    finite = pixels[np.isfinite(pixels)]
-    if image.data.dtype == np.uint8:
+    finite = image.pixels[np.isfinite(image.pixels)]
+    if image.has_8_bits:
         found.append(
             f"{source.name} has 8 bits: sharpening shows the steps between its grey levels; stack "
             "into 16 bits."

@@ -232,7 +232,7 @@ def _ordered(paths: Sequence[Path], left_out: dict[str, str]) -> tuple[list[_Pic
 def _read(path: Path, left_out: dict[str, str]) -> StackedImage | None:
     """Read an image, or note why it is left out."""
     try:
-        return read_stack(path)
+        return read_stack(path).checked()
     except SkryError as error:
         left_out[str(path)] = f"cannot be used: {error}"
         return None
@@ -258,10 +258,10 @@ def _placed_against(
 ) -> tuple[_Sequence, dict[str, str]]:
     """Place images against one of them; return why others are left out, too."""
     against, reasons = found[reference], {}
-    own = read_stack(against.path).grey
+    own = read_stack(against.path).checked().grey
     placed = _Sequence([], [], [])
     for i, one in enumerate(found):
-        image = own if i == reference else read_stack(one.path).grey
+        image = own if i == reference else read_stack(one.path).checked().grey
         report(Progress("place", i + 1, len(found)))
         result = Placement.of_reference(own) if i == reference else place(own, image, rigid=rigid)
         if isinstance(result, str):
@@ -284,7 +284,7 @@ def _drawn(
     stretch = _common_stretch(placed.ranges, lights) if options.stretch else Stretch()
     in_colour = any(one.is_colour for one in placed.pictures)
     for i, (one, placement) in enumerate(zip(placed.pictures, placed.placements, strict=True)):
-        pixels = read_stack(one.path).pixels
+        pixels = read_stack(one.path).checked().pixels
         if in_colour and pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         lit = lights[i].gain * placement.drawn(pixels, canvas) + np.float32(lights[i].level)

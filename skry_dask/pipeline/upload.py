@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from skry_dask.unfinished import unfinished
+from skry_dask.io.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from skry_dask.io.remote import Location, RemotePath
-
-
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Provide a folder that is removed at the end, also when a signal ends the process."""
-    with TemporaryDirectory(prefix="skry-") as folder, unfinished(folder):
-        yield Path(folder)
 
 
 @contextlib.contextmanager

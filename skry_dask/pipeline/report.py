@@ -17,7 +17,7 @@ from skry_dask.io.atomic import write_if_new
 from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
-from skry_dask.pipeline.stack_figures import StackFigures
+from skry_dask.pipeline.tables import frame_table
 from skry_dask.reporting.charts import chart_of_steps, charts, charts_of_halves
 from skry_dask.reporting.page import Page
 from skry_dask.reporting.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
@@ -138,14 +138,14 @@ def page_of(record: JobRecord, results: Results) -> Page:
     libraries = {name: version(name) for name in LIBRARIES}
     return Page(
         title=record.about["source"],
-        figures=_figures(record, stacked),
+        figures=_figures(record),
         notes=record.notes,
         pictures=_pictures(capture, alignment, quality, stacked),
         charts=[
             *charts(alignment, quality, of["track"], points, stacked),
-            *_charts_of_frames(stacked, of.get("steps")),
+            *_charts_of_frames(record, stacked, of.get("steps")),
         ],
-        left_out=left_out(capture, alignment),
+        left_out=left_out(frame_table(capture, alignment, quality, stacked)),
         timings=[_timing(name, figures) for name, figures in record.phases.items()],
         options={**record.options, "stack": stacked.attrs["options"]},
         versions={"made by": record.about["software"], **libraries},
@@ -161,40 +161,40 @@ def _open(record: JobRecord, results: Results) -> xr.Dataset:
     return calibrate(select(opened.capture, options.select), options.calibrate)
 
 
-def _charts_of_frames(stacked: xr.Dataset, steps: xr.Dataset | None) -> list[Chart]:
+def _charts_of_frames(
+    record: JobRecord, stacked: xr.Dataset, steps: xr.Dataset | None
+) -> list[Chart]:
     """Draw what half stacks and steps tell, where there are any."""
     drawn = []
-    if StackFigures.of_stack(stacked).resolution is not None:
+    if "resolution" in record.about:
         from skry_dask.finishing.resolution.measurement import measure_resolution
 
         drawn += charts_of_halves(stacked, measure_resolution(stacked))
     return drawn if steps is None else [*drawn, chart_of_steps(steps.load())]
 
 
-def _figures(record: JobRecord, stacked: xr.Dataset) -> dict[str, str]:
-    about, image = record.about, stacked["stack"]
-    count = stacked["count"].to_numpy()
-    seen = count[count > 0]
+def _figures(record: JobRecord) -> dict[str, str]:
+    about = record.about
     seconds = sum(figures["seconds"] for figures in record.phases.values())
-    least, mean, most = (seen.min(), seen.mean(), seen.max()) if seen.size else (0, 0, 0)
+    mean, least, most = (about["averaged"].get(name, 0) for name in ("mean", "least", "most"))
     return {
         "frames": f"{about['frames']}",
         "aligned": f"{about['active_frames']}",
-        "frames averaged per pixel": f"{mean:.4g} ({least:.4g} to {most:.4g})",
-        "image": " x ".join(map(str, image.shape[:2][::-1])) + " px",
+        "frames averaged per pixel": f"{mean:g} ({least:g} to {most:g})",
+        "region": f"{about['region']['width']} x {about['region']['height']} px",
         "reference points": f"{about['points']}",
         "time of all phases": f"{seconds:.2f} s",
-        **_of_halves(StackFigures.of_stack(stacked)),
+        **_of_halves(about),
     }
 
 
-def _of_halves(figures: StackFigures) -> dict[str, str]:
+def _of_halves(about: dict[str, Any]) -> dict[str, str]:
     """Write noise and resolution, where half stacks tell them."""
-    if figures.resolution is None:
+    if "resolution" not in about:
         return {}
-    half = figures.resolution["half"]
+    half = about["resolution"]["half"]
     resolution = "none" if half is None else f"{1 / half:.2f} px ({half:.3f} cycles/px)"
-    return {"resolution": resolution, "noise": f"{figures.noise} of full scale"}
+    return {"resolution": resolution, "noise": f"{about['noise']} of full scale"}
 
 
 def _pictures(
@@ -216,30 +216,22 @@ def _pictures(
     ]
 
 
-def left_out(capture: xr.Dataset, alignment: xr.Dataset) -> dict[str, str]:
+def left_out(frames: xr.Dataset) -> dict[str, str]:
     """Say which frames are not stacked, and why.
 
     Parameters
     ----------
-    capture, alignment
-        As from `select` and `align`.
+    frames
+        As from `frame_table`.
 
     Returns
     -------
     dict
         Numbers of frames as text (ranges include their last frame), by the reason in words.
     """
-    numbers = alignment["frame"].to_numpy()
-    reasons = alignment["reason"].to_numpy()
-    excluded = capture["excluded"].to_numpy() if "excluded" in capture.coords else None
-    found = {}
-    if excluded is not None and excluded.any():
-        found["excluded by the user"] = _ranges(numbers[excluded].tolist())
-    for reason in Reason:
-        of_reason = numbers[reasons == reason]
-        if reason is not Reason.ACTIVE and of_reason.size:
-            found[reason.name.lower().replace("_", " ")] = _ranges(of_reason.tolist())
-    return found
+    numbers, reasons = frames["frame"].to_numpy(), frames["reason"].to_numpy()
+    found = sorted(set(reasons.tolist()) - {Reason.ACTIVE.words})
+    return {reason: _ranges(numbers[reasons == reason].tolist()) for reason in found}
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -148,7 +148,7 @@ def frame_table(
     active, excluded = stacked_frames(alignment, capture), excluded_frames(capture)
     measured = quality["frame_quality"].to_numpy().astype(np.float64)
     low, high = np.nanmin(measured[active]), np.nanmax(measured[active])
-    words = [Reason(reason).name.lower().replace("_", " ") for reason in alignment["reason"].data]
+    words = [Reason(reason).words for reason in alignment["reason"].to_numpy()]
     offset = alignment["offset"].to_numpy()
     columns = {
         "active_frame": np.where(active, np.cumsum(active) - 1, -1),

@@ -26,6 +26,11 @@ class Reason(IntEnum):
     DAMAGED = 6
     UNLIKE = 7
 
+    @property
+    def words(self) -> str:
+        """The reason as text: "nothing to see"."""
+        return self.name.lower().replace("_", " ")
+
 
 class FrameAlignment(NamedTuple):
     """Where the scene lies in a frame.

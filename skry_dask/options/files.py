@@ -4,7 +4,7 @@ A file that was saved is complete: all values are there, also those that were no
 means the same when defaults change::
 
     [sharpen]
-    version = 1
+    version = 2
     method = "wavelets"
     gains = [2.5, 3.5, 2.5, 1.5, 1.0, 1.0]
 
@@ -44,7 +44,7 @@ def to_toml(*options: PhaseOptions) -> str:
     >>> from skry_dask.options.sharpening import SharpenOptions
     >>> print(to_toml(SharpenOptions(method="wiener", noise=0.02)))
     [sharpen]
-    version = 1
+    version = 2
     method = "wiener"
     overshoot = 0.03
     psf = "gaussian"

@@ -139,7 +139,7 @@ class SharpenOptions:
     """
 
     phase: ClassVar[str] = "sharpen"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     method: SharpenMethod = SharpenMethod.AUTO
     overshoot: float = 0.03

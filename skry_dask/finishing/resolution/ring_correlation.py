@@ -173,6 +173,11 @@ def finest_detail(frequency: FloatArray, sums: RingSums, threshold: float) -> Fl
     return np.where(resolves, found, np.nan)
 
 
+def modes_of_rings(side: int) -> FloatArray:
+    """Count the frequencies on each ring of a region of this side: float64 (ring)."""
+    return np.asarray(_rings(side).sum(axis=1), np.float64)
+
+
 def _starts(n: int, side: int) -> IntArray:
     """Place squares evenly along one side of an image: int64, their first rows or columns."""
     count = 1 + -(-2 * (n - side) // side)

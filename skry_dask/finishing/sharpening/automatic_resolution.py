@@ -1,15 +1,11 @@
 """How finely an image resolves the scene, everywhere in it, from half stacks or from its own noise.
 
-Half stacks show the same scene with noise that has nothing in common. Their correlation over a ring
-of spatial frequencies (Fourier ring correlation: Saxton & Baumeister, J. Microsc. 127, 1982, 127)
-is h; of the whole stack's power the part 2 h / (1 + h) is detail (Rosenthal & Henderson, J. Mol.
-Biol. 333, 2003, 721). It falls with frequency f as 1 / (1 + (f / resolution)**steepness), which is
-fitted: the rings of a small region alone are too noisy.
+What half stacks have in common is detail, see `resolution.ring_correlation`. Its share of the power
+falls with frequency f as 1 / (1 + (f / resolution)**steepness), which is fitted: the rings of a
+small region alone are too noisy.
 
 An image alone has detail and noise together. Beyond the finest detail that a telescope passes there
 is noise alone, and as strong at the other frequencies if it is white.
-
-Cost: two transforms of 128 x 128 px for each 64 x 64 px. Memory: 128 numbers for each of them.
 """
 
 from __future__ import annotations
@@ -17,21 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import fft, special
+from scipy import special
+
+from skry_dask.finishing.resolution.ring_correlation import Regions, modes_of_rings, ring_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
-
-WINDOW = 128
-"""Side of the windows whose spectra are taken, px; they overlap by half."""
-
-N_RINGS = 64
-"""Number of rings of spatial frequency, up to half a cycle per px."""
-
-FREQUENCIES = (np.arange(N_RINGS) + 0.5) / (2 * N_RINGS)
-"""Spatial frequency of each ring, cycles/px."""
 
 LOWEST = 0.02
 """Frequencies below are the window's rather than the scene's, cycles/px."""
@@ -105,67 +94,37 @@ def measure_resolution(
     reach
         Windows up to this far from a place, centre from centre, count for it, px.
     """
-    side = min(WINDOW, image.shape[0], image.shape[1])
-    starts = tuple(_window_starts(size, side) for size in image.shape)
-    shared, total = _ring_powers(image, halves, starts, side)
+    if min(image.shape) < 2:  # no frequency but zero
+        nothing = np.full([len(centre) for centre in centres], RESOLUTIONS[0])
+        return Resolution(float(RESOLUTIONS[0]), float(STEEPNESSES[0]), nothing)
+    regions = Regions.of_image(image.shape)
+    frequency, side = regions.frequency, regions.side
+    shared, total = _ring_powers(image, halves, regions)
     whole_share = _share(shared.sum(axis=(0, 1)), total.sum(axis=(0, 1)))
-    whole, steepness = _fit(whole_share)
+    whole, steepness = _fit(frequency, whole_share)
     near = [
         (np.abs(start + side / 2 - centre[:, None]) <= max(reach, side / 2)).astype(np.float64)
-        for start, centre in zip(starts, centres, strict=True)
+        for start, centre in zip((regions.y, regions.x), centres, strict=True)
     ]
     shared, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in (shared, total))
-    return Resolution(whole, steepness, _fit_places(_share(shared, total), steepness))
-
-
-def _window_starts(size: int, side: int) -> IntArray:
-    """Return where windows begin: in steps of half of them, the last at the border."""
-    step = max(side // 2, 1)
-    return np.minimum(np.arange(0, size - side + step, step), size - side)
+    places = _fit_places(frequency, _share(shared, total), steepness)
+    return Resolution(whole, steepness, places)
 
 
 def _ring_powers(
-    image: Float32Array,
-    halves: Sequence[Float32Array] | None,
-    starts: tuple[IntArray, ...],
-    side: int,
+    image: Float32Array, halves: Sequence[Float32Array] | None, regions: Regions
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the power of detail and all power in each window's rings (y, x, ring)."""
-    line = np.hanning(side + 2)[1:-1]
-    taper = np.outer(line, line).astype(np.float32)
-    spatial = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    ring = np.minimum((spatial * 2 * N_RINGS).astype(np.int64), N_RINGS).ravel()
-    # Columns between the first and the last stand for two of the whole spectrum.
-    counts = np.full(side // 2 + 1, 2.0)
-    counts[0] = 1.0
-    weights = np.broadcast_to(counts, spatial.shape).ravel()
-    noise_alone = (spatial.ravel() > NOISE_ALONE) * weights
-
-    def spectrum(plane: Float32Array, y: int, x: int) -> AnyArray:
-        window = plane[y : y + side, x : x + side]
-        mean = np.float32((window * taper).sum(dtype=np.float64) / taper.sum(dtype=np.float64))
-        return fft.rfft2((window - mean) * taper).ravel()
-
-    def by_ring(power: AnyArray) -> FloatArray:
-        return np.bincount(ring, power * weights, N_RINGS + 1)[:N_RINGS].astype(np.float64)
-
-    shape = (len(starts[0]), len(starts[1]), N_RINGS)
-    shared, total = np.zeros(shape), np.zeros(shape)
-    modes = np.bincount(ring, weights, N_RINGS + 1)[:N_RINGS]
-    for j, y in enumerate(starts[0]):
-        for i, x in enumerate(starts[1]):
-            if halves is None:
-                power = np.square(np.abs(spectrum(image, y, x)))
-                noise = float((power * noise_alone).sum() / max(noise_alone.sum(), 1.0))
-                total[j, i] = by_ring(power)
-                shared[j, i] = total[j, i] - noise * modes
-            else:
-                even, odd = (spectrum(half, y, x) for half in halves)
-                common = by_ring((even * odd.conj()).real)
-                # Of the whole stack, which has half the noise of the mean of both powers.
-                either = by_ring(np.square(np.abs(even)) + np.square(np.abs(odd))) / 2
-                shared[j, i], total[j, i] = common, (common + either) / 2
-    return shared, total
+    """Return the power of detail and all power on rings (region_y, region_x, ring)."""
+    if halves is None:
+        power = ring_sums(image, image, regions).first
+        modes = modes_of_rings(regions.side)
+        alone = regions.frequency > NOISE_ALONE
+        noise = power[..., alone].sum(axis=-1) / max(modes[alone].sum(), 1.0)
+        return power - noise[..., None] * modes, power
+    even, odd = halves
+    sums = ring_sums(even, odd, regions)
+    # Of the whole stack, which has half the noise of the mean of both powers.
+    return sums.cross, (sums.cross + (sums.first + sums.second) / 2) / 2
 
 
 def _share(shared: FloatArray, total: FloatArray) -> FloatArray:
@@ -174,21 +133,21 @@ def _share(shared: FloatArray, total: FloatArray) -> FloatArray:
     return np.clip(share, 0.0, 1.0)
 
 
-def _fit(share: FloatArray) -> tuple[float, float]:
-    """Fit resolution and steepness to the shares of detail in rings (ring,)."""
-    used = FREQUENCIES >= LOWEST
+def _fit(frequency: FloatArray, share: FloatArray) -> tuple[float, float]:
+    """Fit resolution and steepness to the shares of detail on rings (ring,)."""
+    used = frequency >= LOWEST
     models = np.stack(
-        [share_of_detail(FREQUENCIES[used], RESOLUTIONS[:, None], s) for s in STEEPNESSES]
+        [share_of_detail(frequency[used], RESOLUTIONS[:, None], s) for s in STEEPNESSES]
     )
     errors = np.square(models - share[used]).sum(axis=-1)
     best_steepness, best = np.unravel_index(np.argmin(errors), errors.shape)
     return float(RESOLUTIONS[best]), float(STEEPNESSES[best_steepness])
 
 
-def _fit_places(share: FloatArray, steepness: float) -> FloatArray:
+def _fit_places(frequency: FloatArray, share: FloatArray, steepness: float) -> FloatArray:
     """Fit the resolution alone to the shares (y, x, ring) of places."""
-    used = FREQUENCIES >= LOWEST
-    models = share_of_detail(FREQUENCIES[used], RESOLUTIONS[:, None], steepness)
+    used = frequency >= LOWEST
+    models = share_of_detail(frequency[used], RESOLUTIONS[:, None], steepness)
     # |model - share|**2 without the share's own square, which is the same for all models.
     errors = np.square(models).sum(axis=-1) - 2 * share[..., used] @ models.T
     fitted: FloatArray = RESOLUTIONS[np.argmin(errors, axis=-1)]

@@ -1,4 +1,4 @@
-"""The recipes of the README: code that compiles, options that exist, commands that run."""
+"""The recipes of the guide: code that compiles, options that exist, commands that run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ import skry_dask as skry
 from skry_dask.cli.main import main
 
 ROOT = Path(__file__).parents[3]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("\n## Clusters\n")[1].split("\n## ")[0]
-RECIPES = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-(IMAGE,) = re.findall(r"```dockerfile\n(.*?)```", SECTION, re.DOTALL)
+GUIDE = (ROOT / "notebooks/guide/clusters.md").read_text(encoding="utf-8")
+RECIPES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+(IMAGE,) = re.findall(r"```dockerfile\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def calls(code: str) -> dict[str, dict[str, Any]]:

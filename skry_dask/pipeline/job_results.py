@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from skry_dask.pipeline.phase_runner import PhaseResult
 
+ROTATION = ("globe", "turn", "elapsed")
+"""Variables that `derotate` adds to an alignment for later phases."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobResults:

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.calibration.calibrate import calibrate
 from skry_dask.capture.inputs import sidecar
-from skry_dask.capture.select import select
-from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, ReaderError, StoreError
 from skry_dask.io.atomic import write_if_new
 from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
+from skry_dask.pipeline.finished_job import FinishedJob
 from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
 from skry_dask.pipeline.tables import frame_table
 from skry_dask.reporting.charts import chart_of_steps, charts, charts_of_halves
 from skry_dask.reporting.page import Page
 from skry_dask.reporting.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
-from skry_dask.store.results.reading import Results, open_results
+from skry_dask.store.results.reading import open_results
 
 if TYPE_CHECKING:
     import os
@@ -81,8 +79,7 @@ def report(
     name = Path(record.about["source"]).stem
     target = located(output) if output is not None else Path(f"{name}-report.html")
     _check_target(target, record)
-    page = page_of(record, results)
-    content = page.render().encode()
+    content = page_of(FinishedJob.of(record, results)).render().encode()
     if isinstance(target, RemotePath):
         target.write_bytes(content)
     else:
@@ -119,58 +116,40 @@ def _check_target(target: Location, record: JobRecord) -> None:
             )
 
 
-def page_of(record: JobRecord, results: Results) -> Page:
+def page_of(job: FinishedJob) -> Page:
     """Collect what the report of a job shows.
 
     Parameters
     ----------
-    record, results
-        Of the job.
+    job
+        The job.
     """
-    of = {
-        name: results[f"{name}/{figures['digest']}"]
-        for name, figures in record.phases.items()
-        if "digest" in figures
-    }
-    alignment, quality, stacked = of["align"], of["quality"], of["stack"]
-    points = of.get("refine", of["track"])
-    capture = _open(record, results)
+    record, capture, alignment, quality = job.record, job.capture, job.alignment, job.quality
     libraries = {name: version(name) for name in LIBRARIES}
     return Page(
         title=record.about["source"],
         figures=_figures(record),
         notes=record.notes,
-        pictures=_pictures(capture, alignment, quality, stacked),
+        pictures=_pictures(job),
         charts=[
-            *charts(alignment, quality, of["track"], points, stacked),
-            *_charts_of_frames(record, stacked, of.get("steps")),
+            *charts(alignment, quality, job.tracked, job.points, job.stacked),
+            *_charts_of_frames(job),
         ],
-        left_out=left_out(frame_table(capture, alignment, quality, stacked)),
+        left_out=left_out(frame_table(capture, alignment, quality, job.stacked)),
         timings=[_timing(name, figures) for name, figures in record.phases.items()],
-        options={**record.options, "stack": stacked.attrs["options"]},
+        options={**record.options, "stack": job.stacked.attrs["options"]},
         versions={"made by": record.about["software"], **libraries},
     )
 
 
-def _open(record: JobRecord, results: Results) -> xr.Dataset:
-    """Open the capture as the job saw it."""
-    options = record.all_options()
-    given: Any = record.source if len(record.source) > 1 else record.source[0]
-    source = resolve(given, options.read)
-    opened = source.open(results.path)
-    return calibrate(select(opened.capture, options.select), options.calibrate)
-
-
-def _charts_of_frames(
-    record: JobRecord, stacked: xr.Dataset, steps: xr.Dataset | None
-) -> list[Chart]:
+def _charts_of_frames(job: FinishedJob) -> list[Chart]:
     """Draw what half stacks and steps tell, where there are any."""
     drawn = []
-    if "resolution" in record.about:
+    if "resolution" in job.record.about:
         from skry_dask.finishing.resolution.measurement import measure_resolution
 
-        drawn += charts_of_halves(stacked, measure_resolution(stacked))
-    return drawn if steps is None else [*drawn, chart_of_steps(steps.load())]
+        drawn += charts_of_halves(job.stacked, measure_resolution(job.stacked))
+    return drawn if job.steps is None else [*drawn, chart_of_steps(job.steps.load())]
 
 
 def _figures(record: JobRecord) -> dict[str, str]:
@@ -197,13 +176,12 @@ def _of_halves(about: dict[str, Any]) -> dict[str, str]:
     return {"resolution": resolution, "noise": f"{about['noise']} of full scale"}
 
 
-def _pictures(
-    capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset, stacked: xr.Dataset
-) -> list[Picture]:
+def _pictures(job: FinishedJob) -> list[Picture]:
     """Show the stack, the best frame and the composite on one scale of brightness."""
+    stacked, quality = job.stacked, job.quality
     image = stacked["stack"].to_numpy()
     white = white_of(image)
-    number, frame = best_frame(capture, alignment, quality, stacked)
+    number, frame = best_frame(job.capture, job.alignment, quality, stacked)
     composite = on_pixels_of(stacked, quality["composite"])
     return [
         Picture("stack", "The stack: the mean of all frames, unwarped", to_uri(image, white)),

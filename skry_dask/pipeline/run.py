@@ -29,7 +29,7 @@ from skry_dask.pipeline.job import (
     with_measured_frames,
 )
 from skry_dask.pipeline.job_record import keep_record
-from skry_dask.pipeline.job_results import JobResults
+from skry_dask.pipeline.job_results import ROTATION, JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
 from skry_dask.pipeline.stack_figures import StackFigures
@@ -52,9 +52,6 @@ if TYPE_CHECKING:
 
 FIRST_STACK = StackOptions(choose=Choose.FRAGMENTS, percent=30)
 """Options of the stack against which frames are measured a second time."""
-
-ROTATION = ("globe", "turn", "elapsed")
-"""Variables that `derotate` adds to an alignment for later phases."""
 
 
 def run(

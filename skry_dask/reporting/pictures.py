@@ -10,11 +10,12 @@ import numpy as np
 from scipy import ndimage
 
 from skry_dask.capture.calibration.develop import Developer
+from skry_dask.capture.calibration.on_canvas import frame_on_canvas
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skry_dask.types import AnyArray, FloatArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray
 
 WHITE_PERCENTILE = 99.9
 """Percentile of the stack that is shown white: a few brighter pixels must not darken the page."""
@@ -43,7 +44,7 @@ class Picture(NamedTuple):
 
 def best_frame(
     capture: xr.Dataset, alignment: xr.Dataset, quality: xr.Dataset, stacked: xr.Dataset
-) -> tuple[int, FloatArray]:
+) -> tuple[int, Float32Array]:
     """Show the best frame that the stack uses, where the stack lies.
 
     Parameters
@@ -56,24 +57,19 @@ def best_frame(
     number
         Number of the frame.
     image
-        float64 (y, x[, channel]) on the pixels of the stack, 1 = full scale; NaN where the frame
+        float32 (y, x[, channel]) on the pixels of the stack, 1 = full scale; NaN where the frame
         does not show them.
     """
     rated = quality["frame_quality"].to_numpy().astype(np.float64)
     rated[stacked["fragments"].to_numpy() == 0] = np.nan
     index = int(np.nanargmax(rated)) if not np.isnan(rated).all() else 0
-    developer = Developer.of(capture)
-    frame = capture["frames"][index].to_numpy()
-    planes = [
-        (plane.astype(np.float64) / developer.units(name) - developer.black) / developer.white
-        for name, plane in zip(
-            developer.planes, developer.develop(frame, developer.planes), strict=True
-        )
-    ]
-    y, x = alignment["offset"].to_numpy()[index]
-    at = np.meshgrid(stacked["y"].to_numpy() + y, stacked["x"].to_numpy() + x, indexing="ij")
-    shown = [ndimage.map_coordinates(p, at, order=1, cval=np.nan) for p in planes]
-    image = shown[0] if len(shown) == 1 else np.stack(shown, axis=-1)
+    image = frame_on_canvas(
+        capture["frames"][index].to_numpy(),
+        Developer.of(capture),
+        alignment["offset"].to_numpy()[index],
+        stacked["y"].to_numpy(),
+        stacked["x"].to_numpy(),
+    )
     return int(capture["frame"][index]), image
 
 

@@ -1,0 +1,96 @@
+"""Finished jobs: their capture and results, opened again from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.capture.calibration.calibrate import calibrate
+from skry_dask.capture.select import select
+from skry_dask.capture.source import resolve
+from skry_dask.pipeline.job_results import ROTATION
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skry_dask.pipeline.job_record import JobRecord
+    from skry_dask.store.results.reading import Results
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedJob:
+    """The capture of a finished job, and the results of its phases.
+
+    Parameters
+    ----------
+    record
+        What the job was.
+    capture
+        The frames, lazy, selected and calibrated.
+    alignment
+        See `align`; of a globe that turns, what `derotate` found, too.
+    quality
+        See `estimate_quality`.
+    tracked
+        Reference points of the first pass; see `track`.
+    points
+        Those with which frames were stacked: of the second pass, if there was one; see `refine`.
+    stacked
+        See `stack`.
+    steps
+        Stacks of more and more frames, if the job measured them; see `measure_steps`.
+    """
+
+    record: JobRecord
+    capture: xr.Dataset
+    alignment: xr.Dataset
+    quality: xr.Dataset
+    tracked: xr.Dataset
+    points: xr.Dataset
+    stacked: xr.Dataset
+    steps: xr.Dataset | None
+
+    @classmethod
+    def of(cls, record: JobRecord, results: Results) -> FinishedJob:
+        """Open the capture of a job as the job saw it, and the results of its phases.
+
+        Parameters
+        ----------
+        record
+            Of the job.
+        results
+            Of the capture.
+
+        Raises
+        ------
+        SkryError
+            If the capture cannot be opened.
+        StoreError
+            If a result is gone or damaged.
+        """
+        of = {
+            name: results[f"{name}/{figures['digest']}"]
+            for name, figures in record.phases.items()
+            if "digest" in figures
+        }
+        alignment = of["align"]
+        if "derotate" in of:
+            turning = of["derotate"]
+            alignment = alignment.assign({n: turning[n] for n in ("offset", *ROTATION)})
+        return cls(
+            record=record,
+            capture=_open(record, results),
+            alignment=alignment,
+            quality=of["quality"],
+            tracked=of["track"],
+            points=of.get("refine", of["track"]),
+            stacked=of["stack"],
+            steps=of.get("steps"),
+        )
+
+
+def _open(record: JobRecord, results: Results) -> xr.Dataset:
+    options = record.all_options()
+    given: Any = record.source if len(record.source) > 1 else record.source[0]
+    opened = resolve(given, options.read).open(results.path)
+    return calibrate(select(opened.capture, options.select), options.calibrate)

@@ -103,7 +103,7 @@ class JobRequest:
     """A job as the user asks for it, not checked yet; see `run`, and `parse_steps` for steps.
 
     ``runner`` is what it runs on, where that has been opened for several jobs; ``memory`` is what
-    they share.
+    they share. ``on_phase`` is called with the capture, and with the result of each phase.
     """
 
     source: Input
@@ -122,6 +122,7 @@ class JobRequest:
     after_compute: Callable[[], None] | None = None
     runner: Runner | None = None
     memory: SharedMemory | None = None
+    on_phase: Callable[[PhaseResult], None] | None = None
 
     @classmethod
     def of(

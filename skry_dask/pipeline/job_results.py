@@ -9,7 +9,7 @@ from skry_dask.graph.datasets import excluded_frames, region_of, stacked_frames
 from skry_dask.options import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import xarray as xr
 
@@ -33,6 +33,12 @@ class JobResults:
 
     frames: PhaseResult
     phases: tuple[PhaseResult, ...]
+
+    @classmethod
+    def of(cls, results: Iterable[PhaseResult]) -> JobResults:
+        """Collect the capture and what follows it; see `run_phases`."""
+        frames, *phases = results
+        return cls(frames, tuple(phases))
 
     def __iter__(self) -> Iterator[PhaseResult]:
         """Iterate over the capture and the results of the phases."""

@@ -38,7 +38,7 @@ from skry_dask.pipeline.summary import provenance, summarise
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import xarray as xr
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from skry_dask.options import AlignOptions, Options, RefineOptions
     from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.pipeline.job import Job
+    from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.pipeline.progress import Report
 
 
@@ -123,7 +124,8 @@ def run(
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
         where that makes the job fit; the result is the same.
     progress
-        Called as work goes on, from any thread, with a `Progress`.
+        Called as work goes on, from any thread, with a `Progress`. Without a cluster, an exception
+        that it raises ends the job, and is raised by `run`; the same job continues later.
     after_compute
         Called without arguments when a phase has been computed: a program can return freed memory
         to the system there.
@@ -189,7 +191,7 @@ def run_request(request: JobRequest) -> xr.Dataset:
     began = time.perf_counter()
     with PeakMemory() as peak, start_job(request) as job:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
-            results = _run_phases(job, phases)
+            results = JobResults.of(_told(run_phases(job, phases), request.on_phase))
             # Images are written while the last result is stored.
             figures = StackFigures.of_stack(results.stack)
             about = provenance(job, results, figures)
@@ -200,10 +202,59 @@ def run_request(request: JobRequest) -> xr.Dataset:
     return results.stack.assign_attrs(summary=as_json(summary))
 
 
-def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
-    """Run the phases one after the other, each on what the earlier ones gave."""
+def run_part(request: JobRequest, last: str) -> None:
+    """Run the phases of a job up to one of them; nothing is written but results in the store.
+
+    Parameters
+    ----------
+    request
+        The arguments of `run`; its ``on_phase`` is given what the phases give.
+    last
+        Name of the last phase to run: "align", "quality", "track", "refine" or "stack".
+
+    Raises
+    ------
+    SkryError
+        See `run`.
+    """
+    with (
+        start_job(request) as job,
+        PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases,
+    ):
+        for result in _told(run_phases(job, phases), request.on_phase):
+            if result.name == last:
+                return
+
+
+def _told(
+    results: Iterable[PhaseResult], on_phase: Callable[[PhaseResult], None] | None
+) -> Iterator[PhaseResult]:
+    """Tell each result to whoever asked for it, as soon as there is one."""
+    for result in results:
+        if on_phase is not None:
+            on_phase(result)
+        yield result
+
+
+def run_phases(job: Job, phases: PhaseRunner) -> Iterator[PhaseResult]:
+    """Run the phases one after the other, each on what the earlier ones gave.
+
+    Parameters
+    ----------
+    job
+        The job.
+    phases
+        Runs a phase, or reuses its stored result.
+
+    Yields
+    ------
+    PhaseResult
+        The capture, then the result of each phase as soon as there is one; whoever has seen enough
+        need not go on.
+    """
     options = job.options
     frames, shapes = open_frames(job)
+    yield frames
     all_frames = with_all_frames(frames)
     survey = phases.run(survey_frames, options.align, all_frames, name="survey", keeps_pieces=False)
     reference = phases.run(
@@ -212,39 +263,38 @@ def _run_phases(job: Job, phases: PhaseRunner) -> JobResults:
     alignment = phases.run(_align_to, options.align, all_frames, reference.only())
     alignment = alignment.after(reference).after(survey)
     check_canvas(job, shapes, frames, alignment)
+    yield alignment
     offsets = alignment.only("offset", "active", "reason", "union", "foreground", "light")
-    done = [alignment]
     if options.derotate.derotate is not None:
         from skry_dask.phases.derotate import derotate  # with scipy's filters, 40 ms
 
         turning = phases.run(derotate, options.derotate, all_frames, offsets, keeps_pieces=False)
         offsets = turning.only(*offsets.data.data_vars, *ROTATION)
-        done += [turning]
+        yield turning
     quality = phases.run(estimate_quality, options.quality, frames, offsets)
+    yield quality
     shown = quality.only("reference", "frame_quality")
     points = phases.run(track, options.track, all_frames, offsets, shown)
-    done += [quality, points]
+    yield points
     if not options.refine.quick:
         measured, ranked = with_measured_frames(frames, offsets), quality.only("blended_quality")
         if why_not_refined(measured.data, offsets.data, points.data) is None:
             first = phases.run(
                 stack, FIRST_STACK, measured, offsets, ranked, points, name="first_stack"
             )
+            yield first
             points = phases.run(refine, options.refine, measured, offsets, points, first)
-            done += [first, points]
         else:
             points = phases.run(_not_refined, options.refine, measured, offsets, points)
-            done += [points]
+        yield points
     choice = options.stack.settled(weighted="weight" in points.data)
-    result = phases.run(stack, choice, frames, offsets, quality, points)
-    done.append(result)
+    yield phases.run(stack, choice, frames, offsets, quality, points)
     if job.steps is not None:
         n_frames = int(stacked_frames(offsets.data, frames.data).sum())
         numbers = steps_up_to(job.steps, n_frames)
         of_steps = StepOptions(numbers=numbers, stack=replace(choice, halves=True))
         inputs = frames, offsets, quality, points
-        done.append(phases.run(measure_steps, of_steps, *inputs, keeps_pieces=False))
-    return JobResults(frames, tuple(done))
+        yield phases.run(measure_steps, of_steps, *inputs, keeps_pieces=False)
 
 
 def _choose_among(capture: xr.Dataset, survey: xr.Dataset, options: AlignOptions) -> xr.Dataset:

@@ -87,8 +87,8 @@ def on_pixels_of(stacked: xr.Dataset, image: xr.DataArray) -> FloatArray:
     return shown[0] if len(shown) == 1 else np.stack(shown, axis=-1)
 
 
-def to_uri(image: AnyArray, white: float) -> str:
-    """Make a PNG of 8 bits of an image, black at 0; not-a-number is black.
+def to_uri(image: AnyArray, white: float, *, compression: int = 6) -> str:
+    """Make a PNG of 8 bits of an image, as a data URI; black at 0, not-a-number is black.
 
     Parameters
     ----------
@@ -96,13 +96,16 @@ def to_uri(image: AnyArray, white: float) -> str:
         (y, x[, channel]).
     white
         Value that is shown white.
+    compression
+        1, fast, to 9, small.
     """
     from PIL import Image
 
     step = -(-max(image.shape[:2]) // MAX_SIDE)
     scaled = np.nan_to_num(image[::step, ::step] * (255 / white)).clip(0, 255)
     target = BytesIO()
-    Image.fromarray(np.rint(scaled).astype(np.uint8)).save(target, "PNG")
+    picture = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    picture.save(target, "PNG", compress_level=compression)
     return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
 
 

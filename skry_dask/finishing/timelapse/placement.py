@@ -2,8 +2,7 @@
 
 Each image has a shift, so that an object stays where it is. What is left of the displacement at a
 place is the air's, which differs from image to image, or the motion of the object, as clouds on a
-turning planet, which goes on. So only what differs from a line through the neighbours in time is
-undone.
+turning planet, which goes on (`motion`) and is left.
 
 Cost: 2 us a pixel and image on one core. Memory: two images.
 """
@@ -19,6 +18,7 @@ from scipy import ndimage
 from skry_dask.finishing.registration.common_region import overlap, region_of, union
 from skry_dask.finishing.registration.displacement import Displacement
 from skry_dask.finishing.registration.register import likely_scale, register
+from skry_dask.finishing.timelapse.motion import motion_that_goes_on
 from skry_dask.geometry.canvas import Region
 from skry_dask.options.phases import Canvas
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.types import BoolArray, Float32Array, FloatArray
-
-N_NEIGHBOURS = 4
-"""Number of images before an image, and after it, from which its motion is told."""
 
 LIGHT_PX = 2.0
 """Standard deviation of the Gaussian that takes noise out of an image before its light is
@@ -137,35 +134,21 @@ def without_motion(placements: Sequence[Placement]) -> list[Placement]:
     """
     grid = max(placements, key=lambda one: one.displacement.local.size).displacement
     local = [_resized(one.displacement.local, grid.local.shape) for one in placements]
-    lines = _local_lines(np.array(local))
+    goes_on = motion_that_goes_on(np.array(local))
     return [
         replace(
             one,
             displacement=replace(
-                one.displacement, rows=grid.rows, columns=grid.columns, local=own - line
+                one.displacement, rows=grid.rows, columns=grid.columns, local=own - motion
             ),
         )
-        for one, own, line in zip(placements, local, lines, strict=True)
+        for one, own, motion in zip(placements, local, goes_on, strict=True)
     ]
 
 
 def _resized(local: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Return the local displacement of the reference, which is 0, on the grid of the others."""
     return local if local.shape == shape else np.zeros(shape)
-
-
-def _local_lines(values: FloatArray) -> FloatArray:
-    """Fit a line in time through the neighbours of each image, and take its value there."""
-    n = len(values)
-    lines = np.empty_like(values)
-    for i in range(n):
-        near = np.arange(max(0, i - N_NEIGHBOURS), min(n, i + N_NEIGHBOURS + 1))
-        weight = 1 - np.abs(near - i) / (N_NEIGHBOURS + 1)
-        terms = np.stack([np.ones(len(near)), near - i], axis=1)
-        matrix = terms.T * weight @ terms + np.diag([0.0, 1e-9])
-        answer = np.linalg.solve(matrix, terms.T * weight)[0]
-        lines[i] = np.tensordot(answer, values[near], axes=1)
-    return lines
 
 
 def compare_light(reference: Float32Array, image: Float32Array) -> Light:

@@ -67,7 +67,6 @@ Place: TypeAlias = Annotated[
 """A file or folder to write, on this machine or at a URL."""
 
 Output: TypeAlias = Annotated[Place, Parameter(alias="-o")]
-LocalFolder: TypeAlias = Annotated[Path, Parameter(converter=_to_path)]
 LocalOutput: TypeAlias = Annotated[Path, Parameter(alias="-o", converter=_to_path)]
 
 

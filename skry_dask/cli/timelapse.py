@@ -10,8 +10,8 @@ from skry_dask.cli.flags import (
     PHASES,
     TIMELAPSE,
     AsJson,
-    LocalFolder,
-    LocalOutput,
+    Output,
+    Place,
 )
 from skry_dask.cli.phase_flags import PhaseFlags
 from skry_dask.cli.process import importing, release_freed_memory
@@ -28,8 +28,8 @@ LISTED = 8
 
 def timelapse(
     *inputs: str,
-    output: LocalOutput,
-    out_dir: LocalFolder | None = None,
+    output: Output,
+    out_dir: Place | None = None,
     workers: int | None = None,
     memory_limit: str | None = None,
     json_: AsJson = False,
@@ -49,9 +49,10 @@ def timelapse(
         captures (SER, AVI, MP4...), folders or patterns of these.
     output
         Movie to write (.mp4, .gif), or a folder, or a pattern such as moon-%03d.png, for PNG images
-        of 16 bit.
+        of 16 bit; or the URL of one.
     out_dir
-        Folder for the stacks of captures, created if it does not exist [default: OUTPUT-stacks].
+        Folder for the stacks of captures, created if it does not exist, or its URL [default:
+        OUTPUT-stacks].
     workers
         Number of threads for stacking [default: one per core].
     memory_limit

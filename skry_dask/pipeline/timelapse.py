@@ -25,6 +25,8 @@ from skry_dask.finishing.timelapse.placement import (
     without_motion,
 )
 from skry_dask.finishing.timelapse.times import in_order, in_words, time_of
+from skry_dask.io.images.formats import has_image_suffix
+from skry_dask.io.remote import is_url, located
 from skry_dask.options import as_json
 from skry_dask.options.timelapse import TimelapseOptions
 from skry_dask.pipeline.batch import run_many
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.finishing.stacked_images import StackedImage
     from skry_dask.geometry.canvas import Region
+    from skry_dask.io.remote import Location, RemotePath
     from skry_dask.options import Options
     from skry_dask.pipeline.batch import Outcome
     from skry_dask.pipeline.progress import Report
@@ -88,7 +91,7 @@ class Movie:
 class _Picture(NamedTuple):
     """An image of the movie."""
 
-    path: Path
+    path: Location
     name: str
     time: datetime | None
     about: dict[str, Any]
@@ -105,9 +108,9 @@ class _Sequence(NamedTuple):
 
 def timelapse(
     sources: Sequence[Input],
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | RemotePath,
     *,
-    out_dir: str | os.PathLike[str] | None = None,
+    out_dir: str | os.PathLike[str] | RemotePath | None = None,
     options: TimelapseOptions | None = None,
     stacking_options: Options | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
@@ -125,9 +128,9 @@ def timelapse(
         Images, such as stacks; and captures, each as for `run`.
     output
         ``.mp4``; ``.gif``; a folder, or a pattern such as ``moon-%03d.png``, for PNG images of 16
-        bit.
+        bit; or the URL of one.
     out_dir
-        Folder for the stacks of captures; by default ``moon-stacks`` for ``moon.mp4``.
+        Folder for the stacks of captures, or its URL; by default ``moon-stacks`` for ``moon.mp4``.
     options
         How.
     stacking_options
@@ -154,10 +157,10 @@ def timelapse(
     >>> movie = skry.timelapse(["a-stack.tif", "b-stack.tif"], "ab.mp4")  # doctest: +SKIP
     """
     options, report = options or TimelapseOptions(), progress or report_nothing
-    target = MovieFile.of(Path(output))
+    target = MovieFile.of(located(output))
     target.check([first_name(source) for source in sources])
     left_out: dict[str, str] = {}
-    folder = Path(out_dir) if out_dir is not None else target.stacks_folder
+    folder = located(out_dir) if out_dir is not None else target.stacks_folder
     stacking |= {"progress": progress, "on_outcome": on_outcome, "options": stacking_options}
     paths = _stacks(sources, folder, left_out, stacking)
     found, by_time = _ordered(paths, left_out)
@@ -186,37 +189,41 @@ def timelapse(
 
 def _stacks(
     sources: Sequence[Input],
-    folder: Path,
+    folder: Location,
     left_out: dict[str, str],
     stacking: dict[str, Any],
-) -> list[Path]:
+) -> list[Location]:
     """Stack captures, and return the images of all sources."""
     captures = [source for source in sources if not _is_image(source)]
-    stacked: dict[str, Path] = {}
+    stacked: dict[str, Location] = {}
     if captures:
         for job, summary, error in run_many(captures, out_dir=folder, **stacking):
             if summary is None:
                 left_out[job.name] = f"is not stacked: {error}"
-            else:
-                stacked[job.name] = Path(str(job.image))
+            elif job.image is not None:
+                stacked[job.name] = job.image
     paths = []
     for source in sources:
         name = first_name(source)
         if _is_image(source):
-            paths.append(Path(name))
+            paths.append(located(str(source)))
         elif name in stacked:
             paths.append(stacked[name])
     return list(dict.fromkeys(paths))
 
 
 def _is_image(source: Input) -> bool:
+    if not isinstance(source, str | Path):
+        return False
+    if is_url(source):
+        return has_image_suffix(Path(located(source).name))
     try:
-        return isinstance(source, str | Path) and is_single_image(Path(source))
+        return is_single_image(Path(source))
     except SkryError:  # what is wrong with it is said when it is read
         return True
 
 
-def _ordered(paths: Sequence[Path], left_out: dict[str, str]) -> tuple[list[_Picture], bool]:
+def _ordered(paths: Sequence[Location], left_out: dict[str, str]) -> tuple[list[_Picture], bool]:
     """Read what files say of themselves, and put them in order."""
     found = []
     for path in paths:
@@ -229,7 +236,7 @@ def _ordered(paths: Sequence[Path], left_out: dict[str, str]) -> tuple[list[_Pic
     return [found[i] for i in order], by_time
 
 
-def _read(path: Path, left_out: dict[str, str]) -> StackedImage | None:
+def _read(path: Location, left_out: dict[str, str]) -> StackedImage | None:
     """Read an image, or note why it is left out."""
     try:
         return read_stack(path).checked()

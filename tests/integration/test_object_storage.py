@@ -15,12 +15,14 @@ import skry_dask as skry
 from skry_dask.capture.source import resolve
 from skry_dask.errors import SkryError, StoreError
 from skry_dask.io import remote, remote_errors
+from skry_dask.io.images.write import write_image
 from skry_dask.io.raw.avi import write_avi
 from skry_dask.io.remote import RemotePath
 from skry_dask.store.pieces.blobs import UrlBlobs
 from skry_dask.store.places.folder import IMPORT
 from skry_dask.store.places.storage import storage_at
 from skry_dask.store.results import tables
+from tests.filter_images import Filter, disc, through
 from tests.forked_processes import worker_processes
 from tests.object_storage import CREDENTIALS, Server
 
@@ -98,6 +100,30 @@ def test_results_and_images_on_object_storage_are_those_of_a_folder_and_without_
     kept += [RemotePath(f"{bucket}/{name}").read_bytes() or b"" for name in names]
     for secret in CREDENTIALS.values():
         assert not any(secret.encode() in content for content in kept)
+
+
+def test_a_movie_of_stacks_at_urls_is_that_of_files(
+    tmp_path: Path, cli: CommandLine, bucket: str
+) -> None:
+    names = [f"stack-{i}.png" for i in range(3)]
+    for i, name in enumerate(names):
+        image = through(disc((48, 64), 15.0, (24.0, 32.0)), Filter(shift=(i, -i)))
+        write_image(tmp_path / name, image, kind="png16", metadata={})
+        RemotePath(f"{bucket}/{name}").write_bytes((tmp_path / name).read_bytes())
+    for output in ("m.gif", "m-%d.png"):
+        urls = [f"{bucket}/{name}" for name in names]
+        status, out, err = cli("timelapse", *urls, "-o", f"{bucket}/out/{output}")
+        assert status == 0, err
+        assert f"{bucket}/out/{output}: 3 pictures" in out
+        assert cli("timelapse", *(tmp_path / name for name in names), "-o", output)[0] == 0
+    for name in ("m.gif", "m-1.png", "m-3.png"):
+        content = RemotePath(f"{bucket}/out/{name}").read_bytes()
+        assert content == (cli.folder / name).read_bytes()
+    status, out, _ = cli("timelapse", *urls[:2], "-o", f"{bucket}/out/m-%d.png")
+    assert "m-3.png and those after it are of an earlier movie" in out
+    status, _, err = cli("timelapse", *urls, "-o", f"{bucket}/stack-%d.png")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "stack-1.png would be overwritten by the movie" in err
 
 
 def test_a_damaged_result_on_object_storage_is_computed_again(

@@ -16,7 +16,8 @@ from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
 from skry_dask.graph.frame_parts import remember_unread
 from skry_dask.io.remote import located
-from skry_dask.options import ReadOptions
+from skry_dask.options import ReadOptions, SelectOptions
+from skry_dask.options.given import options_of, options_of_several
 from skry_dask.store.frames.open import STORE_SUFFIX, is_group
 from skry_dask.store.places.folder import is_leftover
 from skry_dask.store.results.room import can_write_in
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.capture.source import Source
     from skry_dask.io.remote import RemotePath
-    from skry_dask.options import ByteOrder, Cfa, SelectOptions
+    from skry_dask.options import ByteOrder, Cfa
 
 
 def open_capture(
@@ -42,6 +43,7 @@ def open_capture(
     *,
     store: str | os.PathLike[str] | RemotePath | None = None,
     progress: Report | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Open a video, a sequence of images or a store.
 
@@ -60,6 +62,9 @@ def open_capture(
         default beside them (``moon.mp4`` → ``moon.skry``).
     progress
         Called with the number of frames decoded so far, and the number that the file claims.
+    **choices
+        Options of `ReadOptions` and `SelectOptions` by name, such as ``grey=True`` or
+        ``frames="100:900"``. They win over ``read`` and ``selection``.
 
     Returns
     -------
@@ -87,6 +92,9 @@ def open_capture(
     >>> import skry_dask as skry
     >>> capture = skry.open_capture("moon.ser")  # doctest: +SKIP
     """
+    read, selection = options_of_several(
+        (ReadOptions, read), (SelectOptions, selection), choices=choices, function="open_capture"
+    )
     return open_source(resolve(source, read), selection, store, progress)
 
 
@@ -143,6 +151,7 @@ def as_zarr(
     read: ReadOptions | None = None,
     *,
     store: str | os.PathLike[str] | RemotePath | None = None,
+    **choices: Any,
 ) -> zarr.Group:
     """Open a capture as a read-only zarr group, for programs that know zarr and not skry_dask.
 
@@ -154,6 +163,8 @@ def as_zarr(
         ``byte_order`` and ``grey`` of `ReadOptions`; the others do not change frames.
     store
         Where decoded frames are kept; see `open_capture`.
+    **choices
+        Options of `ReadOptions` by name, such as ``grey=True``. They win over ``read``.
 
     Returns
     -------
@@ -173,6 +184,7 @@ def as_zarr(
     >>> import skry_dask as skry
     >>> frames = skry.as_zarr("moon.ser")["frames"]  # doctest: +SKIP
     """
+    read = options_of(ReadOptions, read, choices, "as_zarr")
     return resolve(source, read).as_group(None if store is None else located(store))
 
 
@@ -182,6 +194,7 @@ def import_capture(
     read: ReadOptions | None = None,
     *,
     progress: Report | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Decode any capture into a compressed store: for a cluster, or for keeping.
 
@@ -196,6 +209,8 @@ def import_capture(
         How the capture is read; the store remembers it.
     progress
         Called with the number of frames decoded so far, and the number that the file claims.
+    **choices
+        Options of `ReadOptions` by name, such as ``grey=True``. They win over ``read``.
 
     Returns
     -------
@@ -214,6 +229,7 @@ def import_capture(
     >>> import skry_dask as skry
     >>> capture = skry.import_capture("moon.mp4", "moon.skry")  # doctest: +SKIP
     """
+    read = options_of(ReadOptions, read, choices, "import_capture")
     place = located(store)
     if not isinstance(place, Path):
         place.check_folder()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from skry_dask.graph.datasets import with_excluded
 from skry_dask.graph.frame_parts import select_parts
 from skry_dask.io.files import read_text
 from skry_dask.options import SelectOptions, frame_ranges
+from skry_dask.options.given import options_of
 from skry_dask.store.digest import digest_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ EXPORTED = "frame;active frame"
 """Beginning of the header of a table of frames, ours or Stackistry's, in lower case."""
 
 
-def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Dataset:
+def select(capture: xr.Dataset, options: SelectOptions | None = None, **choices: Any) -> xr.Dataset:
     """Take some frames of a capture, or a region of interest.
 
     Parameters
@@ -41,6 +42,8 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
         With ``frames`` (frame, y, x[, channel]) and their numbers ``frame``.
     options
         See `SelectOptions`.
+    **choices
+        Options by name, such as ``frames="100:900"``. They win over ``options``.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None) -> xr.Data
     >>> selected["excluded"].values.tolist()
     [False, False, True, False]
     """
-    options = options or SelectOptions()
+    options = options_of(SelectOptions, options, choices, "select")
     numbers = capture["frame"].to_numpy()
     wanted = _wanted_frames(numbers, options)
     excluded = _excluded_frames(numbers, options)

@@ -6,7 +6,6 @@ contradict it.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,9 @@ from cyclopts import Token
 from skry_dask.errors import OptionsError
 from skry_dask.options import OF_PHASES
 from skry_dask.options.files import read_given, to_toml
+from skry_dask.options.given import without_rivals
 from skry_dask.options.outputs import OutputOptions
+from skry_dask.options.rivals import OF_JOB, OF_SHARPENING
 from skry_dask.options.sharpening import SharpenOptions
 from skry_dask.options.tone import ToneOptions
 
@@ -31,22 +32,7 @@ FLAG = "--options"
 KINDS = {"stack": (*OF_PHASES, OutputOptions), "sharpen": (SharpenOptions, ToneOptions)}
 """The options that each command keeps in files."""
 
-_CRITERIA = frozenset({"percent", "number", "min_quality"})
-_OF_METHOD = {field.name for field in fields(SharpenOptions)} - {"method", "overshoot"}
-
-RIVALS: dict[str, dict[str, Set[str]]] = {
-    "stack": {
-        **{name: (_CRITERIA | {"choose"}) - {name} for name in _CRITERIA},
-        "choose": _CRITERIA,
-        "drizzle": {"interpolation", "demosaic"},
-        "interpolation": {"drizzle", "drop"},
-        "demosaic": {"drizzle", "drop"},
-        "quick": {"choose"},
-        "points_file": {"points"},
-        "anchors_file": {"anchors"},
-    },
-    "sharpen": {"method": _OF_METHOD},
-}
+RIVALS: dict[str, dict[str, Set[str]]] = {"stack": OF_JOB, "sharpen": OF_SHARPENING}
 """Options of a file that a flag of a command replaces besides its own, by the name of the flag."""
 
 
@@ -74,11 +60,8 @@ def apply_options_file(_: App, commands: tuple[str, ...], arguments: ArgumentCol
     name = file.tokens[0].value
     given = {_option_of(argument) for argument in arguments if argument.tokens}
     values = read_given(Path(name), *KINDS[command])
-    rivals = RIVALS[command]
-    for flag in given & rivals.keys():
-        # Whole frames, too, are chosen by a criterion.
-        if flag != "choose" or _text_of(arguments, "choose") == "weights":
-            values = {option: v for option, v in values.items() if option not in rivals[flag]}
+    texts = {name: _text_of(arguments, name) for name in given}
+    values = without_rivals(values, texts, RIVALS[command])
     for argument in arguments:
         option = _option_of(argument)
         if option in values and not argument.tokens:

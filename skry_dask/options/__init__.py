@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import (
+    NamedOptions,
+    article,
+    check_names,
+    given_in,
+    plain_values,
+    without_rivals,
+)
 from skry_dask.options.inputs import (
     ByteOrder,
     CalibrationOptions,
@@ -35,6 +43,7 @@ from skry_dask.options.phases import (
     StackOptions,
     TrackOptions,
 )
+from skry_dask.options.rivals import OF_JOB
 from skry_dask.options.rotation import RotationOptions
 from skry_dask.options.values import PhaseOptions, Positions, as_json
 
@@ -77,10 +86,38 @@ OF_PHASES = (
     StackOptions,
 )
 
+OPTION_NAMES = tuple(field.name for kind in OF_PHASES for field in dataclasses.fields(kind))
+"""Names of the options of a job, each of one phase."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of a whole job."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Options(NamedOptions):
+    """The options of a whole job: those of each phase, and of what comes before the first one.
+
+    Printed, they show what differs from the defaults.
+
+    Parameters
+    ----------
+    read
+        How the capture is read.
+    select
+        Which frames are used, and which rectangle of them.
+    calibrate
+        How the camera's own pattern is removed.
+    align, derotate, quality, track, refine, stack
+        Options of the phases.
+
+    Raises
+    ------
+    OptionsError
+        Options contradict each other, or are those of another phase.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.Options(stack=skry.StackOptions(percent=20, interpolation="cubic"))
+    Options(stack=StackOptions(percent=20, interpolation='cubic'))
+    """
 
     read: ReadOptions = ReadOptions()
     select: SelectOptions = SelectOptions()
@@ -93,7 +130,11 @@ class Options:
     stack: StackOptions = StackOptions()
 
     def __post_init__(self) -> None:
-        """Refuse weights in a job in which no phase makes them."""
+        """Refuse options of another phase, and weights in a job in which no phase makes them."""
+        for kind in OF_PHASES:
+            found = getattr(self, kind.phase)
+            if not isinstance(found, kind):
+                raise OptionsError(f"{kind.phase} is {article(found)}: it must be {kind.__name__}")
         if self.refine.quick and self.stack.choose is Choose.WEIGHTS:
             raise OptionsError(
                 "quick and choose weights contradict each other: the second pass makes the "
@@ -111,21 +152,43 @@ class Options:
         return self.stack.settled(weighted=not self.refine.quick).choose is Choose.WEIGHTS
 
     @classmethod
-    def of(cls, **options: Any) -> Options:
+    def of(cls, options: Options | None = None, /, **choices: Any) -> Options:
         """Sort options to the phases that they belong to, by their names.
+
+        Parameters
+        ----------
+        options
+            Those of a job; None = the defaults.
+        **choices
+            Options by name. Each replaces that of ``options``, and those that contradict it.
 
         Raises
         ------
         OptionsError
             If a name belongs to no phase, or a value is out of range.
+
+        Examples
+        --------
+        >>> import skry_dask as skry
+        >>> options = skry.Options.of(percent=20, method="disc")
+        >>> options
+        Options(align=AlignOptions(method='disc'), stack=StackOptions(percent=20))
+        >>> skry.Options.of(options, number=50).stack
+        StackOptions(number=50)
         """
+        if options is not None and not isinstance(options, Options):
+            raise OptionsError(
+                f"options of a job are {article(options)}: give Options, such as "
+                "Options(stack=StackOptions(percent=20)), or single options by name"
+            )
+        check_names(choices, OPTION_NAMES, "a job")
+        choices = plain_values(choices)
         phases: dict[str, Any] = {}
         for kind in OF_PHASES:
-            names = {f.name for f in dataclasses.fields(kind)}
-            phases[kind.phase] = kind(**{k: options.pop(k) for k in names & options.keys()})
-        if options:
-            known = sorted(f.name for p in phases.values() for f in dataclasses.fields(p))
-            raise OptionsError(
-                f"no option is called {', '.join(sorted(options))}: there are {', '.join(known)}"
+            before = {} if options is None else given_in(getattr(options, kind.phase))
+            names = {field.name for field in dataclasses.fields(kind)}
+            phases[kind.phase] = kind(
+                **without_rivals(before, choices, OF_JOB),
+                **{name: choices[name] for name in names & choices.keys()},
             )
         return cls(**phases)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import check_range
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CombineOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CombineOptions(NamedOptions):
     """Options of the combination of images of filters.
 
     Parameters

@@ -14,7 +14,6 @@ A file written by hand may leave out whatever it likes, the version too.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import tomllib
@@ -22,13 +21,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import nearest
 from skry_dask.options.values import PhaseOptions, as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-NEAR = 0.6
-"""Similarity of two names (0 to 1, `difflib.SequenceMatcher.ratio`) from which one may be meant."""
 
 
 def to_toml(*options: PhaseOptions) -> str:
@@ -187,7 +184,7 @@ def _tables(
     known = {kind.phase: kind for kind in kinds}
     for name, table in tables.items():
         if name not in known:
-            raise OptionsError(f"{where} has [{name}]: {_nearest(name, known, 'table', '[{}]')}")
+            raise OptionsError(f"{where} has [{name}]: {nearest(name, known, 'table', '[{}]')}")
         if not isinstance(table, Mapping):
             raise OptionsError(f"{where} has {name} = {table!r}: write [{name}] and its options")
     if required and not tables:
@@ -210,7 +207,7 @@ def _options(table: Mapping[str, Any], where: str, kind: Any) -> Any:
     for name in values:
         if name not in names:
             raise OptionsError(
-                f"{where} has {name} in [{kind.phase}]: {_nearest(name, names, 'option', '{}')}"
+                f"{where} has {name} in [{kind.phase}]: {nearest(name, names, 'option')}"
             )
     try:
         return kind(**values)
@@ -220,14 +217,6 @@ def _options(table: Mapping[str, Any], where: str, kind: Any) -> Any:
         raise OptionsError(f"{where}: a value in [{kind.phase}] is of another kind: {error}") from (
             error
         )
-
-
-def _nearest(word: str, names: Any, what: str, form: str) -> str:
-    """Say which name was probably meant."""
-    found = difflib.get_close_matches(word, names, n=1, cutoff=NEAR)
-    if found:
-        return f"did you mean {form.format(found[0])}?"
-    return f"there is no such {what}: there are {', '.join(form.format(name) for name in names)}"
 
 
 def _one_line(error: Exception) -> str:

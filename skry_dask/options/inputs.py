@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import check_range, choice
 
 
@@ -98,8 +99,8 @@ def _remedy_for_ranges(text: str) -> str:
     return "it must be frame numbers and ranges, such as 17,40:52"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ReadOptions(NamedOptions):
     """How an input is read, where its file is wrong about itself or says nothing.
 
     Parameters
@@ -138,9 +139,11 @@ class ReadOptions:
             check_range("bits", self.bits, 1, 16)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SelectOptions(NamedOptions):
     """Which frames are used, and which rectangle of them.
+
+    In Python, frames can also be named by numbers, slices and ranges, and lists of these.
 
     Parameters
     ----------
@@ -171,8 +174,9 @@ class SelectOptions:
         for name in ("frames", "exclude"):
             value = getattr(self, name)
             if value is not None:
-                frame_ranges(name, str(value))
-                object.__setattr__(self, name, str(value))
+                text = _as_ranges(value)
+                frame_ranges(name, text)
+                object.__setattr__(self, name, text)
         if self.active_flags is not None:
             object.__setattr__(self, "active_flags", str(self.active_flags))
         if self.roi is not None:
@@ -182,6 +186,17 @@ class SelectOptions:
     def roi_px(self) -> tuple[int, int, int, int] | None:
         """The region of interest as numbers: y, x, height, width, px."""
         return None if self.roi is None else _roi(self.roi)
+
+
+def _as_ranges(value: Any) -> str:
+    """Write frames that Python names as text: a number, a slice or range, or several of these."""
+    if isinstance(value, slice | range):
+        parts = [value.start, value.stop, value.step]
+        start, stop, step = ("" if part is None else str(part) for part in parts)
+        return f"{start}:{stop}{':' + step if step not in ('', '1') else ''}"
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return str(value)
+    return ",".join(map(_as_ranges, value))
 
 
 def _roi(value: Any) -> tuple[int, int, int, int]:
@@ -198,8 +213,8 @@ def _roi(value: Any) -> tuple[int, int, int, int]:
     return y, x, height, width
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CalibrationOptions(NamedOptions):
     """How the camera's own pattern is removed from every frame before anything else.
 
     Parameters

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 
 KINDS = ("tiff8", "tiff16", "tiff32", "png8", "png16", "bmp", "fits")
 """Kinds of images that can be written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OutputOptions(NamedOptions):
     """Options of the files that a job writes.
 
     Parameters

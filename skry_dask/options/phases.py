@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import (
     Positions,
     check_even,
@@ -63,8 +64,8 @@ DRIZZLE = (1.0, 1.5, 2.0, 3.0)
 """Possible ratios of the camera's pixel size to the image's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlignOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AlignOptions(NamedOptions):
     """Options of the align phase.
 
     Parameters
@@ -116,8 +117,8 @@ class AlignOptions:
         object.__setattr__(self, "canvas", choice("canvas", self.canvas, Canvas))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class QualityOptions(NamedOptions):
     """Options of the quality phase.
 
     Parameters
@@ -149,8 +150,8 @@ class QualityOptions:
         check_range("reference_percent", self.reference_percent, 0.01, 100.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TrackOptions(NamedOptions):
     """Options of the track phase.
 
     Parameters
@@ -205,8 +206,8 @@ class TrackOptions:
         check_range("gradient_spread", self.gradient_spread, 0.0, 0.5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefineOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RefineOptions(NamedOptions):
     """Options of the refine phase.
 
     Parameters
@@ -222,8 +223,8 @@ class RefineOptions:
     quick: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StackOptions(NamedOptions):
     """Options of the stack phase: which fragments are averaged, by one criterion, and how.
 
     Parameters

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import check_range, choice
 
 
@@ -29,8 +30,8 @@ class System(StrEnum):
     III = "III"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotationOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RotationOptions(NamedOptions):
     """Options of derotation, which undoes the known rotation of a globe.
 
     Parameters
@@ -97,8 +98,8 @@ class RotationOptions:
                 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DerotateOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DerotateOptions(NamedOptions):
     """Options of the derotation of images to one moment.
 
     Parameters

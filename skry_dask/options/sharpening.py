@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import check_range, choice
 
 N_LAYERS = 6
@@ -80,8 +81,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 """Smallest and largest value of each option; of a list, of each element."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharpenOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SharpenOptions(NamedOptions):
     """Options of sharpening.
 
     Parameters

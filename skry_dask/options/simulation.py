@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.inputs import Cfa
 from skry_dask.options.values import choice
 
@@ -71,8 +72,8 @@ _NOT_GIVEN: Any = None
 """Stands for the default of an option that only one kind of seeing has; None with the other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulateOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SimulateOptions(NamedOptions):
     """Options of a simulated capture: scene, camera and air.
 
     Parameters

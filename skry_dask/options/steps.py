@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,8 @@ MOST_STEPS = 30
 """Each step takes memory of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StepOptions(NamedOptions):
     """Options of the steps.
 
     Parameters

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.phases import Canvas
 from skry_dask.options.values import check_range, choice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelapseOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TimelapseOptions(NamedOptions):
     """Options of a time-lapse movie.
 
     Parameters

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import Positions, check_range, positions
 
 GREY_WORLD = "grey-world"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToneOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ToneOptions(NamedOptions):
     """Options of tone, which is changed last, in this order; by default nothing is changed.
 
     Parameters

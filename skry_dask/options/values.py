@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import plain_values
 
 Positions: TypeAlias = tuple[tuple[float, float], ...]
 """Points (y, x) on the canvas, px."""
@@ -33,7 +35,7 @@ def as_json(options: Any) -> dict[str, Any]:
     """Convert a dataclass to JSON-compatible values, field by field in their order."""
 
     def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {k: v.value if isinstance(v, StrEnum) else v for k, v in items}
+        return plain_values({k: v.value if isinstance(v, StrEnum) else v for k, v in items})
 
     return dataclasses.asdict(options, dict_factory=plain)
 
@@ -69,12 +71,14 @@ def check_range(name: str, value: float, low: float, high: float, *, above: bool
     OptionsError
         If the value is refused.
     """
-    inside = low < value <= high if above else low <= value <= high
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    inside = is_number and (low < value <= high if above else low <= value <= high)
+    bound = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
     if not inside:
-        bound = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
-        raise OptionsError(f"{name} is {value!r}: it must be {bound}")
-    if isinstance(low, int) and isinstance(high, int) and not isinstance(value, int):
-        raise OptionsError(f"{name} is {value!r}: it must be a whole number")
+        number = "" if is_number else "a number "
+        raise OptionsError(f"{name} is {value!r}: it must be {number}{bound}")
+    if isinstance(low, int) and isinstance(high, int) and not isinstance(value, Integral):
+        raise OptionsError(f"{name} is {value!r}: it must be a whole number {bound}")
 
 
 def check_even(name: str, value: int) -> None:

@@ -16,7 +16,7 @@ thread.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
@@ -29,6 +29,7 @@ from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions, Canvas
+from skry_dask.options.given import options_of
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import ChosenReference, chosen_reference
 from skry_dask.phases.alignment.foreground import N_CELLS, ForegroundGauge
@@ -61,6 +62,7 @@ def align(
     *,
     reference: xr.Dataset | None = None,
     pieces: Pieces | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Find where the scene lies in each frame.
 
@@ -75,6 +77,8 @@ def align(
     pieces
         Rows that are known from before, and where others are kept, given the reference; None:
         neither.
+    **choices
+        Options by name, such as ``method="disc"``. They win over ``options``.
 
     Returns
     -------
@@ -116,7 +120,7 @@ def align(
     >>> alignment["offset"].shape
     (8, 2)
     """
-    options = options or AlignOptions()
+    options = options_of(AlignOptions, options, choices, "align")
     if reference is None:
         reference = choose_reference(capture, options)
     frames = whole_frames(capture)

@@ -14,7 +14,7 @@ each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
@@ -30,7 +30,8 @@ from skry_dask.geometry.globe.turning import Turning
 from skry_dask.graph.datasets import stacked_frames, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.task_names import phase_tasks
-from skry_dask.options import as_json
+from skry_dask.options import RotationOptions, as_json
+from skry_dask.options.given import options_of
 from skry_dask.options.rotation import body_named
 from skry_dask.phases.rotation.frame_times import frame_times
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.geometry.globe.disc import Disc
-    from skry_dask.options import RotationOptions
     from skry_dask.types import AnyArray, FloatArray
 
 N_SEEN = 32
@@ -49,7 +49,12 @@ MIN_SEEN = 0.5
 
 
 @phase_tasks("derotate")
-def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOptions) -> xr.Dataset:
+def derotate(
+    capture: xr.Dataset,
+    alignment: xr.Dataset,
+    options: RotationOptions | None = None,
+    **choices: Any,
+) -> xr.Dataset:
     """Add to an alignment the rotation of the globe that frames show, which later phases undo.
 
     Parameters
@@ -61,6 +66,8 @@ def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOption
         From `align`; loaded if it is lazy.
     options
         See `RotationOptions`; ``derotate`` names the globe.
+    **choices
+        Options by name, such as ``derotate="jupiter"``. They win over ``options``.
 
     Returns
     -------
@@ -91,6 +98,7 @@ def derotate(capture: xr.Dataset, alignment: xr.Dataset, options: RotationOption
     >>> alignment["turn"].to_numpy().round(2)
     array([-3.  , -2.14, -1.29, -0.43,  0.43,  1.29,  2.14,  3.  ])
     """
+    options = options_of(RotationOptions, options, choices, "derotate")
     turning = Turning.of(
         frame_times(capture, options),
         body_named(options.derotate),

@@ -21,6 +21,8 @@ from skry_dask.graph.datasets import image_variable, result, variable
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.kernels.frame.detail import frame_detail
 from skry_dask.options import StackOptions
+from skry_dask.options.given import options_of
+from skry_dask.options.rivals import OF_STACK
 from skry_dask.phases.rating.noise import noise_sigma
 from skry_dask.phases.stacking.half_stacks import split_selection
 from skry_dask.phases.stacking.resampling import ImageRequest
@@ -47,6 +49,7 @@ def partial_stacks(
     points: xr.Dataset,
     options: StackOptions | None = None,
     numbers: Sequence[int] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+    **choices: Any,
 ) -> xr.Dataset:
     """Stack the best fragments of 1, 2, 5... frames, in one pass over the frames.
 
@@ -60,6 +63,8 @@ def partial_stacks(
     numbers
         Number of frames averaged in each image, increasing. Images of more frames than are active
         equal the image of all active frames.
+    **choices
+        Options by name, such as ``halves=True``. They win over ``options``.
 
     Returns
     -------
@@ -98,7 +103,8 @@ def partial_stacks(
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """
-    options = (options or StackOptions()).settled(weighted="weight" in points)
+    options = options_of(StackOptions, options, choices, "partial_stacks", OF_STACK)
+    options = options.settled(weighted="weight" in points)
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     made = StackImages(plan, n_halves=1 + options.halves)

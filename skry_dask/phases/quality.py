@@ -43,6 +43,7 @@ from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import QualityOptions
+from skry_dask.options.given import options_of
 from skry_dask.phases.rating.area_measurements import MEASUREMENTS, AreaGauge, measure_areas
 from skry_dask.phases.rating.area_statistics import (
     STATISTICS,
@@ -89,6 +90,7 @@ def estimate_quality(
     options: QualityOptions | None = None,
     *,
     pieces: Pieces | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Estimate the quality of each area of each frame, and make the reference image.
 
@@ -102,6 +104,8 @@ def estimate_quality(
         See `QualityOptions`.
     pieces
         Rows and sums that are known from before, and where others are kept; None: neither.
+    **choices
+        Options by name, such as ``area_size=60``. They win over ``options``.
 
     Returns
     -------
@@ -142,7 +146,7 @@ def estimate_quality(
     >>> quality["area_quality"].dims
     ('frame', 'area')
     """
-    options = options or QualityOptions()
+    options = options_of(QualityOptions, options, choices, "estimate_quality")
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
     measured = measured_frames(alignment, capture, region)

@@ -22,6 +22,7 @@ from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions
+from skry_dask.options.given import options_of
 from skry_dask.phases.alignment.aligner import Aligner
 from skry_dask.phases.alignment.chosen_reference import METHODS
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
@@ -46,6 +47,7 @@ def choose_reference(
     options: AlignOptions | None = None,
     *,
     survey: xr.Dataset | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Choose the reference frame, and align evenly spaced key frames to it.
 
@@ -60,6 +62,8 @@ def choose_reference(
     survey
         From `survey_frames`, with the same options, whichever frames were excluded then; None:
         frames are surveyed in the same graph.
+    **choices
+        Options by name, such as ``method="disc"``. They win over ``options``.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def choose_reference(
     >>> skry.choose_reference(capture)["key_offset"].dims
     ('key', 'axis')
     """
-    options = options or AlignOptions()
+    options = options_of(AlignOptions, options, choices, "choose_reference")
     source = FrameSource(whole_frames(capture))
     check_frames(capture, options)
     indices, given = _key_frames(capture, options)

@@ -23,7 +23,7 @@ each tile and frame.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from skry_dask.graph.parcels import share
 from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
+from skry_dask.options.given import options_of
 from skry_dask.phases.refining.tile_motion import (
     N_VALUES,
     QUALITY_STEP,
@@ -101,6 +102,7 @@ def refine(
     options: RefineOptions | None = None,
     *,
     pieces: Pieces | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Measure displacements again, against a first stack, and weigh frames.
 
@@ -118,6 +120,8 @@ def refine(
         See `RefineOptions`.
     pieces
         Rows that are known from before, and where others are kept; None: neither.
+    **choices
+        Options by name, such as ``quick=True``. They win over ``options``.
 
     Returns
     -------
@@ -160,7 +164,7 @@ def refine(
     >>> refined["weight"].dims
     ('frame', 'point')
     """
-    options = options or RefineOptions()
+    options = options_of(RefineOptions, options, choices, "refine")
     frames = whole_frames(capture)
     active = measured_frames(alignment, capture, region_of(alignment, capture))
     skipped = "quick" if options.quick else why_not_refined(capture, alignment, points)

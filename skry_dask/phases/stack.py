@@ -33,6 +33,8 @@ from skry_dask.graph.frame_parts import FrameParts
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
+from skry_dask.options.given import options_of
+from skry_dask.options.rivals import OF_STACK
 from skry_dask.phases.stacking.fragment_selection import FragmentQuality, count_taken
 from skry_dask.phases.stacking.half_stacks import split_selection
 from skry_dask.phases.stacking.stack_images import StackImages
@@ -59,6 +61,7 @@ def stack(
     options: StackOptions | None = None,
     *,
     pieces: Pieces | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Average the best fragments of all frames, or all fragments by their weights.
 
@@ -73,6 +76,8 @@ def stack(
         See `StackOptions`.
     pieces
         Sums that are known from before, and where others are kept; None: neither.
+    **choices
+        Options by name, such as ``percent=20``. They win over ``options``.
 
     Returns
     -------
@@ -125,7 +130,8 @@ def stack(
     >>> int(result["count"].max())
     4
     """
-    options = (options or StackOptions()).settled(weighted="weight" in points)
+    options = options_of(StackOptions, options, choices, "stack", OF_STACK)
+    options = options.settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     made = StackImages(plan, n_halves=1 + options.halves)
     packed = plan.select(options)

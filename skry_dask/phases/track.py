@@ -16,7 +16,7 @@ each point and frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -36,6 +36,7 @@ from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import TrackOptions
+from skry_dask.options.given import options_of
 from skry_dask.phases.rotation.trend import without_trend
 from skry_dask.phases.rotation.turning_blocks import TurningBlocks
 from skry_dask.phases.tracking.dispersion import channel_shift
@@ -68,6 +69,7 @@ def track(
     options: TrackOptions | None = None,
     *,
     pieces: Pieces | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Measure the displacement of reference points in each frame.
 
@@ -82,6 +84,8 @@ def track(
         See `TrackOptions`.
     pieces
         Rows that are known from before, and where others are kept; None: neither.
+    **choices
+        Options by name, such as ``spacing=30``. They win over ``options``.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def track(
     >>> skry.track(capture, alignment, quality)["displacement"].dims
     ('frame', 'point', 'axis')
     """
-    options = options or TrackOptions()
+    options = options_of(TrackOptions, options, choices, "track")
     frames = whole_frames(capture)
     image = quality["reference"].load()
     region = Region.of_coords(image["y"].to_numpy(), image["x"].to_numpy())

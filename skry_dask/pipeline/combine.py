@@ -13,6 +13,8 @@ from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import located
 from skry_dask.options import as_json
 from skry_dask.options.combining import CombineOptions
+from skry_dask.options.given import options_of
+from skry_dask.options.rivals import OF_COLOURS
 from skry_dask.pipeline.outputs import Outputs, software
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.pipeline.upload import to_write
@@ -37,6 +39,7 @@ def combine(
     output_format: str | None = None,
     options: CombineOptions | None = None,
     progress: Report | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Combine images of three filters, and of a luminance, to one in colour.
 
@@ -58,6 +61,8 @@ def combine(
         How.
     progress
         Called with each `Progress`.
+    **choices
+        Options by name, such as ``white_balance=True``. They win over ``options``.
 
     Returns
     -------
@@ -84,7 +89,8 @@ def combine(
     >>> import skry_dask as skry
     >>> made = skry.combine("r.tif", "g.tif", "b.tif", output="rgb.tif")  # doctest: +SKIP
     """
-    options, report = options or CombineOptions(), progress or report_nothing
+    options = options_of(CombineOptions, options, choices, "combine", OF_COLOURS)
+    report = progress or report_nothing
     given = dict(zip((*COLOURS, LUMINANCE), (red, green, blue, luminance), strict=True))
     paths = {role: path for role, path in given.items() if path is not None}
     target = None if output is None else located(output)

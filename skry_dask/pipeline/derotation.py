@@ -19,6 +19,7 @@ from skry_dask.geometry.globe.turning import Turning
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import located
 from skry_dask.options import as_json
+from skry_dask.options.given import options_of
 from skry_dask.options.rotation import Body, DerotateOptions, body_named
 from skry_dask.pipeline.outputs import Outputs, software
 from skry_dask.pipeline.upload import to_write
@@ -61,6 +62,7 @@ def derotate_images(
     *,
     output_format: str | None = None,
     options: DerotateOptions | None = None,
+    **choices: Any,
 ) -> list[DerotatedFile]:
     """Derotate images of a globe, such as stacks of several captures or filters, to one moment.
 
@@ -74,6 +76,8 @@ def derotate_images(
         Kind of the images; by default that of the suffix.
     options
         See `DerotateOptions`.
+    **choices
+        Options by name, such as ``body="jupiter"``. They win over ``options``.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def derotate_images(
     >>> skry.derotate_images(["r.tif", "g.tif"], ["r0.tif", "g0.tif"], options=options)
     ... # doctest: +SKIP
     """
-    options = options or DerotateOptions()
+    options = options_of(DerotateOptions, options, choices, "derotate_images")
     targets = [located(output) for output in outputs]
     for target in targets:
         checked = Outputs(image=target, kind=output_format)

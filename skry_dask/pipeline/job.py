@@ -27,7 +27,8 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.resources import resources
 from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
-from skry_dask.options import Mask, Options
+from skry_dask.options import OPTION_NAMES, Mask, Options
+from skry_dask.options.given import check_names
 from skry_dask.options.steps import parse_steps
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
@@ -147,8 +148,9 @@ class JobRequest:
         """
         own = {field.name for field in fields(cls)}
         single = {name: others.pop(name) for name in others.keys() - own}
+        check_names(single, [*OPTION_NAMES, *ARGUMENTS], "a job")
         image = None if output is None else located(output)
-        options = options or Options.of(**single)
+        options = Options.of(options, **single)
         numbers = parse_steps(steps)
         writes_halves, sharpening = options.stack.halves, None
         if sharpen is not None:
@@ -191,6 +193,14 @@ class JobRequest:
             processes=self.processes,
             wait_workers=self.wait_workers,
         )
+
+
+_OWN = {"outputs", "runner", "memory"}
+ARGUMENTS = sorted(
+    {field.name for field in fields(JobRequest) if field.name not in _OWN}
+    | {"output", "output_format", "composite", "table", "steps", "sharpen"}
+)
+"""Names of the arguments of `run` besides single options."""
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skry_dask.capture.calibration.frame_means import master_dark, master_flat
 from skry_dask.capture.open import in_chunks
@@ -12,6 +12,8 @@ from skry_dask.capture.source import resolve
 from skry_dask.graph.resources import resources
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import located
+from skry_dask.options import ReadOptions, SelectOptions
+from skry_dask.options.given import options_of_several
 from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.pipeline.upload import to_write
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from skry_dask.capture.inputs import Input
     from skry_dask.io.remote import RemotePath
-    from skry_dask.options import ReadOptions, SelectOptions
     from skry_dask.pipeline.progress import Report
 
 
@@ -39,6 +40,7 @@ def make_master(
     scheduler: str | None = None,
     workers: int | None = None,
     progress: Report | None = None,
+    **choices: Any,
 ) -> xr.Dataset:
     """Make a master dark or flat from a video, and write it as an image.
 
@@ -58,6 +60,9 @@ def make_master(
         See `open_capture`.
     scheduler, workers, progress
         See `run`.
+    **choices
+        Options of `ReadOptions` and `SelectOptions` by name, such as ``bits=12``. They win over
+        ``read`` and ``selection``.
 
     Returns
     -------
@@ -75,6 +80,9 @@ def make_master(
     >>> import skry_dask as skry
     >>> dark = skry.make_master("covered.ser", "dark.tif")  # doctest: +SKIP
     """
+    read, selection = options_of_several(
+        (ReadOptions, read), (SelectOptions, selection), choices=choices, function="make_master"
+    )
     output = located(output)
     kind = output_format or (
         "tiff32" if image_kind_for(output) == "tiff16" else image_kind_for(output)

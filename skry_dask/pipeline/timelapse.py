@@ -6,7 +6,7 @@ their number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,7 @@ from skry_dask.finishing.timelapse.times import in_order, in_words, time_of
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.remote import is_url, located
 from skry_dask.options import as_json
+from skry_dask.options.given import options_of
 from skry_dask.options.timelapse import TimelapseOptions
 from skry_dask.pipeline.batch import run_many
 from skry_dask.pipeline.movie_files import MovieFile
@@ -115,7 +116,7 @@ def timelapse(
     stacking_options: Options | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     progress: Report | None = None,
-    **stacking: Any,
+    **choices: Any,
 ) -> Movie:
     """Make a movie of stacks, or of captures, which are stacked first.
 
@@ -132,15 +133,16 @@ def timelapse(
     out_dir
         Folder for the stacks of captures, or its URL; by default ``moon-stacks`` for ``moon.mp4``.
     options
-        How.
+        See `TimelapseOptions`.
     stacking_options
-        How captures are stacked.
+        How captures are stacked: `Options`.
     on_outcome
         Called with each `Outcome` of a capture.
     progress
         Called with each `Progress`.
-    **stacking
-        Other arguments of `run_many` for captures.
+    **choices
+        Options of `TimelapseOptions` by name, such as ``fps=25``, and other arguments of `run_many`
+        for captures, such as ``percent=20``. They win over ``options`` and ``stacking_options``.
 
     Raises
     ------
@@ -156,7 +158,11 @@ def timelapse(
     >>> import skry_dask as skry
     >>> movie = skry.timelapse(["a-stack.tif", "b-stack.tif"], "ab.mp4")  # doctest: +SKIP
     """
-    options, report = options or TimelapseOptions(), progress or report_nothing
+    of_movie = {field.name for field in fields(TimelapseOptions)} & choices.keys()
+    stacking = {name: value for name, value in choices.items() if name not in of_movie}
+    own = {name: choices[name] for name in of_movie}
+    options = options_of(TimelapseOptions, options, own, "timelapse")
+    report = progress or report_nothing
     target = MovieFile.of(located(output))
     target.check([first_name(source) for source in sources])
     left_out: dict[str, str] = {}

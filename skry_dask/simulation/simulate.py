@@ -22,6 +22,7 @@ import xarray as xr
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import variable
 from skry_dask.options import Cfa, as_json
+from skry_dask.options.given import options_of
 from skry_dask.options.simulation import Scene, Seeing, SimulateOptions
 from skry_dask.simulation.camera import BLACK, WHITE
 from skry_dask.simulation.gaussian import frames as gaussian
@@ -44,7 +45,11 @@ WRITE_BYTES = 2**26
 
 
 def simulate(
-    scene: Scene | str, options: SimulateOptions | None = None, *, frames_per_chunk: int = 16
+    scene: Scene | str,
+    options: SimulateOptions | None = None,
+    *,
+    frames_per_chunk: int = 16,
+    **choices: Any,
 ) -> xr.Dataset:
     """Simulate a capture.
 
@@ -62,6 +67,8 @@ def simulate(
         Camera and air; see `SimulateOptions`.
     frames_per_chunk
         Number of frames that a task computes; the frames do not depend on it.
+    **choices
+        Options by name, such as ``frames=100``. They win over ``options``.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def simulate(
     >>> capture.frames.shape, capture.frames.dtype
     ((3, 64, 96), dtype('uint8'))
     """
-    options = options or SimulateOptions()
+    options = options_of(SimulateOptions, options, choices, "simulate")
     try:
         scene = Scene(scene)
     except ValueError:

@@ -24,6 +24,7 @@ from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.graph.datasets import variable, whole_frames
 from skry_dask.kernels.frame.calibration import replace_bad_pixels
 from skry_dask.options import CalibrationOptions, HotPixels, as_json
+from skry_dask.options.given import options_of
 from skry_dask.store.digest import digest_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ SEARCHED_FRAMES = 32
 """Number of evenly spaced frames whose mean is searched for bad pixels."""
 
 
-def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) -> xr.Dataset:
+def calibrate(
+    capture: xr.Dataset, options: CalibrationOptions | None = None, **choices: Any
+) -> xr.Dataset:
     """Add dark, gain, bad pixels and overlays to a capture, by which its frames are calibrated.
 
     Reads the masters, 5 frames to compare them with the dark, 32 frames if bad pixels are searched
@@ -48,6 +51,8 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
         the masters belong to it.
     options
         See `CalibrationOptions`.
+    **choices
+        Options by name, such as ``dark="dark.tif"``. They win over ``options``.
 
     Returns
     -------
@@ -74,7 +79,7 @@ def calibrate(capture: xr.Dataset, options: CalibrationOptions | None = None) ->
     >>> "bad" in calibrated  # the simulated camera has none
     False
     """
-    options = options or CalibrationOptions()
+    options = options_of(CalibrationOptions, options, choices, "calibrate")
     capture = mask_standing(capture, options)
     if options.dark is options.flat is None and options.hot_pixels is HotPixels.NONE:
         return capture

@@ -30,6 +30,8 @@ from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_
 from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
 from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
 from skry_dask.finishing.sharpening.wiener import apply_wiener
+from skry_dask.options.given import options_of
+from skry_dask.options.rivals import OF_SHARPENING
 from skry_dask.options.sharpening import N_LAYERS, SharpenMethod, SharpenOptions
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def sharpen(
     halves: Any = None,
     seeing: float | None = None,
     scale: float = 1.0,
+    **choices: Any,
 ) -> Any:
     """Sharpen an image.
 
@@ -69,6 +72,8 @@ def sharpen(
     scale
         Number of pixels of the image per pixel of the camera, as by drizzle, for the automatic
         method.
+    **choices
+        Options by name, such as ``method="wavelets"``. They win over ``options``.
 
     Returns
     -------
@@ -89,7 +94,7 @@ def sharpen(
     >>> skry.sharpen(disc * 0.5, skry.SharpenOptions(method="wavelets")).dtype
     dtype('float32')
     """
-    options = options or SharpenOptions()
+    options = options_of(SharpenOptions, options, choices, "sharpen", OF_SHARPENING)
     pair = None
     if halves is not None:
         pair = [half.data if isinstance(half, xr.DataArray) else half for half in halves]

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
+from skry_dask.options.given import options_of
 from skry_dask.options.tone import GREY_WORLD, ToneOptions
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
 
 
-def adjust_tone(image: Any, options: ToneOptions | None = None) -> Any:
+def adjust_tone(image: Any, options: ToneOptions | None = None, **choices: Any) -> Any:
     """Change the tone of an image: see `ToneOptions` for what, and in which order.
 
     Parameters
@@ -27,6 +28,8 @@ def adjust_tone(image: Any, options: ToneOptions | None = None) -> Any:
         picture, which stays so.
     options
         By default nothing is changed; balance and saturation of a grey image never.
+    **choices
+        Options by name, such as ``gamma=1.4``. They win over ``options``.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def adjust_tone(image: Any, options: ToneOptions | None = None) -> Any:
     >>> float(skry.adjust_tone(ramp, skry.ToneOptions(stretch="0,100")).max())
     1.0
     """
-    options = options or ToneOptions()
+    options = options_of(ToneOptions, options, choices, "adjust_tone")
     if isinstance(image, xr.DataArray):
         return image.copy(data=adjust_tone(image.to_numpy(), options))
     out = np.asarray(image, np.float32)

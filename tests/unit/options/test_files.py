@@ -30,7 +30,7 @@ WRONG = {
     "sharpen = 3": r"a.toml has sharpen = 3: write \[sharpen\]",
     "[sharpen]\nsigmas = 2": r"a.toml has sigmas in \[sharpen\]: did you mean sigma\?",
     "[sharpen]\nmethod = 'wiener'\nsigma = 99": "a.toml: sigma is 99: it must be from 0.3 to 10",
-    "[sharpen]\novershoot = 'wide'": r"a.toml: a value in \[sharpen\] is of another kind",
+    "[sharpen]\novershoot = 'wide'": "a.toml: overshoot is 'wide': it must be a number from",
     "[sharpen]\nversion = 99": r"a.toml has \[sharpen\] of version 99, but this program has",
 }
 

@@ -26,6 +26,7 @@ from .options import (
     StackOptions,
     TrackOptions,
 )
+from .options.animation import AnimationOptions
 from .options.combining import CombineOptions
 from .options.rotation import DerotateOptions
 from .options.sharpening import SharpenOptions
@@ -40,6 +41,7 @@ from .phases.reference import choose_reference
 from .phases.refine import refine
 from .phases.stack import stack
 from .phases.track import track
+from .pipeline.animation import Animation, animate
 from .pipeline.batch import Outcome, run_many
 from .pipeline.combine import combine
 from .pipeline.derotation import derotate_images
@@ -54,6 +56,8 @@ from .version import __version__
 __all__ = [
     "AlignOptions",
     "AlignmentError",
+    "Animation",
+    "AnimationOptions",
     "BudgetError",
     "CalibrationOptions",
     "CombineOptions",
@@ -80,6 +84,7 @@ __all__ = [
     "__version__",
     "adjust_tone",
     "align",
+    "animate",
     "as_zarr",
     "calibrate",
     "choose_reference",

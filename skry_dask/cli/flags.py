@@ -42,6 +42,7 @@ DEROTATE = Parameter(name="*")
 SHARPEN = Parameter(name="*", group=Group("Sharpening", sort_key=1))
 TONE = Parameter(name="*", group=Group("Tone", sort_key=2))
 COMBINE = Parameter(name="*")
+ANIMATION = Parameter(name="*", group=Group("Movie", sort_key=0))
 TIMELAPSE = Parameter(name="*", group=Group("Movie", sort_key=0))
 
 Reading: TypeAlias = Annotated[ReadOptions, READ]

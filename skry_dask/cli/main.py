@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from skry_dask.cli.animate import animate
 from skry_dask.cli.combine import combine
 from skry_dask.cli.compile import compile_kernels
 from skry_dask.cli.derotate import derotate
@@ -318,6 +319,7 @@ app.command(
     usage="Usage: skry combine RED GREEN BLUE [LUMINANCE] -o IMAGE [OPTIONS]",
 )
 app.command(timelapse, sort_key=1, usage="Usage: skry timelapse INPUT... -o MOVIE [OPTIONS]")
+app.command(animate, sort_key=1, usage="Usage: skry animate INPUT -o MOVIE [OPTIONS]")
 app.command(derotate, sort_key=1, usage="Usage: skry derotate IMAGE... [OPTIONS]")
 app.command(write_simulation, name="simulate", sort_key=6)
 app.command(write_report, name="report", sort_key=7)

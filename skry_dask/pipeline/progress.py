@@ -13,7 +13,7 @@ class Progress(NamedTuple):
     ----------
     phase
         "import", "survey", "reference", "align", "quality", "track", "first_stack", "refine",
-        "stack", "dark", "flat" or "simulate".
+        "stack", "dark", "flat" or "simulate"; of movies "place", "draw" and "animate".
     done
         Number of chunks of frames that are done; of an import, number of frames.
     total

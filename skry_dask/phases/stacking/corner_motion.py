@@ -214,6 +214,15 @@ def corner_motion(
     )
 
 
+def motion_of(
+    motion: CornerMotion | da.Array, frames: IntArray, corners: IntArray
+) -> CornerMotion | da.Array:
+    """Select frames and corners: indices, ascending; see `corner_motion`."""
+    if isinstance(motion, CornerMotion):
+        return motion.select(frames, corners)
+    return motion[frames][:, corners]
+
+
 def _turn_corners(
     motion: FloatArray, turned: FloatArray, globe: Globe, corners: FloatArray
 ) -> FloatArray:

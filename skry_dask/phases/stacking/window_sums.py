@@ -20,7 +20,7 @@ from skry_dask.graph.frame_folds import fold_frames
 from skry_dask.graph.frame_parts import FrameNumbers
 from skry_dask.graph.parcels import share
 from skry_dask.kernels.stacking.row_spans import counted_from
-from skry_dask.phases.stacking.corner_motion import CornerMotion
+from skry_dask.phases.stacking.corner_motion import motion_of
 from skry_dask.phases.stacking.fragment_selection import (
     pack_selection,
     unpack_fragments,
@@ -37,11 +37,10 @@ from skry_dask.phases.stacking.shift_and_add import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import dask.array as da
-
     from skry_dask.capture.calibration.develop import Developer
     from skry_dask.geometry.mesh_window import MeshWindow
     from skry_dask.graph.frame_parts import FrameParts
+    from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.stack_plan import StackPlan
     from skry_dask.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -96,7 +95,7 @@ def window_sums(
         add_window,
         FrameNumbers(numbers, _frames_per_task(plan, window)),
         pack_selection(of_window[numbers]),
-        _motion_of(plan.motion, numbers, window.corners),
+        motion_of(plan.motion, numbers, window.corners),
         gain,
         shift,
         shared=[
@@ -118,14 +117,6 @@ def _frames_per_task(plan: StackPlan, window: MeshWindow) -> int:
     n_chunk, height = max(plan.frames.chunks[0]), plan.frames.shape[1]
     n_rows = min(window.spans.shape[0] / window.scale + DRIFT_PX, height)
     return min(int(n_chunk * height / n_rows), n_chunk * MAX_CHUNKS)
-
-
-def _motion_of(
-    motion: CornerMotion | da.Array, frames: IntArray, corners: IntArray
-) -> CornerMotion | da.Array:
-    if isinstance(motion, CornerMotion):
-        return motion.select(frames, corners)
-    return motion[frames][:, corners]
 
 
 def add_window(

@@ -5,72 +5,86 @@ Dividing by it restores detail, and amplifies noise as much. So each frequency i
 the share of its power that is detail: together that is Wiener's filter, the linear filter whose
 result is nearest to the scene (maps of cryo-electron microscopy are sharpened in the same way:
 Rosenthal & Henderson, J. Mol. Biol. 333, 2003, 721). How strongly the air blurred is the same all
-over the image. The share of detail is not: it is measured around each tile, so that a dark sky is
-smoothed and the surface beside it is not.
+over the image. The share of detail is not: it is measured around each place of a fixed grid, so
+that a dark sky is smoothed and the surface beside it is not.
 
-Tiles of a fixed grid overlap by half and fade into each other. Cost: 2 transforms of 384 x 384 px
-for each 128 x 128 px. Memory: the image and its halves, the result, and a tile.
+Around each place a square is filtered, which overlaps its neighbours by half and fades into them.
+So the image may be filtered tile by tile (`tiles`), from what was measured of the whole before.
+Cost: 2 transforms of 384 x 384 px for each 128 x 128 px. Memory: a tile.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
+import dask
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
 
-from skry_dask.errors import OptionsError
-from skry_dask.finishing.sharpening.air import CUTOFF, contrast_left, seeing_from_resolution
+from skry_dask.finishing.sharpening.air import contrast_left, seeing_from_resolution
 from skry_dask.finishing.sharpening.automatic_resolution import (
     Resolution,
-    measure_resolution,
+    fit_resolution,
+    have_frames,
+    ring_powers,
     share_of_detail,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.types import AnyArray, BoolArray, Float32Array
+    import dask.array as da
+    from dask.delayed import Delayed
+
+    from skry_dask.types import BoolArray, Float32Array, FloatArray
 
 STEP = 128
-"""Distance from tile to tile, px: each is twice as wide, and fades towards the borders."""
+"""Distance from place to place, px: the squares around them are twice as wide, and fade towards
+their borders."""
 
 MARGIN = 64
-"""Width of what is filtered around a tile, px: how far light is brought back from."""
+"""Width of what is filtered around a square, px: how far light is brought back from."""
+
+REACH = 2 * STEP + MARGIN
+"""Width of the surroundings from which a tile of any size and place is filtered, px."""
+
+KEPT_FILTERS = 64
+"""Number of filters that are kept: neighbouring places have the same one."""
 
 
-class AutoSharpened(NamedTuple):
-    """An image that has been sharpened automatically.
+class Blur(NamedTuple):
+    """What the automatic method knows of an image.
 
     Parameters
     ----------
-    image
-        float32 (y, x) or (y, x, channel), in the units of the image; not cut off at black or white.
     seeing
-        D/r0 of the seeing, for which it was sharpened.
+        D/r0 of the seeing, for which it is sharpened.
+    cutoff
+        Finest detail that the telescope passes, cycles/px.
     resolution
-        Frequency at which half of the stack's power is detail, cycles/px.
+        How finely the image resolves the scene: `places` has a value for each place of the grid.
     """
 
-    image: Float32Array
     seeing: float
-    resolution: float
+    cutoff: float
+    resolution: Resolution
 
 
-def auto_sharpen(
-    image: AnyArray,
-    halves: Sequence[AnyArray] | None = None,
+def measure_blur(
+    image: da.Array,
+    halves: Sequence[da.Array] | None,
     *,
-    seeing: float | None = None,
-    cutoff: float = CUTOFF,
-) -> AutoSharpened:
-    """Sharpen a stack.
+    seeing: float | None,
+    cutoff: float,
+) -> Delayed:
+    """Measure an image before it is sharpened tile by tile, lazily.
 
     Parameters
     ----------
     image
-        (y, x) or (y, x, channel), in any units; NaN where there is no picture, which stays so. All
-        channels are sharpened alike.
+        (y, x, channel), in any units and chunks; NaN where there is no picture. All channels are
+        sharpened alike.
     halves
         Half stacks of even and of odd frames, each of the image's shape, which show what is detail
         and what noise. None: noise is estimated from the finest structure of the image.
@@ -79,89 +93,83 @@ def auto_sharpen(
     cutoff
         Finest detail that the telescope passes, cycles/px.
 
-    Raises
-    ------
-    OptionsError
-        If the image or the halves have another shape.
+    Returns
+    -------
+    Delayed
+        A `Blur`.
     """
-    _check(image, halves)
-    filled = _filled(image)
-    planes = None if halves is None else [_luminance(_filled(half)) for half in halves]
-    if planes is not None and not all(plane.any() for plane in planes):
-        planes = None  # one half has no frame
-    centres = tuple(np.arange(-(-size // STEP) + 1) * STEP for size in image.shape[:2])
-    found = measure_resolution(_luminance(filled), planes, (centres[0], centres[1]), STEP)
+    both = None if halves is None else have_frames(halves)
+    powers = ring_powers(image, halves, both)
+    shape = image.shape[:2]
+    found: Delayed = dask.delayed(_blur_of, pure=True)(powers, both, shape, seeing, cutoff)
+    return found
+
+
+def _blur_of(
+    powers: FloatArray,
+    from_halves: BoolArray | None,
+    shape: tuple[int, int],
+    seeing: float | None,
+    cutoff: float,
+) -> Blur:
+    centres = tuple(np.arange(-(-size // STEP) + 1) * STEP for size in shape)
+    found = fit_resolution(powers, shape, (centres[0], centres[1]), STEP)
     if seeing is None or not np.isfinite(seeing):
-        seeing = seeing_from_resolution(found.whole, cutoff, from_halves=planes is not None)
-    out = np.empty(filled.shape, np.float32)
-    for channel in range(filled.shape[2]):
-        out[..., channel] = _restore(filled[..., channel], found, seeing, cutoff)
-    out = out.reshape(image.shape)
-    out[np.isnan(image)] = np.nan
-    return AutoSharpened(out, seeing, found.whole)
+        seeing = seeing_from_resolution(found.whole, cutoff, from_halves=bool(from_halves))
+    return Blur(seeing, cutoff, found)
 
 
-def _check(image: AnyArray, halves: Sequence[AnyArray] | None) -> None:
-    """Refuse what is no image, and halves of another shape."""
-    if image.ndim not in (2, 3) or min(image.shape, default=0) == 0:
-        raise OptionsError(
-            f"an image of the shape {image.shape} cannot be sharpened: give (y, x) or "
-            "(y, x, channel)"
-        )
-    for half in halves or ():
-        if half.shape != image.shape:
-            raise OptionsError(
-                f"a half stack has the shape {half.shape}, but the image {image.shape}: give the "
-                "half stacks of this image, or none"
-            )
+def restore(tile: Float32Array, origin: tuple[int, int], blur: Blur) -> Float32Array:
+    """Filter a tile.
 
+    Parameters
+    ----------
+    tile
+        float32 (y, x), with `REACH` px of its surroundings; without NaN.
+    origin
+        First row and column of the tile in the image, without surroundings.
+    blur
+        Of the image.
 
-def _filled(image: AnyArray) -> Float32Array:
-    """Return float32 (y, x, channel), gaps filled with the nearest pixel that has a value."""
-    filled = np.array(image, np.float32, ndmin=3 if image.ndim == 3 else 2)
-    filled = filled.reshape(*image.shape[:2], -1)
-    gaps: BoolArray = np.logical_not(np.isfinite(filled).all(axis=2))
-    if gaps.all():
-        return np.zeros_like(filled)
-    if gaps.any():
-        nearest = ndimage.distance_transform_edt(gaps, return_distances=False, return_indices=True)
-        filled = filled[tuple(nearest)]
-    return filled
-
-
-def _luminance(image: Float32Array) -> Float32Array:
-    """Return the mean of the channels (y, x)."""
-    return np.ascontiguousarray(image.mean(axis=2, dtype=np.float32))
-
-
-def _restore(plane: Float32Array, found: Resolution, seeing: float, cutoff: float) -> Float32Array:
-    """Filter a plane (y, x) tile by tile."""
+    Returns
+    -------
+    float32 (y, x), of the same shape; the surroundings mean nothing.
+    """
     side = 2 * (STEP + MARGIN)
-    height, width = plane.shape
-    rows, columns = found.places.shape
-    before = STEP + MARGIN
-    after = [n * STEP + MARGIN - size for n, size in zip((rows, columns), plane.shape, strict=True)]
-    padded = np.pad(plane, [(before, after[0]), (before, after[1])], mode="symmetric")
+    fade = _fade()
+    # Rows and columns are counted from the first of the surroundings.
+    starts = [first - REACH for first in origin]
+    sizes = [n - 2 * REACH for n in tile.shape]
+    rows, columns = (
+        range(first // STEP, -(-(first + n) // STEP) + 1)
+        for first, n in zip(origin, sizes, strict=True)
+    )
+    out = np.zeros(tile.shape, np.float32)
+    for j in rows:
+        for i in columns:
+            y, x = ((k - 1) * STEP - start for k, start in zip((j, i), starts, strict=True))
+            at = float(blur.resolution.places[j, i])
+            around = tile[y - MARGIN : y + side - MARGIN, x - MARGIN : x + side - MARGIN]
+            spectrum = fft.rfft2(around)
+            spectrum *= _filter(at, blur.resolution.steepness, blur.seeing, blur.cutoff)
+            done = fft.irfft2(spectrum, (side, side), overwrite_x=True)
+            inner = done[MARGIN:-MARGIN, MARGIN:-MARGIN]
+            out[y : y + 2 * STEP, x : x + 2 * STEP] += inner * fade
+    return out
+
+
+@functools.lru_cache(KEPT_FILTERS)
+def _filter(resolution: float, steepness: float, seeing: float, cutoff: float) -> Float32Array:
+    """Return the gain of each frequency of a square: float32 (y, x of a half plane)."""
+    side = 2 * (STEP + MARGIN)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = 1e-6
-    gain = 1 / contrast_left(frequency, seeing, cutoff)
-    fade = _fade()
-    filters: dict[float, Float32Array] = {}
-    out = np.zeros(((rows + 1) * STEP, (columns + 1) * STEP), np.float32)
-    for j in range(rows):
-        for i in range(columns):
-            y, x, at = j * STEP, i * STEP, float(found.places[j, i])
-            if at not in filters:
-                share = share_of_detail(frequency, at, found.steepness)
-                filters[at] = (gain * share).astype(np.float32)
-            spectrum = fft.rfft2(padded[y : y + side, x : x + side])
-            tile = fft.irfft2(spectrum * filters[at], (side, side), overwrite_x=True)
-            inner = tile[MARGIN:-MARGIN, MARGIN:-MARGIN]
-            out[y : y + 2 * STEP, x : x + 2 * STEP] += inner * fade
-    return out[STEP : STEP + height, STEP : STEP + width]
+    share = share_of_detail(frequency, resolution, steepness)
+    return (share / contrast_left(frequency, seeing, cutoff)).astype(np.float32)
 
 
+@functools.cache
 def _fade() -> Float32Array:
-    """Return weights of a tile (y, x), which add up to 1 over tiles."""
+    """Return weights of a square (y, x), which add up to 1 over squares."""
     line = np.square(np.sin(np.pi * (np.arange(2 * STEP) + 0.5) / (2 * STEP)))
     return np.outer(line, line).astype(np.float32)

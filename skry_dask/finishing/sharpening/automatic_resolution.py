@@ -6,21 +6,30 @@ small region alone are too noisy.
 
 An image alone has detail and noise together. Beyond the finest detail that a telescope passes there
 is noise alone, and as strong at the other frequencies if it is white.
+
+Rows of overlapping regions are measured one by one, so that the image may be larger than memory;
+which rows depends on its size alone, so its chunks make no difference.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import dask.array as da
 import numpy as np
 from scipy import special
 
-from skry_dask.finishing.resolution.ring_correlation import Regions, modes_of_rings, ring_sums
+from skry_dask.finishing.resolution.ring_correlation import (
+    FADE_PX,
+    Regions,
+    modes_of_rings,
+    ring_sums,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 LOWEST = 0.02
 """Frequencies below are the window's rather than the scene's, cycles/px."""
@@ -75,56 +84,111 @@ def share_of_detail(
     return share
 
 
-def measure_resolution(
-    image: Float32Array,
-    halves: Sequence[Float32Array] | None,
-    centres: tuple[IntArray, IntArray],
-    reach: int,
-) -> Resolution:
-    """Measure how finely an image resolves the scene, as a whole and around places of a grid.
+def have_frames(halves: Sequence[da.Array]) -> da.Array:
+    """Find out whether both half stacks have frames, lazily: bool ()."""
+    return da.stack([((half != 0) & ~da.isnan(half)).any() for half in halves]).all()
+
+
+def ring_powers(
+    image: da.Array, halves: Sequence[da.Array] | None, both: da.Array | None
+) -> da.Array:
+    """Measure the power of an image on rings of equal frequency, region by region, lazily.
 
     Parameters
     ----------
     image
-        float32 (y, x), without NaN.
+        (y, x, channel), NaN where there is no picture, in any chunks.
     halves
         Half stacks of the image, or None.
+    both
+        bool (), whether halves have frames: otherwise they are not used.
+
+    Returns
+    -------
+    dask array of float64 (2, region_y, region_x, ring)
+        Power of detail, and all power. An image that is one px wide has no ring.
+    """
+    if min(image.shape[:2]) < 2:  # no frequency but zero
+        return da.zeros((2, 1, 1, 0))
+    regions = Regions.of_image(image.shape[:2])
+    n_rings = len(regions.frequency)
+    rows = []
+    for y in regions.y:
+        first, last = max(int(y) - FADE_PX, 0), int(y) + regions.side + FADE_PX
+        band = Regions(np.array([y - first]), regions.x, regions.side)
+        planes = [_luminance(part[first:last]) for part in (image, *(halves or ()))]
+        # No delayed function: its arguments would be computed for each row anew.
+        powers = da.map_blocks(
+            _powers_of_row,
+            *planes,
+            regions=band,
+            both=both,
+            new_axis=[2, 3],
+            chunks=((2,), (1,), (len(regions.x),), (n_rings,)),
+            dtype=np.float64,
+            meta=np.empty((0, 0, 0, 0)),
+        )
+        rows.append(powers)
+    return da.concatenate(rows, axis=1)
+
+
+def _luminance(image: da.Array) -> da.Array:
+    """Average the channels of an image (y, x, channel): lazy float32 (y, x), one chunk."""
+    return image.rechunk(-1).map_blocks(_mean_of_channels, dtype=np.float32, drop_axis=2)
+
+
+def _mean_of_channels(image: AnyArray) -> Float32Array:
+    return np.ascontiguousarray(image.mean(axis=2, dtype=np.float32))
+
+
+def _powers_of_row(
+    image: Float32Array, *halves: Float32Array, regions: Regions, both: BoolArray | None
+) -> FloatArray:
+    """Measure a row of regions: float64 (2, 1, region_x, ring)."""
+    if halves and both:
+        even, odd = halves
+        sums = ring_sums(even, odd, regions)
+        # Of the whole stack, which has half the noise of the mean of both powers.
+        return np.stack([sums.cross, (sums.cross + (sums.first + sums.second) / 2) / 2])
+    power = ring_sums(image, image, regions).first
+    modes = modes_of_rings(regions.side)
+    alone = regions.frequency > NOISE_ALONE
+    noise = power[..., alone].sum(axis=-1) / max(modes[alone].sum(), 1.0)
+    return np.stack([power - noise[..., None] * modes, power])
+
+
+def fit_resolution(
+    powers: FloatArray,
+    shape: tuple[int, int],
+    centres: tuple[IntArray, IntArray],
+    reach: int,
+) -> Resolution:
+    """Find how finely an image resolves the scene, as a whole and around places of a grid.
+
+    Parameters
+    ----------
+    powers
+        float64 (2, region_y, region_x, ring), see `ring_powers`.
+    shape
+        Of the image.
     centres
         Rows and columns of the grid, px.
     reach
         Windows up to this far from a place, centre from centre, count for it, px.
     """
-    if min(image.shape) < 2:  # no frequency but zero
+    if not powers.shape[-1]:
         nothing = np.full([len(centre) for centre in centres], RESOLUTIONS[0])
         return Resolution(float(RESOLUTIONS[0]), float(STEEPNESSES[0]), nothing)
-    regions = Regions.of_image(image.shape)
+    regions = Regions.of_image(shape)
     frequency, side = regions.frequency, regions.side
-    shared, total = _ring_powers(image, halves, regions)
-    whole_share = _share(shared.sum(axis=(0, 1)), total.sum(axis=(0, 1)))
-    whole, steepness = _fit(frequency, whole_share)
+    whole, steepness = _fit(frequency, _share(*powers.sum(axis=(1, 2))))
     near = [
         (np.abs(start + side / 2 - centre[:, None]) <= max(reach, side / 2)).astype(np.float64)
         for start, centre in zip((regions.y, regions.x), centres, strict=True)
     ]
-    shared, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in (shared, total))
+    shared, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in powers)
     places = _fit_places(frequency, _share(shared, total), steepness)
     return Resolution(whole, steepness, places)
-
-
-def _ring_powers(
-    image: Float32Array, halves: Sequence[Float32Array] | None, regions: Regions
-) -> tuple[FloatArray, FloatArray]:
-    """Return the power of detail and all power on rings (region_y, region_x, ring)."""
-    if halves is None:
-        power = ring_sums(image, image, regions).first
-        modes = modes_of_rings(regions.side)
-        alone = regions.frequency > NOISE_ALONE
-        noise = power[..., alone].sum(axis=-1) / max(modes[alone].sum(), 1.0)
-        return power - noise[..., None] * modes, power
-    even, odd = halves
-    sums = ring_sums(even, odd, regions)
-    # Of the whole stack, which has half the noise of the mean of both powers.
-    return sums.cross, (sums.cross + (sums.first + sums.second) / 2) / 2
 
 
 def _share(shared: FloatArray, total: FloatArray) -> FloatArray:

@@ -15,7 +15,8 @@ import xarray as xr
 
 from skry_dask.errors import OptionsError
 from skry_dask.finishing.sharpening.air import CUTOFF
-from skry_dask.finishing.sharpening.automatic import auto_sharpen
+from skry_dask.finishing.sharpening.automatic import REACH as AUTO_REACH
+from skry_dask.finishing.sharpening.automatic import Blur, measure_blur, restore
 from skry_dask.finishing.sharpening.levels import Levels, measure_levels
 from skry_dask.finishing.sharpening.limbs import (
     keep_in_range,
@@ -147,20 +148,12 @@ def _sharpened(
     if halves is not None:
         differences = windows((halves[0].astype(np.float32) - halves[1].astype(np.float32)) / 2)
     levels = dask.delayed(measure_levels, pure=True)(windows(image), differences)
+    blur = None
+    if options.method is SharpenMethod.AUTO:
+        seeing, cutoff = about_air
+        blur = measure_blur(image, halves, seeing=seeing, cutoff=cutoff)
     reach = _reach(options, image.shape)
-    if options.method is not SharpenMethod.AUTO:
-        return by_tiles(image, _sharpen_tile, reach, options, levels)
-    # The automatic method has tiles of its own, and measures all of the image for each.
-    done = dask.delayed(_auto, pure=True)(image, halves, *about_air)
-    sharp = da.from_delayed(done, image.shape, np.float32)
-    both = da.stack([image.astype(np.float32), sharp], axis=-1)
-    return by_tiles(both, _limit_tile, reach, options, levels)
-
-
-def _auto(
-    image: AnyArray, halves: list[AnyArray] | None, seeing: float | None, cutoff: float
-) -> Float32Array:
-    return auto_sharpen(image, halves, seeing=seeing, cutoff=cutoff).image
+    return by_tiles(image, _sharpen_tile, reach, options, levels, blur)
 
 
 def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
@@ -171,7 +164,7 @@ def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
         case SharpenMethod.UNSHARP:
             reach = unsharp_reach(options)
         case SharpenMethod.AUTO:
-            reach = 0
+            reach = AUTO_REACH
         case _:
             psf = point_spread(options)
             if max(psf.shape) > min(shape[:2]):
@@ -184,52 +177,41 @@ def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
     return max(reach, limb_reach(ring_width(options)))
 
 
-def _sharpen_tile(tile: Float32Array, options: SharpenOptions, levels: Levels) -> Float32Array:
+def _sharpen_tile(
+    tile: Float32Array,
+    origin: tuple[int, int],
+    options: SharpenOptions,
+    levels: Levels,
+    blur: Blur | None,
+) -> Float32Array:
     """Sharpen a tile with its surroundings (y, x, channel)."""
     out = np.empty_like(tile)
+    needed: tuple[slice, ...] = (slice(None), slice(None))
+    if blur is not None:  # limits look less far than the method itself
+        beyond = AUTO_REACH - limb_reach(ring_width(options))
+        needed = (slice(beyond, -beyond),) * 2
     for channel in range(tile.shape[2]):
         plane = np.ascontiguousarray(tile[..., channel])
         gaps = ~np.isfinite(plane)
         if gaps.any():
             plane = _filled(plane, gaps)
-        done = _sharpen_plane(plane, options, levels, channel)
-        done = _limited(done, plane, options, levels, channel)
-        done[gaps] = np.nan
-        out[..., channel] = done
+        if blur is None:
+            done = _sharpen_plane(plane, options, levels, channel)
+        else:
+            done = restore(plane, origin, blur)[needed]
+            plane = plane[needed]
+        limited = limit_overshoot(
+            done,
+            plane,
+            overshoot=options.overshoot,
+            near=ring_width(options),
+            sky=float(levels.sky[channel]),
+            white=float(levels.white[channel]),
+        )
+        done = keep_in_range(limited, plane)
+        done[gaps[needed]] = np.nan
+        out[needed][..., channel] = done
     return out
-
-
-def _limit_tile(tile: Float32Array, options: SharpenOptions, levels: Levels) -> Float32Array:
-    """Limit what sharpening has changed in a tile (y, x, channel, before and after)."""
-    out = np.empty(tile.shape[:3], np.float32)
-    for channel in range(tile.shape[2]):
-        plane, done = (np.ascontiguousarray(tile[..., channel, i]) for i in (0, 1))
-        gaps = ~np.isfinite(plane)
-        if gaps.any():
-            plane, done = _filled(plane, gaps), _filled(done, gaps)
-        done = _limited(done, plane, options, levels, channel)
-        done[gaps] = np.nan
-        out[..., channel] = done
-    return out
-
-
-def _limited(
-    done: Float32Array,
-    plane: Float32Array,
-    options: SharpenOptions,
-    levels: Levels,
-    channel: int,
-) -> Float32Array:
-    """Limit what sharpening has changed at limbs, and near black and white."""
-    limited = limit_overshoot(
-        done,
-        plane,
-        overshoot=options.overshoot,
-        near=ring_width(options),
-        sky=float(levels.sky[channel]),
-        white=float(levels.white[channel]),
-    )
-    return keep_in_range(limited, plane)
 
 
 def _sharpen_plane(

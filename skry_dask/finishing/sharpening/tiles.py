@@ -34,11 +34,11 @@ def by_tiles(
     Parameters
     ----------
     image
-        (y, x, channel), in any chunks; there may be more dims.
+        (y, x, channel), in any chunks.
     compute
-        Called with the float32 pixels of a tile and its surroundings, and `others`; returns an
-        array (y, x, channel) of that size. Beyond the image's border the surroundings are its
-        reflection.
+        Called with the float32 pixels of a tile and its surroundings, the tile's first row and
+        column, and `others`; returns an array (y, x, channel) of that size. Beyond the image's
+        border the surroundings are its reflection.
     reach
         Width of the surroundings, px.
     others
@@ -48,7 +48,7 @@ def by_tiles(
     -------
     dask array of float32, (y, x, channel).
     """
-    height, width, n_channels, *_ = image.shape
+    height, width, n_channels = image.shape
     rows = []
     for top in range(0, height, TILE):
         row = []
@@ -60,10 +60,10 @@ def by_tiles(
                 _compute_tile,
                 image[ys, xs].rechunk(-1),
                 (y_margins, x_margins),
+                (top, left),
                 reach,
                 compute,
                 *others,
-                drop_axis=list(range(3, image.ndim)),
                 chunks=((min(TILE, height - top),), (min(TILE, width - left),), (n_channels,)),
                 dtype=np.float32,
                 meta=np.empty((0, 0, 0), np.float32),
@@ -83,13 +83,13 @@ def _surroundings(start: int, size: int, reach: int) -> tuple[slice, tuple[int, 
 def _compute_tile(
     pixels: AnyArray,
     margins: tuple[tuple[int, int], tuple[int, int]],
+    origin: tuple[int, int],
     reach: int,
     compute: Callable[..., AnyArray],
     *others: Any,
 ) -> Float32Array:
-    more = [(0, 0)] * (pixels.ndim - 2)
-    padded = np.pad(np.asarray(pixels, np.float32), (*margins, *more), mode="symmetric")
-    done = compute(padded, *others)
+    padded = np.pad(np.asarray(pixels, np.float32), (*margins, (0, 0)), mode="symmetric")
+    done = compute(padded, origin, *others)
     inner = slice(reach, -reach) if reach else slice(None)
     return np.ascontiguousarray(done[inner, inner], np.float32)
 

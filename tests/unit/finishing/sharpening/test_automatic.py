@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import dask.array as da
 import numpy as np
 import pytest
 from scipy import ndimage
 
+import skry_dask as skry
 from skry_dask.errors import OptionsError
-from skry_dask.finishing.sharpening.air import contrast_left, seeing_from_resolution
-from skry_dask.finishing.sharpening.automatic import auto_sharpen
+from skry_dask.finishing.sharpening.air import CUTOFF, contrast_left, seeing_from_resolution
+from skry_dask.finishing.sharpening.automatic import REACH, measure_blur, restore
+from skry_dask.finishing.sharpening.tiles import by_tiles
 
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray
@@ -51,6 +54,29 @@ def stack() -> Stack:
     return Stack(scene, (even + odd) / 2, (even, odd), radius)
 
 
+class Sharpened(NamedTuple):
+    """An image without what limits sharpening, and the seeing for which it was sharpened."""
+
+    image: FloatArray
+    seeing: float
+
+
+def auto_sharpen(
+    image: FloatArray, halves: tuple[FloatArray, ...] | None = None, *, seeing: float | None = None
+) -> Sharpened:
+    """Sharpen an image (y, x)."""
+    lazy = da.from_array(image[..., None])
+    pair = None if halves is None else [da.from_array(half[..., None]) for half in halves]
+    blur = measure_blur(lazy, pair, seeing=seeing, cutoff=CUTOFF)
+    sharpened = by_tiles(
+        lazy,
+        lambda tile, origin, found: restore(tile[..., 0], origin, found)[..., None],
+        REACH,
+        blur,
+    )
+    return Sharpened(sharpened.compute()[..., 0], blur.compute().seeing)
+
+
 def difference(image: FloatArray, stack: Stack) -> float:
     """Measure how far an image is from the scene."""
     return float(np.sqrt(np.mean(np.square(image - stack.scene))))
@@ -84,10 +110,10 @@ def test_brightness_and_its_unit_do_not_matter(stack: Stack) -> None:
 def test_colours_are_sharpened_alike_and_gaps_stay_gaps(stack: Stack) -> None:
     colour = np.stack([stack.image, 0.5 * stack.image, 0.25 * stack.image], axis=-1)
     colour[:40, 200:] = np.nan
-    image = auto_sharpen(colour).image
+    image = skry.sharpen(colour)
     np.testing.assert_array_equal(np.isnan(image), np.isnan(colour))
-    np.testing.assert_array_equal(image[..., 0], 2 * image[..., 1])
-    np.testing.assert_array_equal(image[..., 0], 4 * image[..., 2])
+    np.testing.assert_allclose(image[..., 0], 2 * image[..., 1], rtol=1e-3)
+    np.testing.assert_allclose(image[..., 0], 4 * image[..., 2], rtol=1e-3)
     assert np.nanmax(image) < 0.8  # no bright seam along the gap
 
 
@@ -102,7 +128,7 @@ def test_colours_are_sharpened_alike_and_gaps_stay_gaps(stack: Stack) -> None:
     ids=["one pixel", "constant", "no picture", "narrow noise"],
 )
 def test_images_without_detail_are_left_without(image: FloatArray) -> None:
-    done = auto_sharpen(image, (image, np.zeros_like(image))).image
+    done = skry.sharpen(image, halves=(image, np.zeros_like(image)))
     assert done.shape == image.shape
     np.testing.assert_array_equal(np.isnan(done), np.isnan(image))
     if np.isfinite(image).all():
@@ -117,4 +143,4 @@ def test_lower_resolution_means_worse_seeing(*, from_halves: bool) -> None:
 
 def test_halves_of_another_image_are_refused(stack: Stack) -> None:
     with pytest.raises(OptionsError, match=r"half stack has the shape \(320, 319\)"):
-        auto_sharpen(stack.image, [half[:, 1:] for half in stack.halves])
+        skry.sharpen(stack.image, halves=[half[:, 1:] for half in stack.halves])

@@ -80,7 +80,7 @@ def test_what_an_image_is_made_of_is_computed_a_few_times_whatever_the_number_of
 
     lazy = da.from_delayed(dask.delayed(read)(), image.shape, image.dtype)
     skry.sharpen(lazy).compute(scheduler="sync")
-    assert len(reads) <= 3  # levels, the automatic method, tiles
+    assert len(reads) <= 3  # levels, resolution, tiles
 
 
 @pytest.mark.parametrize("method", ["richardson-lucy", "wiener"])

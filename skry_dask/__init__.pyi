@@ -52,6 +52,7 @@ from .pipeline.timelapse import Movie, timelapse
 from .simulation.simulate import simulate
 from .store.results.reading import Results, open_results
 from .version import __version__
+from .widgets.show import browse_frames, compare_images
 
 __all__ = [
     "AlignOptions",
@@ -86,9 +87,11 @@ __all__ = [
     "align",
     "animate",
     "as_zarr",
+    "browse_frames",
     "calibrate",
     "choose_reference",
     "combine",
+    "compare_images",
     "derotate",
     "derotate_images",
     "estimate_quality",

@@ -1,0 +1,39 @@
+"""What all widgets have in common: their modules, and a still picture where no kernel runs."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import anywidget
+
+
+def module_of(name: str) -> str:
+    """Read a file of the widgets: an ES module or a style sheet."""
+    return files("skry_dask.widgets").joinpath("static", name).read_text(encoding="utf-8")
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget that shows a still picture where no kernel runs."""
+
+    def stills(self) -> dict[str, str]:
+        """Return pictures as data URIs, by what they show."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        """Show still pictures beside each other."""
+        figures = "".join(
+            f'<figure style="margin:0"><img alt="{escape(title)}" src="{uri}">'
+            f"<figcaption>{escape(title)}</figcaption></figure>"
+            for title, uri in self.stills().items()
+        )
+        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Represent the widget for notebooks, and for pages that are made of them."""
+        bundle = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["text/html"] = self._repr_html_()
+        return bundle

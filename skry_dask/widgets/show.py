@@ -1,0 +1,103 @@
+"""Functions that show widgets; what these need is imported when one is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.errors import SkryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+    from skry_dask.widgets.comparison import Comparison
+    from skry_dask.widgets.frame_browser import FrameBrowser
+
+
+def compare_images(images: Mapping[str, Any]) -> Comparison:
+    """Compare images in a notebook: two over each other, with slider, blink and zoom.
+
+    Parameters
+    ----------
+    images
+        (y, x) or (y, x, channel) each, red, green, blue, arrays or DataArrays of one size, by
+        title; all on the scale of brightness of the brightest.
+
+    Returns
+    -------
+    Comparison
+        The widget. Keys, when it has the focus: left and right move the slider, B blinks, + and -
+        zoom, 0 fits, Shift with arrows moves the images.
+
+    Raises
+    ------
+    OptionsError
+        If there are fewer than two images, or they differ in size.
+    SkryError
+        If anywidget is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skry_dask as skry
+    >>> sharp, soft = np.eye(8), np.full((8, 8), 0.125)
+    >>> widget = skry.compare_images({"sharp": sharp, "soft": soft})
+    >>> widget.left, widget.right
+    ('sharp', 'soft')
+    """
+    _require_anywidget()
+    from skry_dask.widgets.comparison import Comparison
+
+    return Comparison(images)
+
+
+def browse_frames(
+    capture: xr.Dataset, alignment: xr.Dataset | None = None, quality: xr.Dataset | None = None
+) -> FrameBrowser:
+    """Browse the frames of a capture in a notebook, one at a time; each is read when it is shown.
+
+    Parameters
+    ----------
+    capture
+        From `open_capture`.
+    alignment
+        From `align`: frames can be shown stabilised, and the reason is told why one is not used.
+    quality
+        From `estimate_quality`: frames can be put in the order of their quality, which is drawn.
+
+    Returns
+    -------
+    FrameBrowser
+        The widget. Keys, when it has the focus: left and right step, Home and End go to the first
+        and last frame, space plays.
+
+    Raises
+    ------
+    OptionsError
+        If the capture has no frames, or results are of other frames.
+    SkryError
+        If anywidget is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=4, height=160, width=200))
+    >>> browser = skry.browse_frames(capture)
+    >>> browser.position = 2
+    >>> browser.frame
+    2
+    """
+    _require_anywidget()
+    from skry_dask.widgets.frame_browser import FrameBrowser
+
+    return FrameBrowser(capture, alignment, quality)
+
+
+def _require_anywidget() -> None:
+    try:
+        import anywidget  # noqa: F401
+    except ImportError as error:
+        raise SkryError(
+            "widgets need anywidget, which is not installed: pip install 'skry_dask[view]'"
+        ) from error

@@ -11,6 +11,7 @@ import xarray as xr
 from skry_dask.errors import AlignmentError, ReaderError
 from skry_dask.geometry.canvas import Region, overlap_region, union_region
 from skry_dask.geometry.globe.rotation import Globe, Rotation
+from skry_dask.graph.phase_inputs import identity_of
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import as_json
 from skry_dask.types import AXIS, CHANNEL, HALF
@@ -98,8 +99,10 @@ def result(
     coords: dict[str, Any] | None = None,
     *,
     name: str | None = None,
+    title: str,
+    next_step: str = "",
 ) -> xr.Dataset:
-    """Make the Dataset of a phase, which names its options.
+    """Make the Dataset of a phase, which names its options, its capture and what it is.
 
     Parameters
     ----------
@@ -113,6 +116,10 @@ def result(
         Further coordinates.
     name
         Name of the phase [default: that of the options].
+    title
+        What the result is, in words.
+    next_step
+        Call of the phase that usually follows.
     """
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
@@ -125,9 +132,12 @@ def result(
     if "half" in dims:
         coords["half"] = HALF
     attrs = {
+        "title": title,
         "phase": name or options.phase,
+        **identity_of(capture),
         "version": options.version,
         "options": as_json(options),
+        **({"next_step": next_step} if next_step else {}),
     }
     return xr.Dataset(variables, coords, attrs)
 

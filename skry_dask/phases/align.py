@@ -27,6 +27,7 @@ from skry_dask.graph.datasets import damaged_frames, result, variable, whole_fra
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
+from skry_dask.graph.phase_inputs import Given, check_inputs
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions, Canvas
 from skry_dask.options.given import options_of
@@ -73,7 +74,8 @@ def align(
     options
         See `AlignOptions`.
     reference
-        From `choose_reference`, with the same options; None: chosen in the same graph.
+        From `choose_reference`, with the same options; None: chosen in the same graph. If it is
+        lazy it is computed here where rows are kept, else with the frames.
     pieces
         Rows that are known from before, and where others are kept, given the reference; None:
         neither.
@@ -107,7 +109,8 @@ def align(
     Raises
     ------
     OptionsError
-        If the reference frame is not in the capture, or an anchor lies outside the frame.
+        If an argument is not what it has to be, or of another capture; or if the reference frame is
+        not in the capture, or an anchor lies outside the frame.
     ReaderError
         If the capture has no frames of the dims and dtypes above, or they are too small for an
         anchor's block.
@@ -121,6 +124,7 @@ def align(
     (8, 2)
     """
     options = options_of(AlignOptions, options, choices, "align")
+    check_inputs("align", capture, *_given(reference))
     if reference is None:
         reference = choose_reference(capture, options)
     frames = whole_frames(capture)
@@ -161,7 +165,16 @@ def align(
         _variables(
             records, reference["reference"], union=union, pixel_px=shrink_factor(frames.shape[1:3])
         ),
+        title="where the scene lies in each frame",
+        next_step="estimate_quality(capture, alignment)",
     )
+
+
+def _given(reference: xr.Dataset | None) -> list[Given]:
+    if reference is None:
+        return []
+    needed = ("key_frame", "key_offset", "reference", "method")
+    return [Given("reference", reference, needed, needed[:2])]
 
 
 def _kept(

@@ -29,6 +29,7 @@ from skry_dask.geometry.globe.rotation import N_DISC, Direction, Globe
 from skry_dask.geometry.globe.turning import Turning
 from skry_dask.graph.datasets import stacked_frames, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource
+from skry_dask.graph.phase_inputs import aligned, check_inputs
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RotationOptions, as_json
 from skry_dask.options.given import options_of
@@ -63,7 +64,8 @@ def derotate(
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16, and times, if the options do not
         tell them.
     alignment
-        From `align`; loaded if it is lazy.
+        From `align`. If it is lazy, it is computed here, by a pass over the frames; this is logged
+        at level INFO.
     options
         See `RotationOptions`; ``derotate`` names the globe.
     **choices
@@ -84,7 +86,8 @@ def derotate(
     Raises
     ------
     OptionsError
-        If the times of frames are not known, or astropy is not installed.
+        If an argument is not what it has to be, or of another capture; or if the times of frames
+        are not known, or astropy is not installed.
     AlignmentError
         When it is computed: if there is no disc, or the border cuts it.
 
@@ -99,6 +102,7 @@ def derotate(
     array([-3.  , -2.14, -1.29, -0.43,  0.43,  1.29,  2.14,  3.  ])
     """
     options = options_of(RotationOptions, options, choices, "derotate")
+    check_inputs("derotate", capture, aligned(alignment))
     turning = Turning.of(
         frame_times(capture, options),
         body_named(options.derotate),
@@ -134,7 +138,12 @@ def derotate(
             flag_values=[int(d) for d in Direction],
             flag_meanings=" ".join(d.name.lower() for d in Direction),
         ),
-    ).assign_attrs(phase=options.phase, version=options.version, options=as_json(options))
+    ).assign_attrs(
+        title="where the scene lies in each frame, and how far the globe has turned",
+        phase=options.phase,
+        version=options.version,
+        options=as_json(options),
+    )
 
 
 def _find_globe(

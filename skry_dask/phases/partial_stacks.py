@@ -18,6 +18,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import image_variable, result, variable
+from skry_dask.graph.phase_inputs import aligned, check_inputs, rated, tracked
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.kernels.frame.detail import frame_detail
 from skry_dask.options import StackOptions
@@ -88,7 +89,8 @@ def partial_stacks(
     Raises
     ------
     OptionsError
-        If the numbers are not increasing whole numbers from 1, or as for `stack`.
+        If an argument is not what it has to be, or of another capture; or if the numbers are not
+        increasing whole numbers from 1, or as for `stack`.
     AlignmentError, ReaderError
         As for `stack`.
 
@@ -104,6 +106,8 @@ def partial_stacks(
     True
     """
     options = options_of(StackOptions, options, choices, "partial_stacks", OF_STACK)
+    given = aligned(alignment), rated(quality, points, options), tracked(points)
+    check_inputs("partial_stacks", capture, *given)
     options = options.settled(weighted="weight" in points)
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
@@ -113,7 +117,14 @@ def partial_stacks(
         "number": ("step", number, {"units": "1", "long_name": "best frames of each triangle"})
     }
     radius = quality.attrs["options"]["detail_scale"]
-    return result(capture, options, _variables(made, steps, radius), coords)
+    return result(
+        capture,
+        options,
+        _variables(made, steps, radius),
+        coords,
+        title="stacks of more and more frames",
+        next_step="plotting.plot_steps(steps)",
+    )
 
 
 class _Step(NamedTuple):

@@ -40,6 +40,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import from_all_chunks, map_table, rows_at
 from skry_dask.graph.parcels import share
+from skry_dask.graph.phase_inputs import aligned, check_inputs
 from skry_dask.graph.row_tasks import only_chunk
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import QualityOptions
@@ -99,7 +100,9 @@ def estimate_quality(
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment
-        From `align`; loaded if it is lazy, because the region fixes the shapes of the result.
+        From `align`. If it is lazy, all of it is computed here, by a pass over the frames, because
+        the region that frames have in common fixes the shapes of the result; this is logged at
+        level INFO.
     options
         See `QualityOptions`.
     pieces
@@ -132,6 +135,8 @@ def estimate_quality(
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be, or of another capture.
     AlignmentError
         If no frame may be stacked, or these frames overlap by less than 16 px.
     ReaderError
@@ -147,6 +152,7 @@ def estimate_quality(
     ('frame', 'area')
     """
     options = options_of(QualityOptions, options, choices, "estimate_quality")
+    check_inputs("estimate_quality", capture, aligned(alignment))
     frames = whole_frames(capture)
     region = region_of(alignment, capture)
     measured = measured_frames(alignment, capture, region)
@@ -187,7 +193,14 @@ def estimate_quality(
         ),
         **_image_variables(frames, selected, motion, developer, keeper),
     }
-    return result(capture, options, variables, _coordinates(grid))
+    return result(
+        capture,
+        options,
+        variables,
+        _coordinates(grid),
+        title="how much detail each area of each frame shows",
+        next_step="track(capture, alignment, quality)",
+    )
 
 
 def _measured_areas(

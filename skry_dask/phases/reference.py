@@ -20,6 +20,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
+from skry_dask.graph.phase_inputs import check_inputs
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import AlignOptions
 from skry_dask.options.given import options_of
@@ -81,7 +82,8 @@ def choose_reference(
     Raises
     ------
     OptionsError
-        If the reference frame is not in the capture, or an anchor lies outside the frame.
+        If an argument is not what it has to be, or of another capture; or if the reference frame is
+        not in the capture, or an anchor lies outside the frame.
     ReaderError
         If the capture has no frames of the dims and dtypes above, or they are too small for an
         anchor's block.
@@ -94,6 +96,7 @@ def choose_reference(
     ('key', 'axis')
     """
     options = options_of(AlignOptions, options, choices, "choose_reference")
+    check_inputs("choose_reference", capture)
     source = FrameSource(whole_frames(capture))
     check_frames(capture, options)
     indices, given = _key_frames(capture, options)
@@ -110,7 +113,15 @@ def choose_reference(
     method = da.from_delayed(dask.delayed(_number_of_method)(aligner), (), np.uint8)
     number = da.from_delayed(dask.delayed(_number_of_frame)(numbers, reference), (), np.int64)
     coords = {"key_frame": variable(("key",), numbers, "1", "number of the key frame")}
-    return result(capture, options, _variables(records, method, number), coords, name="reference")
+    return result(
+        capture,
+        options,
+        _variables(records, method, number),
+        coords,
+        name="reference",
+        title="the reference frame, and where the scene lies in key frames",
+        next_step="align(capture, reference=reference)",
+    )
 
 
 def _key_frames(capture: xr.Dataset, options: AlignOptions) -> tuple[IntArray, int | None]:

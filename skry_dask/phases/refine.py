@@ -41,6 +41,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table, rows_at, total_of
 from skry_dask.graph.parcels import share
+from skry_dask.graph.phase_inputs import Given, aligned, check_inputs, tracked
 from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
@@ -111,11 +112,12 @@ def refine(
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, points
-        From `align` and `track`. The alignment and the positions of points are loaded if they are
-        lazy; displacements stay lazy.
+        From `align` and `track`. What is lazy of the alignment and of the positions of points is
+        computed here; displacements stay lazy.
     stacked
-        From `stack`, of these points, not drizzled; loaded if it is lazy, because its tiles fix the
-        shapes of the result. None where `why_not_refined` gives a reason.
+        From `stack`, of these points, not drizzled. If it is lazy, it is computed here, by a pass
+        over the frames, because its tiles fix the shapes of the result; this is logged at level
+        INFO. None where `why_not_refined` gives a reason.
     options
         See `RefineOptions`.
     pieces
@@ -148,7 +150,8 @@ def refine(
     Raises
     ------
     OptionsError
-        If the first stack is drizzled, or needed and not given.
+        If an argument is not what it has to be, or of another capture; or if the first stack is
+        drizzled, or needed and not given.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -165,6 +168,10 @@ def refine(
     ('frame', 'point')
     """
     options = options_of(RefineOptions, options, choices, "refine")
+    given = [aligned(alignment), tracked(points)]
+    if stacked is not None:
+        given.append(Given("stacked", stacked, ("stack",), ("stack",)))
+    check_inputs("refine", capture, *given)
     frames = whole_frames(capture)
     active = measured_frames(alignment, capture, region_of(alignment, capture))
     skipped = "quick" if options.quick else why_not_refined(capture, alignment, points)
@@ -307,7 +314,13 @@ def _refine(
     variables = _variables(found, of_points, refined.position, int(active.sum()))
     if "channel_shift" in points:
         variables["channel_shift"] = points["channel_shift"].variable
-    return result(capture, options, variables)
+    return result(
+        capture,
+        options,
+        variables,
+        title="how points are displaced in each frame, measured again, and how much frames count",
+        next_step="stack(capture, alignment, quality, points)",
+    )
 
 
 class _Refined(NamedTuple):

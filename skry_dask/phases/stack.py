@@ -30,6 +30,7 @@ from skry_dask.graph.datasets import (
     whole_frames,
 )
 from skry_dask.graph.frame_parts import FrameParts
+from skry_dask.graph.phase_inputs import aligned, check_inputs, rated, tracked
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
@@ -70,8 +71,10 @@ def stack(
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, quality, points
-        From `align`, `estimate_quality`, and `track` or `refine`. The alignment, the quality of
-        areas and the positions of points are loaded if they are lazy; displacements stay lazy.
+        From `align`, `estimate_quality`, and `track` or `refine`. What is lazy of the alignment,
+        the quality of areas (or frames, by which fragments are chosen) and the positions of points
+        is computed here, by a pass over the frames each; this is logged at level INFO.
+        Displacements and weights stay lazy.
     options
         See `StackOptions`.
     pieces
@@ -115,7 +118,8 @@ def stack(
     AlignmentError
         If no frame is active, or the active frames overlap by less than 16 px.
     OptionsError
-        If frames are to be weighted, and points have no ``weight``.
+        If an argument is not what it has to be, or of another capture; or if frames are to be
+        weighted, and points have no ``weight``.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -131,6 +135,8 @@ def stack(
     4
     """
     options = options_of(StackOptions, options, choices, "stack", OF_STACK)
+    given = aligned(alignment), rated(quality, points, options), tracked(points)
+    check_inputs("stack", capture, *given)
     options = options.settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     made = StackImages(plan, n_halves=1 + options.halves)
@@ -152,7 +158,14 @@ def stack(
     seeing_in = partial(_seeing, capture, alignment, plan, options.drizzle)
     variables = _variables(made, sums, plan.blur(selected), windows, seeing_in)
     variables["fragments"] = variable(("frame",), taken, "1", "fragments taken from the frame")
-    stacked = result(capture, options, variables, plan.coords)
+    stacked = result(
+        capture,
+        options,
+        variables,
+        plan.coords,
+        title="the image: the mean of what is best in the frames",
+        next_step='sharpen(stacked["stack"])',
+    )
     return stacked if plan.choice.note is None else stacked.assign_attrs(note=plan.choice.note)
 
 

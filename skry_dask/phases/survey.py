@@ -84,7 +84,14 @@ def survey_frames(capture: xr.Dataset, options: AlignOptions | None = None) -> x
             variables[name] = variable(("candidate",), values, "1", words)
     numbers = capture["frame"].to_numpy()[indices]
     coords = {"surveyed": variable(("candidate",), numbers, "1", "number of the key frame")}
-    return result(capture, options, variables, coords, name="survey")
+    return result(
+        capture,
+        options,
+        variables,
+        coords,
+        name="survey",
+        title="what key frames show, of which one becomes the reference",
+    )
 
 
 def surveys_of(survey: xr.Dataset, numbers: Collection[int]) -> list[Survey] | None:

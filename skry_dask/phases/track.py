@@ -34,6 +34,7 @@ from skry_dask.graph.datasets import (
 from skry_dask.graph.frame_passes import map_frames
 from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
+from skry_dask.graph.phase_inputs import Given, aligned, check_inputs
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import TrackOptions
 from skry_dask.options.given import options_of
@@ -78,8 +79,9 @@ def track(
     capture
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16.
     alignment, quality
-        From `align` and `estimate_quality`; loaded if they are lazy, because the reference image
-        fixes the points and so the shapes of the result.
+        From `align` and `estimate_quality`. What is lazy of the alignment and of the reference
+        image is computed here, by up to two passes over the frames, because the image fixes the
+        points and so the shapes of the result; this is logged at level INFO.
     options
         See `TrackOptions`.
     pieces
@@ -107,8 +109,9 @@ def track(
     Raises
     ------
     OptionsError
-        If the block of a given point would leave the region, blocks are larger than the region, or
-        the search radius is larger than the frame.
+        If an argument is not what it has to be, or of another capture; or if the block of a given
+        point would leave the region, blocks are larger than the region, or the search radius is
+        larger than the frame.
     ReaderError
         If the capture has no frames of the dims and dtypes above.
 
@@ -122,6 +125,8 @@ def track(
     ('frame', 'point', 'axis')
     """
     options = options_of(TrackOptions, options, choices, "track")
+    needed = ("reference", *(("frame_quality",) if options.align_channels else ()))
+    check_inputs("track", capture, aligned(alignment), Given("quality", quality, needed, needed))
     frames = whole_frames(capture)
     image = quality["reference"].load()
     region = Region.of_coords(image["y"].to_numpy(), image["x"].to_numpy())
@@ -170,7 +175,13 @@ def track(
         )
         words = "position of each colour, relative to green"
         variables["channel_shift"] = variable(("frame", "channel", "axis"), shift, "px", words)
-    return result(capture, options, variables)
+    return result(
+        capture,
+        options,
+        variables,
+        title="how reference points are displaced in each frame",
+        next_step="stack(capture, alignment, quality, points)",
+    )
 
 
 def _turning_blocks(

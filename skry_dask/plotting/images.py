@@ -151,7 +151,11 @@ def plot_count(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def _white(image: xr.DataArray) -> float:
-    return float(np.nanpercentile(image, WHITE_PERCENTILE))
+    """Choose the value that is shown white: above 0, for images without light or values too."""
+    values = image.to_numpy()
+    known = values[~np.isnan(values)]
+    found = float(np.percentile(known, WHITE_PERCENTILE)) if known.size else 0.0
+    return found if found > 0 else 1.0
 
 
 def _extent(image: xr.DataArray) -> tuple[float, float, float, float]:

@@ -216,6 +216,18 @@ def test_colour_is_drawn_in_colour_on_one_scale_for_all_channels() -> None:
     np.testing.assert_allclose(axes[1].images[0].get_array()[0, 0], [0.125, 0.25, 0.5])
 
 
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3)])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_image_without_light_or_values_is_drawn_too(
+    shape: tuple[int, ...], value: float
+) -> None:
+    dims = ("y", "x", "channel")[: len(shape)]
+    image = xr.DataArray(np.full(shape, value), dims=dims)
+    for ax in plots.plot_comparison({"one": image, "other": image}):
+        assert ax.images[0].get_clim() == (0, 1)
+        ax.figure.draw_without_rendering()
+
+
 def test_the_best_frames_come_first_and_those_left_out_are_marked(quality: xr.Dataset) -> None:
     stacked = NUMBERS > 10
     ax = plots.plot_sorted_quality(quality, stacked)

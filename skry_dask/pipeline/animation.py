@@ -129,7 +129,9 @@ def animate(
     summary = run(source, **stacking).attrs["summary"]
     results = open_results(summary["store"])
     record = read_record(results, summary["phases"]["stack"]["digest"])
-    film = _Film.of(FinishedJob.of(record, results), options, Runner(workers))
+    job = FinishedJob.of(record, results)
+    of_job = job.capture, job.alignment, job.quality, job.points, job.stacked
+    film = Film.of(*of_job, options, Runner(workers))
     about = {
         "software": software(),
         "image": "animation of stacking",
@@ -145,7 +147,7 @@ def animate(
         fps=options.fps,
         order=str(options.order),
         pictures=film.pictures,
-        frames=len(film.job.capture["frame"]),
+        frames=job.capture.sizes["frame"],
         notes=notes,
     )
 
@@ -180,13 +182,13 @@ def growth(n_frames: int, n_pictures: int) -> list[slice]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Film:
+class Film:
     """The pictures of an animation.
 
     Parameters
     ----------
-    job
-        What is shown.
+    capture, alignment, points
+        Of the stack; see `stack`.
     stack
         The stack, to which frames are added.
     groups
@@ -201,7 +203,9 @@ class _Film:
         What is said of each picture, see `Animation`; ``averaged`` is added when it is drawn.
     """
 
-    job: FinishedJob
+    capture: xr.Dataset
+    alignment: xr.Dataset
+    points: xr.Dataset
     stack: GrowingStack
     groups: list[IntArray]
     pane: Pane
@@ -210,23 +214,45 @@ class _Film:
     pictures: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, job: FinishedJob, options: AnimationOptions, runner: Runner) -> _Film:
-        """Plan the pictures of a finished job."""
-        stacked = job.stacked
+    def of(
+        cls,
+        capture: xr.Dataset,
+        alignment: xr.Dataset,
+        quality: xr.Dataset,
+        points: xr.Dataset,
+        stacked: xr.Dataset,
+        options: AnimationOptions,
+        runner: Runner,
+    ) -> Film:
+        """Plan the pictures of a stack.
+
+        Parameters
+        ----------
+        capture, alignment, quality, points
+            As for `stack`.
+        stacked
+            From `stack`.
+        options
+            Of the animation.
+        runner
+            Computes.
+        """
         how = StackOptions(**stacked.attrs["options"])
-        stack = GrowingStack.of(job.capture, job.alignment, job.quality, job.points, how)
+        stack = GrowingStack.of(capture, alignment, quality, points, how)
         order = stack.stacked
         if options.order is FrameOrder.QUALITY:
-            rated = np.nan_to_num(job.quality["frame_quality"].to_numpy()[order])
+            rated = np.nan_to_num(quality["frame_quality"].to_numpy()[order])
             order = order[np.argsort(-rated, kind="stable")]
         groups = [order[part] for part in growth(len(order), options.pictures)]
-        numbers = job.capture["frame"].to_numpy()
+        numbers = capture["frame"].to_numpy()
         ends = np.cumsum([len(group) for group in groups]).tolist()
         n_panes = 2 if options.show is Shown.BOTH else 1
         white = white_of(stacked["stack"].to_numpy())
         y, x = stacked["y"].to_numpy(), stacked["x"].to_numpy()
         return cls(
-            job=job,
+            capture=capture,
+            alignment=alignment,
+            points=points,
             stack=stack,
             groups=groups,
             pane=Pane.of_image(y, x, white, options.width, n_panes),
@@ -268,14 +294,14 @@ class _Film:
 
     def _frame(self, index: int, i: int) -> tuple[Float32Array, str]:
         """Show a frame, and what is taken from it."""
-        job, pane = self.job, self.pane
-        offset = job.alignment["offset"].to_numpy()[index]
-        frame = job.capture["frames"][index].to_numpy()
+        pane = self.pane
+        offset = self.alignment["offset"].to_numpy()[index]
+        frame = self.capture["frames"][index].to_numpy()
         image = frame_on_canvas(frame, self.stack.plan.developer, offset, pane.y, pane.x)
         picture = pane.shown(image)
         if not self.options.plain:
             fragments = self.stack.fragments_of(index)
-            found = job.points["valid"][index].to_numpy()
+            found = self.points["valid"][index].to_numpy()
             picture = with_fragments(picture, pane, fragments, offset, found)
         return picture, _name_of(self.pictures[i]["frames"])
 

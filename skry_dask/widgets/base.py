@@ -1,17 +1,11 @@
-"""What all widgets have in common: their modules, and a still picture where no kernel runs."""
+"""What all widgets have in common: a still picture where no kernel runs."""
 
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import anywidget
-
-
-def module_of(name: str) -> str:
-    """Read a file of the widgets: an ES module or a style sheet."""
-    return files("skry_dask.widgets").joinpath("static", name).read_text(encoding="utf-8")
 
 
 class Widget(anywidget.AnyWidget):

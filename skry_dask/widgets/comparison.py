@@ -8,7 +8,8 @@ import numpy as np
 import traitlets
 
 from skry_dask.errors import OptionsError
-from skry_dask.widgets.base import Widget, module_of
+from skry_dask.widgets.base import Widget
+from skry_dask.widgets.modules import module_of
 from skry_dask.widgets.pictures import to_png, to_still, white_level
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Comparison(Widget):
         Whether they are shown in turn, not beside each other.
     """
 
-    _esm = module_of("comparison.js")
+    _esm = module_of("comparison.js", "comparison_widget.js")
     _css = module_of("comparison.css")
 
     images = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -15,7 +15,8 @@ from skry_dask.capture.calibration.develop import Developer
 from skry_dask.capture.calibration.on_canvas import developed_image, frame_on_canvas
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.graph.datasets import region_of
-from skry_dask.widgets.base import Widget, module_of
+from skry_dask.widgets.base import Widget
+from skry_dask.widgets.modules import module_of
 from skry_dask.widgets.pictures import to_png, to_still, white_level
 
 if TYPE_CHECKING:

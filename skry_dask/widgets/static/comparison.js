@@ -1,6 +1,6 @@
 // Two of several images over each other: slider, blink, zoom to single pixels.
 //
-// `createComparison` needs nothing but a browser; `default.render` is what anywidget calls.
+// It needs nothing but a browser: comparison_widget.js is what anywidget calls.
 
 const BLINK_MS = 600;
 const MOST_ZOOM = 32; // screen pixels for a pixel of the image
@@ -171,32 +171,3 @@ export function createComparison(root, state, onChange = () => {}) {
   update(state);
   return { update, destroy() { clearInterval(timer); resized.disconnect(); root.replaceChildren(); } };
 }
-
-function render({ model, el }) {
-  let urls = [];
-  const images = () => {
-    urls.forEach(URL.revokeObjectURL);
-    const made = model.get("images").map(({ title, png }) =>
-      ({ title, url: URL.createObjectURL(new Blob([png], { type: "image/png" })) }));
-    urls = made.map(({ url }) => url);
-    return made;
-  };
-  const choices = () => Object.fromEntries(
-    ["left", "right", "split", "blinking"].map(name => [name, model.get(name)]));
-  const shown = createComparison(el, { images: images(), ...choices() }, changed => {
-    for (const [name, value] of Object.entries(changed)) model.set(name, value);
-    model.save_changes();
-  });
-  const onImages = () => shown.update({ images: images(), ...choices() });
-  const onChoice = () => shown.update(choices());
-  const listened = [["change:images", onImages],
-    ...["left", "right", "split", "blinking"].map(name => [`change:${name}`, onChoice])];
-  for (const [name, listener] of listened) model.on(name, listener);
-  return () => {
-    for (const [name, listener] of listened) model.off(name, listener);
-    shown.destroy();
-    urls.forEach(URL.revokeObjectURL);
-  };
-}
-
-export default { render };

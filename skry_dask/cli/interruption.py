@@ -25,7 +25,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that ask a program to end, of all systems: Ctrl-C; the system, kill or a batch queue; a
 terminal that closes; Ctrl-Break on Windows, and its closing windows."""
 
-CONTINUING = ("stack", "import", "compile")
+CONTINUING = ("stack", "import", "compile", "view")
 """Commands that keep what is finished."""
 
 FLUSH_SECONDS = 0.2

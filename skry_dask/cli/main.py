@@ -33,7 +33,7 @@ from skry_dask.cli.flags import (
 from skry_dask.cli.interruption import interruption
 from skry_dask.cli.messages import MessageOptions
 from skry_dask.cli.phase_flags import PhaseFlags
-from skry_dask.cli.presets import apply_options_file, write_options
+from skry_dask.cli.presets import apply_options_file
 from skry_dask.cli.process import importing
 from skry_dask.cli.report import write_report
 from skry_dask.cli.sharpen import sharpen
@@ -47,12 +47,14 @@ from skry_dask.cli.terminal import (
 )
 from skry_dask.cli.timelapse import timelapse
 from skry_dask.cli.usage import parse
+from skry_dask.cli.view import view
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options import (
     ReadOptions,
     SelectOptions,
 )
 from skry_dask.options.outputs import OutputOptions
+from skry_dask.pipeline.options_file import write_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -323,6 +325,7 @@ app.command(animate, sort_key=1, usage="Usage: skry animate INPUT -o MOVIE [OPTI
 app.command(derotate, sort_key=1, usage="Usage: skry derotate IMAGE... [OPTIONS]")
 app.command(write_simulation, name="simulate", sort_key=6)
 app.command(write_report, name="report", sort_key=7)
+app.command(view, sort_key=1, usage="Usage: skry view INPUT [OPTIONS]")
 app.command(compile_kernels, name="compile", sort_key=8)
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import Token
 
-from skry_dask.errors import OptionsError
 from skry_dask.options import OF_PHASES
-from skry_dask.options.files import read_given, to_toml
+from skry_dask.options.files import read_given
 from skry_dask.options.given import without_rivals
 from skry_dask.options.outputs import OutputOptions
 from skry_dask.options.rivals import OF_JOB, OF_SHARPENING
@@ -25,14 +24,21 @@ if TYPE_CHECKING:
 
     from cyclopts import App, ArgumentCollection
 
-    from skry_dask.options import PhaseOptions
 
 FLAG = "--options"
 
-KINDS = {"stack": (*OF_PHASES, OutputOptions), "sharpen": (SharpenOptions, ToneOptions)}
+KINDS = {
+    "stack": (*OF_PHASES, OutputOptions),
+    "view": (*OF_PHASES, OutputOptions),
+    "sharpen": (SharpenOptions, ToneOptions),
+}
 """The options that each command keeps in files."""
 
-RIVALS: dict[str, dict[str, Set[str]]] = {"stack": OF_JOB, "sharpen": OF_SHARPENING}
+RIVALS: dict[str, dict[str, Set[str]]] = {
+    "stack": OF_JOB,
+    "view": OF_JOB,
+    "sharpen": OF_SHARPENING,
+}
 """Options of a file that a flag of a command replaces besides its own, by the name of the flag."""
 
 
@@ -82,23 +88,3 @@ def _option_of(argument: Any) -> str:
 def _text_of(arguments: Iterable[Any], option: str) -> str | None:
     found = (a.tokens[0].value for a in arguments if _option_of(a) == option and a.tokens)
     return next(found, None)
-
-
-def write_options(path: Path, *options: PhaseOptions) -> None:
-    """Write options into a file for ``--options``.
-
-    Raises
-    ------
-    OptionsError
-        If its name does not end with .toml.
-    StoreError
-        If it cannot be written.
-    """
-    from skry_dask.io.atomic import write_if_new
-
-    if path.suffix.lower() != ".toml":
-        raise OptionsError(
-            f"--save-options is {path}: give a file name that ends with .toml, such as "
-            f"{path.stem}.toml"
-        )
-    write_if_new(path, to_toml(*options).encode())

@@ -37,7 +37,7 @@ def configure_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # We say in one line what has happened to a cluster; distributed logs tracebacks, too.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    for name in ("asyncio", "distributed.client", "tornado.application"):
+    for name in ("asyncio", "distributed.client", "tornado.access", "tornado.application"):
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.CRITICAL)
     if libc := _glibc():
         # One heap for all threads: each thread's own would keep what it freed, 40 MiB in all.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from skry_dask.cli.flags import SHARPEN, TONE, AsJson, ImageKinds, Place
-from skry_dask.cli.presets import write_options
 from skry_dask.cli.process import importing
 from skry_dask.cli.terminal import print_error, print_notes, reporting
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.options.sharpening import SharpenOptions
 from skry_dask.options.tone import ToneOptions
+from skry_dask.pipeline.options_file import write_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -65,7 +65,7 @@ WRONG = {
     "sharpen a.tif -o c.tif --out-dir d": "--output and --out-dir contradict each other",
     "sharpen a.tif ./a.tif": "a.tif and ./a.tif would both be sharpened into a-sharpened.tif",
     "sharpen a.tif --options none.toml": "none.toml cannot be read (No such file or directory)",
-    "sharpen --save-options o.txt": "--save-options is o.txt: give a file name that ends with",
+    "sharpen --save-options o.txt": "options cannot be saved as o.txt: give a file name that",
     "sharpen a.tif -o c.gif": "c.gif has the suffix '.gif'",
     "sharpen a.tif --method magic": "--method is 'magic': choose one of",
     "sharpen a.tif --sgima 3": "skry sharpen has no option --sgima: did you mean --sigma?",

@@ -1,0 +1,1 @@
+"""What the browser shows: a tab for each task, with Panel."""

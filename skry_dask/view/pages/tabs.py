@@ -1,0 +1,13 @@
+"""The tabs of the page, in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skry_dask.view.pages.frames import FramesTab
+
+if TYPE_CHECKING:
+    from skry_dask.view.pages.tab import Tab
+
+TABS: tuple[type[Tab], ...] = (FramesTab,)
+"""Each is made with the session, and builds what it shows."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from skry_dask.cli.terminal import ProgressBars, in_words, progress_bars, reporting
+from skry_dask.cli.terminal import ProgressBars, progress_bars, reporting
 from skry_dask.errors import OptionsError, StoreError
+from skry_dask.pipeline.progress import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.pipeline.progress import in_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -161,11 +163,6 @@ def progress_bars(*, several: bool = False) -> Iterator[ProgressBars]:
         transient=several,
     ) as bars:
         yield ProgressBars(bars, several=several)
-
-
-def in_words(phase: str) -> str:
-    """Write the name of a phase as text: "first stack"."""
-    return phase.replace("_", " ")
 
 
 def describe_job(summary: dict[str, Any]) -> str:

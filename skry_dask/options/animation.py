@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import check_range, check_switch, choice
 
 
@@ -24,8 +25,8 @@ class Shown(StrEnum):
     STACK = "stack"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnimationOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AnimationOptions(NamedOptions):
     """Options of an animation of stacking.
 
     Parameters

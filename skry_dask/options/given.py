@@ -139,6 +139,15 @@ def options_of_several(
     ]
 
 
+def split_choices(
+    kind: type[Any], choices: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split options by name into those of a kind, and all others."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    of_kind = {name: value for name, value in choices.items() if name in names}
+    return of_kind, {name: value for name, value in choices.items() if name not in names}
+
+
 def without_rivals(
     before: Mapping[str, Any], choices: Mapping[str, Any], rivals: Mapping[str, Set[str]]
 ) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from skry_dask.capture.inputs import first_name
 from skry_dask.graph.runner import Runner
 from skry_dask.options import StackOptions, as_json
 from skry_dask.options.animation import AnimationOptions, FrameOrder, Shown
+from skry_dask.options.given import options_of, split_choices
 from skry_dask.phases.growing_stack import GrowingStack
 from skry_dask.pipeline.finished_job import FinishedJob
 from skry_dask.pipeline.job_record import read_record
 from skry_dask.pipeline.movie_files import MovieFile
 from skry_dask.pipeline.outputs import software
-from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
 from skry_dask.pipeline.run import run
 from skry_dask.reporting.pictures import white_of
 from skry_dask.reporting.stacking_pictures import GAP_PX, Pane, side_by_side, with_fragments
@@ -76,6 +77,7 @@ class Animation:
     notes: list[str]
 
 
+@shows_progress
 def animate(
     source: Input,
     output: str | os.PathLike[str],
@@ -84,7 +86,7 @@ def animate(
     stacking_options: Options | None = None,
     workers: int | None = None,
     progress: Report | None = None,
-    **stacking: Any,
+    **choices: Any,
 ) -> Animation:
     """Make a movie of a stack that grows frame by frame, with what is taken from each frame.
 
@@ -98,15 +100,16 @@ def animate(
     output
         ``.mp4``; ``.gif``; a folder, or a pattern such as ``moon-%03d.png``, for PNG images.
     options
-        How.
+        See `AnimationOptions`.
     stacking_options
-        How the capture is stacked.
+        How the capture is stacked: `Options`.
     workers
         Number of threads, by default one per core.
     progress
         Called with each `Progress`.
-    **stacking
-        Other arguments of `run`, single options of stacking too.
+    **choices
+        Options of `AnimationOptions` by name, such as ``fps=25``, and other arguments of `run`,
+        such as ``percent=20``. They win over ``options`` and ``stacking_options``.
 
     Raises
     ------
@@ -122,7 +125,9 @@ def animate(
     >>> import skry_dask as skry
     >>> movie = skry.animate("moon.ser", "stacking.mp4", percent=20)  # doctest: +SKIP
     """
-    options, report = options or AnimationOptions(), progress or report_nothing
+    of_movie, stacking = split_choices(AnimationOptions, choices)
+    options = options_of(AnimationOptions, options, of_movie, "animate")
+    report = progress or report_nothing
     target = MovieFile.of(Path(output))
     target.check([first_name(source)])
     stacking |= {"workers": workers, "progress": progress, "options": stacking_options}

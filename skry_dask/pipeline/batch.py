@@ -19,7 +19,7 @@ from skry_dask.io.remote import located
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
 from skry_dask.pipeline.job import JobRequest
 from skry_dask.pipeline.memory_limit import SharedMemory
-from skry_dask.pipeline.progress import report_nothing
+from skry_dask.pipeline.progress import report_nothing, shows_progress
 from skry_dask.pipeline.run import run_request
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Outcome(NamedTuple):
     error: SkryError | None
 
 
+@shows_progress
 def run_many(
     sources: Sequence[Input],
     *,

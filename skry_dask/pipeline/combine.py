@@ -16,7 +16,7 @@ from skry_dask.options.combining import CombineOptions
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_COLOURS
 from skry_dask.pipeline.outputs import Outputs, software
-from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
 from skry_dask.pipeline.upload import to_write
 from skry_dask.types import CHANNEL
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.progress import Report
 
 
+@shows_progress
 def combine(
     red: str | os.PathLike[str],
     green: str | os.PathLike[str],

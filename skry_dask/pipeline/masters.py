@@ -15,7 +15,7 @@ from skry_dask.io.remote import located
 from skry_dask.options import ReadOptions, SelectOptions
 from skry_dask.options.given import options_of_several
 from skry_dask.pipeline.outputs import Outputs, brightness_scale, software
-from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
 from skry_dask.pipeline.upload import to_write
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.progress import Report
 
 
+@shows_progress
 def make_master(
     source: Input,
     output: str | os.PathLike[str] | RemotePath,

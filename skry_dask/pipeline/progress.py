@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
+
+from skry_dask.notebook import NotebookProgress, notebook_display
 
 
 class Progress(NamedTuple):
@@ -37,3 +40,35 @@ Report: TypeAlias = Callable[[Progress], None]
 
 def report_nothing(_progress: Progress) -> None:
     """Ignore progress."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
+    """Show bars in a notebook while a function runs that takes ``progress``, if that is None."""
+
+    @functools.wraps(function)
+    def shown(*arguments: P.args, **options: P.kwargs) -> R:
+        display = notebook_display() if options.get("progress") is None else None
+        if display is None:
+            return function(*arguments, **options)
+        bars = NotebookProgress(display)
+
+        def report(event: Progress) -> None:
+            words = f"{event.capture} {in_words(event.phase)}".strip()
+            bars.report(words, event.done, event.total, event.frames)
+
+        options["progress"] = report
+        try:
+            return function(*arguments, **options)
+        finally:
+            bars.close()
+
+    return shown
+
+
+def in_words(phase: str) -> str:
+    """Write the name of a phase as text: "first stack"."""
+    return phase.replace("_", " ")

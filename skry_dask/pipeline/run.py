@@ -32,6 +32,7 @@ from skry_dask.pipeline.job_record import keep_record
 from skry_dask.pipeline.job_results import ROTATION, JobResults
 from skry_dask.pipeline.memory_limit import PeakMemory
 from skry_dask.pipeline.phase_runner import PhaseRunner
+from skry_dask.pipeline.progress import shows_progress
 from skry_dask.pipeline.stack_figures import StackFigures
 from skry_dask.pipeline.steps import measure_steps
 from skry_dask.pipeline.summary import provenance, summarise
@@ -55,6 +56,7 @@ FIRST_STACK = StackOptions(choose=Choose.FRAGMENTS, percent=30)
 """Options of the stack against which frames are measured a second time."""
 
 
+@shows_progress
 def run(
     source: Input,
     *,
@@ -124,8 +126,9 @@ def run(
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
         where that makes the job fit; the result is the same.
     progress
-        Called as work goes on, from any thread, with a `Progress`. Without a cluster, an exception
-        that it raises ends the job, and is raised by `run`; the same job continues later.
+        Called as work goes on, from any thread, with a `Progress`; by default bars are shown in a
+        notebook, and nothing elsewhere. Without a cluster, an exception that it raises ends the
+        job, and is raised by `run`; the same job continues later.
     after_compute
         Called without arguments when a phase has been computed: a program can return freed memory
         to the system there.

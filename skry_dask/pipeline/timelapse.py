@@ -6,7 +6,7 @@ their number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,12 +28,12 @@ from skry_dask.finishing.timelapse.times import in_order, in_words, time_of
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.remote import is_url, located
 from skry_dask.options import as_json
-from skry_dask.options.given import options_of
+from skry_dask.options.given import options_of, split_choices
 from skry_dask.options.timelapse import TimelapseOptions
 from skry_dask.pipeline.batch import run_many
 from skry_dask.pipeline.movie_files import MovieFile
 from skry_dask.pipeline.outputs import software
-from skry_dask.pipeline.progress import Progress, report_nothing
+from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
 
 if TYPE_CHECKING:
     import os
@@ -107,6 +107,7 @@ class _Sequence(NamedTuple):
     ranges: list[Stretch]
 
 
+@shows_progress
 def timelapse(
     sources: Sequence[Input],
     output: str | os.PathLike[str] | RemotePath,
@@ -158,10 +159,8 @@ def timelapse(
     >>> import skry_dask as skry
     >>> movie = skry.timelapse(["a-stack.tif", "b-stack.tif"], "ab.mp4")  # doctest: +SKIP
     """
-    of_movie = {field.name for field in fields(TimelapseOptions)} & choices.keys()
-    stacking = {name: value for name, value in choices.items() if name not in of_movie}
-    own = {name: choices[name] for name in of_movie}
-    options = options_of(TimelapseOptions, options, own, "timelapse")
+    of_movie, stacking = split_choices(TimelapseOptions, choices)
+    options = options_of(TimelapseOptions, options, of_movie, "timelapse")
     report = progress or report_nothing
     target = MovieFile.of(located(output))
     target.check([first_name(source) for source in sources])

@@ -100,3 +100,14 @@ def test_it_runs_without_warnings_and_draws_the_pictures_that_it_keeps(
     assert not warned
     assert pictures(notebook) == pictures(kept), "write it with .ci/notebooks"
     assert not list(folder.iterdir()), "a notebook cleans up after itself"
+
+
+@pytest.mark.usefixtures("this_python")
+def test_a_job_in_a_notebook_shows_progress_in_its_cell(moon_ser: Path) -> None:
+    code = f"import skry_dask as skry\nskry.run({str(moon_ser)!r}, quick=True)\nNone"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    outputs = execute(notebook, moon_ser.parent).cells[0].outputs
+    assert [output.output_type for output in outputs] == ["display_data"]
+    assert '<progress value="1" max="1">' in outputs[0].data["text/html"]
+    lines = outputs[0].data["text/plain"].splitlines()
+    assert [line.split(":")[0] for line in lines] == ["align", "quality", "track", "stack"]

@@ -46,6 +46,7 @@ def test_options_show_what_differs_from_the_defaults(options, shown):
 TAKE_OPTIONS = {
     "adjust_tone": (skry.ToneOptions,),
     "align": (skry.AlignOptions,),
+    "animate": (skry.AnimationOptions, skry.Options),
     "as_zarr": (skry.ReadOptions,),
     "calibrate": (skry.CalibrationOptions,),
     "choose_reference": (skry.AlignOptions,),
@@ -79,7 +80,7 @@ def arguments_of(name, folder):
         if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
     ]
     values = {"output": folder / "a.tif", "store": folder / "a.skry", "sources": ["a.ser"]}
-    if name == "timelapse":
+    if name in ("animate", "timelapse"):
         values["output"] = folder / "a.mp4"
     return {argument: values.get(argument, "moon") for argument in needed}
 

@@ -218,7 +218,7 @@ class RefineOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     quick: bool = False
 

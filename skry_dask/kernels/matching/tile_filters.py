@@ -8,7 +8,7 @@ there from nearby,
     d = - (grad c / a) / H,    a = c / c of the reference itself,
 
 where the curvature H is that of the reference with itself, scaled by how much of it the frame
-shows. W is 1 / (|S|**2 + 3 N), with the power |S|**2 of the reference and N of a frame's noise
+shows. W is 1 / (|S|**2 + 4 N), with the power |S|**2 of the reference and N of a frame's noise
 (phase correlation damped where there is nothing but noise: C. D. Kuglin & D. C. Hines, "The phase
 correlation image alignment method", Proc. IEEE Conf. Cybernetics and Society, 1975, 163-165).
 

@@ -38,7 +38,7 @@ MAX_PX = 3.0
 TOLERANCE_PX = 2.0
 """How far a vector may differ from those of its neighbours where these agree, px."""
 
-PRIOR = 0.1
+PRIOR = 0.07
 """Likeness at which a vector counts as much as that of the track phase."""
 
 VECTOR_STEP = 2.0**-13

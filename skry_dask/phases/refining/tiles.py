@@ -47,9 +47,9 @@ NOISE_BAND = 0.43
 MIN_POWER = 0.1
 """Frequencies count up to where the stack's power falls below this fraction of a frame's noise."""
 
-DAMPING = 3.0
+DAMPING = 4.0
 """Power that is added to that of the stack before frequencies are weighted, in units of the power
-of a frame's noise."""
+of a frame's noise. With 5, contrast falls by 1 % through strong air, with 3, geometry is worse."""
 
 MIN_INFORMATION = 5.0
 """Tiles are used that tell a frame's shift at least this well: 1 / variance, 1/px**2."""
@@ -238,6 +238,11 @@ def hann(side: int) -> FloatArray:
     """Make the window of tiles: float64 (y, x), 0 to 1."""
     line = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
     return np.outer(line, line)
+
+
+def hann_at(distance: FloatArray, side: int) -> FloatArray:
+    """Take the value of the window of tiles at a distance from their centres, px: 0 to 1."""
+    return np.asarray(np.cos(np.pi * np.minimum(distance / side, 0.5)) ** 2, np.float64)
 
 
 def _flattened(tiles: FloatArray, window: FloatArray) -> FloatArray:

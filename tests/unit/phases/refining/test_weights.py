@@ -11,10 +11,13 @@ from skry_dask.phases.refining.weights import RefinedPoints, quality_levels
 
 CENTRES = np.stack(np.meshgrid(np.arange(3.0), np.arange(4.0), indexing="ij"), -1) * 16 + 31.5
 
+BESIDE = [(31.5, 31.5 - d) for d in (17, 24, 31)]
+"""Reference points at these distances from the first tile, px."""
+
 
 def points_for(n_frames):
-    tiles = SimpleNamespace(centres=CENTRES.reshape(-1, 2))
-    return RefinedPoints.of(tiles, np.array([(40.0, 40.0), (200.0, 200.0)]), n_frames)
+    tiles = SimpleNamespace(centres=CENTRES.reshape(-1, 2), filters=SimpleNamespace(side=64))
+    return RefinedPoints.of(tiles, np.array([(40.0, 40.0), *BESIDE, (200.0, 200.0)]), n_frames)
 
 
 def weigh(quality):
@@ -27,7 +30,7 @@ def weigh(quality):
     return weight[:, 0] / 255
 
 
-@pytest.mark.parametrize(("n_frames", "n_counted"), [(30, 30), (50, 50), (100, 50), (400, 160)])
+@pytest.mark.parametrize(("n_frames", "n_counted"), [(30, 30), (50, 49), (100, 49), (400, 160)])
 def test_of_few_frames_all_count_of_many_the_best(n_frames, n_counted):
     quality = np.linspace(0.6, 1.4, n_frames)
     weight = weigh(quality)
@@ -61,4 +64,14 @@ def test_tiles_share_their_quality_with_their_neighbours():
 def test_reference_points_far_from_tiles_stay_points():
     position = points_for(9).position
     assert (position[:12] == CENTRES.reshape(-1, 2)).all()
-    assert position[12:].tolist() == [[200, 200]]
+    assert position[12:].tolist() == [[*place] for place in (*BESIDE, (200, 200))]
+
+
+def test_reference_points_beside_tiles_are_corrected_less_the_farther_off_they_are():
+    points = points_for(9)
+    measured = np.zeros((1, 12, 3), np.int16)
+    measured[:, :, 1] = 8192
+    moved = points.displacements(measured, np.zeros((1, 5, 2), np.float32))[0]
+    assert not moved[:, 0].any()
+    np.testing.assert_allclose(moved[:12, 1], 1)
+    np.testing.assert_allclose(moved[12:, 1], [0.45, 0.15, 0.0, 0.0], atol=0.01)

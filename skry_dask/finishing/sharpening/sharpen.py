@@ -6,7 +6,7 @@ by tile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -26,7 +26,7 @@ from skry_dask.finishing.sharpening.limbs import (
 )
 from skry_dask.finishing.sharpening.psf import point_spread
 from skry_dask.finishing.sharpening.richardson_lucy import deconvolve
-from skry_dask.finishing.sharpening.tiles import by_tiles, windows
+from skry_dask.finishing.sharpening.tiles import by_tiles, compute_window, windows
 from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_reach
 from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
 from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
@@ -238,3 +238,83 @@ def _filled(plane: Float32Array, gaps: AnyArray) -> Float32Array:
     nearest = ndimage.distance_transform_edt(gaps, return_distances=False, return_indices=True)
     filled: Float32Array = plane[tuple(nearest)]
     return filled
+
+
+class Measured(NamedTuple):
+    """What is measured of a whole image before windows of it are sharpened.
+
+    Parameters
+    ----------
+    levels
+        Brightness and noise.
+    blur
+        For the automatic method.
+    """
+
+    levels: Levels
+    blur: Blur
+
+
+def measure_image(
+    image: AnyArray,
+    halves: tuple[AnyArray, AnyArray] | None = None,
+    *,
+    seeing: float | None = None,
+    scale: float = 1.0,
+) -> Measured:
+    """Measure an image in memory once, so that windows of it can be sharpened fast.
+
+    Parameters
+    ----------
+    image, halves, seeing, scale
+        See `sharpen`.
+    """
+    planes = _with_channel(image)
+    pair = None if halves is None else [*map(_with_channel, halves)]
+    differences = None
+    if pair is not None:
+        differences = windows((pair[0].astype(np.float32) - pair[1].astype(np.float32)) / 2)
+    levels = dask.delayed(measure_levels, pure=True)(windows(planes), differences)
+    blur = measure_blur(planes, pair, seeing=seeing, cutoff=CUTOFF / scale)
+    return Measured(*dask.compute(levels, blur, scheduler=_here()))
+
+
+def sharpen_window(
+    image: AnyArray, options: SharpenOptions, measured: Measured, rows: slice, columns: slice
+) -> Float32Array:
+    """Sharpen a window of an image in memory, as `sharpen` sharpens it in the whole.
+
+    Iterations of Richardson-Lucy deconvolution may differ by less than 1/65535 of full scale.
+
+    Parameters
+    ----------
+    image
+        (y, x) or (y, x, channel), 1 = full scale.
+    options
+        The method, and how strongly it sharpens.
+    measured
+        From `measure_image`.
+    rows, columns
+        The window, within the image.
+
+    Returns
+    -------
+    float32 (y, x[, channel])
+
+    Raises
+    ------
+    OptionsError
+        If the PSF is larger than the image.
+    ReaderError
+        If the image of a PSF cannot be read.
+    """
+    planes = image if image.ndim == 3 else image[..., None]
+    if options.method is SharpenMethod.NONE:
+        done = planes[rows, columns].astype(np.float32)
+    else:
+        blur = measured.blur if options.method is SharpenMethod.AUTO else None
+        reach = _reach(options, planes.shape)
+        done = compute_window(
+            planes, rows, columns, _sharpen_tile, reach, options, measured.levels, blur
+        )
+    return done if image.ndim == 3 else done[..., 0]

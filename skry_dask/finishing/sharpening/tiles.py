@@ -53,8 +53,8 @@ def by_tiles(
     for top in range(0, height, TILE):
         row = []
         for left in range(0, width, TILE):
-            ys, y_margins = _surroundings(top, height, reach)
-            xs, x_margins = _surroundings(left, width, reach)
+            ys, y_margins = _surroundings(top, min(top + TILE, height), height, reach)
+            xs, x_margins = _surroundings(left, min(left + TILE, width), width, reach)
             # No delayed function: its arguments would be computed for each tile anew.
             done = da.map_blocks(
                 _compute_tile,
@@ -73,9 +73,37 @@ def by_tiles(
     return da.concatenate([da.concatenate(row, axis=1) for row in rows], axis=0)
 
 
-def _surroundings(start: int, size: int, reach: int) -> tuple[slice, tuple[int, int]]:
+def compute_window(
+    image: AnyArray,
+    rows: slice,
+    columns: slice,
+    compute: Callable[..., AnyArray],
+    reach: int,
+    *others: Any,
+) -> Float32Array:
+    """Compute one window of an image in memory as if it were a tile; see `by_tiles`.
+
+    Parameters
+    ----------
+    image
+        (y, x, channel).
+    rows, columns
+        The window, within the image.
+    compute, reach, others
+        See `by_tiles`.
+
+    Returns
+    -------
+    float32 (y, x, channel)
+    """
+    ys, y_margins = _surroundings(rows.start, rows.stop, image.shape[0], reach)
+    xs, x_margins = _surroundings(columns.start, columns.stop, image.shape[1], reach)
+    origin = rows.start, columns.start
+    return _compute_tile(image[ys, xs], (y_margins, x_margins), origin, reach, compute, *others)
+
+
+def _surroundings(start: int, stop: int, size: int, reach: int) -> tuple[slice, tuple[int, int]]:
     """Return which pixels a tile is computed from, and how many are missing on either side."""
-    stop = min(start + TILE, size)
     first, last = max(start - reach, 0), min(stop + reach, size)
     return slice(first, last), (first - (start - reach), stop + reach - last)
 

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 import skry_dask as skry
 from skry_dask.errors import OptionsError
+from skry_dask.finishing.sharpening.sharpen import measure_image, sharpen_window
 from skry_dask.io.images.write import write_image
 from skry_dask.options.sharpening import SharpenMethod
 
@@ -161,3 +162,18 @@ def test_what_is_no_psf_or_does_not_fit_is_refused(tmp_path):
         skry.sharpen(np.zeros(4))
     with pytest.raises(OptionsError, match=r"a half stack has the shape \(3, 3\), but the image"):
         skry.sharpen(image, halves=(np.zeros((3, 3)), np.zeros((3, 3))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_window_is_sharpened_as_in_the_whole_image(method):
+    light = scene((230, 310))[..., None] * np.array([1.0, 0.9, 0.8])
+    halves = blurred(light, 0.004), blurred(light, 0.004, seed=3)
+    image = (halves[0] + halves[1]) / 2
+    options = skry.SharpenOptions(method=method)
+    measured = measure_image(image, halves, seeing=5.0)
+    whole = skry.sharpen(image, options, halves=halves, seeing=5.0)
+    for rows, columns in ((slice(0, 64), slice(100, 200)), (slice(90, 230), slice(170, 310))):
+        window = sharpen_window(image, options, measured, rows, columns)
+        np.testing.assert_allclose(window, whole[rows, columns], rtol=0, atol=1 / 65535)
+    grey = sharpen_window(image[..., 0], options, measured, slice(8, 20), slice(8, 30))
+    assert grey.shape == (12, 22)

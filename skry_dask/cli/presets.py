@@ -20,7 +20,7 @@ from skry_dask.options.sharpening import SharpenOptions
 from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Set
 
     from cyclopts import App, ArgumentCollection
 
@@ -66,8 +66,7 @@ def apply_options_file(_: App, commands: tuple[str, ...], arguments: ArgumentCol
     name = file.tokens[0].value
     given = {_option_of(argument) for argument in arguments if argument.tokens}
     values = read_given(Path(name), *KINDS[command])
-    texts = {name: _text_of(arguments, name) for name in given}
-    values = without_rivals(values, texts, RIVALS[command])
+    values = without_rivals(values, given, RIVALS[command])
     for argument in arguments:
         option = _option_of(argument)
         if option in values and not argument.tokens:
@@ -83,8 +82,3 @@ def _token(flag: str, value: Any, source: str) -> Token:
 
 def _option_of(argument: Any) -> str:
     return str(argument.name).lstrip("-").replace("-", "_")
-
-
-def _text_of(arguments: Iterable[Any], option: str) -> str | None:
-    found = (a.tokens[0].value for a in arguments if _option_of(a) == option and a.tokens)
-    return next(found, None)

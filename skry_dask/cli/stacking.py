@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skry_dask.cli.interruption import saying
 from skry_dask.cli.messages import messages
 from skry_dask.cli.process import release_freed_memory
-from skry_dask.cli.terminal import describe_job, print_error
+from skry_dask.cli.terminal import describe_job, in_a_word, print_error
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.batch import Outcome, run_jobs
 
@@ -97,7 +97,7 @@ def _judge(outcome: Outcome, *, allow_few: bool) -> Outcome:
     return outcome._replace(
         error=SkryError(
             f"only {summary['active_frames']} of {summary['frames']} frames could be aligned; "
-            f"{summary['output']} is written: check it, and accept it with --allow-few"
+            f"{in_a_word(summary)} is written: check it, and accept it with --allow-few"
         )
     )
 
@@ -151,4 +151,4 @@ def _verdict(outcome: Outcome) -> tuple[str, str]:
     if error is not None or summary is None:  # without an error there always is one
         return "failed", str(error).removeprefix(f"{job.name}: ")
     frames = f"{summary['active_frames']} of {summary['frames']} frames"
-    return "up to date" if summary["up_to_date"] else "stacked", f"{summary['output']}, {frames}"
+    return "up to date" if summary["up_to_date"] else "stacked", f"{in_a_word(summary)}, {frames}"

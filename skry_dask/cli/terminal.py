@@ -180,18 +180,38 @@ def describe_job(summary: dict[str, Any]) -> str:
         for name, phase in summary["phases"].items()
     )
     done = "up to date, " if summary["up_to_date"] else ""
+    stacks = summary["stacks"]
+    several = len(stacks) > 1
     lines = [
-        f"{summary['output']}: {done}{image['width']} x {image['height']} px from "
-        f"{summary['active_frames']} of {summary['frames']} frames, {_averaged(summary)}"
-        f"{summary['points']} points",
+        f"{in_a_word(summary)}: {done}{image['width']} x {image['height']} px from "
+        f"{summary['active_frames']} of {summary['frames']} frames, "
+        f"{'' if several else _averaged(summary)}{summary['points']} points",
+        *(line for one in stacks if several for line in _describe_stack(one)),
         f"  seconds: {phases}; {summary['seconds']:.1f} in all, peak memory "
         f"{summary['peak_memory_mib']:.0f} MiB",
-        *([f"  sharpened: {summary['sharpened']}"] if summary["sharpened"] else []),
-        *_describe_figures(summary),
+        *([] if several else _describe_finish(summary)),
         *_describe_throughput(summary["phases"]),
         *(f"  note: {note}" for note in summary["notes"]),
     ]
     return "\n".join(lines)
+
+
+def in_a_word(summary: dict[str, Any]) -> str:
+    """Name the image of a job, or the first of several and how many there are."""
+    n_more = len(summary["stacks"]) - 1
+    return f"{summary['output']}{f' and {n_more} more' if n_more else ''}"
+
+
+def _describe_stack(stack: dict[str, Any]) -> list[str]:
+    """Describe one of several stacks: see `Summary.stacks`."""
+    what = f"{stack['percent']:g} %, {_averaged(stack)}".rstrip(", ")
+    return [f"  {stack['output']}: {what}", *("  " + line for line in _describe_finish(stack))]
+
+
+def _describe_finish(stack: dict[str, Any]) -> list[str]:
+    """Describe what was made of a stack, and its figures."""
+    sharpened = [f"  sharpened: {stack['sharpened']}"] if stack["sharpened"] else []
+    return sharpened + _describe_figures(stack)
 
 
 def _averaged(summary: dict[str, Any]) -> str:

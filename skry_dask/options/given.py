@@ -149,7 +149,7 @@ def split_choices(
 
 
 def without_rivals(
-    before: Mapping[str, Any], choices: Mapping[str, Any], rivals: Mapping[str, Set[str]]
+    before: Mapping[str, Any], choices: Iterable[str], rivals: Mapping[str, Set[str]]
 ) -> dict[str, Any]:
     """Take from options what others replace: those of the same name, and their rivals.
 
@@ -158,13 +158,11 @@ def without_rivals(
     before
         Options by name.
     choices
-        The others.
+        Names of the others.
     rivals
         By the name of one of these, the names of options that contradict it.
     """
-    # Whole frames and fragments, too, are chosen by a criterion.
-    chooses = {n for n in choices if n != "choose" or choices[n] == "weights"}
-    gone = set(choices).union(*(rivals.get(name, ()) for name in chooses))
+    gone = set(choices).union(*(rivals.get(name, ()) for name in choices))
     return {name: value for name, value in before.items() if name not in gone}
 
 

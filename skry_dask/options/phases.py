@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from skry_dask.errors import OptionsError
 from skry_dask.options.given import NamedOptions
 from skry_dask.options.values import (
+    Percentages,
     Positions,
     check_even,
     check_range,
     check_switch,
     choice,
+    percentages,
     positions,
 )
 
@@ -230,7 +232,8 @@ class StackOptions(NamedOptions):
     Parameters
     ----------
     percent
-        Percentage of the frames to average, the best ones of each triangle between reference points
+        Percentage of the frames to average, the best ones of each triangle between reference
+        points; or several, such as 5,15,30: an image for each, from one pass over the frames
         [default: 30, where frames have no weights and there is no other criterion].
     number
         Number of the frames to average, the best ones of each triangle.
@@ -239,8 +242,8 @@ class StackOptions(NamedOptions):
     choose
         "fragments" takes the best frames of each triangle; "frames" takes the frames that are best
         as a whole, the same ones everywhere; "weights" averages all frames, each with its weight at
-        every pixel [default: weights if the second pass made some and no criterion is given, else
-        fragments].
+        every pixel, or with a criterion those that weigh most in each triangle [default: weights if
+        the second pass made some, else fragments].
     interpolation
         How frames are resampled: "bilinear" is softest; "sharp-bilinear" restores the contrast
         that this loses; "cubic" (Catmull-Rom) keeps contrast up to 0.15 cycles per px,
@@ -270,7 +273,7 @@ class StackOptions(NamedOptions):
     phase: ClassVar[str] = "stack"
     version: ClassVar[int] = 7
 
-    percent: float | None = None
+    percent: Percentages | None = None
     number: int | None = None
     min_quality: float | None = None
     choose: Choose | None = None
@@ -285,25 +288,14 @@ class StackOptions(NamedOptions):
         """Check every value; a cut without a criterion takes the best 30 percent."""
         if self.choose is not None:
             object.__setattr__(self, "choose", choice("choose", self.choose, Choose))
-        given = {
-            name: getattr(self, name)
-            for name in ("percent", "number", "min_quality")
-            if getattr(self, name) is not None
-        }
+        given = self.criteria
         if len(given) > 1:
             values = " and ".join(f"{name} {value}" for name, value in given.items())
             raise OptionsError(f"{values} contradict each other: give one of them")
-        if given and self.choose is None:
-            object.__setattr__(self, "choose", Choose.FRAGMENTS)
-        if given and self.choose is Choose.WEIGHTS:
-            values = " and ".join(f"{name} {value}" for name, value in given.items())
-            raise OptionsError(
-                f"choose weights and {values} contradict each other: give one of them"
-            )
         if not given and self.choose in (Choose.FRAGMENTS, Choose.FRAMES):
             object.__setattr__(self, "percent", 30.0)
         if self.percent is not None:
-            check_range("percent", self.percent, 0.0, 100.0, above=True)
+            object.__setattr__(self, "percent", percentages("percent", self.percent))
         if self.number is not None:
             check_range("number", self.number, 1, 2**31 - 1)
         if self.min_quality is not None:
@@ -311,6 +303,22 @@ class StackOptions(NamedOptions):
         check_switch("normalise", self.normalise)
         check_switch("halves", self.halves)
         self._check_resampling()
+
+    @property
+    def criteria(self) -> dict[str, Any]:
+        """The criterion that is given, by its name; nothing where there is none."""
+        values = {name: getattr(self, name) for name in ("percent", "number", "min_quality")}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def several(self) -> tuple[float, ...]:
+        """The percentages, increasing, where there are several."""
+        return self.percent if isinstance(self.percent, tuple) else ()
+
+    @property
+    def of_each(self) -> list[StackOptions]:
+        """The options of each image: of several percentages one."""
+        return [replace(self, percent=percent) for percent in self.several] or [self]
 
     def settled(self, *, weighted: bool) -> StackOptions:
         """Choose what is left open, now that it is known whether points have weights."""

@@ -14,8 +14,7 @@ _CRITERIA = frozenset({"percent", "number", "min_quality"})
 _OF_METHOD = {field.name for field in fields(SharpenOptions)} - {"method", "overshoot"}
 
 OF_STACK: dict[str, Set[str]] = {
-    **{name: (_CRITERIA | {"choose"}) - {name} for name in _CRITERIA},
-    "choose": _CRITERIA,
+    **{name: _CRITERIA - {name} for name in _CRITERIA},
     "drizzle": {"interpolation", "demosaic"},
     "interpolation": {"drizzle", "drop"},
     "demosaic": {"drizzle", "drop"},

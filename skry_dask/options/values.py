@@ -6,13 +6,24 @@ import dataclasses
 import math
 from enum import StrEnum
 from numbers import Integral, Real
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from skry_dask.errors import OptionsError
 from skry_dask.options.given import plain_values
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Positions: TypeAlias = tuple[tuple[float, float], ...]
 """Points (y, x) on the canvas, px."""
+
+if TYPE_CHECKING:
+    Percentages: TypeAlias = float | str | Sequence[float]
+else:  # what flags are read from: a flag has one word
+    Percentages = float | str
+
+MOST_PERCENTAGES = 30
+"""Each percentage takes memory of its own."""
 
 
 class PhaseOptions(Protocol):
@@ -79,6 +90,42 @@ def check_range(name: str, value: float, low: float, high: float, *, above: bool
         raise OptionsError(f"{name} is {value!r}: it must be {number}{bound}")
     if isinstance(low, int) and isinstance(high, int) and not isinstance(value, Integral):
         raise OptionsError(f"{name} is {value!r}: it must be a whole number {bound}")
+
+
+def percentages(name: str, value: Any) -> float | tuple[float, ...]:
+    """Convert one percentage or several: these become increasing numbers, each of them once.
+
+    Parameters
+    ----------
+    name
+        Name of the option, for the message.
+    value
+        A number, several, or text such as "5,15,30".
+
+    Raises
+    ------
+    OptionsError
+        If they are not numbers above 0 and at most 100, or too many.
+
+    Examples
+    --------
+    >>> percentages("percent", "30, 5"), percentages("percent", 20.0)
+    ((5.0, 30.0), 20.0)
+    """
+    given = value.split(",") if isinstance(value, str) else value
+    numbers: list[Any]
+    try:
+        numbers = [given] if isinstance(given, Real) else sorted({float(v) for v in given})
+    except (TypeError, ValueError):
+        numbers = []
+    if not numbers or len(numbers) > MOST_PERCENTAGES:
+        raise OptionsError(
+            f"{name} is {value!r}: it must be a number, or up to {MOST_PERCENTAGES} numbers such "
+            "as 5,15,30"
+        )
+    for number in numbers:
+        check_range(name, number, 0.0, 100.0, above=True)
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 def check_even(name: str, value: int) -> None:

@@ -1,17 +1,14 @@
 """Partial stacks: how the image changes as more frames are averaged.
 
 Few frames give a sharp and noisy image, many a smooth and soft one. These images, and the noise and
-sharpness of each, help to choose a number. A triangle's best n fragments are among its best m > n,
-so each fragment is added once, to the image of the step that takes it first, and the images are
-running sums over steps: the pass costs no more than stacking the largest number of frames.
-
-Memory: as `stacking.shift_and_add`, for each step; twice as much with half stacks.
+sharpness of each, help to choose a number. They are nested, and so added up in one pass: see
+`stacking.nested_stacks`.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -26,8 +23,7 @@ from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_STACK
 from skry_dask.phases.rating.noise import noise_sigma
 from skry_dask.phases.stacking.half_stacks import split_selection
-from skry_dask.phases.stacking.resampling import ImageRequest
-from skry_dask.phases.stacking.shift_and_add import ImageSums
+from skry_dask.phases.stacking.nested_stacks import NestedStacks, first_taken
 from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
 
@@ -36,7 +32,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
+    from skry_dask.phases.stacking.nested_stacks import OneStack
+    from skry_dask.types import Float32Array, FloatArray, IntArray
 
 WHITE = 65535
 """Grey level of full scale in the 16-bit images of which sharpness is measured."""
@@ -112,7 +109,11 @@ def partial_stacks(
     number = _checked_numbers(numbers)
     plan = StackPlan.of(capture, alignment, quality, points, options)
     made = StackImages(plan, n_halves=1 + options.halves)
-    steps = _add_up(made, number)
+    nested = NestedStacks(made, len(number))
+    selected = first_taken(plan.select_best(n) for n in number.tolist())
+    if options.halves:
+        selected = split_selection(selected)
+    steps = nested.each(plan.add_up(selected, nested.requests), plan.blur(selected))
     coords = plan.coords | {
         "number": ("step", number, {"units": "1", "long_name": "best frames of each triangle"})
     }
@@ -127,43 +128,7 @@ def partial_stacks(
     )
 
 
-class _Step(NamedTuple):
-    """Sums of the frames of a step, and the blur of their interpolation."""
-
-    sums: ImageSums
-    blur: da.Array | None
-
-
-def _add_up(made: StackImages, numbers: IntArray) -> list[_Step]:
-    """Add up the fragments that each step is the first to select, and those of steps before it."""
-    plan, n_steps = made.plan, len(numbers)
-    selected = new_fragments(plan, numbers)
-    if made.n_halves > 1:
-        selected = split_selection(selected)
-    requests = [
-        ImageRequest(plane, made.n_halves * step + half)
-        for step in range(n_steps)
-        for plane, half in made.requests
-    ]
-    sums = plan.add_up(selected, requests)
-    values, weights = _running_sum(sums.values, n_steps), _running_sum(sums.weights, n_steps)
-    blur = plan.blur(selected)
-    if blur is not None:
-        blur = _running_sum(blur, n_steps)
-    return [
-        _Step(ImageSums(values[i], weights[i]), None if blur is None else blur[i])
-        for i in range(n_steps)
-    ]
-
-
-def _running_sum(values: da.Array, n_steps: int) -> da.Array:
-    """Add to the values of each step those before it: (step * n, ...) to (step, n, ...)."""
-    by_step = values.reshape((n_steps, -1, *values.shape[1:]))
-    # The dtype asked of cumsum, dask 2025.1 promises and does not make.
-    return by_step.cumsum(axis=0).astype(values.dtype).rechunk(-1)
-
-
-def _variables(made: StackImages, steps: list[_Step], radius: int) -> dict[str, Any]:
+def _variables(made: StackImages, steps: list[OneStack], radius: int) -> dict[str, Any]:
     """Make the images of all steps, and measure them where all frames show them."""
     window = _common_window(made.plan)
     stacks = da.stack([made.stack(*step) for step in steps])
@@ -207,30 +172,6 @@ def _checked_numbers(numbers: Sequence[int]) -> IntArray:
             f"{2**31 - 1}, such as 1, 10, 100"
         )
     return np.array(values, np.int64)
-
-
-def new_fragments(plan: StackPlan, numbers: IntArray) -> AnyArray:
-    """Find the fragments that each step is the first to select.
-
-    Parameters
-    ----------
-    plan
-        Of the stack.
-    numbers
-        int64 (step), number of frames, increasing.
-
-    Returns
-    -------
-    uint8 (frame, step, byte), see `pack_selection`: each fragment in one step at most.
-    """
-    n_bytes = -(-len(plan.mesh.triangles) // 8)
-    new = np.zeros((len(plan.frames), len(numbers), n_bytes), np.uint8)
-    before = np.zeros((len(plan.frames), n_bytes), np.uint8)
-    for step, number in enumerate(numbers):
-        selected = plan.select_best(int(number))
-        new[:, step] = selected & ~before
-        before = selected
-    return new
 
 
 def _common_window(plan: StackPlan) -> tuple[slice, slice]:

@@ -18,9 +18,11 @@ Cost: 3.5 ns a pixel of a selected fragment on one core, 9 ns with cubic kernels
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
 
 from skry_dask.graph.datasets import (
     image_variable,
@@ -36,15 +38,15 @@ from skry_dask.graph.windowed_array import WindowedArray
 from skry_dask.options import StackOptions
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_STACK
-from skry_dask.phases.stacking.fragment_selection import FragmentQuality, count_taken
+from skry_dask.phases.stacking.fragment_selection import count_taken
 from skry_dask.phases.stacking.half_stacks import split_selection
+from skry_dask.phases.stacking.nested_stacks import NestedStacks, first_taken
 from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import dask.array as da
     import xarray as xr
 
     from skry_dask.graph.kept.pieces import Pieces
@@ -105,6 +107,10 @@ def stack(
         Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle. An attribute ``note`` says
         where weights could not be used.
 
+        With several percentages, all of these have ``percent`` as their first dim, with its
+        coordinate, in %: ``result.sel(percent=15)`` has the bits of a stack of 15 % alone. Frames
+        are read once.
+
         A window, ``result["stack"].isel(y=slice(300, 400), x=slice(400, 500))``, up to half of the
         image, reads only the rows of the frames that it needs, adds only its own fragments, and has
         the bits of the whole. (Frames of stores are read whole; `StackOptions.normalise` measures
@@ -139,9 +145,12 @@ def stack(
     check_inputs("stack", capture, *given)
     options = options.settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, options)
-    made = StackImages(plan, n_halves=1 + options.halves)
-    packed = plan.select(options)
-    selected, taken = packed[:, None], count_taken(packed)
+    of_one = StackImages(plan, n_halves=1 + options.halves)
+    several = options.several
+    made = NestedStacks(of_one, len(several)) if several else of_one
+    along = ("percent",) if several else ()
+    packed = [plan.select(one) for one in options.of_each]
+    selected, taken = first_taken(packed), np.stack([count_taken(one) for one in packed])
     if options.halves:
         selected = split_selection(selected)
     keeper = None
@@ -153,16 +162,22 @@ def stack(
         keeper = pieces.sums(capture, lambda: about)
     sums = plan.add_up(selected, made.requests, keeper)
     # What a later window needs stays in memory as long as the result: not the quality.
-    kept = replace(made, plan=replace(plan, choice=FragmentQuality.of_no_frame()))
+    kept = made.without_choice()
     windows = functools.cache(partial(_windows, kept, FrameParts.of(capture), selected))
     seeing_in = partial(_seeing, capture, alignment, plan, options.drizzle)
-    variables = _variables(made, sums, plan.blur(selected), windows, seeing_in)
-    variables["fragments"] = variable(("frame",), taken, "1", "fragments taken from the frame")
+    variables = _variables(made, sums, plan.blur(selected), windows, seeing_in, along)
+    variables["fragments"] = variable(
+        (*along, "frame"), taken if along else taken[0], "1", "fragments taken from the frame"
+    )
+    coords = plan.coords
+    if several:
+        what = {"units": "%", "long_name": "percentage of the frames that is averaged"}
+        coords["percent"] = (along, np.array(several), what)
     stacked = result(
         capture,
         options,
         variables,
-        plan.coords,
+        coords,
         title="the image: the mean of what is best in the frames",
         next_step='sharpen(stacked["stack"])',
     )
@@ -170,38 +185,42 @@ def stack(
 
 
 def _variables(
-    made: StackImages,
+    made: StackImages | NestedStacks,
     sums: ImageSums,
     blur: da.Array | None,
     windows: Callable[[], StackWindows],
     seeing_in: Callable[[da.Array], da.Array],
+    along: tuple[str, ...],
 ) -> dict[str, Any]:
     """Make the images of a stack, and windows of them when these are asked for."""
     image = made.stack(sums, blur)
-    count = WindowedArray.of(made.count(sums), lambda y, x: windows().count(y, x))
+    count = WindowedArray.of(made.count(sums), lambda y, x: windows().count(y, x), len(along))
     variables = {
         "stack": image_variable(
             image,
             "mean of the selected fragments",
             lambda y, x: windows().stack(y, x),
+            along=along,
         ),
-        "count": variable(("y", "x"), count, "1", "frames averaged"),
+        "count": variable((*along, "y", "x"), count, "1", "frames averaged"),
     }
     if made.n_halves > 1:
         variables["half_stack"] = image_variable(
             made.halves(sums, blur),
             "mean of the selected fragments of every second frame, and of the others",
             lambda y, x: windows().halves(y, x),
-            along=("half",),
+            along=(*along, "half"),
         )
         variables["noise"] = image_variable(
             made.noise(sums, blur),
             "standard deviation of the noise of the stack",
             lambda y, x: windows().noise(y, x),
+            along=along,
         )
+        found = da.stack([seeing_in(of_one) for of_one in image]) if along else seeing_in(image)
         # xarray wants one type of array in a Dataset.
-        seeing = WindowedArray.of(seeing_in(image), lambda y, x: image[0, y, x])
-        variables["seeing"] = variable((), seeing, "1", "D/r0 of the seeing")
+        seeing = WindowedArray.of(found, lambda y, x: image[0, y, x])
+        variables["seeing"] = variable(along, seeing, "1", "D/r0 of the seeing")
     return variables
 
 
@@ -221,7 +240,9 @@ def _seeing(
     )
 
 
-def _windows(made: StackImages, frames: FrameParts, packed: AnyArray) -> StackWindows:
+def _windows(
+    made: StackImages | NestedStacks, frames: FrameParts, packed: AnyArray
+) -> StackWindows:
     """Prepare windows when the first one is taken: most jobs take none, and start 2 ms earlier."""
     from skry_dask.phases.stacking.stack_windows import StackWindows
 

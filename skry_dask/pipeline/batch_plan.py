@@ -15,6 +15,7 @@ from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, StoreError
 from skry_dask.io.remote import RemotePath, is_url
 from skry_dask.options import OF_PHASES, Options
+from skry_dask.pipeline.image_names import LaterPercent, plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,9 +97,16 @@ def image_name(
 
 def _filled(pattern: str, source: Input, options: Options, values: dict[str, Any]) -> str:
     """Fill in the fields of a pattern."""
+    several = options.stack.several
     for kind in OF_PHASES:
         of_phase = getattr(options, kind.phase)
         values |= {field.name: getattr(of_phase, field.name) for field in fields(of_phase)}
+    values = {
+        name: plain_number(value) if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+    if several:  # there is an image of each, see `image_of_each`
+        values["percent"] = LaterPercent()
     wanted = [field for _, field, _, _ in Formatter().parse(pattern) if field]
     if "time" in wanted:
         values["time"] = _time_of(source, options)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from skry_dask.capture.calibration.calibrate import calibrate
 from skry_dask.capture.select import select
 from skry_dask.capture.source import resolve
-from skry_dask.pipeline.job_results import ROTATION
+from skry_dask.pipeline.job_results import ROTATION, stacks_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.pipeline.job_record import JobRecord
+    from skry_dask.pipeline.job_results import OneStack
     from skry_dask.store.results.reading import Results
 
 
@@ -35,8 +36,8 @@ class FinishedJob:
         Reference points of the first pass; see `track`.
     points
         Those with which frames were stacked: of the second pass, if there was one; see `refine`.
-    stacked
-        See `stack`.
+    stacks
+        One, or those of several percentages; see `stack`.
     steps
         Stacks of more and more frames, if the job measured them; see `measure_steps`.
     """
@@ -47,8 +48,13 @@ class FinishedJob:
     quality: xr.Dataset
     tracked: xr.Dataset
     points: xr.Dataset
-    stacked: xr.Dataset
+    stacks: list[OneStack]
     steps: xr.Dataset | None
+
+    @property
+    def stacked(self) -> xr.Dataset:
+        """The stack, of several percentages that of the largest, which holds the others."""
+        return self.stacks[-1].data
 
     @classmethod
     def of(cls, record: JobRecord, results: Results) -> FinishedJob:
@@ -84,7 +90,7 @@ class FinishedJob:
             quality=of["quality"],
             tracked=of["track"],
             points=of.get("refine", of["track"]),
-            stacked=of["stack"],
+            stacks=stacks_of(of["stack"]),
             steps=of.get("steps"),
         )
 

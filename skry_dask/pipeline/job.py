@@ -171,6 +171,7 @@ class JobRequest:
                 table=table,
                 steps=numbers is not None,
                 sharpen=sharpening,
+                percent=options.stack.percent,
             ),
             steps=numbers,
             **others,

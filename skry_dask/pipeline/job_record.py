@@ -19,6 +19,8 @@ from skry_dask.options import Options, as_json
 from skry_dask.pipeline.summary import figures_of, notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.pipeline.phase_runner import PhaseRunner
@@ -41,7 +43,9 @@ class JobRecord:
     options
         Options of the whole job, JSON-compatible.
     about
-        What its image says of how it was made.
+        What its image says of how it was made; of several percentages, the first image.
+    stacks
+        The same of each image.
     notes
         What the program noticed.
     phases
@@ -51,6 +55,7 @@ class JobRecord:
     source: list[str]
     options: dict[str, dict[str, Any]]
     about: dict[str, Any]
+    stacks: list[dict[str, Any]]
     notes: list[str]
     phases: dict[str, dict[str, Any]]
 
@@ -63,12 +68,20 @@ class JobRecord:
             If this version of the program has other options.
         """
         plain = {name: value for of in self.options.values() for name, value in of.items()}
-        return Options.of(
-            **{k: tuple(map(tuple, v)) if isinstance(v, list) else v for k, v in plain.items()}
-        )
+        return Options.of(**{name: _tuples(value) for name, value in plain.items()})
 
 
-def keep_record(job: Job, results: JobResults, about: dict[str, Any], phases: PhaseRunner) -> None:
+def _tuples(value: Any) -> Any:
+    """Make tuples of lists, within lists too."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def keep_record(
+    job: Job,
+    results: JobResults,
+    about: Sequence[dict[str, Any]],
+    phases: PhaseRunner,
+) -> None:
     """Store the record of a job that is done, unless the newest one is of the same stack.
 
     Parameters
@@ -76,7 +89,7 @@ def keep_record(job: Job, results: JobResults, about: dict[str, Any], phases: Ph
     job, results
         The job, and what its phases gave.
     about
-        What its image says of how it was made.
+        What each of its images says of how it was made.
     phases
         Which ran the job; stores the record beside the results.
     """
@@ -93,7 +106,8 @@ def keep_record(job: Job, results: JobResults, about: dict[str, Any], phases: Ph
     record = JobRecord(
         source=[_absolute(str(name)) for name in names],
         options=as_json(job.options),
-        about=about,
+        about=about[0],
+        stacks=list(about),
         notes=notes(job, results),
         phases={
             name: took.get(figures.get("digest", ""), figures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from skry_dask.graph.datasets import excluded_frames, region_of, stacked_frames
 from skry_dask.options import as_json
@@ -17,6 +17,35 @@ if TYPE_CHECKING:
 
 ROTATION = ("globe", "turn", "elapsed")
 """Variables that `derotate` adds to an alignment for later phases."""
+
+
+class OneStack(NamedTuple):
+    """One of the stacks of a job.
+
+    Parameters
+    ----------
+    percent
+        Percentage of the frames that is averaged; None where none was given.
+    data
+        See `stack`; its options are those of this stack alone.
+    """
+
+    percent: float | None
+    data: xr.Dataset
+
+    @property
+    def averaged(self) -> dict[str, float]:
+        """Number of frames that pixels of the stack are the mean of: mean, least and most.
+
+        A frame that counts by weight is the fraction of the full weight that it has. Pixels that no
+        frame shows do not count.
+        """
+        count = self.data["count"].to_numpy()
+        seen = count[count > 0]
+        figures = (
+            {"mean": seen.mean(), "least": seen.min(), "most": seen.max()} if seen.size else {}
+        )
+        return {name: round(float(value), 1) for name, value in figures.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +107,13 @@ class JobResults:
 
     @property
     def stack(self) -> xr.Dataset:
-        """The image: see `stack`."""
+        """The image, or those of several percentages: see `stack`."""
         return self["stack"].data
+
+    @property
+    def stacks(self) -> list[OneStack]:
+        """The image, or one after the other those of several percentages."""
+        return stacks_of(self.stack)
 
     @property
     def n_measured(self) -> int:
@@ -102,20 +136,6 @@ class JobResults:
         return int(stacked_frames(self.alignment, self.capture).sum())
 
     @property
-    def averaged(self) -> dict[str, float]:
-        """Number of frames that pixels of the stack are the mean of: mean, least and most.
-
-        A frame that counts by weight is the fraction of the full weight that it has. Pixels that no
-        frame shows do not count.
-        """
-        count = self.stack["count"].to_numpy()
-        seen = count[count > 0]
-        figures = (
-            {"mean": seen.mean(), "least": seen.min(), "most": seen.max()} if seen.size else {}
-        )
-        return {name: round(float(value), 1) for name, value in figures.items()}
-
-    @property
     def region(self) -> dict[str, int]:
         """Rectangle of the canvas that results cover: y, x, height and width, px."""
         return as_json(region_of(self.alignment, self.capture))
@@ -124,3 +144,19 @@ class JobResults:
     def n_points(self) -> int:
         """Number of reference points."""
         return self.points.sizes["point"]
+
+
+def stacks_of(stacked: xr.Dataset) -> list[OneStack]:
+    """Take the stacks of several percentages apart: see `stack`."""
+    options = stacked.attrs["options"]
+    if "percent" not in stacked.dims:
+        return [OneStack(options["percent"], stacked)]
+    return [
+        OneStack(
+            percent,
+            stacked.sel(percent=percent, drop=True).assign_attrs(
+                options={**options, "percent": percent}
+            ),
+        )
+        for percent in stacked["percent"].to_numpy().tolist()
+    ]

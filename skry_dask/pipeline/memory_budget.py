@@ -83,6 +83,9 @@ FRAME_PIXEL_BYTES = 12
 FINISH_PIXEL_BYTES = 40
 """Bytes per pixel of the image while sums are converted to brightness."""
 
+IMAGE_BYTES = 4
+"""Bytes per pixel of an image that is finished."""
+
 CHUNK_BYTES = 50_000
 """Bytes per chunk in the graph of a phase, for its tasks and small arrays. They set a lower limit
 to the size of chunks."""
@@ -121,6 +124,8 @@ class Shapes:
         show it.
     n_halves
         Number of parts in which frames are stacked: 1, or two halves.
+    n_stacks
+        Number of images that are stacked, of as many percentages.
     n_steps
         Number of steps, each of which has half stacks.
     n_canvas_pixels
@@ -148,6 +153,7 @@ class Shapes:
     unbounded: bool
     counted: bool
     n_halves: int
+    n_stacks: int
     n_steps: int
     n_canvas_pixels: int
     scale: float
@@ -191,6 +197,7 @@ class Shapes:
             unbounded=drizzled or options.stack.normalise or weighted,
             counted=drizzled or options.align.canvas is Canvas.UNION or weighted,
             n_halves=1 + options.stack.halves,
+            n_stacks=len(options.stack.of_each),
             n_steps=0 if steps is None else len(steps_up_to(steps, n_frames)),
             n_canvas_pixels=height * width,
             scale=options.stack.drizzle,
@@ -238,8 +245,12 @@ def stack_bytes(shapes: Shapes, n_chunk: int) -> int:
     n_pixels = round(shapes.n_canvas_pixels * shapes.scale**2)
     holes = BUILD_PIXEL_BYTES if shapes.scale > 1 else 0
     n_images = shapes.n_planes * (2 * shapes.n_halves - 1)  # the whole, and each half twice
-    finished = n_pixels * max(BUILD_PIXEL_BYTES, FINISH_PIXEL_BYTES * n_images + holes)
-    n_sums = n_pixels * shapes.n_planes * shapes.n_halves * (1 + shapes.counted)
+    at_once = min(shapes.n_threads, shapes.n_stacks)
+    finished = n_pixels * max(BUILD_PIXEL_BYTES, FINISH_PIXEL_BYTES * n_images + holes) * at_once
+    n_sums = n_pixels * shapes.n_planes * shapes.n_halves * (1 + shapes.counted) * shapes.n_stacks
+    if shapes.n_stacks > 1:  # the sums of each, and running sums
+        finished += 2 * n_sums * SUM_BYTES
+        finished += n_pixels * IMAGE_BYTES * (n_images + 2) * (shapes.n_stacks - at_once)
     return max(_accumulator_bytes(shapes, n_chunk, n_sums, bounded=not shapes.unbounded), finished)
 
 
@@ -360,6 +371,8 @@ def _does_not_fit(shapes: Shapes, n_chunk: int, limit: Limit) -> BudgetError:
         remedy += f", or --workers 1 with {in_mib(alone)} or more"
     if shapes.n_steps:
         remedy += f", fewer than {shapes.n_steps} --steps"
+    if shapes.n_stacks > 1:
+        remedy += f", fewer than {shapes.n_stacks} percentages"
     where = f"{shapes.n_threads} threads"
     if n_all > 1:
         each = "one thread" if shapes.n_threads == 1 else f"{where} each"

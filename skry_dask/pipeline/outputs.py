@@ -16,6 +16,7 @@ from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.io.remote import RemotePath
 from skry_dask.io.temporary import temporary_folder
+from skry_dask.pipeline.image_names import FIELD, image_of_each
 from skry_dask.pipeline.steps import PLOT, TABLE, can_plot, write_step_plot, write_step_table
 from skry_dask.pipeline.tables import (
     frame_table,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from skry_dask.io.remote import Location
     from skry_dask.options.sharpening import SharpenOptions
     from skry_dask.options.tone import ToneOptions
+    from skry_dask.options.values import Percentages
     from skry_dask.pipeline.job_results import JobResults
     from skry_dask.types import AnyArray
 
@@ -81,6 +83,8 @@ class Outputs:
         Whether to write a table and a plot of the steps beside the image.
     sharpen
         How to sharpen the stack into a further image, and its tone; None: not at all.
+    percent
+        See `StackOptions`: of several percentages there is an image each, see `image_of_each`.
     """
 
     image: Location | None = None
@@ -90,9 +94,10 @@ class Outputs:
     table: bool = False
     steps: bool = False
     sharpen: tuple[SharpenOptions, ToneOptions] | None = None
+    percent: Percentages | None = None
 
     def beside(self, suffix: str) -> Location:
-        """Name a file after the image.
+        """Name a file of the whole job after the image; after the first one of a pattern.
 
         Raises
         ------
@@ -104,13 +109,36 @@ class Outputs:
                 "a composite, tables, steps and a sharpened image go beside the output: give an "
                 "output"
             )
-        return self.image.with_name(f"{self.image.stem}{suffix}")
+        image = self.image
+        if FIELD.search(image.name):
+            image = self.stacks[0]
+        return image.with_name(f"{image.stem}{suffix}")
+
+    @property
+    def stacks(self) -> list[Location]:
+        """The stacks to write, one for each percentage; see `image_of_each`."""
+        return image_of_each(self.image, self.percent)
 
     @property
     def paths(self) -> list[Location]:
         """All files to write: images, the stack first, then tables."""
+        images = [path for of_stack in self.images for path in of_stack.values()]
+        return [*images, *self._files_of_job]
+
+    @property
+    def others(self) -> list[Location]:
+        """All files to write besides the stacks."""
+        return [path for path in self.paths if path not in self.stacks]
+
+    @property
+    def _files_of_job(self) -> list[Location]:
+        """What is written once for all stacks."""
         tables = [self.beside(suffix) for suffix in TABLES] if self.table else []
-        return [*self._images.values(), *tables, *self._step_files]
+        return [*([self._composite] if self.composite else []), *tables, *self._step_files]
+
+    @property
+    def _composite(self) -> Location:
+        return self.beside(f"_composite{'' if self.image is None else self.image.suffix}")
 
     @property
     def _step_files(self) -> list[Location]:
@@ -119,22 +147,18 @@ class Outputs:
         return [self.beside(suffix) for suffix in suffixes] if self.steps else []
 
     @property
-    def _images(self) -> dict[str, Location]:
-        """The images to write, by what they are."""
-        images = {} if self.image is None else {"stack": self.image}
-        suffix = "" if self.image is None else self.image.suffix
-        if images and self.halves:
-            images |= {half: self.beside(f"-{half}{suffix}") for half in HALF.tolist()}
-        if self.composite:
-            images["composite"] = self.beside(f"_composite{suffix}")
-        if self.sharpen is not None:
-            images["sharpened"] = self.beside(f"-sharpened{suffix}")
-        return images
-
-    @property
-    def sharpened(self) -> Location | None:
-        """The sharpened image, if there is one to write."""
-        return self._images.get("sharpened")
+    def images(self) -> list[dict[str, Location]]:
+        """The images to write of each stack, by what they are."""
+        if self.image is None and self.sharpen is not None:
+            self.beside("-sharpened")
+        names = [*(HALF.tolist() if self.halves else []), *(["sharpened"] if self.sharpen else [])]
+        return [
+            {
+                "stack": stack,
+                **{name: stack.with_name(f"{stack.stem}-{name}{stack.suffix}") for name in names},
+            }
+            for stack in self.stacks
+        ]
 
     @property
     def _remote_paths(self) -> list[RemotePath]:
@@ -151,8 +175,8 @@ class Outputs:
         StoreError
             If a folder is missing or read-only.
         """
-        if self.image is not None:
-            _check_suffix(self.image, self.kind)
+        for image in self.stacks:
+            _check_suffix(image, self.kind)
         if isinstance(self.image, RemotePath):
             self.image.parent.check_folder()
         for path in self.paths:
@@ -212,13 +236,13 @@ class Outputs:
                 if isinstance(path, Path) and other is not None and _same_file(path, Path(other)):
                     raise StoreError(f"{path} is read in this job: give another name with -o")
 
-    def write(self, metadata: dict[str, Any], results: JobResults) -> WrittenFiles:
+    def write(self, metadata: Sequence[dict[str, Any]], results: JobResults) -> WrittenFiles:
         """Write all files from the results of the phases, unless they are there already.
 
         Parameters
         ----------
         metadata
-            JSON-compatible; what the images say about how they were made.
+            Of each stack, JSON-compatible: what its images say about how they were made.
         results
             The capture, and the results of the phases, computed.
 
@@ -238,49 +262,63 @@ class Outputs:
                 local = replace(self, image=folder / self.image.name)
                 local.write(metadata, results)
                 changed = [upload(folder / place.name, place) for place in self._remote_paths]
-            return WrittenFiles(self.paths[1:], any(changed))
+            return WrittenFiles(self.others, any(changed))
         folder, kind = self.image.parent, self.kind or image_kind_for(self.image)
+        changed, of_first = [], metadata[0]
+        for one, paths, about in zip(results.stacks, self.images, metadata, strict=True):
+            changed += self._write_stack(one.data, paths, about)
+        if self.composite:
+            about = {**of_first, "image": "best-fragments composite"}
+            image = results.quality["composite"].to_numpy()
+            changed += [
+                write_image(folder / self._composite.name, image, kind=kind, metadata=about)
+            ]
+        if self.table:
+            frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
+            of_quality, longer, of_frames, of_points = (
+                folder / self.beside(suffix).name for suffix in TABLES
+            )
+            changed += [write_quality_table(of_quality, of_first["source"], frames)]
+            changed += [write_quality_table(longer, of_first["source"], frames, longer=True)]
+            changed += [write_frame_table(of_frames, frames)]
+            changed += [write_point_table(of_points, results.points)]
+        for path, write in zip(self._step_files, (write_step_table, write_step_plot), strict=False):
+            changed += [write(folder / path.name, results["steps"].data)]
+        return WrittenFiles(self.others, any(changed))
+
+    def _write_stack(
+        self, stack: xr.Dataset, paths: dict[str, Location], metadata: dict[str, Any]
+    ) -> list[bool]:
+        """Write the images of one stack; return of each whether it was written."""
         changed = []
-        for name, path in self._images.items():
+        for name, path in paths.items():
+            kind = self.kind or image_kind_for(path)
             if name == "sharpened" and self.sharpen is not None:
                 # It takes 0.1 s to import.
                 from skry_dask.pipeline.sharpened import write_sharpened
 
                 changed += [
                     write_sharpened(
-                        folder / path.name,
-                        results.stack,
+                        Path(str(path)),
+                        stack,
                         *self.sharpen,
                         kind=kind,
-                        source=self.image.name,
+                        source=paths["stack"].name,
                         metadata=metadata,
                     )
                 ]
                 continue
-            image, what = _image_of(results, name)
+            image, what = _image_of(stack, name)
             about = metadata if what is None else {**metadata, "image": what}
-            changed += [write_image(folder / path.name, image, kind=kind, metadata=about)]
-        if self.table:
-            frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
-            of_quality, longer, of_frames, of_points = (
-                folder / self.beside(suffix).name for suffix in TABLES
-            )
-            changed += [write_quality_table(of_quality, metadata["source"], frames)]
-            changed += [write_quality_table(longer, metadata["source"], frames, longer=True)]
-            changed += [write_frame_table(of_frames, frames)]
-            changed += [write_point_table(of_points, results.points)]
-        for path, write in zip(self._step_files, (write_step_table, write_step_plot), strict=False):
-            changed += [write(folder / path.name, results["steps"].data)]
-        return WrittenFiles(self.paths[1:], any(changed))
+            changed += [write_image(Path(str(path)), image, kind=kind, metadata=about)]
+        return changed
 
 
-def _image_of(results: JobResults, name: str) -> tuple[AnyArray, str | None]:
-    """Take an image of a job, and say what it is if it is not the stack."""
+def _image_of(stack: xr.Dataset, name: str) -> tuple[AnyArray, str | None]:
+    """Take an image of a stack, and say what it is if it is not the stack itself."""
     if name == "stack":
-        return results.stack["stack"].to_numpy(), None
-    if name == "composite":
-        return results.quality["composite"].to_numpy(), "best-fragments composite"
-    half = results.stack["half_stack"].sel(half=name).to_numpy()
+        return stack["stack"].to_numpy(), None
+    half = stack["half_stack"].sel(half=name).to_numpy()
     return half, f"half stack: every second frame, the {name} ones counted from 0"
 
 

@@ -87,8 +87,9 @@ def run(
         A video, a folder, pattern or list of images, a store; the URL of a store, or of a SER or
         uncompressed AVI file.
     output
-        Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). None =
-        write no image.
+        Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). Of
+        several percentages ``moon.tif`` becomes ``moon-p5.tif``, ``moon-p15.tif``, and
+        ``moon-{percent}.tif`` says it in another way. None = write no image.
     output_format
         "tiff8", "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix
         says.
@@ -137,11 +138,13 @@ def run(
     **choices
         Options of `ReadOptions`, `SelectOptions`, `CalibrationOptions`, `AlignOptions`,
         `RotationOptions`, `QualityOptions`, `TrackOptions`, `RefineOptions` and `StackOptions`.
+        ``percent=(5, 15, 30)`` makes an image of each percentage, from one pass over the frames.
 
     Returns
     -------
     xarray.Dataset
-        Result of the stack phase, computed; see `stack`. ``attrs["summary"]`` is a `Summary` as a
+        Result of the stack phase, computed; see `stack`: of several percentages,
+        ``result["stack"].sel(percent=15)`` is one image. ``attrs["summary"]`` is a `Summary` as a
         dict. `open_results` opens the results of all phases.
 
     Raises
@@ -196,8 +199,11 @@ def run_request(request: JobRequest) -> xr.Dataset:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             results = JobResults.of(_told(run_phases(job, phases), request.on_phase))
             # Images are written while the last result is stored.
-            figures = StackFigures.of_stack(results.stack)
-            about = provenance(job, results, figures)
+            figures = [StackFigures.of_stack(one.data) for one in results.stacks]
+            about = [
+                provenance(job, results, one, of_one)
+                for one, of_one in zip(results.stacks, figures, strict=True)
+            ]
             files = job.outputs.write(about, results)
             keep_record(job, results, about, phases)
         seconds = time.perf_counter() - began
@@ -295,7 +301,8 @@ def run_phases(job: Job, phases: PhaseRunner) -> Iterator[PhaseResult]:
     if job.steps is not None:
         n_frames = int(stacked_frames(offsets.data, frames.data).sum())
         numbers = steps_up_to(job.steps, n_frames)
-        of_steps = StepOptions(numbers=numbers, stack=replace(choice, halves=True))
+        how = replace(choice, halves=True, percent=None, number=None, min_quality=None)
+        of_steps = StepOptions(numbers=numbers, stack=how)
         inputs = frames, offsets, quality, points
         yield phases.run(measure_steps, of_steps, *inputs, keeps_pieces=False)
 

@@ -20,10 +20,13 @@ from skry_dask.pipeline.recorded import recorded
 from skry_dask.pipeline.steps import NO_PLOT, can_plot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import xarray as xr
 
+    from skry_dask.io.remote import Location
     from skry_dask.pipeline.job import Job
-    from skry_dask.pipeline.job_results import JobResults
+    from skry_dask.pipeline.job_results import JobResults, OneStack
     from skry_dask.pipeline.outputs import WrittenFiles
     from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.pipeline.stack_figures import StackFigures
@@ -66,6 +69,10 @@ class Summary:
         Number of frames that are excluded from the stack.
     averaged
         Number of frames that pixels of the stack are the mean of: ``mean``, ``least``, ``most``.
+    stacks
+        For each image, of which there are several where several percentages are given:
+        ``percent``, and its own ``output``, ``sharpened``, ``averaged``, ``noise``, ``resolution``
+        and ``seeing``. Outside of this list, these are those of the first image.
     region
         Rectangle of the canvas that results cover, seen in every frame that may be stacked or (a
         union) in any: ``y``, ``x``, ``height``, ``width``, px.
@@ -94,6 +101,7 @@ class Summary:
     active_frames: int
     excluded_frames: int
     averaged: dict[str, float]
+    stacks: list[dict[str, Any]]
     region: dict[str, int]
     image: dict[str, int]
     points: int
@@ -108,7 +116,7 @@ class Summary:
 def summarise(
     job: Job,
     results: JobResults,
-    figures: StackFigures,
+    figures: Sequence[StackFigures],
     files: WrittenFiles,
     seconds: float,
     peak_bytes: int,
@@ -120,7 +128,7 @@ def summarise(
     job, results
         The job, and what its phases gave.
     figures
-        Of the stack.
+        Of each stack.
     files
         What was written.
     seconds
@@ -128,13 +136,24 @@ def summarise(
     peak_bytes
         Peak memory of this process.
     """
-    image, sharpened = job.outputs.image, job.outputs.sharpened
+    images = job.outputs.images or [{} for _ in figures]
     sizes = results.stack.sizes
+    stacks = [
+        _summary_of_stack(one, paths, of_one)
+        for one, paths, of_one in zip(results.stacks, images, figures, strict=True)
+    ]
+    several = len(stacks) > 1
+    of_figures = [
+        f"{one['percent']:g} %: {note}" if several else note
+        for one, of_one in zip(stacks, figures, strict=True)
+        for note in of_one.notes
+    ]
+    first = stacks[0]
     return Summary(
         input=job.source.name,
-        output=None if image is None else str(image),
+        output=first["output"],
         store=str(job.store.path),
-        sharpened=None if sharpened is None else str(sharpened),
+        sharpened=first["sharpened"],
         files=[str(path) for path in files.others],
         up_to_date=not files.changed and all(phase.status != "ran" for phase in results),
         phases={
@@ -143,17 +162,33 @@ def summarise(
         frames=results.n_frames,
         active_frames=results.n_active,
         excluded_frames=results.n_excluded,
-        averaged=results.averaged,
+        averaged=first["averaged"],
+        stacks=stacks,
         region=results.region,
         image={"height": sizes["y"], "width": sizes["x"]},
         points=results.n_points,
-        noise=figures.noise,
-        resolution=figures.resolution,
-        seeing=figures.seeing,
-        notes=[*notes(job, results), *figures.notes],
+        noise=first["noise"],
+        resolution=first["resolution"],
+        seeing=first["seeing"],
+        notes=[*notes(job, results), *of_figures],
         seconds=round(seconds, 3),
         peak_memory_mib=round(peak_bytes / 2**20, 1),
     )
+
+
+def _summary_of_stack(
+    one: OneStack, images: Mapping[str, Location], figures: StackFigures
+) -> dict[str, Any]:
+    """Return the entry of a stack in `Summary.stacks`; see there."""
+    return {
+        "percent": one.percent,
+        "output": str(images["stack"]) if images else None,
+        "sharpened": str(images["sharpened"]) if "sharpened" in images else None,
+        "averaged": one.averaged,
+        "noise": figures.noise,
+        "resolution": figures.resolution,
+        "seeing": figures.seeing,
+    }
 
 
 def figures_of(phase: PhaseResult, n_frames: int) -> dict[str, Any]:
@@ -265,7 +300,7 @@ def _notes_on_points(results: JobResults) -> list[str]:
 
 
 def _notes_on_stack(job: Job, results: JobResults) -> list[str]:
-    result = results.stack
+    result = results.stacks[-1].data
     image = result["stack"]
     found = [result.attrs["note"]] if "note" in result.attrs else []
     if job.options.track.align_channels and "channel" not in image.dims:
@@ -330,8 +365,10 @@ def stack_times(alignment: xr.Dataset, capture: xr.Dataset) -> dict[str, str] | 
     return {name: f"{np.datetime_as_string(time, unit='ms')}Z" for name, time in named.items()}
 
 
-def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str, Any]:
-    """Collect what an image should say about how it was made, JSON-compatible."""
+def provenance(
+    job: Job, results: JobResults, one: OneStack, figures: StackFigures
+) -> dict[str, Any]:
+    """Collect what the image of a stack should say about how it was made, JSON-compatible."""
     capture = results.capture
     return {
         "software": software(),
@@ -340,11 +377,11 @@ def provenance(job: Job, results: JobResults, figures: StackFigures) -> dict[str
         "source_attributes": {
             k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
         },
-        "options": as_json(job.options) | {"stack": results.stack.attrs["options"]},
+        "options": as_json(job.options) | {"stack": one.data.attrs["options"]},
         "frames": results.n_frames,
         "active_frames": results.n_active,
         "excluded_frames": results.n_excluded,
-        "averaged": results.averaged,
+        "averaged": one.averaged,
         "region": results.region,
         "points": results.n_points,
         "digest": results["stack"].digest,

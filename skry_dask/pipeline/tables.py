@@ -143,7 +143,8 @@ def frame_table(
         - ``reason`` str, "active", "excluded", or why the frame could not be aligned;
         - ``offset_y``, ``offset_x`` float32, px; NaN where it is unknown;
         - ``confidence``, ``agreement``, ``brightness``, ``across_only`` of align;
-        - ``fragments`` int64, how many the stack took from the frame.
+        - ``fragments`` int64, how many the stack took from the frame; of several percentages the
+          largest one, and ``fragments_p5``, ``fragments_p15`` those of each.
     """
     active, excluded = stacked_frames(alignment, capture), excluded_frames(capture)
     measured = quality["frame_quality"].to_numpy().astype(np.float64)
@@ -162,6 +163,11 @@ def frame_table(
         "across_only": alignment["across_only"].to_numpy(),
         "fragments": stacked["fragments"].to_numpy(),
     }
+    if "percent" in stacked.dims:
+        of_each = columns["fragments"]
+        columns["fragments"] = of_each[-1]
+        for percent, fragments in zip(stacked["percent"].to_numpy(), of_each, strict=True):
+            columns[f"fragments_p{percent:g}"] = fragments
     return xr.Dataset(
         {name: ("frame", values) for name, values in columns.items()},
         {"frame": alignment["frame"].to_numpy()},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from skry_dask.capture.inputs import first_name, is_single_image
-from skry_dask.errors import AlignmentError, SkryError
+from skry_dask.errors import AlignmentError, OptionsError, SkryError
 from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.finishing.timelapse.pictures import Stretch, stamped
 from skry_dask.finishing.timelapse.placement import (
@@ -27,7 +27,7 @@ from skry_dask.finishing.timelapse.placement import (
 from skry_dask.finishing.timelapse.times import in_order, in_words, time_of
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.remote import is_url, located
-from skry_dask.options import as_json
+from skry_dask.options import StackOptions, as_json
 from skry_dask.options.given import options_of, split_choices
 from skry_dask.options.timelapse import TimelapseOptions
 from skry_dask.pipeline.batch import run_many
@@ -163,6 +163,10 @@ def timelapse(
     options = options_of(TimelapseOptions, options, of_movie, "timelapse")
     report = progress or report_nothing
     target = MovieFile.of(located(output))
+    percent = None if stacking_options is None else stacking_options.stack.percent
+    if several := StackOptions(percent=stacking.get("percent", percent)).several:
+        listed = ", ".join(f"{percent:g}" for percent in several)
+        raise OptionsError(f"percent is {listed}: a movie is made of one stack of each capture")
     target.check([first_name(source) for source in sources])
     left_out: dict[str, str] = {}
     folder = located(out_dir) if out_dir is not None else target.stacks_folder

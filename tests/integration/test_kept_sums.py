@@ -159,7 +159,13 @@ def test_sums_of_each_kind_of_stack_go_on_to_the_same_bits(
     tmp_path: Path,
 ) -> None:
     store = copy_of(measured, tmp_path / "moon.skry")
-    for choice in ({"percent": 30}, {"choose": "frames"}, {"min_quality": 0.6}):
+    for choice in (
+        {"percent": 30},
+        {"choose": "frames"},
+        {"min_quality": 0.6},
+        {"percent": (20, 50)},
+        {"percent": (20, 45)},
+    ):
         found = skry.run(moon_file, quick=True, store=store, **options, **choice)
         assert_same_stack(found, fresh_stack(**options, **choice))
 
@@ -175,9 +181,12 @@ def test_a_pass_that_costs_less_than_the_changes_is_run_afresh(
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("phase", ["quality", "stack"])
+@pytest.mark.parametrize(
+    ("phase", "percent"), [("quality", 100), ("stack", 100), ("stack", (40, 100))]
+)
 def test_an_interrupted_pass_goes_on_from_its_sums(
     phase: str,
+    percent: Any,
     moon_file: Path,
     measured: Path,
     fresh_stack: Callable[..., xr.Dataset],
@@ -192,11 +201,13 @@ def test_an_interrupted_pass_goes_on_from_its_sums(
         dask.config.set({"skry.flush-seconds": 0}),
         pytest.raises(KeyboardInterrupt),
     ):
-        skry.run(moon_file, quick=True, store=store, percent=100, progress=stop_at(phase, n_tasks))
+        skry.run(
+            moon_file, quick=True, store=store, percent=percent, progress=stop_at(phase, n_tasks)
+        )
     assert list((store / "pieces" / "sums" / phase).rglob("head"))
-    found = skry.run(moon_file, quick=True, store=store, percent=100)
+    found = skry.run(moon_file, quick=True, store=store, percent=percent)
     assert 0 < frames_read(found)[phase] < N_FRAMES
-    assert_same_stack(found, fresh_stack(percent=100))
+    assert_same_stack(found, fresh_stack(percent=percent))
     kept = list((store / "pieces" / "sums" / phase).rglob("head"))
     assert len(kept) == 1  # of the complete result
 

@@ -47,7 +47,8 @@ def test_options_are_saved_and_read_back_and_flags_win_over_them(cli: CommandLin
     for flag, line, gone in (
         (("--percent", 20), "percent = 20.0", "percent = 15.0"),
         (("--number", 40), "number = 40", "\npercent"),
-        (("--choose", "weights"), 'choose = "weights"', "\npercent"),
+        (("--percent", "5,20"), "percent = [5.0, 20.0]", "percent = 15.0"),
+        (("--choose", "weights"), "percent = 15.0", 'choose = "fragments"'),
         (("--choose", "frames"), "percent = 15.0", 'choose = "fragments"'),
         (("--drizzle", 2), "drop = 0.7", "interpolation"),
         (("--bits", 14), "bits = 14", "bits = 12"),

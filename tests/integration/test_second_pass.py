@@ -54,10 +54,7 @@ def test_every_kind_of_stack_takes_what_the_second_pass_has_measured(
     phases = found.attrs["summary"]["phases"]
     assert phases.keys() - quick.attrs["summary"]["phases"].keys() >= SECOND_PASS
     assert {phases[name]["status"] for name in SECOND_PASS} == {"reused"}
-    cut = options.keys() & {"percent", "choose"}
-    assert found.attrs["options"]["choose"] == (
-        options.get("choose", "fragments") if cut else "weights"
-    )
+    assert found.attrs["options"]["choose"] == options.get("choose", "weights")
     assert quick.attrs["options"]["choose"] == options.get("choose", "fragments")
     assert found.attrs["summary"]["notes"] == []
     image, other = (result["stack"].to_numpy() for result in (found, quick))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -71,14 +72,14 @@ class FragmentChoice(ABC):
         return None
 
     @abstractmethod
-    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
+    def select(self, criterion: Callable[[FloatArray], BoolArray] | None) -> AnyArray:
         """Select fragments, and those without which a pixel would stay empty.
 
         Parameters
         ----------
         criterion
             Called with the quality of some triangles, float64 (frame, triangle), NaN where they
-            must not be used; returns bool (frame, triangle). Weights need none.
+            must not be used; returns bool (frame, triangle). None = all that may be used.
 
         Returns
         -------
@@ -165,8 +166,9 @@ class FragmentQuality(FragmentChoice):
         """Number of triangles; 1 where frames are selected as a whole."""
         return int(self.shares.shape[0])
 
-    def select(self, criterion: Callable[[FloatArray], BoolArray]) -> AnyArray:
+    def select(self, criterion: Callable[[FloatArray], BoolArray] | None) -> AnyArray:
         """Select fragments, some triangles at a time: see `FragmentChoice.select`."""
+        criterion = criterion or select_usable
         n_frames = len(self.active)
         packed = np.empty((n_frames, -(-self.n_triangles // 8)), np.uint8)
 
@@ -259,6 +261,11 @@ def select_to_cover(quality: FloatArray, complete: BoolArray) -> BoolArray:
     return best | (~np.isnan(quality) & ~best.any(axis=0))
 
 
+def select_usable(quality: FloatArray) -> BoolArray:
+    """Select all fragments that may be used: bool (frame, triangle)."""
+    return ~np.isnan(quality)
+
+
 def select_fragments(
     quality: FloatArray, options: StackOptions, n_active: int | None = None
 ) -> BoolArray:
@@ -269,7 +276,7 @@ def select_fragments(
     quality
         float64 (frame, triangle); NaN in frames that must not be used.
     options
-        With ``percent`` or ``number``, of the active frames, or ``min_quality``.
+        With one ``percent`` or ``number``, of the active frames, or ``min_quality``.
     n_active
         Number of active frames [default: of each triangle, the frames that show it].
 
@@ -283,14 +290,13 @@ def select_fragments(
         high = np.where(unusable, -np.inf, quality).max(axis=0)
         with np.errstate(invalid="ignore"):
             return quality - low >= options.min_quality * (high - low)
-    if options.percent is None:
+    percent = options.percent
+    if not isinstance(percent, Real):
         return select_best(quality, options.number or len(quality))
     if n_active is None:
         shown = (~np.isnan(quality)).sum(axis=0)
-        return select_best(
-            quality, np.maximum(1, np.rint(shown * options.percent / 100)).astype(int)
-        )
-    return select_best(quality, max(1, round(n_active * options.percent / 100)))
+        return select_best(quality, np.maximum(1, np.rint(shown * percent / 100)).astype(int))
+    return select_best(quality, max(1, round(n_active * percent / 100)))
 
 
 def pack_selection(selected: BoolArray | da.Array) -> AnyArray | da.Array:

@@ -20,7 +20,7 @@ import numpy as np
 from skry_dask.errors import OptionsError
 from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.threads import on_threads
-from skry_dask.phases.rating.ranking import column_slices, select_best
+from skry_dask.phases.rating.ranking import column_slices
 from skry_dask.phases.stacking.corner_motion import followed_points
 from skry_dask.phases.stacking.fragment_selection import (
     FragmentChoice,
@@ -129,8 +129,31 @@ class FragmentWeights(FragmentChoice):
             "weighs anything there"
         )
 
-    def select(self, _criterion: Callable[[FloatArray], BoolArray] | None) -> AnyArray:
-        """Select fragments by their weights, some frames at a time: see `FragmentChoice.select`."""
+    def select(self, criterion: Callable[[FloatArray], BoolArray] | None) -> AnyArray:
+        """Select fragments that weigh anything, or the best of them: see `FragmentChoice.select`.
+
+        The quality of a fragment is the sum of the weights at its corners.
+        """
+        packed = self._select_weighted()
+        if criterion is None:
+            return packed
+        weight = np.asarray(self.of_points)
+        shares = followed_points(self.mesh)
+        for of_bytes in column_slices(8 * len(packed), packed.shape[1]):
+            triangles = slice(8 * of_bytes.start, min(8 * of_bytes.stop, self.n_triangles))
+            used = unpack_selection(packed[:, of_bytes], triangles.stop - triangles.start)
+            of_triangles = np.zeros(used.shape)
+            for corners in self.mesh.triangles[triangles].T:
+                of_triangles += _at_corners(weight, corners, *shares)
+            of_triangles[~used] = np.nan
+            best = criterion(of_triangles)
+            if self.coverage is not None:
+                best |= select_to_cover(of_triangles, self.coverage.of_triangles(triangles)[0])
+            packed[:, of_bytes] = pack_selection(best)
+        return packed
+
+    def _select_weighted(self) -> AnyArray:
+        """Select fragments of which a corner weighs anything, some frames at a time."""
         packed = np.empty((len(self.active), -(-self.n_triangles // 8)), np.uint8)
         first, *others = self.mesh.triangles.T
         _, followed = followed_points(self.mesh)
@@ -148,23 +171,6 @@ class FragmentWeights(FragmentChoice):
         on_threads(select_in, list(column_slices(self.n_triangles, len(packed))))
         if self.hidden is not None:
             self.hidden.leave_out(packed)
-        return packed
-
-    def select_best(self, number: int) -> AnyArray:
-        """Select this number of the frames that weigh most in each triangle: see `select`."""
-        packed, weight = self.select(None), np.asarray(self.of_points)
-        shares = followed_points(self.mesh)
-        for of_bytes in column_slices(8 * len(packed), packed.shape[1]):
-            triangles = slice(8 * of_bytes.start, min(8 * of_bytes.stop, self.n_triangles))
-            used = unpack_selection(packed[:, of_bytes], triangles.stop - triangles.start)
-            of_triangles = np.zeros(used.shape)
-            for corners in self.mesh.triangles[triangles].T:
-                of_triangles += _at_corners(weight, corners, *shares)
-            of_triangles[~used] = np.nan
-            best = select_best(of_triangles, number)
-            if self.coverage is not None:
-                best |= select_to_cover(of_triangles, self.coverage.of_triangles(triangles)[0])
-            packed[:, of_bytes] = pack_selection(best)
         return packed
 
     def _corners_that_count(self, frames: slice, followed: IntArray) -> BoolArray:

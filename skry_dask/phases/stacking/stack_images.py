@@ -6,11 +6,12 @@ has the same bits with halves and without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.phases.stacking.fragment_selection import FragmentQuality
 from skry_dask.phases.stacking.half_stacks import NOISE_REACH_PX, noise_of_halves
 from skry_dask.phases.stacking.mean_images import reach_of
 from skry_dask.phases.stacking.resampling import ImageRequest
@@ -37,6 +38,10 @@ class StackImages:
 
     plan: StackPlan
     n_halves: int
+
+    def without_choice(self) -> StackImages:
+        """Forget by what fragments are chosen, once they are: later windows need no quality."""
+        return replace(self, plan=replace(self.plan, choice=FragmentQuality.of_no_frame()))
 
     @property
     def requests(self) -> list[ImageRequest]:

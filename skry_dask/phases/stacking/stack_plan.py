@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.corner_motion import CornerMotion
     from skry_dask.phases.stacking.resampling import ImageRequest, Resampling
     from skry_dask.phases.stacking.shift_and_add import ImageSums
-    from skry_dask.types import AnyArray, FloatArray
+    from skry_dask.types import AnyArray, BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,9 +154,11 @@ class StackPlan:
 
     def select(self, options: StackOptions) -> AnyArray:
         """Select fragments by the criterion in the options: uint8 (frame, byte), packed."""
-        return self._of_triangles(
-            self.choice.select(lambda quality: select_fragments(quality, options, self.n_active))
-        )
+
+        def criterion(quality: FloatArray) -> BoolArray:
+            return select_fragments(quality, options, self.n_active)
+
+        return self._of_triangles(self.choice.select(criterion if options.criteria else None))
 
     def select_best(self, number: int) -> AnyArray:
         """Select this number of each triangle's best fragments: uint8 (frame, byte), packed."""

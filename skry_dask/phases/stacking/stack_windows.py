@@ -1,4 +1,7 @@
-"""Windows of a stack: its images and counts, computed for a part of them alone."""
+"""Windows of a stack: its images and counts, computed for a part of them alone.
+
+Of several nested stacks, all arrays have these as their first dim.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
     from skry_dask.graph.frame_parts import FrameParts
+    from skry_dask.phases.stacking.nested_stacks import NestedStacks
     from skry_dask.phases.stacking.shift_and_add import ImageSums
     from skry_dask.phases.stacking.stack_images import StackImages
     from skry_dask.types import AnyArray
@@ -44,7 +48,7 @@ class StackWindows:
         uint8 (frame, selection, byte), see `pack_selection`.
     """
 
-    made: StackImages
+    made: StackImages | NestedStacks
     frames: FrameParts
     packed: AnyArray
     _parts: dict[tuple[int, ...], _Part] = field(default_factory=dict)

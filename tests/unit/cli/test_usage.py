@@ -23,7 +23,7 @@ WRONG = {
     "info a.ser --frames 3": "skry info has no option --frames: skry info --help lists the options",
     "stack a.ser -x": "skry stack has no option -x: skry stack --help lists the options",
     # values
-    "stack a.ser --percent x": "--percent is 'x': it must be a number",
+    "stack a.ser --percent x": "percent is 'x': it must be a number",
     "stack a.ser --number few": "--number is 'few': it must be a whole number",
     "stack a.ser --number 2.6": "--number is '2.6': it must be a whole number",
     "stack a.ser --area-size=40.5": "--area-size is '40.5': it must be a whole number",

@@ -122,9 +122,9 @@ def test_options_by_name_win_over_the_dataclass_and_what_contradicts_them():
     assert capture.attrs["options"]["seed"] == 2
     before = skry.Options.of(percent=20, spacing=30, drizzle=2, choose="frames")
     for choices, stack in (
-        ({"number": 5}, {"number": 5, "drizzle": 2}),
-        ({"choose": "fragments"}, {"percent": 20, "drizzle": 2}),
-        ({"choose": "weights"}, {"choose": "weights", "drizzle": 2}),
+        ({"number": 5}, {"number": 5, "choose": "frames", "drizzle": 2}),
+        ({"choose": "fragments"}, {"percent": 20, "choose": "fragments", "drizzle": 2}),
+        ({"percent": (5, 15)}, {"percent": (5, 15), "choose": "frames", "drizzle": 2}),
         ({"interpolation": "cubic"}, {"percent": 20, "choose": "frames", "interpolation": "cubic"}),
     ):
         after = skry.Options.of(before, **choices)

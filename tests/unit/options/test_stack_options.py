@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from skry_dask.errors import OptionsError
@@ -77,7 +78,7 @@ def test_no_number_contradicts_how_frames_are_resampled():
         StackOptions(drizzle=1.5, drop=0.4),
         StackOptions(drizzle=3),
         StackOptions(interpolation="lanczos3"),
-        StackOptions(choose="weights"),
+        StackOptions(choose="weights", percent=(5, 30)),
     ],
 )
 def test_options_survive_a_round_trip_through_json(options):
@@ -86,12 +87,23 @@ def test_options_survive_a_round_trip_through_json(options):
     assert list(json.loads(text)) == [f.name for f in dataclasses.fields(options)]
 
 
-@pytest.mark.parametrize("criterion", [{"percent": 30}, {"number": 3}, {"min_quality": 0.5}])
-def test_weights_and_a_cut_contradict_each_other(criterion):
-    (name, value), *_ = criterion.items()
-    with pytest.raises(OptionsError, match=f"choose weights and {name} {value} contradict each"):
-        StackOptions(choose="weights", **criterion)
-    assert StackOptions(choose="weights").percent is None
+def test_several_percentages_are_increasing_numbers_and_one_is_a_number():
+    for given, percent in (
+        ("5,15, 30", (5.0, 15.0, 30.0)),
+        ([30, 5.5, 30], (5.5, 30.0)),
+        (np.array([1, 2]), (1.0, 2.0)),
+        ("15", 15.0),
+        ((20,), 20.0),
+        (20, 20),
+    ):
+        options = StackOptions(percent=given)
+        assert options.percent == percent
+        several = percent if isinstance(percent, tuple) else ()
+        assert options.several == several
+        assert [one.percent for one in options.of_each] == (list(several) or [percent])
+    for wrong in ("5,x", "", [], [5, None], object(), "0,5", "5,101", [NAN], range(1, 40)):
+        with pytest.raises(OptionsError, match=r"^percent is "):
+            StackOptions(percent=wrong)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +111,17 @@ def test_weights_and_a_cut_contradict_each_other(criterion):
     [
         ({}, ("fragments", 30), ("weights", None)),
         ({"choose": "weights"}, ("weights", None), ("weights", None)),
+        ({"choose": "weights", "percent": 20}, ("weights", 20), ("weights", 20)),
+        ({"choose": "fragments", "percent": 20}, ("fragments", 20), ("fragments", 20)),
         ({"choose": "fragments"}, ("fragments", 30), ("fragments", 30)),
         ({"choose": "frames"}, ("frames", 30), ("frames", 30)),
-        ({"percent": 20}, ("fragments", 20), ("fragments", 20)),
-        ({"number": 3}, ("fragments", None), ("fragments", None)),
-        ({"min_quality": 0.0}, ("fragments", None), ("fragments", None)),
+        ({"percent": 20}, ("fragments", 20), ("weights", 20)),
+        ({"percent": (5, 20)}, ("fragments", (5, 20)), ("weights", (5, 20))),
+        ({"number": 3}, ("fragments", None), ("weights", None)),
+        ({"min_quality": 0.0}, ("fragments", None), ("weights", None)),
     ],
 )
-def test_frames_count_by_weight_where_there_are_weights_and_no_other_choice(
+def test_frames_count_by_weight_where_there_are_weights_and_nothing_else_is_chosen(
     given, without_weights, with_weights
 ):
     for weighted, expected in ((False, without_weights), (True, with_weights)):

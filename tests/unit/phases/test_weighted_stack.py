@@ -60,14 +60,18 @@ def test_equal_frames_stack_to_themselves_with_any_weights():
 def test_weights_of_a_union_leave_no_pixel_empty_that_a_frame_shows():
     frames = np.full((N, 50, 64), 137, np.uint8)
     case = case_of(frames, random_weights(), canvas="union")
-    found, plain = weighted(case), skry.stack(*case, skry.StackOptions(percent=100))
+    found, plain = (
+        weighted(case),
+        skry.stack(*case, skry.StackOptions(choose="fragments", percent=100)),
+    )
     np.testing.assert_array_equal(found["stack"], plain["stack"])
     assert found["stack"].isnull().any()
 
 
 def test_equal_weights_are_the_mean_of_all_frames():
     for options in KINDS:
-        plain = skry.stack(*case_of(frames_of(), 1), skry.StackOptions(percent=100, **options))
+        everything = skry.StackOptions(choose="fragments", percent=100, **options)
+        plain = skry.stack(*case_of(frames_of(), 1), everything)
         for weight in (255, 17, 0):
             found = weighted(case_of(frames_of(), weight), **options).compute()
             np.testing.assert_allclose(found["stack"], plain["stack"], atol=2e-3, equal_nan=True)
@@ -102,10 +106,10 @@ def test_a_point_without_weights_leaves_no_hole():
     assert "note" not in weighted(case_of(frames_of(), random_weights())).attrs
 
 
-def test_weights_count_unless_another_choice_is_made():
+def test_weights_count_unless_fragments_or_frames_are_chosen():
     case = case_of(frames_of(), random_weights())
     xr.testing.assert_identical(skry.stack(*case).compute(), weighted(case).compute())
-    for choice in ({"percent": 30}, {"choose": "fragments"}, {"choose": "frames"}):
+    for choice in ({"choose": "fragments"}, {"choose": "frames"}):
         found, plain = (
             skry.stack(*inputs, skry.StackOptions(**choice)).compute()
             for inputs in (case, known_results(frames_of(), OFFSETS))

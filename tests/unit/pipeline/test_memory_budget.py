@@ -42,6 +42,7 @@ PLAIN = Shapes(
     unbounded=False,
     counted=False,
     n_halves=1,
+    n_stacks=1,
     n_steps=0,
     n_canvas_pixels=1200 * 1600,
     scale=1.0,
@@ -66,6 +67,7 @@ def test_whatever_needs_memory_raises_the_estimate() -> None:
         {"raw_bytes": 6, "grey_bytes": 2},
         {"n_planes": 3},
         {"n_halves": 2},
+        {"n_stacks": 3},
         {"n_steps": 5},
         {"scale": 2.0},
         {"n_canvas_pixels": 3 * 1200 * 1600},
@@ -131,7 +133,7 @@ def test_shapes_depend_on_colour_and_calibration(moon: xr.Dataset) -> None:
     for weighted in (Options(), Options.of(choose="weights")):
         shapes = Shapes.of(moon, weighted, 2)
         assert (shapes.unbounded, shapes.counted) == (True, True)
-    assert not Shapes.of(moon, Options.of(percent=30.0), 2).counted
+    assert not Shapes.of(moon, Options.of(percent=30.0, quick=True), 2).counted
     assert raw.peak > 255 * 16  # demosaiced
     assert raw.unbounded
     assert Shapes.of(moon, Options.of(normalise=True), 2).unbounded

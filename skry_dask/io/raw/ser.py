@@ -24,6 +24,7 @@ from skry_dask.io.files import (
     prefetch,
     read_into,
 )
+from skry_dask.io.raw.ser_correct import find_layout
 from skry_dask.io.raw.ser_header import (
     BAYER,
     CMY,
@@ -38,7 +39,6 @@ from skry_dask.io.raw.ser_header import (
     header_attributes,
     is_ser,
 )
-from skry_dask.io.raw.ser_layout import find_layout
 from skry_dask.io.raw.ser_samples import UINT16, detect_byte_order
 from skry_dask.io.raw.ser_times import read_times
 from skry_dask.io.reader import CaptureInfo
@@ -99,6 +99,7 @@ class SerReader:
                 )
             header = layout.header
             self._frame_bytes, self._row_px = layout.frame_bytes, layout.row_px
+            self._row_bytes, self._frame_rows = layout.row_bytes, layout.frame_rows
             self._stored_dtype, used_bits = self._find_dtype(file, layout, byte_order, problems)
             time = read_times(file, layout, size, problems)
         self._is_bgr = INTERLEAVED.get(header.colour_id) == "BGR"
@@ -136,12 +137,12 @@ class SerReader:
         """
         check_frame_range(self.path, start, stop, self.info.n_frames or 0)
         height, width, *channels = self.info.frame_shape
-        stored_shape = (stop - start, height, self._row_px, *channels)
+        stored_shape = (stop - start, self._frame_rows, self._row_px, *channels)
         frames = np.empty(stored_shape, self._stored_dtype)
         with open_for_reading(self.path) as file:
             read_into(file, HEADER_BYTES + start * self._frame_bytes, frames)
-        if width < self._row_px:
-            frames = np.ascontiguousarray(frames[:, :, :width])
+        if (height, width) != (self._frame_rows, self._row_px):
+            frames = np.ascontiguousarray(frames[:, :height, :width])
         return self._in_native_order(frames)
 
     def read_part(self, frames: IntArray, rows: range, columns: range) -> Frames:
@@ -167,7 +168,7 @@ class SerReader:
         _, _, *channels = self.info.frame_shape
         band = np.empty((len(rows), self._row_px, *channels), self._stored_dtype)
         part = np.empty((len(frames), len(rows), len(columns), *channels), self._stored_dtype)
-        first = HEADER_BYTES + rows.start * (self._frame_bytes // self.info.height)
+        first = HEADER_BYTES + rows.start * self._row_bytes
         with open_for_reading(self.path) as file:
             starts = (first + number * self._frame_bytes for number in frames.tolist())
             prefetch(file, ((start, start + band.nbytes) for start in starts))

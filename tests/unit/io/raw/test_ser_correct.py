@@ -1,4 +1,4 @@
-"""If its size contradicts the header of a SER file, frames are found, or refused with a reason."""
+"""If size or pictures contradict the header of a SER file, frames are found, or refused."""
 
 from __future__ import annotations
 
@@ -130,3 +130,62 @@ def test_frames_without_a_picture_are_read_as_the_header_says(path: Path) -> Non
         reader = open_bytes(path, content)
         assert np.array_equal(reader.read(0, 4), frames[:4])
         assert "claims 8 frames; 4 complete" in problem(reader)
+
+
+def test_pictures_overrule_a_header_that_fits_the_size(path: Path) -> None:
+    for name, frames in SCENES.items():
+        pair = frames[:8]
+        other_depth = 8 if frames.itemsize == 2 else 16
+        for stated in (
+            {"width": HEIGHT, "height": WIDTH},
+            {"height": 2 * HEIGHT, "n_frames": 4},
+            {"height": 2 * HEIGHT, "n_frames": 0},
+            {"height": HEIGHT // 2, "n_frames": 16},
+            {"bits": other_depth, "n_frames": 4 if other_depth == 16 else 16},
+        ):
+            reader = open_bytes(path, content_of(pair, has_times=False, **stated))
+            assert reader.info.n_frames == 8, (name, stated)
+            assert np.array_equal(reader.read(0, 8), pair)
+            assert np.array_equal(
+                reader.read_part(np.array([5]), range(9, 17), range(3, 60)), pair[5:6, 9:17, 3:60]
+            )
+            assert "The header states" in reader.info.problems[0]
+
+
+@pytest.mark.parametrize(("bits", "colour"), [(16, 0), (8, 100)], ids=["16 bits", "colours"])
+def test_space_that_a_program_has_reserved_and_not_used_is_left_out(
+    path: Path, bits: int, colour: int
+) -> None:
+    frames = SCENES["8 bits"]
+    n_parts = 2 if bits == 16 else 3
+    reserved = np.zeros((N, n_parts, HEIGHT, WIDTH), np.uint8)
+    reserved[:, 0] = frames
+    content = bytearray(ser(frames, bits=bits, colour=colour))[:178] + reserved.tobytes()
+    reader = open_bytes(path, bytes(content))
+    assert np.array_equal(reader.read(0, N), frames)
+    assert np.array_equal(reader.read_part(np.array([7]), range(9), range(8)), frames[7:8, :9, :8])
+    assert f"states {'16 bits' if bits == 16 else f'{WIDTH} x {HEIGHT} px of red'}" in problem(
+        reader
+    )
+
+
+def test_a_header_is_believed_where_pictures_tell_nothing(path: Path) -> None:
+    y, x = np.mgrid[:96, :120]
+    limb = (y + x / 20 > 50) * 0.8
+    scenes = {
+        "noise": np.full_like(limb, 0.5),
+        "limb": limb,
+        "upright limb": (x > 50) * 0.8,
+        "gradient": 0.2 + x / 300,
+        "stripes": 0.5 + 0.3 * np.sin(y / 3),
+    }
+    for name, scene in scenes.items():
+        grey = (scene[None] * 200 + RNG.normal(10, 1, (6, 96, 120))).clip(0, 255).astype("u1")
+        one_wavelength = grey.copy()
+        one_wavelength[:, (y % 2 | x % 2).astype(bool)] //= 20
+        for frames in (grey, grey.astype("u2") * 257, one_wavelength, np.stack([grey] * 3, -1)):
+            colour = 100 if frames.ndim == 4 else 0
+            content = ser(frames, bits=8 * frames.itemsize, colour=colour)
+            reader = open_bytes(path, content)
+            assert np.array_equal(reader.read(0, 6), frames), name
+            assert not reader.info.problems

@@ -97,7 +97,7 @@ class AlignOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 11
+    version: ClassVar[int] = 12
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from skry_dask.kernels.frame.detail import frame_detail, sample_bits
 from skry_dask.options import AlignMethod
 from skry_dask.phases.alignment.anchor_template import AnchorTemplate
@@ -15,6 +17,7 @@ from skry_dask.phases.alignment.bright_objects import (
 )
 from skry_dask.phases.alignment.chosen_reference import CHAINED
 from skry_dask.phases.alignment.disc_template import CentroidTemplate, DiscTemplate
+from skry_dask.phases.alignment.foreground import hides_scene
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.phases.alignment.key_frames import (
     KeyAlignment,
@@ -118,18 +121,30 @@ class Aligner:
         """Choose the first reference, as `rank_references` ranks them, that others are aligned to.
 
         A damaged frame may show the scene, but with so much detail of its own that no block of it
-        is found in others.
+        is found in others. A frame in which a bird or the edge of a cloud hides part of the scene
+        is taken only if all do.
         """
         if self.options.method in (AlignMethod.DISC, AlignMethod.CENTROID):
             surveys = [s._replace(detail=0.0) if s.cut_by_border else s for s in surveys]
-        ranked = rank_references(surveys, shrink_factor(self.source.shape[1:3]), candidates)
+        factor = shrink_factor(self.source.shape[1:3])
+        ranked = rank_references(surveys, factor, candidates)
+        shown = zip(candidates.tolist(), surveys, strict=True)
+        thumbnails = {index: survey.thumbnail for index, survey in shown}
+        sound: int | None = None
         for i, index in enumerate(ranked):
-            tried = [*ranked[i + 1 :], *ranked[:i]][:N_TRIED]
+            others = [*ranked[i + 1 :], *ranked[:i]]
             template = self.template(index, keys)
-            agreeing = [template.align(self.read(keys[other])).agreement for other in tried]
-            if 2 * sum(one >= self.options.min_agreement for one in agreeing) >= len(agreeing):
+            tried = [self.read(keys[other]) for other in others[:N_TRIED]]
+            agreeing = [template.align(frame).agreement for frame in tried]
+            if 2 * sum(one >= self.options.min_agreement for one in agreeing) < len(agreeing):
+                continue
+            sound = index if sound is None else sound
+            if not others:
                 return index
-        return ranked[0]
+            of_others = np.stack([thumbnails[other] for other in others])
+            if not hides_scene(thumbnails[index], of_others, self.developer.black, factor):
+                return index
+        return ranked[0] if sound is None else sound
 
     def template(self, index: int, keys: list[int]) -> Template:
         """Make a template of the key frame at a position among the key frames."""

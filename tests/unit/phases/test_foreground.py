@@ -59,6 +59,31 @@ def test_only_frames_with_something_in_front_are_told(results, with_foreground):
     assert np.flatnonzero(shown).tolist() == list(BIRDS)
 
 
+def test_a_frame_with_a_bird_does_not_become_the_reference(simulated, results):
+    chosen = int(results.alignment["reference"])
+    spoiled = simulated["frames"].to_numpy().copy()
+    # Across an edge, so that there is more detail in it than anywhere else.
+    spoiled[chosen, 74:86, 51:69] = 3
+    spoiled[chosen, 78:82, 53:67] = 250
+    capture = capture_of(spoiled, bits=8)
+    reference = skry.choose_reference(capture).compute()
+    assert int(reference["reference"]) != chosen
+    alignment = skry.align(capture, reference=reference).compute()
+    shown = alignment["foreground"].to_numpy().any(axis=1)
+    assert np.flatnonzero(shown).tolist() == [chosen]
+    given = skry.choose_reference(capture, skry.AlignOptions(reference=chosen))
+    assert int(given["reference"]) == chosen
+
+
+def test_where_all_frames_show_a_bird_one_of_them_is_the_reference(simulated, results):
+    spoiled = simulated["frames"].to_numpy().copy()
+    for i, frame in enumerate(spoiled):
+        y, x = 30 + 40 * (i % 3), 30 + 40 * (i // 3)
+        frame[y : y + 12, x : x + 18] = 3
+    alignment = skry.align(capture_of(spoiled, bits=8)).compute()
+    assert alignment["active"].all()
+
+
 @pytest.mark.parametrize(
     "options",
     [{"percent": 100}, {"choose": "frames", "percent": 100}],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skry_dask.view.pages.frames import FramesTab
+from skry_dask.view.pages.sharpening import SharpenTab
 
 if TYPE_CHECKING:
     from skry_dask.view.pages.tab import Tab
 
-TABS: tuple[type[Tab], ...] = (FramesTab,)
+TABS: tuple[type[Tab], ...] = (FramesTab, SharpenTab)
 """Each is made with the session, and builds what it shows."""

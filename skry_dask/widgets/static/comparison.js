@@ -107,23 +107,31 @@ export function createComparison(root, state, onChange = () => {}) {
     onChange(changed);
   }
 
-  function update(next) {
-    if (next.images !== undefined && next.images !== now.given) {
-      for (const { picture } of now.images) picture.remove();
-      now.given = next.images;
-      now.images = next.images.map(({ title, url }) => {
-        const picture = element("img", { alt: title, draggable: "false" });
-        picture.addEventListener("load", () => {
-          const { naturalWidth, naturalHeight } = first();
-          if (naturalWidth) view.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
-          draw();
-        });
-        picture.src = url;
-        return { title, picture };
+  function replaceImages(titles) {
+    now.images = titles.map(title => {
+      const picture = element("img", { alt: title, draggable: "false" });
+      picture.addEventListener("load", () => {
+        const { naturalWidth, naturalHeight } = first();
+        if (naturalWidth) {
+          view.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
+          view.style.setProperty("--skry-ratio", naturalWidth / naturalHeight);
+        }
+        draw();
       });
-      for (const select of [left, right])
-        select.replaceChildren(...now.images.map(({ title }) => element("option", {}, title)));
-      view.replaceChildren(...now.images.map(({ picture }) => picture), bar, leftTag, rightTag);
+      return { title, picture };
+    });
+    for (const select of [left, right])
+      select.replaceChildren(...titles.map(title => element("option", {}, title)));
+    view.replaceChildren(...now.images.map(({ picture }) => picture), bar, leftTag, rightTag);
+  }
+
+  function update(next) {
+    if (next.images !== undefined) {
+      const same = next.images.length === now.images.length &&
+        next.images.every(({ title }, i) => title === now.images[i].title);
+      if (!same) replaceImages(next.images.map(({ title }) => title));
+      // Of images that stay, the old picture is seen until the new one has been decoded.
+      next.images.forEach(({ url }, i) => { now.images[i].picture.src = url; });
     }
     for (const name of ["left", "right", "split", "blinking"])
       if (next[name] !== undefined) now[name] = next[name];

@@ -9,6 +9,7 @@ import numpy as np
 import panel as pn
 
 from skry_dask.pipeline.job_record import read_record
+from skry_dask.pipeline.job_results import stacks_of
 from skry_dask.pipeline.options_file import write_options
 from skry_dask.pipeline.sharpened import sharpened_name
 from skry_dask.reporting.pictures import white_of
@@ -22,6 +23,8 @@ from skry_dask.view.sharpening import SharpenTrial
 from skry_dask.view.signals import Topic
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from skry_dask.errors import SkryError
     from skry_dask.types import Float32Array
 
@@ -45,6 +48,7 @@ class SharpenTab(Tab):
     def __init__(self, session: ViewSession) -> None:
         super().__init__(session)
         self.trial: SharpenTrial | None = None
+        self._stacked: xr.Dataset | None = None
         self._white = 1.0
         self._background = Background()
         self.words = pn.pane.HTML(NO_STACK, sizing_mode="stretch_width", margin=(4, 10))
@@ -96,13 +100,13 @@ class SharpenTab(Tab):
     def _take(self) -> None:
         """Take the stack of the newest job, once that is done and its record is there."""
         stacked, state = self.session.shown.stacked, self.session.state
-        if stacked is None or state.summary is None or "percent" in stacked["stack"].dims:
+        if stacked is None or state.summary is None or stacked is self._stacked:
             return
-        if self.trial is not None and self.trial.stacked is stacked:
-            return
+        self._stacked = stacked
         results = open_results(str(self.session.store))
         record = read_record(results, state.summary["phases"]["stack"]["digest"])
-        self.trial = SharpenTrial(stacked, record.about)
+        # Of several percentages the largest.
+        self.trial = SharpenTrial(stacks_of(stacked)[-1].data, record.about)
         self._white = white_of(self.trial.image)
         height, width = self.trial.image.shape[:2]
         image = Path(self.session.image_name)

@@ -45,6 +45,7 @@ from .pipeline.animation import Animation, animate
 from .pipeline.batch import Outcome, run_many
 from .pipeline.combine import combine
 from .pipeline.derotation import derotate_images
+from .pipeline.description import Description, describe
 from .pipeline.masters import make_master
 from .pipeline.report import report
 from .pipeline.run import run
@@ -63,6 +64,7 @@ __all__ = [
     "CalibrationOptions",
     "CombineOptions",
     "DerotateOptions",
+    "Description",
     "Movie",
     "Options",
     "OptionsError",
@@ -94,6 +96,7 @@ __all__ = [
     "compare_images",
     "derotate",
     "derotate_images",
+    "describe",
     "estimate_quality",
     "import_capture",
     "make_master",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask.array as da
 import numpy as np
@@ -38,6 +38,21 @@ MIN_REGION_PX = 16
 
 SUSPECT_BRIGHTNESS = 2.0
 """Frames are suspect that are brighter than the median of all by more than this factor."""
+
+
+class About(NamedTuple):
+    """What a result says of itself.
+
+    Parameters
+    ----------
+    title
+        What it is, in words.
+    next_step
+        Call of the phase that usually follows.
+    """
+
+    title: str
+    next_step: str = ""
 
 
 def variable(dims: tuple[str, ...], data: Any, units: str, long_name: str, **attrs: Any) -> Any:
@@ -99,8 +114,7 @@ def result(
     coords: dict[str, Any] | None = None,
     *,
     name: str | None = None,
-    title: str,
-    next_step: str = "",
+    about: About,
 ) -> xr.Dataset:
     """Make the Dataset of a phase, which names its options, its capture and what it is.
 
@@ -116,10 +130,8 @@ def result(
         Further coordinates.
     name
         Name of the phase [default: that of the options].
-    title
-        What the result is, in words.
-    next_step
-        Call of the phase that usually follows.
+    about
+        What the result says of itself.
     """
     dims = {dim for v in variables.values() for dim in v.dims}
     coords = dict(coords or {})
@@ -132,12 +144,12 @@ def result(
     if "half" in dims:
         coords["half"] = HALF
     attrs = {
-        "title": title,
+        "title": about.title,
         "phase": name or options.phase,
         **identity_of(capture),
         "version": options.version,
         "options": as_json(options),
-        **({"next_step": next_step} if next_step else {}),
+        **({"next_step": about.next_step} if about.next_step else {}),
     }
     return xr.Dataset(variables, coords, attrs)
 

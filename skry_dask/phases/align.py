@@ -23,7 +23,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.graph.datasets import damaged_frames, result, variable, whole_frames
+from skry_dask.graph.datasets import About, damaged_frames, result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource, map_frames
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.parcels import share
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from skry_dask.graph.kept.rows import KeptRows
     from skry_dask.phases.alignment.frame_alignment import Template
     from skry_dask.types import IntArray
+
+ABOUT = About("where the scene lies in each frame", "estimate_quality(capture, alignment)")
+"""What results say of themselves."""
 
 
 @phase_tasks("align")
@@ -165,8 +168,7 @@ def align(
         _variables(
             records, reference["reference"], union=union, pixel_px=shrink_factor(frames.shape[1:3])
         ),
-        title="where the scene lies in each frame",
-        next_step="estimate_quality(capture, alignment)",
+        about=ABOUT,
     )
 
 

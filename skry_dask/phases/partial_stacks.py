@@ -14,7 +14,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.errors import OptionsError
-from skry_dask.graph.datasets import image_variable, result, variable
+from skry_dask.graph.datasets import About, image_variable, result, variable
 from skry_dask.graph.phase_inputs import aligned, check_inputs, rated, tracked
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.kernels.frame.detail import frame_detail
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 WHITE = 65535
 """Grey level of full scale in the 16-bit images of which sharpness is measured."""
+
+ABOUT = About("stacks of more and more frames", "plotting.plot_steps(steps)")
+"""What results say of themselves."""
 
 
 @phase_tasks("stack")
@@ -123,8 +126,7 @@ def partial_stacks(
         options,
         _variables(made, steps, radius),
         coords,
-        title="stacks of more and more frames",
-        next_step="plotting.plot_steps(steps)",
+        about=ABOUT,
     )
 
 

@@ -27,6 +27,7 @@ import numpy as np
 from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.geometry.areas import AreaGrid
 from skry_dask.graph.datasets import (
+    About,
     excluded_frames,
     image_variable,
     is_union,
@@ -82,6 +83,9 @@ if TYPE_CHECKING:
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.graph.kept.sums import SumKeeper
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+
+ABOUT = About("how much detail each area of each frame shows", "track(capture, alignment, quality)")
+"""What results say of themselves."""
 
 
 @phase_tasks("quality")
@@ -193,14 +197,7 @@ def estimate_quality(
         ),
         **_image_variables(frames, selected, motion, developer, keeper),
     }
-    return result(
-        capture,
-        options,
-        variables,
-        _coordinates(grid),
-        title="how much detail each area of each frame shows",
-        next_step="track(capture, alignment, quality)",
-    )
+    return result(capture, options, variables, _coordinates(grid), about=ABOUT)
 
 
 def _measured_areas(

@@ -11,6 +11,7 @@ import numpy as np
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import (
+    About,
     damaged_frames,
     excluded_frames,
     result,
@@ -40,6 +41,12 @@ KEY_RECORD = np.dtype(
     [(name, float) for name in ("y", "x", "agreement", "error")] + [("reason", np.uint8)]
 )
 """Alignment of a key frame: see `FrameAlignment`."""
+
+ABOUT = About(
+    "the reference frame, and where the scene lies in key frames",
+    "align(capture, reference=reference)",
+)
+"""What results say of themselves."""
 
 
 @phase_tasks("align")
@@ -119,8 +126,7 @@ def choose_reference(
         _variables(records, method, number),
         coords,
         name="reference",
-        title="the reference frame, and where the scene lies in key frames",
-        next_step="align(capture, reference=reference)",
+        about=ABOUT,
     )
 
 

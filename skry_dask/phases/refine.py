@@ -30,6 +30,7 @@ import numpy as np
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import (
+    About,
     is_union,
     measured_frames,
     region_of,
@@ -46,6 +47,7 @@ from skry_dask.graph.row_tables import as_table
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
 from skry_dask.options.given import options_of
+from skry_dask.phases.refining.first_stack import grey_stack, tiles_of_stack
 from skry_dask.phases.refining.tile_motion import (
     N_VALUES,
     QUALITY_STEP,
@@ -87,11 +89,11 @@ MIN_FRAMES = 16
 MAX_SAMPLE = 512
 """Number of frames, evenly spaced, from which the range of quality is learnt, at most."""
 
-SHARES_OF_MOSAIC = (0.25, 0.5, 0.25)
-"""Shares of red, green and blue in the grey of raw colour frames."""
-
-SHARES_OF_COLOUR = (0.299, 0.587, 0.114)
-"""The same for frames with channels (ITU-R BT.601)."""
+ABOUT = About(
+    "how points are displaced in each frame, measured again, and how much frames count",
+    "stack(capture, alignment, quality, points)",
+)
+"""What results say of themselves."""
 
 
 @phase_tasks("refine")
@@ -178,7 +180,7 @@ def refine(
     if skipped is None:
         if stacked is None:
             raise OptionsError("stacked is None: frames are compared with a first stack, give one")
-        tiles = _tiles(stacked, capture)
+        tiles = tiles_of_stack(stacked, capture)
         if tiles is not None and len(tiles):
             rotation = rotation_of(alignment)
             turning = None
@@ -225,34 +227,12 @@ def _evenly(active: BoolArray, n: int) -> AnyArray:
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, n).astype(int))]
 
 
-def _tiles(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles | None:
-    """Cut the tiles of the first stack."""
-    y, x = (stacked[name].to_numpy() for name in "yx")
-    step = float(y[1] - y[0]) if len(y) > 1 else 1.0
-    if step != 1:
-        raise OptionsError(
-            f"the first stack has {1 / step:g} px for each pixel of the camera: give one without "
-            "drizzle"
-        )
-    count = stacked["count"].load().to_numpy()
-    return ReferenceTiles.of_stack(_grey(stacked, capture), count, (int(y[0]), int(x[0])))
-
-
-def _grey(stacked: xr.Dataset, capture: xr.Dataset) -> AnyArray:
-    """Make a stack grey: float (y, x)."""
-    image = stacked["stack"].load().to_numpy()
-    if image.ndim == 3:
-        mosaic = Developer.of(capture).cfa is not None
-        image = image @ np.array(SHARES_OF_MOSAIC if mosaic else SHARES_OF_COLOUR, image.dtype)
-    return image
-
-
 def _turning_tiles(
     rotation: Rotation, stacked: xr.Dataset, capture: xr.Dataset, tiles: ReferenceTiles
 ) -> TurningBlocks:
     """Find out how tiles move with a globe."""
     origin = np.array([int(stacked[name][0]) for name in "yx"])
-    image, window = _grey(stacked, capture), hann(tiles.filters.side)
+    image, window = grey_stack(stacked, capture), hann(tiles.filters.side)
     return TurningBlocks.of_image(rotation, image, origin, tiles.corners - origin, window)
 
 
@@ -314,13 +294,7 @@ def _refine(
     variables = _variables(found, of_points, refined.position, int(active.sum()))
     if "channel_shift" in points:
         variables["channel_shift"] = points["channel_shift"].variable
-    return result(
-        capture,
-        options,
-        variables,
-        title="how points are displaced in each frame, measured again, and how much frames count",
-        next_step="stack(capture, alignment, quality, points)",
-    )
+    return result(capture, options, variables, about=ABOUT)
 
 
 class _Refined(NamedTuple):

@@ -25,6 +25,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.graph.datasets import (
+    About,
     image_variable,
     result,
     stacked_frames,
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from skry_dask.phases.stacking.shift_and_add import ImageSums
     from skry_dask.phases.stacking.stack_windows import StackWindows
     from skry_dask.types import AnyArray
+
+ABOUT = About("the image: the mean of what is best in the frames", 'sharpen(stacked["stack"])')
+"""What results say of themselves."""
 
 
 @phase_tasks("stack")
@@ -173,14 +177,7 @@ def stack(
     if several:
         what = {"units": "%", "long_name": "percentage of the frames that is averaged"}
         coords["percent"] = (along, np.array(several), what)
-    stacked = result(
-        capture,
-        options,
-        variables,
-        coords,
-        title="the image: the mean of what is best in the frames",
-        next_step='sharpen(stacked["stack"])',
-    )
+    stacked = result(capture, options, variables, coords, about=ABOUT)
     return stacked if plan.choice.note is None else stacked.assign_attrs(note=plan.choice.note)
 
 

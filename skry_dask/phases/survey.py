@@ -14,7 +14,7 @@ import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError, ReaderError
-from skry_dask.graph.datasets import result, variable, whole_frames
+from skry_dask.graph.datasets import About, result, variable, whole_frames
 from skry_dask.graph.frame_passes import FrameSource
 from skry_dask.graph.frame_tables import call_each
 from skry_dask.graph.task_names import phase_tasks
@@ -41,6 +41,9 @@ BLOCK_MARGIN_PX = 8
 FLAGS = ("on_dark_sky", "cut_by_border")
 FIGURES = ("detail", "one_direction_share")
 """Values of a `Survey`."""
+
+ABOUT = About("what key frames show, of which one becomes the reference")
+"""What results say of themselves."""
 
 
 @phase_tasks("align")
@@ -90,7 +93,7 @@ def survey_frames(capture: xr.Dataset, options: AlignOptions | None = None) -> x
         variables,
         coords,
         name="survey",
-        title="what key frames show, of which one becomes the reference",
+        about=ABOUT,
     )
 
 

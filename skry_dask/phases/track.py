@@ -25,6 +25,7 @@ from skry_dask.capture.calibration.develop import GREY, Developer
 from skry_dask.errors import OptionsError
 from skry_dask.geometry.canvas import Region
 from skry_dask.graph.datasets import (
+    About,
     measured_frames,
     result,
     rotation_of,
@@ -60,6 +61,11 @@ if TYPE_CHECKING:
     from skry_dask.graph.kept.pieces import Pieces
     from skry_dask.phases.tracking.displacement_field import DisplacementField, MeasuredPoints
     from skry_dask.types import Float32Array
+
+ABOUT = About(
+    "how reference points are displaced in each frame", "stack(capture, alignment, quality, points)"
+)
+"""What results say of themselves."""
 
 
 @phase_tasks("track")
@@ -125,8 +131,7 @@ def track(
     ('frame', 'point', 'axis')
     """
     options = options_of(TrackOptions, options, choices, "track")
-    needed = ("reference", *(("frame_quality",) if options.align_channels else ()))
-    check_inputs("track", capture, aligned(alignment), Given("quality", quality, needed, needed))
+    check_inputs("track", capture, aligned(alignment), _image_of(quality, options))
     frames = whole_frames(capture)
     image = quality["reference"].load()
     region = Region.of_coords(image["y"].to_numpy(), image["x"].to_numpy())
@@ -136,6 +141,7 @@ def track(
     developer = Developer.of(capture)
     lazy_developer = share(developer)
     points = ReferencePoints.of_image(image.to_numpy(), region, options, developer)
+    rows: dict[str, Any] = {"shape": (len(points.position), 2), "dtype": np.int16}
     kept = None
     rotation = rotation_of(alignment)
     turned, globe, turning = [], [], []
@@ -150,8 +156,7 @@ def track(
             [options.version, developer, image.to_numpy(), region, *points.choices, *globe],
             stored=lambda result: result["measured"].variable,
             blank=INACTIVE,
-            shape=(len(points.position), 2),
-            dtype=np.int16,
+            **rows,
         )
     measured = map_frames(
         match_points if rotation is None else match_turning_points,
@@ -161,9 +166,8 @@ def track(
         active,
         developer=lazy_developer,
         shared=[share(points), *map(share, turning)],
-        shape=(len(points.position), 2),
-        dtype=np.int16,
         kept=kept,
+        **rows,
     )
     vectors = measured if rotation is None else without_trend(measured, rotation.turned[:, 0])
     field = displacement_field(vectors, active, points.measured)
@@ -175,13 +179,13 @@ def track(
         )
         words = "position of each colour, relative to green"
         variables["channel_shift"] = variable(("frame", "channel", "axis"), shift, "px", words)
-    return result(
-        capture,
-        options,
-        variables,
-        title="how reference points are displaced in each frame",
-        next_step="stack(capture, alignment, quality, points)",
-    )
+    return result(capture, options, variables, about=ABOUT)
+
+
+def _image_of(quality: xr.Dataset, options: TrackOptions) -> Given:
+    """Describe the quality whose reference image is loaded, and what colours are aligned by."""
+    needed = ("reference", "frame_quality") if options.align_channels else ("reference",)
+    return Given("quality", quality, needed, needed)
 
 
 def _turning_blocks(

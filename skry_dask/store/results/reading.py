@@ -7,9 +7,11 @@ all of its files: zarr takes a missing file for zeros.
 from __future__ import annotations
 
 import contextlib
+import html
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -161,11 +163,13 @@ class Results(Mapping[str, xr.Dataset]):
         phase, _, digits = key.partition("/")
         of_phase = self.entries_of(phase) if phase else []
         if not of_phase:
-            known = ", ".join(_phases(self.entries))
-            raise MissingResultError(
-                f"{self.path} has no result of {phase!r}: "
-                f"{'it has ' + known if known else 'it has no results yet, run a job first'}"
+            known = _phases(self.entries)
+            near = get_close_matches(phase, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            remedy = (
+                f"it has {', '.join(known)}" if known else "it has no results yet, run a job first"
             )
+            raise MissingResultError(f"{self.path} has no result of {phase!r}: {hint}{remedy}")
         if not digits:
             return of_phase[-1]
         fitting = [entry for entry in of_phase if entry.digest.startswith(digits)]
@@ -188,6 +192,23 @@ class Results(Mapping[str, xr.Dataset]):
             return False
         return True
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+    def _repr_html_(self) -> str:
+        entries = self.entries
+        cells = "".join(
+            f"<tr><td>{html.escape(entry.phase)}</td><td>{entry.digest[:SHOWN_DIGITS]}</td>"
+            f"<td>{entry.written:%Y-%m-%d %H:%M:%S} UTC</td>"
+            f"<td>{html.escape(_distinction(entry, entries))}</td></tr>"
+            for entry in reversed(entries)
+        )
+        return (
+            f'<table class="skry-results"><caption>Results in {html.escape(str(self.path))}'
+            "</caption><thead><tr><th>phase</th><th>digest</th><th>written</th><th>differs in</th>"
+            f"</tr></thead><tbody>{cells}</tbody></table>"
+        )
+
     def __repr__(self) -> str:
         entries = self.entries
         lines = [
@@ -205,8 +226,8 @@ def open_results(path: str | os.PathLike[str]) -> Results:
     Parameters
     ----------
     path
-        Folder of the store, which `run` makes beside the capture: ``moon.ser`` → ``moon.skry``; or
-        its URL, such as ``s3://bucket/moon.skry``.
+        Folder of the store, which `run` makes beside the capture: ``moon.ser`` → ``moon.skry``; its
+        URL, such as ``s3://bucket/moon.skry``; or the capture, whose store is beside it.
 
     Returns
     -------
@@ -229,19 +250,31 @@ def open_results(path: str | os.PathLike[str]) -> Results:
             raise StoreError(f"{place} is not a store with results: run a job with --store {place}")
     elif not is_group(place):
         beside = place.with_suffix(STORE_SUFFIX)
-        remedy = f"give {beside}" if is_group(beside) else "run a job on the capture first"
-        raise StoreError(f"{place} is not a store with results: {remedy}")
+        if is_group(beside):
+            return Results(beside)
+        raise StoreError(
+            f"{place} is not a store with results, and there is no {beside.name} beside it: run a "
+            "job on the capture first, or give the store that it used"
+        )
     return Results(place)
 
 
 def _distinction(entry: StoredResult, entries: list[StoredResult]) -> str:
     """Write the options in which a result differs from others of its phase: ``percent=20.0``."""
-    others = [other.options for other in entries if other.phase == entry.phase]
+    others = [_flat(other.options) for other in entries if other.phase == entry.phase]
     return ", ".join(
         f"{name}={value}"
-        for name, value in entry.options.items()
+        for name, value in _flat(entry.options).items()
         if any(other.get(name) != value for other in others)
     )
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of phases out of those of a job."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _phases(entries: list[StoredResult]) -> list[str]:

@@ -89,15 +89,26 @@ def test_a_damaged_result_is_an_error_and_stays_where_it_is(
     assert place.is_dir()
 
 
-def test_a_folder_that_is_not_a_store_is_refused_with_the_store_beside_it(
-    results: skry.Results, tmp_path: Path
+def test_results_are_opened_by_the_capture_too(results: skry.Results, tmp_path: Path) -> None:
+    assert skry.open_results(tmp_path / "moon.ser").path == results.path
+    with pytest.raises(StoreError, match=r"sun.ser is not a store .*no sun.skry beside it: run a"):
+        skry.open_results(tmp_path / "sun.ser")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_and_those_that_exist(
+    results: skry.Results,
 ) -> None:
-    for path, words in (
-        (tmp_path / "moon.ser", "is not a store with results: give .*moon.skry"),
-        (tmp_path / "other.skry", "is not a store with results: run a job on the capture first"),
-    ):
-        with pytest.raises(StoreError, match=words):
-            skry.open_results(path)
+    with pytest.raises(StoreError, match="no result of 'qualty': did you mean 'quality'"):
+        results["qualty"]
+    with pytest.raises(StoreError, match=r"no result of 'zzz': it has .*quality") as caught:
+        results["zzz"]
+    assert isinstance(caught.value, KeyError)
+
+
+def test_results_show_their_names_in_a_notebook(results: skry.Results) -> None:
+    assert results._ipython_key_completions_() == list(results)
+    page = results._repr_html_()
+    assert all(f"<td>{entry.phase}</td>" in page for entry in results.entries)
 
 
 def test_a_store_that_has_only_frames_says_so(moon_ser: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_every_stored_result_of_a_job_describes_itself(moon_ser: Path) -> None:
             assert re.search(rf"^  {variable} \(", repr(description), re.M)
         rows = re.findall("<tr>(.*?)</tr>", description._repr_html_())
         assert len(rows) == len(description.facts) + len(description.variables)
-    assert said["stack"]["options"] == "StackOptions(percent=20)"
+    assert said["stack"]["options"] == "StackOptions(percent=20, choose='weights')"
     assert said["first_stack"]["options"] == "StackOptions(percent=30)"
     assert said["track"]["options"] == "TrackOptions(spacing=30)"
     assert said["align"]["options"] == "AlignOptions()"

@@ -169,6 +169,8 @@ def stack(
         table=outputs.table,
         steps=outputs.steps,
         sharpen=outputs.sharpen,
+        stretch=outputs.stretch,
+        report=outputs.report,
         anchors_file=anchors_file,
         points_file=points_file,
         store=store,

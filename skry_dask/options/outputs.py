@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from skry_dask.errors import OptionsError
 from skry_dask.options.given import NamedOptions
+from skry_dask.options.tone import ToneOptions
 
 KINDS = ("tiff8", "tiff16", "tiff32", "png8", "png16", "bmp", "fits")
 """Kinds of images that can be written."""
@@ -37,6 +38,12 @@ class OutputOptions(NamedOptions):
     sharpen
         "auto", or a file of skry sharpen --save-options: also write the stack sharpened:
         OUTPUT-sharpened.tif.
+    stretch
+        Percentiles of brightness that become black and white in images of 8 and 16 bits, such as
+        0.1,99.9; their metadata say so [default: brightness is left as it is].
+    report
+        Also write a report, one page that opens in a browser, offline: moon-report.html beside
+        moon-stack.tif.
     """
 
     phase: ClassVar[str] = "output"
@@ -50,6 +57,8 @@ class OutputOptions(NamedOptions):
     table: bool = False
     steps: str | None = None
     sharpen: str | None = None
+    stretch: str | None = None
+    report: bool = False
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -57,7 +66,9 @@ class OutputOptions(NamedOptions):
             raise OptionsError(
                 f"output_format is {self.output_format!r}: choose one of {', '.join(KINDS)}"
             )
-        for name in ("composite", "table"):
+        if self.stretch is not None:
+            ToneOptions(stretch=self.stretch)
+        for name in ("composite", "table", "report"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionsError(f"{name} is {getattr(self, name)!r}: it must be true or false")
         if self.name is not None:

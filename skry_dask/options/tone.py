@@ -53,6 +53,8 @@ class ToneOptions(NamedOptions):
             raise OptionsError(
                 f"curve is {self.curve!r}: it must be points from 0 to 1, of increasing brightness"
             )
+        if isinstance(self.stretch, tuple | list):
+            object.__setattr__(self, "stretch", ",".join(map(str, self.stretch)))
         if self.stretch is not None:
             low, high = self.percentiles
             if not 0 <= low < high <= 100:

@@ -11,10 +11,12 @@ from skry_dask.capture.source import resolve
 from skry_dask.pipeline.job_results import ROTATION, stacks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
     from skry_dask.pipeline.job_record import JobRecord
-    from skry_dask.pipeline.job_results import OneStack
+    from skry_dask.pipeline.job_results import JobResults, OneStack
     from skry_dask.store.results.reading import Results
 
 
@@ -79,13 +81,32 @@ class FinishedJob:
             for name, figures in record.phases.items()
             if "digest" in figures
         }
+        return cls._of(record, _open(record, results), of)
+
+    @classmethod
+    def of_results(cls, record: JobRecord, results: JobResults) -> FinishedJob:
+        """Take what a job that ends now has at hand.
+
+        Parameters
+        ----------
+        record, results
+            Of the job.
+        """
+        of = {phase.name: phase.data for phase in results.phases}
+        return cls._of(record, results.capture, of)
+
+    @classmethod
+    def _of(
+        cls, record: JobRecord, capture: xr.Dataset, of: Mapping[str, xr.Dataset]
+    ) -> FinishedJob:
+        """Sort the results of phases, by the names of these."""
         alignment = of["align"]
         if "derotate" in of:
             turning = of["derotate"]
             alignment = alignment.assign({n: turning[n] for n in ("offset", *ROTATION)})
         return cls(
             record=record,
-            capture=_open(record, results),
+            capture=capture,
             alignment=alignment,
             quality=of["quality"],
             tracked=of["track"],

@@ -30,6 +30,7 @@ from skry_dask.io.remote import absolute, is_url, located
 from skry_dask.options import OPTION_NAMES, Mask, Options
 from skry_dask.options.given import check_names
 from skry_dask.options.steps import parse_steps
+from skry_dask.options.tone import ToneOptions
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs
@@ -136,6 +137,8 @@ class JobRequest:
         table: bool = False,
         steps: str | Sequence[int] | None = None,
         sharpen: str | os.PathLike[str] | SharpenOptions | None = None,
+        stretch: str | Sequence[float] | None = None,
+        report: bool = False,
         options: Options | None = None,
         **others: Any,
     ) -> JobRequest:
@@ -160,6 +163,9 @@ class JobRequest:
             sharpening = chosen_sharpening(sharpen)
         if sharpening is not None and sharpening[0].uses_halves:
             options = replace(options, stack=replace(options.stack, halves=True))
+        tone = None if stretch is None else ToneOptions(stretch=stretch)  # type: ignore[arg-type]
+        if sharpening is not None and tone is not None and sharpening[1].stretch is None:
+            sharpening = sharpening[0], replace(sharpening[1], stretch=tone.stretch)
         return cls(
             source=source,
             options=options,
@@ -171,6 +177,8 @@ class JobRequest:
                 table=table,
                 steps=numbers is not None,
                 sharpen=sharpening,
+                stretch=tone,
+                report=report,
                 percent=options.stack.percent,
             ),
             steps=numbers,
@@ -196,11 +204,9 @@ class JobRequest:
         )
 
 
+_OF_FILES = {"output", "output_format", "composite", "table", "sharpen", "stretch", "report"}
 _OWN = {"outputs", "runner", "memory"}
-ARGUMENTS = sorted(
-    {field.name for field in fields(JobRequest) if field.name not in _OWN}
-    | {"output", "output_format", "composite", "table", "steps", "sharpen"}
-)
+ARGUMENTS = sorted(({field.name for field in fields(JobRequest)} - _OWN) | _OF_FILES)
 """Names of the arguments of `run` besides single options."""
 
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError, StoreError
+from skry_dask.io.atomic import write_if_new
 from skry_dask.io.images.formats import has_image_suffix
-from skry_dask.io.images.write import image_kind_for, write_image
+from skry_dask.io.images.write import image_kind_for
 from skry_dask.io.remote import RemotePath
 from skry_dask.io.temporary import temporary_folder
 from skry_dask.pipeline.image_names import FIELD, image_of_each
+from skry_dask.pipeline.stack_files import Tone, write_stack, write_toned
 from skry_dask.pipeline.steps import PLOT, TABLE, can_plot, write_step_plot, write_step_table
 from skry_dask.pipeline.tables import (
     frame_table,
@@ -40,12 +43,15 @@ if TYPE_CHECKING:
     from skry_dask.options.tone import ToneOptions
     from skry_dask.options.values import Percentages
     from skry_dask.pipeline.job_results import JobResults
-    from skry_dask.types import AnyArray
 
 
 TABLES = ("_frame_quality.txt", "_frame_quality.csv", "_frames.csv", "_points.csv")
 """Ends of the names of tables: frame quality as Stackistry writes it, with more columns, as plain
 CSV; all points."""
+
+
+FLOATS = ("tiff32", "fits")
+"""Kinds of images that hold all brightness as it is."""
 
 
 class WrittenFiles(NamedTuple):
@@ -83,6 +89,10 @@ class Outputs:
         Whether to write a table and a plot of the steps beside the image.
     sharpen
         How to sharpen the stack into a further image, and its tone; None: not at all.
+    stretch
+        Percentiles of the stack that become black and white in images; None: none.
+    report
+        Whether to write a report beside the image.
     percent
         See `StackOptions`: of several percentages there is an image each, see `image_of_each`.
     """
@@ -94,6 +104,8 @@ class Outputs:
     table: bool = False
     steps: bool = False
     sharpen: tuple[SharpenOptions, ToneOptions] | None = None
+    stretch: ToneOptions | None = None
+    report: bool = False
     percent: Percentages | None = None
 
     def beside(self, suffix: str) -> Location:
@@ -106,8 +118,8 @@ class Outputs:
         """
         if self.image is None:
             raise OptionsError(
-                "a composite, tables, steps and a sharpened image go beside the output: give an "
-                "output"
+                "a composite, tables, steps, a sharpened image and a report go beside the output: "
+                "give an output"
             )
         image = self.image
         if FIELD.search(image.name):
@@ -134,7 +146,16 @@ class Outputs:
     def _files_of_job(self) -> list[Location]:
         """What is written once for all stacks."""
         tables = [self.beside(suffix) for suffix in TABLES] if self.table else []
-        return [*([self._composite] if self.composite else []), *tables, *self._step_files]
+        composite = [self._composite] if self.composite else []
+        return [*composite, *tables, *self._step_files, *self._reports]
+
+    @property
+    def _reports(self) -> list[Location]:
+        """The report, if there is one: of moon-stack.tif and of moon.tif, moon-report.html."""
+        if not self.report:
+            return []
+        named = self.beside("")
+        return [named.with_name(f"{named.name.removesuffix('-stack')}-report.html")]
 
     @property
     def _composite(self) -> Location:
@@ -177,6 +198,14 @@ class Outputs:
         """
         for image in self.stacks:
             _check_suffix(image, self.kind)
+            kind = self.kind or image_kind_for(image)
+            if self.stretch is not None and kind in FLOATS:
+                raise OptionsError(
+                    f"stretch is for images of 8 and 16 bits, but {image} is {kind}, which keeps "
+                    "all brightness: leave out one of them"
+                )
+        if self.report:
+            _check_report()
         if isinstance(self.image, RemotePath):
             self.image.parent.check_folder()
         for path in self.paths:
@@ -261,18 +290,21 @@ class Outputs:
             with temporary_folder() as folder:
                 local = replace(self, image=folder / self.image.name)
                 local.write(metadata, results)
-                changed = [upload(folder / place.name, place) for place in self._remote_paths]
+                places = [place for place in self._remote_paths if place not in self._reports]
+                changed = [upload(folder / place.name, place) for place in places]
             return WrittenFiles(self.others, any(changed))
         folder, kind = self.image.parent, self.kind or image_kind_for(self.image)
         changed, of_first = [], metadata[0]
-        for one, paths, about in zip(results.stacks, self.images, metadata, strict=True):
-            changed += self._write_stack(one.data, paths, about)
+        tones = [Tone.of(one.data, self.stretch) for one in results.stacks]
+        made = zip(results.stacks, self.images, metadata, tones, strict=True)
+        for one, paths, about, tone in made:
+            how: dict[str, Any] = {"kind": self.kind, "tone": tone, "sharpen": self.sharpen}
+            changed += write_stack(paths, one.data, about, **how)
         if self.composite:
             about = {**of_first, "image": "best-fragments composite"}
             image = results.quality["composite"].to_numpy()
-            changed += [
-                write_image(folder / self._composite.name, image, kind=kind, metadata=about)
-            ]
+            target = folder / self._composite.name
+            changed += [write_toned(target, image, kind, about, tones[0])]
         if self.table:
             frames = frame_table(results.capture, results.alignment, results.quality, results.stack)
             of_quality, longer, of_frames, of_points = (
@@ -286,40 +318,33 @@ class Outputs:
             changed += [write(folder / path.name, results["steps"].data)]
         return WrittenFiles(self.others, any(changed))
 
-    def _write_stack(
-        self, stack: xr.Dataset, paths: dict[str, Location], metadata: dict[str, Any]
-    ) -> list[bool]:
-        """Write the images of one stack; return of each whether it was written."""
-        changed = []
-        for name, path in paths.items():
-            kind = self.kind or image_kind_for(path)
-            if name == "sharpened" and self.sharpen is not None:
-                # It takes 0.1 s to import.
-                from skry_dask.pipeline.sharpened import write_sharpened
+    def write_report(self, page: str) -> None:
+        """Write a report beside the image.
 
-                changed += [
-                    write_sharpened(
-                        Path(str(path)),
-                        stack,
-                        *self.sharpen,
-                        kind=kind,
-                        source=paths["stack"].name,
-                        metadata=metadata,
-                    )
-                ]
-                continue
-            image, what = _image_of(stack, name)
-            about = metadata if what is None else {**metadata, "image": what}
-            changed += [write_image(Path(str(path)), image, kind=kind, metadata=about)]
-        return changed
+        Parameters
+        ----------
+        page
+            HTML.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        for place in self._reports:
+            if isinstance(place, RemotePath):
+                place.write_bytes(page.encode())
+            else:
+                write_if_new(place, page.encode())
 
 
-def _image_of(stack: xr.Dataset, name: str) -> tuple[AnyArray, str | None]:
-    """Take an image of a stack, and say what it is if it is not the stack itself."""
-    if name == "stack":
-        return stack["stack"].to_numpy(), None
-    half = stack["half_stack"].sel(half=name).to_numpy()
-    return half, f"half stack: every second frame, the {name} ones counted from 0"
+def _check_report() -> None:
+    """Refuse a report that cannot be made, before any work."""
+    for module in ("jinja2", "matplotlib"):
+        if find_spec(module) is None:
+            raise OptionsError(
+                f"a report needs {module}, which is not installed: pip install 'skry_dask[report]'"
+            )
 
 
 def _check_suffix(image: Location, kind: str | None) -> None:

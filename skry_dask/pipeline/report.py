@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.inputs import sidecar
-from skry_dask.errors import OptionsError, ReaderError, StoreError
+from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
+from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.io.atomic import write_if_new
 from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
@@ -23,6 +24,7 @@ from skry_dask.store.results.reading import open_results
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     import xarray as xr
 
@@ -155,16 +157,26 @@ def _charts_of_frames(job: FinishedJob) -> list[Chart]:
 def _figures(record: JobRecord) -> dict[str, str]:
     about = record.about
     seconds = sum(figures["seconds"] for figures in record.phases.values())
-    mean, least, most = (about["averaged"].get(name, 0) for name in ("mean", "least", "most"))
     return {
         "frames": f"{about['frames']}",
         "aligned": f"{about['active_frames']}",
-        "frames averaged per pixel": f"{mean:g} ({least:g} to {most:g})",
+        **_averaged(record.stacks),
         "region": f"{about['region']['width']} x {about['region']['height']} px",
         "reference points": f"{about['points']}",
         "time of all phases": f"{seconds:.2f} s",
-        **_of_halves(about),
+        **_of_halves(record.stacks[-1]),
     }
+
+
+def _averaged(stacks: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Write how many frames pixels are the mean of, for each stack."""
+    written = {}
+    for about in stacks:
+        mean, least, most = (about["averaged"].get(name, 0) for name in ("mean", "least", "most"))
+        percent = about["options"]["stack"]["percent"]
+        which = f" of {percent:g} %" if len(stacks) > 1 else ""
+        written[f"frames averaged per pixel{which}"] = f"{mean:g} ({least:g} to {most:g})"
+    return written
 
 
 def _of_halves(about: dict[str, Any]) -> dict[str, str]:
@@ -179,19 +191,47 @@ def _of_halves(about: dict[str, Any]) -> dict[str, str]:
 def _pictures(job: FinishedJob) -> list[Picture]:
     """Show the stack, the best frame and the composite on one scale of brightness."""
     stacked, quality = job.stacked, job.quality
-    image = stacked["stack"].to_numpy()
-    white = white_of(image)
+    white = white_of(stacked["stack"].to_numpy())
     number, frame = best_frame(job.capture, job.alignment, quality, stacked)
     composite = on_pixels_of(stacked, quality["composite"])
+    several = len(job.stacks) > 1
+    stacks = [
+        Picture(
+            f"stack of {one.percent:g} %" if several else "stack",
+            "The stack: the mean of "
+            f"{f'the best {one.percent:g} % of the' if several else 'all'} frames, unwarped",
+            to_uri(one.data["stack"].to_numpy(), white),
+        )
+        for one in reversed(job.stacks)
+    ]
     return [
-        Picture("stack", "The stack: the mean of all frames, unwarped", to_uri(image, white)),
+        stacks[0],
         Picture(f"best frame, {number}", f"Frame {number}, the sharpest one", to_uri(frame, white)),
+        *stacks[1:],
+        *_sharpened(job),
         Picture(
             "best fragments",
             "A composite of the sharpest fragments, each from one frame",
             to_uri(composite, white),
         ),
     ]
+
+
+def _sharpened(job: FinishedJob) -> list[Picture]:
+    """Show the sharpened images of the job that are still there."""
+    shown = []
+    several = len(job.stacks) > 1
+    for place, one in zip(job.record.sharpened, job.stacks, strict=False):
+        try:
+            read = read_stack(place)
+        except SkryError:  # it was moved, or is no image any more
+            continue
+        if read.metadata.get("digest") != job.record.about["digest"]:
+            continue
+        title = f"sharpened, {one.percent:g} %" if several else "sharpened"
+        image = read.pixels
+        shown.append(Picture(title, "The stack, sharpened", to_uri(image, white_of(image))))
+    return shown
 
 
 def left_out(frames: xr.Dataset) -> dict[str, str]:

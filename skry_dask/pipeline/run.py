@@ -20,6 +20,7 @@ from skry_dask.phases.refine import refine, why_not_refined
 from skry_dask.phases.stack import stack
 from skry_dask.phases.survey import survey_frames
 from skry_dask.phases.track import track
+from skry_dask.pipeline.finished_job import FinishedJob
 from skry_dask.pipeline.job import (
     JobRequest,
     check_canvas,
@@ -66,6 +67,8 @@ def run(
     table: bool = False,
     steps: str | Sequence[int] | None = None,
     sharpen: str | os.PathLike[str] | SharpenOptions | None = None,
+    stretch: str | Sequence[float] | None = None,
+    report: bool = False,
     anchors_file: str | os.PathLike[str] | None = None,
     points_file: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -106,6 +109,11 @@ def run(
     sharpen
         Also write the stack sharpened: ``moon.tif`` → ``moon-sharpened.tif``. "auto", a TOML file
         of ``skry sharpen --save-options``, or options.
+    stretch
+        Percentiles of brightness, such as (0.1, 99.9), that become black and white in images of 8
+        and 16 bits. What is returned and stored is not stretched.
+    report
+        Also write a report beside the image: ``moon.tif`` → ``moon-report.html``.
     anchors_file, points_file
         Text files with positions for `AlignOptions.anchors` and `TrackOptions.points`; see
         `read_positions`.
@@ -165,6 +173,8 @@ def run(
         table=table,
         steps=steps,
         sharpen=sharpen,
+        stretch=stretch,
+        report=report,
         options=options,
         anchors_file=anchors_file,
         points_file=points_file,
@@ -205,7 +215,13 @@ def run_request(request: JobRequest) -> xr.Dataset:
                 for one, of_one in zip(results.stacks, figures, strict=True)
             ]
             files = job.outputs.write(about, results)
-            keep_record(job, results, about, phases)
+            record = keep_record(job, results, about, phases)
+        if job.outputs.report:
+            # matplotlib and jinja2, which most jobs need not import.
+            from skry_dask.pipeline.report import page_of
+
+            page = page_of(FinishedJob.of_results(record, results))
+            job.outputs.write_report(page.render())
         seconds = time.perf_counter() - began
         summary = summarise(job, results, figures, files, seconds, peak.size)
     return results.stack.assign_attrs(summary=as_json(summary))

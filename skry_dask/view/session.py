@@ -303,6 +303,8 @@ class ViewSession:
             table=files.table,
             steps=files.steps,
             sharpen=files.sharpen,
+            stretch=files.stretch,
+            report=files.report,
             options=self.options,
             store=self.store,
             workers=self._machine.workers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +22,13 @@ moon-stack-p10.tif moon-stack-p10-even.tif moon-stack-p10-odd.tif moon-stack-p10
 moon-stack-p42.5.tif moon-stack-p42.5-even.tif moon-stack-p42.5-odd.tif
 moon-stack-p42.5-sharpened.tif moon-stack_composite.tif moon-stack_frames.csv moon-stack_points.csv
 moon-stack_frame_quality.csv moon-stack_frame_quality.txt moon-stack-steps.csv moon-stack-steps.png
+moon-report.html
 """
 
 
 def test_all_that_is_made_of_a_stack_is_made_of_each(moon_ser: Path, cli: CommandLine) -> None:
     flags = ("--halves", "--sharpen", "auto", "--table", "--composite", "--steps", "5,10")
+    flags += ("--report",)
     status, out, err = cli("stack", "moon.ser", "--percent", "42.5,10", *flags, "--json")
     assert status == 0, err
     summary = json.loads(out)
@@ -48,6 +51,15 @@ def test_all_that_is_made_of_a_stack_is_made_of_each(moon_ser: Path, cli: Comman
         np.testing.assert_allclose(image, alone["stack"].clip(0, 1) * 65535, atol=0.51)
         header = (cli.folder / "alone.fits").read_bytes()[:5760].decode("ascii", "replace")
         assert f"STACKCNT= {round(one['averaged']['mean']):20d}" in header
+    report = (cli.folder / "moon-report.html").read_text(encoding="utf-8")
+    for words in (
+        "frames averaged per pixel of 42.5 %</dt>",
+        'value="0" selected>stack of 42.5 %</option>',
+        ">stack of 10 %</option>",
+        ">sharpened, 10 %</option>",
+        ">sharpened, 42.5 %</option>",
+    ):
+        assert words in re.sub(r"\s+", " ", report)
     table = (cli.folder / "moon-stack_frames.csv").read_text().splitlines()[0]
     assert table.endswith("fragments,fragments_p10,fragments_p42.5")
     status, out, err = cli("stack", "moon.ser", "--percent", "10,42.5", *flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,26 @@ def test_a_report_says_what_was_left_out_and_how_the_job_was_done(report: str) -
     assert len(report) < 3e6
     # Nothing is loaded from elsewhere.
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*\"", report)
+
+
+def test_the_job_itself_writes_its_report_beside_the_image(
+    moon_ser: Path, cli: CommandLine
+) -> None:
+    folder = cli.folder / "out"
+    folder.mkdir()
+    for output, name in (("a.tif", "a-report.html"), ("moon-stack.tif", "moon-report.html")):
+        flags = ("--quick", "--sharpen", "auto", "--report", "-o", folder / output, "--json")
+        status, out, err = cli("stack", "moon.ser", *flags)
+        assert status == 0, err
+        assert str(folder / name) in json.loads(out)["files"]
+        text = (folder / name).read_text(encoding="utf-8")
+        assert ">sharpened</option>" in re.sub(r"\s+", " ", text)
+        # The same page, made later.
+        assert cli("report", "moon.ser", "-o", "later.html")[0] == 0
+        later = (cli.folder / "later.html").read_text(encoding="utf-8")
+        assert later.count("<img") == text.count("<img")
+    status, _, err = cli("stack", "moon.ser", "-o", "no/a.tif", "--report")
+    assert (status, err.count("\n")) == (1, 1)
 
 
 def test_the_newest_job_is_shown_with_what_its_phases_took_when_they_ran(

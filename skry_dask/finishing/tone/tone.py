@@ -90,11 +90,35 @@ def _coloured(image: AnyArray, options: ToneOptions) -> Float32Array:
 
 def _stretched(image: AnyArray, options: ToneOptions) -> Float32Array:
     """Make two percentiles of brightness black and white; colours keep their ratios."""
+    return stretched(image, *black_and_white(image, options))
+
+
+def black_and_white(image: AnyArray, options: ToneOptions) -> tuple[float, float]:
+    """Find the brightness that a stretch makes black, and the one that it makes white.
+
+    Parameters
+    ----------
+    image
+        (y, x) or (y, x, channel); NaN where there is no picture.
+    options
+        With ``stretch``.
+
+    Raises
+    ------
+    OptionsError
+        If they are the same.
+    """
     grey = image if image.ndim < 3 else image.mean(axis=2)
-    low, high = np.nanpercentile(grey, options.percentiles)
+    low, high = np.nanpercentile(grey, options.percentiles).tolist()
     if not low < high:
         raise OptionsError(
             f"stretch is {options.stretch!r}, but these percentiles have one brightness, {low:g}: "
             "give others"
         )
-    return ((image - np.float32(low)) / np.float32(high - low)).clip(0, 1).astype(np.float32)
+    return low, high
+
+
+def stretched(image: AnyArray, black: float, white: float) -> Float32Array:
+    """Stretch brightness so that black becomes 0 and white 1; what is beyond is clipped."""
+    share = (image - np.float32(black)) / np.float32(white - black)
+    return share.clip(0, 1).astype(np.float32)

@@ -48,7 +48,7 @@ def test_what_is_wrong_is_said_before_anything_is_stacked(moon_file: Path, tmp_p
     store = tmp_path / "a.skry"
     with pytest.raises(SkryError, match=r"none\.tif"):
         skry.run(moon_file, output=tmp_path / "a.tif", store=store, sharpen=wrong)
-    with pytest.raises(OptionsError, match="a sharpened image go beside the output: give an"):
+    with pytest.raises(OptionsError, match="a sharpened image and a report go beside the output"):
         skry.run(moon_file, store=store, sharpen="auto")
     assert not store.exists()
 

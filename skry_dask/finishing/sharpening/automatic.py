@@ -16,20 +16,21 @@ Cost: 2 transforms of 384 x 384 px for each 128 x 128 px. Memory: a tile.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING
 
-import dask
 import numpy as np
 from scipy import fft
 
-from skry_dask.finishing.sharpening.air import contrast_left, seeing_from_resolution
+from skry_dask.finishing.sharpening.air import seeing_from_resolution
 from skry_dask.finishing.sharpening.automatic_resolution import (
-    Resolution,
     fit_resolution,
     have_frames,
     ring_powers,
-    share_of_detail,
 )
+from skry_dask.finishing.sharpening.blur import Blur
+from skry_dask.finishing.sharpening.limb_seeing import seeing_beside_limbs, sky_energies
+from skry_dask.finishing.sharpening.tiles import from_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,31 +50,11 @@ MARGIN = 64
 REACH = 2 * STEP + MARGIN
 """Width of the surroundings from which a tile of any size and place is filtered, px."""
 
-KEPT_FILTERS = 64
-"""Number of filters that are kept: neighbouring places have the same one."""
-
-
-class Blur(NamedTuple):
-    """What the automatic method knows of an image.
-
-    Parameters
-    ----------
-    seeing
-        D/r0 of the seeing, for which it is sharpened.
-    cutoff
-        Finest detail that the telescope passes, cycles/px.
-    resolution
-        How finely the image resolves the scene: `places` has a value for each place of the grid.
-    """
-
-    seeing: float
-    cutoff: float
-    resolution: Resolution
-
 
 def measure_blur(
     image: da.Array,
     halves: Sequence[da.Array] | None,
+    levels: Delayed,
     *,
     seeing: float | None,
     cutoff: float,
@@ -88,8 +69,11 @@ def measure_blur(
     halves
         Half stacks of even and of odd frames, each of the image's shape, which show what is detail
         and what noise. None: noise is estimated from the finest structure of the image.
+    levels
+        `Levels` of the image.
     seeing
-        D/r0 of the capture; None or NaN: it is estimated from the resolution.
+        D/r0 of the capture; None or NaN: it is estimated from the resolution. Where the image has
+        limbs, the sky beside them says so, too.
     cutoff
         Finest detail that the telescope passes, cycles/px.
 
@@ -101,8 +85,10 @@ def measure_blur(
     both = None if halves is None else have_frames(halves)
     powers = ring_powers(image, halves, both)
     shape = image.shape[:2]
-    found: Delayed = dask.delayed(_blur_of, pure=True)(powers, both, shape, seeing, cutoff)
-    return found
+    if seeing is not None and not np.isfinite(seeing):
+        seeing = None
+    found = from_whole(_blur_of, powers, both, shape, seeing, cutoff)
+    return from_whole(_with_limbs, found, sky_energies(image, levels, found), seeing)
 
 
 def _blur_of(
@@ -114,9 +100,19 @@ def _blur_of(
 ) -> Blur:
     centres = tuple(np.arange(-(-size // STEP) + 1) * STEP for size in shape)
     found = fit_resolution(powers, shape, (centres[0], centres[1]), STEP)
-    if seeing is None or not np.isfinite(seeing):
+    if seeing is None:
         seeing = seeing_from_resolution(found.whole, cutoff, from_halves=bool(from_halves))
     return Blur(seeing, cutoff, found)
+
+
+def _with_limbs(blur: Blur, energies: FloatArray, seeing: float | None) -> Blur:
+    """Correct the seeing by what the sky beside limbs shows."""
+    beside_limbs = seeing_beside_limbs(energies, blur)
+    if beside_limbs is None:
+        return blur
+    if seeing is not None:  # frames show it a little too high, the sky a little too low
+        beside_limbs = math.sqrt(seeing * beside_limbs)
+    return blur._replace(seeing=beside_limbs)
 
 
 def restore(tile: Float32Array, origin: tuple[int, int], blur: Blur) -> Float32Array:
@@ -151,21 +147,11 @@ def restore(tile: Float32Array, origin: tuple[int, int], blur: Blur) -> Float32A
             at = float(blur.resolution.places[j, i])
             around = tile[y - MARGIN : y + side - MARGIN, x - MARGIN : x + side - MARGIN]
             spectrum = fft.rfft2(around)
-            spectrum *= _filter(at, blur.resolution.steepness, blur.seeing, blur.cutoff)
+            spectrum *= blur.gain(side, at)
             done = fft.irfft2(spectrum, (side, side), overwrite_x=True)
             inner = done[MARGIN:-MARGIN, MARGIN:-MARGIN]
             out[y : y + 2 * STEP, x : x + 2 * STEP] += inner * fade
     return out
-
-
-@functools.lru_cache(KEPT_FILTERS)
-def _filter(resolution: float, steepness: float, seeing: float, cutoff: float) -> Float32Array:
-    """Return the gain of each frequency of a square: float32 (y, x of a half plane)."""
-    side = 2 * (STEP + MARGIN)
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    frequency[0, 0] = 1e-6
-    share = share_of_detail(frequency, resolution, steepness)
-    return (share / contrast_left(frequency, seeing, cutoff)).astype(np.float32)
 
 
 @functools.cache

@@ -29,6 +29,8 @@ from skry_dask.finishing.resolution.ring_correlation import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dask.delayed import Delayed
+
     from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 LOWEST = 0.02
@@ -84,13 +86,15 @@ def share_of_detail(
     return share
 
 
-def have_frames(halves: Sequence[da.Array]) -> da.Array:
+def have_frames(halves: Sequence[da.Array]) -> Delayed:
     """Find out whether both half stacks have frames, lazily: bool ()."""
-    return da.stack([((half != 0) & ~da.isnan(half)).any() for half in halves]).all()
+    both = da.stack([((half != 0) & ~da.isnan(half)).any() for half in halves]).all()
+    found: Delayed = both.to_delayed(optimize_graph=False).item()
+    return found
 
 
 def ring_powers(
-    image: da.Array, halves: Sequence[da.Array] | None, both: da.Array | None
+    image: da.Array, halves: Sequence[da.Array] | None, both: Delayed | None
 ) -> da.Array:
     """Measure the power of an image on rings of equal frequency, region by region, lazily.
 
@@ -174,7 +178,7 @@ def fit_resolution(
     centres
         Rows and columns of the grid, px.
     reach
-        Windows up to this far from a place, centre from centre, count for it, px.
+        Windows nearer than this to a place, centre to centre, count for it, the nearest most, px.
     """
     if not powers.shape[-1]:
         nothing = np.full([len(centre) for centre in centres], RESOLUTIONS[0])
@@ -183,7 +187,7 @@ def fit_resolution(
     frequency, side = regions.frequency, regions.side
     whole, steepness = _fit(frequency, _share(*powers.sum(axis=(1, 2))))
     near = [
-        (np.abs(start + side / 2 - centre[:, None]) <= max(reach, side / 2)).astype(np.float64)
+        np.maximum(1 - np.abs(start + side / 2 - centre[:, None]) / max(reach, side), 0.0)
         for start, centre in zip((regions.y, regions.x), centres, strict=True)
     ]
     shared, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in powers)

@@ -16,17 +16,18 @@ import xarray as xr
 from skry_dask.errors import OptionsError
 from skry_dask.finishing.sharpening.air import CUTOFF
 from skry_dask.finishing.sharpening.automatic import REACH as AUTO_REACH
-from skry_dask.finishing.sharpening.automatic import Blur, measure_blur, restore
+from skry_dask.finishing.sharpening.automatic import measure_blur, restore
 from skry_dask.finishing.sharpening.levels import Levels, measure_levels
 from skry_dask.finishing.sharpening.limbs import (
     keep_in_range,
     limb_reach,
     limit_overshoot,
+    nearby_stack,
     ring_width,
 )
 from skry_dask.finishing.sharpening.psf import point_spread
 from skry_dask.finishing.sharpening.richardson_lucy import deconvolve
-from skry_dask.finishing.sharpening.tiles import by_tiles, compute_window, windows
+from skry_dask.finishing.sharpening.tiles import by_tiles, compute_window, from_whole, windows
 from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_reach
 from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
 from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
@@ -36,6 +37,7 @@ from skry_dask.options.rivals import OF_SHARPENING
 from skry_dask.options.sharpening import N_LAYERS, SharpenMethod, SharpenOptions
 
 if TYPE_CHECKING:
+    from skry_dask.finishing.sharpening.blur import Blur
     from skry_dask.types import AnyArray, Float32Array
 
 LUCY_REACH = 64
@@ -147,13 +149,13 @@ def _sharpened(
     differences = None
     if halves is not None:
         differences = windows((halves[0].astype(np.float32) - halves[1].astype(np.float32)) / 2)
-    levels = dask.delayed(measure_levels, pure=True)(windows(image), differences)
+    levels = from_whole(measure_levels, windows(image), differences)
     blur = None
     if options.method is SharpenMethod.AUTO:
         seeing, cutoff = about_air
-        blur = measure_blur(image, halves, seeing=seeing, cutoff=cutoff)
+        blur = measure_blur(image, halves, levels, seeing=seeing, cutoff=cutoff)
     reach = _reach(options, image.shape)
-    return by_tiles(image, _sharpen_tile, reach, options, levels, blur)
+    return by_tiles(image, _sharpen_tile, reach, options, levels, blur, reach)
 
 
 def _reach(options: SharpenOptions, shape: tuple[int, ...]) -> int:
@@ -183,13 +185,14 @@ def _sharpen_tile(
     options: SharpenOptions,
     levels: Levels,
     blur: Blur | None,
+    reach: int,
 ) -> Float32Array:
     """Sharpen a tile with its surroundings (y, x, channel)."""
     out = np.empty_like(tile)
-    needed: tuple[slice, ...] = (slice(None), slice(None))
-    if blur is not None:  # limits look less far than the method itself
-        beyond = AUTO_REACH - limb_reach(ring_width(options))
-        needed = (slice(beyond, -beyond),) * 2
+    # Limits look less far than most methods.
+    beyond = reach - limb_reach(ring_width(options))
+    needed = tuple(slice(beyond, n - beyond) for n in tile.shape[:2])
+    first = origin[0] - reach + beyond, origin[1] - reach + beyond
     for channel in range(tile.shape[2]):
         plane = np.ascontiguousarray(tile[..., channel])
         gaps = ~np.isfinite(plane)
@@ -198,13 +201,15 @@ def _sharpen_tile(
         if blur is None:
             done = _sharpen_plane(plane, options, levels, channel)
         else:
-            done = restore(plane, origin, blur)[needed]
-            plane = plane[needed]
+            done = restore(plane, origin, blur)
+        plane = plane[needed]
         limited = limit_overshoot(
-            done,
+            done[needed],
             plane,
+            first=first,
             overshoot=options.overshoot,
             near=ring_width(options),
+            nearby=nearby_stack(options),
             sky=float(levels.sky[channel]),
             white=float(levels.white[channel]),
         )
@@ -274,8 +279,8 @@ def measure_image(
     differences = None
     if pair is not None:
         differences = windows((pair[0].astype(np.float32) - pair[1].astype(np.float32)) / 2)
-    levels = dask.delayed(measure_levels, pure=True)(windows(planes), differences)
-    blur = measure_blur(planes, pair, seeing=seeing, cutoff=CUTOFF / scale)
+    levels = from_whole(measure_levels, windows(planes), differences)
+    blur = measure_blur(planes, pair, levels, seeing=seeing, cutoff=CUTOFF / scale)
     return Measured(*dask.compute(levels, blur, scheduler=_here()))
 
 
@@ -315,6 +320,6 @@ def sharpen_window(
         blur = measured.blur if options.method is SharpenMethod.AUTO else None
         reach = _reach(options, planes.shape)
         done = compute_window(
-            planes, rows, columns, _sharpen_tile, reach, options, measured.levels, blur
+            planes, rows, columns, _sharpen_tile, reach, options, measured.levels, blur, reach
         )
     return done if image.ndim == 3 else done[..., 0]

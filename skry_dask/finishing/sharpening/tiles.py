@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask
 import dask.array as da
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dask.delayed import Delayed
 
     from skry_dask.types import AnyArray, Float32Array
 
@@ -120,6 +123,27 @@ def _compute_tile(
     done = compute(padded, origin, *others)
     inner = slice(reach, -reach) if reach else slice(None)
     return np.ascontiguousarray(done[inner, inner], np.float32)
+
+
+def from_whole(function: Callable[..., Any], *arguments: Any) -> Delayed:
+    """Call a function with arrays as a whole, lazily.
+
+    Parameters
+    ----------
+    function
+        Called with the arguments.
+    arguments
+        Lazy arrays, which share their tasks with whatever else is made from them, as those of a
+        delayed function do not; and others.
+    """
+    whole = [
+        given.rechunk(-1).to_delayed(optimize_graph=False).item()
+        if isinstance(given, da.Array)
+        else given
+        for given in arguments
+    ]
+    result: Delayed = dask.delayed(function, pure=True)(*whole)
+    return result
 
 
 def windows(image: da.Array) -> da.Array:

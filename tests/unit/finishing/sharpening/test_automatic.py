@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import skry_dask as skry
 from skry_dask.errors import OptionsError
 from skry_dask.finishing.sharpening.air import CUTOFF, contrast_left, seeing_from_resolution
 from skry_dask.finishing.sharpening.automatic import REACH, measure_blur, restore
-from skry_dask.finishing.sharpening.tiles import by_tiles
+from skry_dask.finishing.sharpening.levels import measure_levels
+from skry_dask.finishing.sharpening.tiles import by_tiles, windows
 
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray
@@ -67,7 +69,8 @@ def auto_sharpen(
     """Sharpen an image (y, x)."""
     lazy = da.from_array(image[..., None])
     pair = None if halves is None else [da.from_array(half[..., None]) for half in halves]
-    blur = measure_blur(lazy, pair, seeing=seeing, cutoff=CUTOFF)
+    levels = dask.delayed(measure_levels)(windows(lazy))
+    blur = measure_blur(lazy, pair, levels, seeing=seeing, cutoff=CUTOFF)
     sharpened = by_tiles(
         lazy,
         lambda tile, origin, found: restore(tile[..., 0], origin, found)[..., None],
@@ -89,6 +92,12 @@ def test_sharpened_stack_is_nearer_to_the_scene(stack: Stack, known: str) -> Non
     gained = difference(stack.image, stack) / difference(sharpened.image, stack)
     assert gained > (4 if known == "seeing" else 2)
     assert sharpened.seeing == pytest.approx(SEEING, rel=0.25)
+
+
+def test_sky_beside_a_limb_corrects_what_frames_say_of_the_seeing(stack: Stack) -> None:
+    for said in (0.87 * SEEING, 1.15 * SEEING):
+        found = auto_sharpen(stack.image, stack.halves, seeing=said).seeing
+        assert abs(found - SEEING) < 0.75 * abs(said - SEEING)
 
 
 def test_sky_stays_quiet_and_limb_without_rings(stack: Stack) -> None:

@@ -1,29 +1,33 @@
 """An image of a globe as it would have been at another time.
 
-The surface at each pixel is taken from where it was, by cubic splines; the sky stays. Light does
-not move with the surface: brightness is multiplied by the ratio of mu**k at the pixel and where its
-surface came from, where mu is the cosine of the angle of view (Minnaert, Astrophysical Journal 93,
-1941, 403-410, for a Sun behind the viewer), and k is fitted to the image.
+The surface at each pixel is taken from where it was, by cubic splines; the sky stays, and so do
+rings in front of the globe. Light does not move with the surface: brightness is multiplied by the
+ratio of mu**(k - 1) nu**k at the pixel and where its surface came from, where mu is the cosine of
+the angle of view, nu that of the angle of sunlight (Minnaert, Astrophysical Journal 93, 1941,
+403-410), and k is fitted to the image.
 
 Cost: 0.4 us a pixel of the disc.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from skry_dask.geometry.globe.outline import MIN_PHASE
+
 if TYPE_CHECKING:
+    from skry_dask.geometry.globe.disc import Disc
     from skry_dask.geometry.globe.rotation import Globe
-    from skry_dask.types import AnyArray, Float32Array, FloatArray
+    from skry_dask.types import BoolArray, Float32Array, FloatArray
 
 SHADED = (0.2, 0.95)
-"""Range of mu in which the law of shading is fitted, and below which its ratio stays the same."""
+"""Range of cosines in which the law of shading is fitted, and below which its ratio is the same."""
 
-MAX_POWER = 1.5
-"""Largest power of mu."""
+POWERS = (0.5, 1.25)
+"""Range of k."""
 
 
 def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32Array:
@@ -41,33 +45,55 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
 
     Returns
     -------
-    float32, of the same shape. What was out of sight is shown as the limb was.
+    float32, of the same shape. What was out of sight is shown as the limb was, or as the terminator
+    was.
     """
-    disc = globe.disc
     grid = np.moveaxis(np.indices(image.shape[:2], np.float64), 0, -1)
-    mu = disc.cosine_of_view(grid)
-    seen = mu > 0
+    disc = globe.disc
+    seen = (disc.cosine_of_view(grid) > 0) & (disc.behind_rings(grid) < 1)
     points = grid[seen]
+    here = _Shading.at(globe.disc, points)
     sources = points + globe.displacement(points, turned[None])[0]
-    before = np.maximum(disc.cosine_of_view(sources), SHADED[0])
-    ratio = np.maximum(mu[seen], SHADED[0]) / before
+    there = _Shading.at(globe.disc, sources)
     planes = image[..., None] if image.ndim == 2 else image
     out = planes.copy()
     for channel in range(planes.shape[2]):
         plane = np.nan_to_num(planes[..., channel].astype(np.float64))
-        sky, power = _shading(plane, mu)
+        outside = plane[disc.distance_to_limb(grid) < 0]
+        sky = float(np.median(outside)) if outside.size else 0.0
+        power = here.power(plane[seen] - sky)
         moved = ndimage.map_coordinates(plane, sources.T, order=3, mode="nearest")
-        out[seen, channel] = sky + (moved - sky) * ratio**power
+        ratio = here.brightness(power) / there.brightness(power)
+        out[seen, channel] = sky + (moved - sky) * ratio
     return out.reshape(image.shape)
 
 
-def _shading(plane: AnyArray, mu: FloatArray) -> tuple[float, float]:
-    """Fit brightness = sky + c mu**k: sky and k."""
-    outside = plane[mu == 0]
-    sky = float(np.median(outside)) if outside.size else 0.0
-    used = (mu > SHADED[0]) & (mu < SHADED[1]) & (plane > sky)
-    if used.sum() < 2:
-        return sky, 0.0
-    x, y = np.log(mu[used]), np.log(plane[used] - sky)
-    power = float(np.cov(x, y)[0, 1] / max(x.var(), 1e-9))
-    return sky, float(np.clip(power, 0.0, MAX_POWER))
+class _Shading(NamedTuple):
+    """How places of a globe are shaded: cosines of the angles of view and of sunlight."""
+
+    view: FloatArray
+    light: FloatArray
+    used: BoolArray
+
+    @classmethod
+    def at(cls, disc: Disc, points: FloatArray) -> _Shading:
+        """Find it at points, float64 (point, axis), px."""
+        view = disc.cosine_of_view(points)
+        light = view if disc.phase < MIN_PHASE else disc.cosine_of_light(points)
+        low, high = np.minimum(view, light), np.maximum(view, light)
+        used = (low > SHADED[0]) & (high < SHADED[1]) & (disc.behind_rings(points) == 0)
+        return cls(np.maximum(view, SHADED[0]), np.maximum(light, SHADED[0]), used)
+
+    def brightness(self, power: float) -> FloatArray:
+        """Return how bright places are that are alike."""
+        bright: FloatArray = self.view ** (power - 1.0) * self.light**power
+        return bright
+
+    def power(self, light: FloatArray) -> float:
+        """Fit k to the light of the places, float64 (place)."""
+        used = self.used & (light > 0)
+        if used.sum() < 2:
+            return POWERS[0]
+        x = np.log(self.view[used] * self.light[used])
+        y = np.log(light[used] * self.view[used])
+        return float(np.clip(np.cov(x, y)[0, 1] / max(x.var(), 1e-9), *POWERS))

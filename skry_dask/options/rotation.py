@@ -55,7 +55,7 @@ class RotationOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "derotate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     derotate: Body | None = None
     time: str | None = None

@@ -46,6 +46,8 @@ class Scene(StrEnum):
     PLANET = "planet"
     SUN = "sun"
     JUPITER = "jupiter"
+    SATURN = "saturn"
+    MARS = "mars"
 
 
 class Seeing(StrEnum):
@@ -98,8 +100,8 @@ class SimulateOptions(NamedOptions):
     frame_rate
         Number of frames a second, of a scene that does not turn.
     rotation
-        By how much jupiter turns from the first to the last frame, degrees: the capture lasts as
-        long as that takes. With gaussian seeing.
+        By how much jupiter, saturn or mars turns from the first to the last frame, degrees: the
+        capture lasts as long as that takes. With gaussian seeing.
     photons
         Number of photons of a pixel where the scene is brightest; fewer make more noise.
     read_noise

@@ -24,7 +24,7 @@ from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import AlignmentError
 from skry_dask.geometry.globe.direction import SeenDiscs, find_direction
 from skry_dask.geometry.globe.disc_image import DiscImage
-from skry_dask.geometry.globe.outline import find_outline, fit_disc
+from skry_dask.geometry.globe.outline import find_outline, fit_disc, shows_pole
 from skry_dask.geometry.globe.rotation import N_DISC, Direction, Globe
 from skry_dask.geometry.globe.turning import Turning
 from skry_dask.graph.datasets import stacked_frames, variable, whole_frames
@@ -166,7 +166,8 @@ def _find_globe(
     for i, (number, index) in enumerate(zip(numbers.tolist(), seen.tolist(), strict=True)):
         image = developer.grey(source[index : index + 1])[0]
         try:
-            limb = find_outline(image, f"frame {number}")
+            ringed = turning.disc.ring_outer > 0
+            limb = find_outline(image, f"frame {number}", ringed=ringed)
         except AlignmentError as error:
             failures.append(error)
             continue
@@ -177,12 +178,15 @@ def _find_globe(
         raise failures[0]
     turned = turning.turned[seen[kept]]
     given = options.north_angle is not None
-    oblate = turning.disc.is_oblate
-    disc, drift = _fit(limbs, turned[:, 0], turning.disc, turns=oblate and not given)
+    turns = shows_pole(turning.disc) and not given
+    disc, drift = _fit(limbs, turned[:, 0], turning.disc, turns=turns)
     places = offset[kept] + turned[:, :1] * drift
     globe, direction = Globe(disc, turning.flow), Direction.GIVEN
-    if not given:
-        globe, known = find_direction(SeenDiscs(images, places, turned), globe, oblate=oblate)
+    if turns and not disc.is_oblate:
+        direction = Direction.LIT
+    elif not given:
+        seen_discs = SeenDiscs(images, places, turned)
+        globe, known = find_direction(seen_discs, globe, oblate=disc.is_oblate)
         direction = Direction.FOUND if known else Direction.ASSUMED
     return np.array([*globe.values, *drift, direction])
 
@@ -197,10 +201,10 @@ def _fit(
     The disc, and float64 (axis), px.
     """
     disc = fit_disc(np.concatenate(limbs), known, turns=turns)
-    fixed = [fit_disc(limb, disc, turns=False) for limb in limbs]
+    fixed = [fit_disc(limb, disc, turns=False, near=True) for limb in limbs]
     centres = np.array([[of_frame.y, of_frame.x] for of_frame in fixed])
     around = turn - turn.mean()
     spread = float((around**2).sum())
     drift = np.zeros(2) if spread < 1e-6 else around @ centres / spread
     moved = [limb - t * drift for limb, t in zip(limbs, turn.tolist(), strict=True)]
-    return fit_disc(np.concatenate(moved), disc, turns=turns), drift
+    return fit_disc(np.concatenate(moved), disc, turns=turns, near=True), drift

@@ -13,7 +13,7 @@ from skry_dask.finishing.derotation import derotated
 from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.geometry.globe.direction import SeenDiscs, find_direction
 from skry_dask.geometry.globe.disc_image import DiscImage
-from skry_dask.geometry.globe.outline import find_outline, fit_disc, nearest_half_turn
+from skry_dask.geometry.globe.outline import find_outline, fit_disc, nearest_half_turn, shows_pole
 from skry_dask.geometry.globe.rotation import Direction, Globe
 from skry_dask.geometry.globe.turning import Turning
 from skry_dask.io.images.write import image_kind_for, write_image
@@ -201,8 +201,9 @@ def _find_globes(
     """Find the globe in each image; its pole points in the same direction in all of them."""
     greys = [s.pixels.mean(axis=2) if s.is_colour else s.pixels for s in stacks]
     greys = [np.nan_to_num(grey) for grey in greys]
-    limbs = [find_outline(grey, s.name) for grey, s in zip(greys, stacks, strict=True)]
     known = turning.disc
+    ringed = known.ring_outer > 0
+    limbs = [find_outline(g, s.name, ringed=ringed) for g, s in zip(greys, stacks, strict=True)]
     stated = [s.metadata.get("rotation") for s in stacks]
     poles = [r["pole_angle"] for r in stated if isinstance(r, dict) and "pole_angle" in r]
     direction = Direction.ASSUMED
@@ -210,9 +211,13 @@ def _find_globes(
         direction = Direction.GIVEN
     elif poles:
         known, direction = replace(known, pole_angle=float(poles[0])), Direction.FOUND
-    turns = known.is_oblate and direction is Direction.ASSUMED
+    turns = shows_pole(known) and direction is Direction.ASSUMED
     discs = [fit_disc(limb, known, turns=turns) for limb in limbs]
-    if turns:
+    if turns and not known.is_oblate:
+        directions = np.exp(1j * np.deg2rad([disc.pole_angle for disc in discs]))
+        pole = float(np.rad2deg(np.angle(directions.mean())))
+        discs, direction = [replace(disc, pole_angle=pole) for disc in discs], Direction.LIT
+    elif turns:
         near = [nearest_half_turn(disc.pole_angle, known.pole_angle) for disc in discs]
         discs = [replace(disc, pole_angle=float(np.mean(near))) for disc in discs]
     if direction is Direction.ASSUMED and len(stacks) > 1:
@@ -231,6 +236,7 @@ def _note(globe: Globe, direction: Direction) -> str:
     how = {
         Direction.GIVEN: "from north_angle",
         Direction.FOUND: "found by what moves",
+        Direction.LIT: "found by where its light ends",
         Direction.ASSUMED: "assumed, north up: --north-angle states where north is",
     }[direction]
     disc = globe.disc

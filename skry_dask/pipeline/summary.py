@@ -278,6 +278,7 @@ def _notes_on_rotation(results: JobResults) -> list[str]:
     how = {
         Direction.GIVEN: "from north_angle",
         Direction.FOUND: "found by what moves",
+        Direction.LIT: "found by where its light ends",
         Direction.ASSUMED: "assumed, because too little moves to tell: --north-angle states where "
         "north is",
     }[Direction(int(rotation["direction"]))]

@@ -1,8 +1,8 @@
-"""A globe that turns: Jupiter as it was seen from the Earth when the simulated capture begins.
+"""Globes that turn: Jupiter, Saturn and Mars, as seen from the Earth when the capture begins.
 
-Its surface is a map of bands, spots and turbulence, of which each frame shows the part that is
-turned towards the viewer. As the planet scene it darkens towards the limb by Minnaert's law with
-k = 0.9; the shading stays while the surface moves.
+The surface is a map of bands, spots and turbulence, or of dark and bright plains, of which each
+frame shows the part that is turned towards the viewer. It darkens towards limb and terminator by
+Minnaert's law with k = 0.9; the shading stays while the surface moves, and so do the rings.
 
 Cost: 20 ms a picture of 640 x 480 px. Memory: the map, and five numbers a pixel of the disc.
 """
@@ -10,7 +10,7 @@ Cost: 20 ms a picture of 640 x 480 px. Memory: the map, and five numbers a pixel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.ndimage import map_coordinates, spline_filter
@@ -25,14 +25,49 @@ if TYPE_CHECKING:
 
     from skry_dask.types import Float32Array, FloatArray
 
-LATITUDE, POLE_ANGLE = 2.894, -22.842
-"""Of Jupiter on 2000-01-01 at 0:00 UTC, degrees; see `view_from_earth`."""
 
-DEGREES_PER_DAY = ELEMENTS[Body.JUPITER].meridians[System.II].rate
-"""How fast the globe turns."""
+class SimulatedView(NamedTuple):
+    """How a globe was seen on 2000-01-01 at 0:00 UTC.
 
-RADIUS = 0.3
-"""Equatorial radius, as a fraction of the canvas's shorter side."""
+    Parameters
+    ----------
+    latitude, pole_angle, phase, sun_angle
+        See `Disc`, degrees; from `view_from_earth`. Phases that hardly show are 0.
+    radius
+        Equatorial radius, as a fraction of the canvas's shorter side.
+    degrees_per_day
+        How fast it turns.
+    """
+
+    latitude: float
+    pole_angle: float
+    phase: float
+    sun_angle: float
+    radius: float
+    degrees_per_day: float
+
+
+VIEWS: dict[Body, SimulatedView] = {
+    Body.JUPITER: SimulatedView(
+        2.894, -22.842, 0.0, 0.0, 0.3, ELEMENTS[Body.JUPITER].meridians[System.II].rate
+    ),
+    Body.SATURN: SimulatedView(
+        -19.076, 0.215, 0.0, 0.0, 0.19, ELEMENTS[Body.SATURN].meridians[System.III].rate
+    ),
+    Body.MARS: SimulatedView(
+        -22.929, -8.135, 31.540, -101.075, 0.3, ELEMENTS[Body.MARS].meridians[System.III].rate
+    ),
+}
+"""Of each globe that is simulated."""
+
+RING_EDGES = (1.239, 1.5265, 1.951, 2.027, 2.2695)
+"""Edges of ring C, B, Cassini's division and ring A, in units of the equatorial radius."""
+
+RING_LIGHT, RING_COVER = (0.08, 0.8, 0.05, 0.55), (0.1, 1.0, 0.1, 0.7)
+"""Brightness of each of them, and the part of the light from behind that it takes away."""
+
+N_SAMPLES = 4
+"""Number of samples of rings in a pixel, along each axis."""
 
 MAP_PIXELS = 1.5
 """Pixels of the map for each of the image, in the middle of the disc."""
@@ -54,18 +89,24 @@ class TurningGlobe:
     surface
         float32 (latitude, longitude), spline coefficients of the map, -90 to 90 and 0 to 360
         degrees.
+    rings
+        float32 (3, y, x): light of the part in front of the globe, light of the part behind it, and
+        how much the part in front lets through; None without.
     """
 
     disc: Disc
     shape: tuple[int, int]
     surface: Float32Array
+    rings: Float32Array | None
 
     @classmethod
-    def of(cls, height: int, width: int, margin: int, rng: Generator) -> TurningGlobe:
+    def of(cls, body: Body, height: int, width: int, margin: int, rng: Generator) -> TurningGlobe:
         """Draw the map of a globe.
 
         Parameters
         ----------
+        body
+            One of `VIEWS`.
         height, width
             Size of the canvas, px.
         margin
@@ -73,22 +114,28 @@ class TurningGlobe:
         rng
             Random numbers for bands, spots and turbulence.
         """
-        radius = RADIUS * min(height, width)
+        view, elements = VIEWS[body], ELEMENTS[body]
+        radius = view.radius * min(height, width)
         shape = height + 2 * margin, width + 2 * margin
         disc = Disc(
             y=(shape[0] - 1) / 2,
             x=(shape[1] - 1) / 2,
             radius=radius,
-            polar=ELEMENTS[Body.JUPITER].polar,
-            latitude=LATITUDE,
-            pole_angle=POLE_ANGLE,
+            polar=elements.polar,
+            latitude=view.latitude,
+            pole_angle=view.pole_angle,
+            phase=view.phase,
+            sun_angle=view.sun_angle,
+            ring_inner=elements.rings_km[0] / elements.radius_km,
+            ring_outer=elements.rings_km[1] / elements.radius_km,
         )
         n_longitudes = round(2 * np.pi * radius * MAP_PIXELS / 2) * 2
-        surface = _draw_map(rng, n_longitudes // 2, n_longitudes)
+        draw = _draw_plains if body is Body.MARS else _draw_map
+        surface = draw(rng, n_longitudes // 2, n_longitudes)
         coefficients: Float32Array = spline_filter(
             surface, order=3, output=np.float32, mode="grid-wrap"
         )
-        return cls(disc, shape, coefficients)
+        return cls(disc, shape, coefficients, _draw_rings(disc, shape) if disc.ring_outer else None)
 
     def picture(self, turn: float) -> Float32Array:
         """Draw the globe turned by an angle: float32 (y, x), 0 to 1.
@@ -108,9 +155,16 @@ class TurningGlobe:
         colour = map_coordinates(
             self.surface, [rows, columns], order=3, mode="grid-wrap", prefilter=False
         )
-        shade = np.maximum(self.disc.cosine_of_view(points), 0.05) ** 0.8
+        view = np.maximum(self.disc.cosine_of_view(points), 0.05)
+        if self.disc.phase:
+            shade = self.disc.cosine_of_light(points) ** 0.9 * view**-0.1
+        else:
+            shade = view**0.8
         picture = np.zeros(self.shape, np.float32)
         picture[seen] = np.clip(lit[seen] * shade * colour, 0.0, 1.0)
+        if self.rings is not None:
+            ahead, behind, through = self.rings
+            picture = ahead + (1 - lit.astype(np.float32)) * behind + through * picture
         return picture
 
 
@@ -125,6 +179,38 @@ def turns(n_frames: int, rotation: float) -> FloatArray:
         From the first to the last frame, degrees.
     """
     return rotation * (np.arange(n_frames) / max(n_frames - 1, 1) - 0.5) * (n_frames > 1)
+
+
+def _draw_plains(rng: Generator, height: int, width: int) -> FloatArray:
+    """Draw dark and bright plains, and a polar cap: float64 (latitude, longitude), 0 to 1."""
+    latitude = (np.arange(height)[:, None] + 0.5) / height * 180.0 - 90.0
+    colour: FloatArray = 0.62 + 0.16 * np.tanh(fractal(rng, height, width, 3.2))
+    colour += 0.04 * fractal(rng, height, width, 2.2)
+    ragged = latitude + 2.0 * fractal(rng, height, width, 3.4)
+    colour += 0.4 / (1.0 + np.exp((ragged + 70.0) / 0.7))
+    return np.clip(colour, 0.05, 1.0)
+
+
+def _draw_rings(disc: Disc, shape: tuple[int, int]) -> Float32Array:
+    """Draw rings: see `TurningGlobe`."""
+    n = N_SAMPLES
+    sub = (np.arange(n) + 0.5) / n - 0.5
+    y, x = (np.add.outer(np.arange(side), sub).ravel() for side in shape)
+    along, up = disc.on_disc(np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1))
+    sine = np.sin(np.deg2rad(disc.latitude))
+    ring = np.searchsorted(RING_EDGES, np.hypot(along, up / sine)) - 1
+    shown = (ring >= 0) & (ring < len(RING_LIGHT))
+    ring = np.where(shown, ring, 0)
+    in_front = shown & (up * sine < 0)
+
+    def averaged(samples: FloatArray) -> Float32Array:
+        cells = samples.reshape(shape[0], n, shape[1], n)
+        return cells.mean(axis=(1, 3)).astype(np.float32)
+
+    light = averaged(np.where(shown, np.take(RING_LIGHT, ring), 0.0))
+    through = averaged(np.where(in_front, 1.0 - np.take(RING_COVER, ring), 1.0))
+    ahead = averaged(np.where(in_front, np.take(RING_LIGHT, ring), 0.0))
+    return np.stack([ahead, light - ahead, through])
 
 
 def _draw_map(rng: Generator, height: int, width: int) -> FloatArray:

@@ -31,6 +31,8 @@ _COLOURS: dict[Scene, tuple[tuple[float, float], ...]] = {
     Scene.PLANET: ((0.85, 0.85), (1.0, 1.0), (0.65, 1.35)),
     Scene.SUN: ((0.90, 0.85), (1.0, 1.0), (0.70, 1.20)),
     Scene.JUPITER: ((0.85, 0.85), (1.0, 1.0), (0.65, 1.35)),
+    Scene.SATURN: ((0.90, 0.85), (1.0, 1.0), (0.55, 1.35)),
+    Scene.MARS: ((1.25, 0.80), (1.0, 1.0), (0.45, 1.20)),
 }
 """Strength and exponent of red, green and blue: what is dark is redder, as maria, belts and the
 limb of the Sun are; and a camera is most sensitive to green."""

@@ -23,10 +23,11 @@ from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import variable
 from skry_dask.options import Cfa, as_json
 from skry_dask.options.given import options_of
+from skry_dask.options.rotation import Body
 from skry_dask.options.simulation import Scene, Seeing, SimulateOptions
 from skry_dask.simulation.camera import BLACK, WHITE
 from skry_dask.simulation.gaussian import frames as gaussian
-from skry_dask.simulation.globe import DEGREES_PER_DAY, TurningGlobe, turns
+from skry_dask.simulation.globe import VIEWS, TurningGlobe, turns
 from skry_dask.simulation.optics import frames as optics
 from skry_dask.simulation.randomness import Stream, random_numbers
 from skry_dask.simulation.scenes import coloured, draw, scene_variable
@@ -62,7 +63,8 @@ def simulate(
     Parameters
     ----------
     scene
-        "moon", "planet", "sun" or "jupiter", which turns by `SimulateOptions.rotation`.
+        "moon", "planet" or "sun"; or "jupiter", "saturn" or "mars", which turn by
+        `SimulateOptions.rotation`.
     options
         Camera and air; see `SimulateOptions`.
     frames_per_chunk
@@ -89,7 +91,7 @@ def simulate(
         - ``scene_dl`` float32 (scene_y, scene_x[, channel]), 0 to 1: the scene through the
           telescope without air, which is what a perfect stack shows.
 
-        In raw colour, ``blur`` and ``strehl`` are those of green. Of jupiter there is also
+        In raw colour, ``blur`` and ``strehl`` are those of green. Of globes that turn there is also
 
         - ``turn`` float64 (frame), degrees: by how much it is turned to its east; ``scene`` is
           that of 0, in the middle of the capture.
@@ -97,7 +99,7 @@ def simulate(
         Coordinates: ``scene_y``, ``scene_x``, ``grid_y`` and ``grid_x``, canvas positions, px.
         Attributes: ``bits``; ``black`` and ``white``, grey levels where the scene is 0 and 1;
         ``grid_step`` and ``margin``, px; ``scene``, its name; ``seed`` and ``options``; ``cfa``
-        where frames are raw colour; of jupiter ``disc``, a `Disc` on the canvas as a dict.
+        where frames are raw colour; of globes that turn ``disc``, a `Disc` on the canvas as a dict.
 
     Raises
     ------
@@ -133,7 +135,11 @@ def simulate(
         },
         {
             "frame": numbers,
-            "time": ("frame", _times(numbers, options), {"long_name": "time of the frame, UTC"}),
+            "time": (
+                "frame",
+                _times(numbers, scene, options),
+                {"long_name": "time of the frame, UTC"},
+            ),
             "axis": AXIS,
             **({} if options.cfa is Cfa.NONE else {"channel": CHANNEL}),
             "scene_y": _positions("scene_y", shown.light.shape[1], 1, margin),
@@ -173,17 +179,17 @@ class _Shown(NamedTuple):
         """Draw a scene."""
         random = random_numbers(options, Stream.SCENE)
         canvas = options.height, options.width, margin
-        if scene is not Scene.JUPITER:
+        if scene is Scene.MOON or scene is Scene.PLANET or scene is Scene.SUN:
             if options.rotation:
                 raise OptionsError(
                     f"rotation is {options.rotation:g}, but {scene} does not turn: choose "
-                    f"{Scene.JUPITER}"
+                    f"{', '.join(VIEWS)}"
                 )
             picture = draw(scene, *canvas, random)
             return cls(_in_colours(scene, picture, options), {}, {}, {})
-        globe = TurningGlobe.of(*canvas, random)
+        globe = TurningGlobe.of(Body(scene), *canvas, random)
         turn = turns(options.frames, options.rotation)
-        moving = {"moving": _Turning(globe, turn, options)} if options.rotation else {}
+        moving = {"moving": _Turning(scene, globe, turn, options)} if options.rotation else {}
         light = _in_colours(scene, globe.picture(0.0), options)
         on_canvas = replace(globe.disc, y=globe.disc.y - margin, x=globe.disc.x - margin)
         words = "true angle by which the globe has turned"
@@ -199,13 +205,14 @@ class _Shown(NamedTuple):
 class _Turning:
     """A globe as each frame sees it: called with the number of a frame."""
 
+    scene: Scene
     globe: TurningGlobe
     turn: FloatArray
     options: SimulateOptions
 
     def __call__(self, number: int) -> Float32Array:
         picture = self.globe.picture(float(self.turn[number]))
-        return _in_colours(Scene.JUPITER, picture, self.options)
+        return _in_colours(self.scene, picture, self.options)
 
 
 def _in_colours(scene: Scene, picture: Float32Array, options: SimulateOptions) -> Float32Array:
@@ -264,7 +271,9 @@ def write_capture(
                 n_frames=n_frames,
                 height=height,
                 width=width,
-                fps=_frames_per_second(SimulateOptions(**dataset.attrs["options"])),
+                fps=_frames_per_second(
+                    Scene(dataset.attrs["scene"]), SimulateOptions(**dataset.attrs["options"])
+                ),
             )
         case ".avi":
             raise OptionsError(f"{path}: AVI holds 8 bits, not {bits}; write a .ser file")
@@ -282,8 +291,8 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
     The file contains ``scene`` float32 (scene_y, scene_x[, channel]), ``offsets`` float64 (frame,
     axis), ``shifts`` float32 (frame, grid_y, grid_x, axis), ``blur`` float32 (frame, grid_y,
     grid_x), ``margin`` and ``step`` (px); with optics also ``scene_dl`` like ``scene``, and
-    ``strehl`` float32 (frame, grid_y, grid_x), and of jupiter ``turn`` float64 (frame); see
-    `simulate`. Node (j, i) of the grid lies at
+    ``strehl`` float32 (frame, grid_y, grid_x), and of globes that turn ``turn`` float64 (frame);
+    see `simulate`. Node (j, i) of the grid lies at
     canvas point (j * step - margin, i * step - margin).
 
     Parameters
@@ -310,18 +319,19 @@ def write_truth(path: str | Path, dataset: xr.Dataset) -> Path:
     return path
 
 
-def _times(numbers: IntArray, options: SimulateOptions) -> AnyArray:
+def _times(numbers: IntArray, scene: Scene, options: SimulateOptions) -> AnyArray:
     """Find the time of each frame: datetime64[ns] (frame)."""
-    return START + (numbers * 1_000_000_000 // _frames_per_second(options)).astype(
+    return START + (numbers * 1_000_000_000 // _frames_per_second(scene, options)).astype(
         "timedelta64[ns]"
     )
 
 
-def _frames_per_second(options: SimulateOptions) -> float:
+def _frames_per_second(scene: Scene, options: SimulateOptions) -> float:
     """Find the frame rate, which of a turning globe follows from its rotation."""
     if not options.rotation:
         return options.frame_rate
-    return max(options.frames - 1, 1) * DEGREES_PER_DAY / 86400.0 / options.rotation
+    rate = VIEWS[Body(scene)].degrees_per_day / 86400.0
+    return max(options.frames - 1, 1) * rate / options.rotation
 
 
 def _positions(dim: str, n: int, step: int, margin: int) -> xr.Variable:

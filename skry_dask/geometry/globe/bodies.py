@@ -5,7 +5,8 @@ Cartographic Coordinates and Rotational Elements: 2015", Celestial Mechanics and
 130, 2018, 22, tables 1 and 4, with the periodic terms that exceed 0.1 degrees. Systems I and II of
 Jupiter are from the notes to table 1. Those of Saturn are the customary ones of amateur
 astronomers: 844.3 and 812 degrees a day. The rotation of the Sun by latitude is from Snodgrass &
-Ulrich, Astrophysical Journal 351, 1990, 309-316, table 1.
+Ulrich, Astrophysical Journal 351, 1990, 309-316, table 1. The rings of Saturn are B and A, 92,000
+to 136,780 km from its centre (NASA's Saturnian Rings Fact Sheet).
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class GlobeElements:
     flow
         How fast the surface moves relative to the meridian: degrees a day, times 1, sin**2 and
         sin**4 of the latitude.
+    rings_km
+        Radii of the inner and of the outer edge of bright rings; 0 without.
     """
 
     radius_km: float
@@ -95,6 +98,7 @@ class GlobeElements:
     meridians: Mapping[System, Meridian]
     meridian_term: Angle = STEADY
     flow: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rings_km: tuple[float, float] = (0.0, 0.0)
 
     def pole(self, days: float) -> FloatArray:
         """Find the direction of the north pole: float64 (3), unit vector, ICRF.
@@ -162,6 +166,7 @@ ELEMENTS: dict[Body, GlobeElements] = {
             System.I: Meridian(227.2037, 844.3),
             System.II: Meridian(104.9191, 812.0),
         },
+        rings_km=(92000.0, 136780.0),
     ),
 }
 """Of each body."""

@@ -22,6 +22,8 @@ STILL_LIMB = 0.15
 """Cosine of the angle of view below which displacements taper to 0 at the limb: there a blurred
 image shows the edge of the disc, which stays, rather than the surface, which moves."""
 
+RING_EDGE_PX = 2.0
+"""Width over which the edge of rings in front of a globe is blurred, px."""
 
 OBLATE = 0.98
 """Discs whose axes have this ratio or a smaller one show where their pole is."""
@@ -53,6 +55,13 @@ class Disc:
         Direction of the north pole in the image, degrees anticlockwise from up.
     mirrored
         Whether the image is mirrored.
+    phase
+        Angle between the Sun and the viewer, seen from the globe, degrees.
+    sun_angle
+        Direction of the Sun from that of the north pole, degrees anticlockwise in an image that is
+        not mirrored.
+    ring_inner, ring_outer
+        Edges of bright rings above the equator, in units of the equatorial radius; 0 without.
     """
 
     y: float
@@ -62,6 +71,10 @@ class Disc:
     latitude: float
     pole_angle: float
     mirrored: bool = False
+    phase: float = 0.0
+    sun_angle: float = 0.0
+    ring_inner: float = 0.0
+    ring_outer: float = 0.0
 
     @property
     def apparent_polar(self) -> float:
@@ -123,6 +136,35 @@ class Disc:
         cosine: FloatArray = np.where(inside, np.maximum(towards / length, 0.0), 0.0)
         return cosine
 
+    def cosine_of_light(self, points: FloatArray) -> FloatArray:
+        """Find the cosine of the angle between sunlight and surface normal: float64 (...).
+
+        0 where it is night, and outside the disc.
+        """
+        surface, inside = self._surface(*self.on_disc(points))
+        b, phase, turn = np.deg2rad([self.latitude, self.phase, self.sun_angle])
+        along, up = -np.sin(phase) * np.sin(turn), np.sin(phase) * np.cos(turn)
+        x = np.cos(phase) * np.cos(b) - up * np.sin(b)
+        z = np.cos(phase) * np.sin(b) + up * np.cos(b)
+        pole = surface.z / self.polar**2
+        length = np.sqrt(surface.x**2 + surface.y**2 + pole**2)
+        towards = (surface.x * x + surface.y * along + pole * z) / length
+        cosine: FloatArray = np.where(inside, np.maximum(towards, 0.0), 0.0)
+        return cosine
+
+    def behind_rings(self, points: FloatArray) -> FloatArray:
+        """Find how far rings in front of the globe hide points: float64 (...), 0 to 1."""
+        sine = abs(np.sin(np.deg2rad(self.latitude)))
+        along, up = self.on_disc(points)
+        if not self.ring_outer or sine * self.radius < 1.0:
+            return np.zeros_like(along)
+        from_centre = np.hypot(along, up / sine)
+        edge = RING_EDGE_PX / (self.radius * sine)
+        hidden = _smooth_step((from_centre - self.ring_inner) / edge + 0.5)
+        hidden *= _smooth_step((self.ring_outer - from_centre) / edge + 0.5)
+        in_front: FloatArray = np.where(up * self.latitude < 0, hidden, 0.0)
+        return in_front
+
     def coordinates(self, points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Find longitudes from the middle of the disc, to the east, and planetocentric latitudes.
 
@@ -164,7 +206,7 @@ class Disc:
 
         Returns
         -------
-        float64 (moment, point, axis), px; 0 outside the disc.
+        float64 (moment, point, axis), px; 0 outside the disc, and on rings in front of it.
         """
         along, up = self.on_disc(points)
         surface, inside = self._surface(along, up)
@@ -184,6 +226,7 @@ class Disc:
         at_limb = np.hypot(then_along, then_up / self.apparent_polar)
         reach = np.where(hidden & (at_limb > 0), 1.0 / np.maximum(at_limb, 1e-9), 1.0)
         share = np.where(inside, _smooth_step(self.cosine_of_view(points) / STILL_LIMB), 0.0)
+        share *= 1.0 - self.behind_rings(points)
         moved = np.stack([then_along * reach - along, then_up * reach - up], axis=-1)
         vectors: FloatArray = (moved * share[:, None]) @ self.axes * self.radius
         return vectors

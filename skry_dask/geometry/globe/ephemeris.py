@@ -44,11 +44,18 @@ class GlobeView(NamedTuple):
         Longitude of the middle of the disc, degrees, 0 to 360: it increases with time.
     pole_angle
         Position angle of the north pole on the sky, degrees from north to east, -180 to 180.
+    phase
+        Angle between the Sun and the Earth, seen from the globe, degrees; 0 for the Sun.
+    sun_angle
+        Position angle of the Sun, seen from the globe, degrees from north to east, -180 to 180: the
+        middle of the lit limb.
     """
 
     latitude: float
     meridian: float
     pole_angle: float
+    phase: float = 0.0
+    sun_angle: float = 0.0
 
 
 def view_from_earth(body: Body, time: np.datetime64, system: System | None = None) -> GlobeView:
@@ -78,7 +85,7 @@ def view_from_earth(body: Body, time: np.datetime64, system: System | None = Non
     elements = ELEMENTS[body]
     days = float((time.astype("datetime64[ns]") - J2000) / np.timedelta64(1, "D"))
     days += TDB_MINUS_UTC_S / 86400.0
-    seen, emitted = _from_earth(body, days)
+    seen, sunwards, emitted = _from_earth(body, days)
     to_globe = seen / np.linalg.norm(seen)
     pole = elements.pole(emitted)
     # The node of the globe's equator on the Earth's is 90 degrees east of the pole.
@@ -87,17 +94,20 @@ def view_from_earth(body: Body, time: np.datetime64, system: System | None = Non
     towards_earth = -to_globe
     east = float(np.rad2deg(np.arctan2(towards_earth @ ahead, towards_earth @ node)))
     angle = elements.meridian_angle(emitted, system or next(iter(elements.meridians)))
-    sky_east = np.array([-to_globe[1], to_globe[0], 0.0])
+    sky_east = np.array([-to_globe[1], to_globe[0], 0.0]) / np.hypot(to_globe[0], to_globe[1])
     sky_north = np.cross(to_globe, sky_east)
+    across = sunwards @ sky_east, sunwards @ sky_north
     return GlobeView(
         float(np.rad2deg(np.arcsin(towards_earth @ pole))),
         (angle - east) % 360.0,
         float(np.rad2deg(np.arctan2(pole @ sky_east, pole @ sky_north))),
+        float(np.rad2deg(np.arctan2(np.hypot(*across), sunwards @ towards_earth))),
+        float(np.rad2deg(np.arctan2(*across))),
     )
 
 
-def _from_earth(body: Body, days: float) -> tuple[FloatArray, float]:
-    """Find where a globe is seen from the Earth, km, and when light left it, days since J2000."""
+def _from_earth(body: Body, days: float) -> tuple[FloatArray, FloatArray, float]:
+    """Find a globe from the Earth and the Sun from it, km, and when light left it, since J2000."""
     coordinates, time = _import_astropy()
 
     def position(name: str, moment: float) -> FloatArray:
@@ -108,9 +118,10 @@ def _from_earth(body: Body, days: float) -> tuple[FloatArray, float]:
     earth = position("earth", days)
     emitted = days
     for _ in range(2):
-        seen = position(body.value, emitted) - earth
+        globe = position(body.value, emitted)
+        seen = globe - earth
         emitted = days - float(np.linalg.norm(seen)) / LIGHT_KM_PER_DAY
-    return seen, emitted
+    return seen, position("sun", emitted) - globe, emitted
 
 
 def _import_astropy() -> tuple[Any, Any]:

@@ -13,14 +13,17 @@ from skry_dask.geometry.globe.disc import Disc
 if TYPE_CHECKING:
     from skry_dask.types import FloatArray
 
-MAX_CORNERS_PER_RING = 64
-"""Number of points on each ring near the limb, at most."""
+MAX_CORNERS_PER_CIRCLE = 64
+"""Number of points on each circle near the limb, at most."""
 
-RING_SPACING_PX = 14.0
-"""Distance of points on a ring, px."""
+SPACING_PX = 14.0
+"""Distance of points on a circle, px."""
 
-RINGS = (0.82, 0.91, 0.96, 0.985, 1.0, 1.03)
-"""Radii of the rings, relative to the limb: the nearer to it, the faster displacements change."""
+CIRCLES = (0.82, 0.91, 0.96, 0.985, 1.0, 1.03)
+"""Radii of the circles, relative to the limb: the nearer to it, the faster displacements change."""
+
+BESIDE_EDGE_PX = 2.0
+"""Distance of points from both sides of an edge of rings in front of the globe, px."""
 
 N_DISC = len(fields(Disc))
 """Number of values of a disc."""
@@ -32,6 +35,7 @@ class Direction(IntEnum):
     GIVEN = 0
     FOUND = 1
     ASSUMED = 2
+    LIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,9 @@ class Globe:
     @classmethod
     def of_values(cls, values: FloatArray) -> Globe:
         """Take a globe from a result: float64 (value), see `values`."""
-        *of_disc, mirrored = values[:N_DISC].tolist()
-        y, x, radius, polar, latitude, pole_angle = of_disc
-        disc = Disc(
-            y=y,
-            x=x,
-            radius=radius,
-            polar=polar,
-            latitude=latitude,
-            pole_angle=pole_angle,
-            mirrored=bool(mirrored),
-        )
+        names = [field.name for field in fields(Disc)]
+        of_disc = dict(zip(names, values[:N_DISC].tolist(), strict=True))
+        disc = Disc(**{**of_disc, "mirrored": bool(of_disc["mirrored"])})
         first, second, third = values[N_DISC:].tolist()
         return cls(disc, (first, second, third))
 
@@ -89,20 +85,37 @@ class Globe:
 
     @property
     def corners(self) -> FloatArray:
-        """Points near the limb between which displacements are nearly linear.
+        """Points near the limb, and near edges of rings, between which displacements are linear.
 
         Returns
         -------
         float64 (point, axis), on the canvas, px.
         """
         disc = self.disc
-        n = int(np.clip(2 * np.pi * disc.radius / RING_SPACING_PX, 16, MAX_CORNERS_PER_RING))
-        rings = []
-        for number, size in enumerate(RINGS):
+        n = int(np.clip(2 * np.pi * disc.radius / SPACING_PX, 16, MAX_CORNERS_PER_CIRCLE))
+        circles = []
+        for number, size in enumerate(CIRCLES):
             angle = 2 * np.pi * (np.arange(n) + 0.5 * (number % 2)) / n
-            outline = np.stack([np.cos(angle), disc.apparent_polar * np.sin(angle)], axis=1)
-            rings.append(size * disc.radius * outline @ disc.axes + [disc.y, disc.x])
-        return np.concatenate(rings)
+            circle = np.stack([np.cos(angle), disc.apparent_polar * np.sin(angle)], axis=1)
+            circles.append(size * circle)
+        circles += _beside_rings(disc)
+        return np.concatenate(circles) * disc.radius @ disc.axes + [disc.y, disc.x]
+
+
+def _beside_rings(disc: Disc) -> list[FloatArray]:
+    """Find points on both sides of edges of rings in front of a globe, see `Disc.on_disc`."""
+    sine = float(np.sin(np.deg2rad(disc.latitude)))
+    if abs(sine) * disc.radius * (disc.ring_outer - disc.ring_inner) < 2 * BESIDE_EDGE_PX:
+        return []
+    found = []
+    along = np.linspace(-0.9, 0.9, max(3, int(2 * disc.radius / SPACING_PX)))
+    for edge in (disc.ring_inner, disc.ring_outer):
+        up = -sine * np.sqrt(edge**2 - along**2)
+        for side in (-BESIDE_EDGE_PX, BESIDE_EDGE_PX):
+            moved = np.stack([along, up + side / disc.radius], axis=1)
+            on_disc = np.hypot(moved[:, 0], moved[:, 1] / disc.apparent_polar) < min(CIRCLES)
+            found.append(moved[on_disc])
+    return found
 
 
 class Rotation(NamedTuple):

@@ -82,6 +82,10 @@ class Turning(NamedTuple):
             latitude=view.latitude,
             pole_angle=north_angle + (-view.pole_angle if mirrored else view.pole_angle),
             mirrored=mirrored,
+            phase=view.phase,
+            sun_angle=view.sun_angle - view.pole_angle,
+            ring_inner=elements.rings_km[0] / elements.radius_km,
+            ring_outer=elements.rings_km[1] / elements.radius_km,
         )
         turned = np.stack([days * turns / (2 * span), days], axis=1)
         return cls(turned, disc, elements.flow)

@@ -10,7 +10,8 @@ import pytest
 import skry_dask as skry
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import write_image
-from skry_dask.simulation.globe import DEGREES_PER_DAY, TurningGlobe
+from skry_dask.options.rotation import Body
+from skry_dask.simulation.globe import VIEWS, TurningGlobe
 from skry_dask.simulation.simulate import START
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 TURN = 4.0
 """Degrees before and after the middle."""
 
-JUPITER = TurningGlobe.of(150, 170, 0, np.random.default_rng(7))
+JUPITER = TurningGlobe.of(Body.JUPITER, 150, 170, 0, np.random.default_rng(7))
 
 
 def stack_file(folder: Path, name: str, turn: float, **metadata: Any) -> Path:
-    moment = START + np.timedelta64(round((turn + TURN) / DEGREES_PER_DAY * 86400e9), "ns")
+    moment = START + np.timedelta64(
+        round((turn + TURN) / VIEWS[Body.JUPITER].degrees_per_day * 86400e9), "ns"
+    )
     known = {"time": {"middle": f"{moment}Z"}, **metadata}
     path = folder / f"{name}.tif"
     write_image(path, JUPITER.picture(turn), kind="tiff32", metadata=known)

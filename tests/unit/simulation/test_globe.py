@@ -11,7 +11,7 @@ from skry_dask.geometry.globe.disc import Disc
 from skry_dask.geometry.globe.ephemeris import view_from_earth
 from skry_dask.options.rotation import Body
 from skry_dask.options.simulation import SimulateOptions
-from skry_dask.simulation.globe import LATITUDE, POLE_ANGLE
+from skry_dask.simulation.globe import VIEWS
 from skry_dask.simulation.simulate import START, simulate
 
 STILL = SimulateOptions(
@@ -20,9 +20,15 @@ STILL = SimulateOptions(
 )
 
 
-def test_jupiter_is_seen_as_it_was_when_the_capture_begins() -> None:
-    view = view_from_earth(Body.JUPITER, START)
-    assert (view.latitude, view.pole_angle) == pytest.approx((LATITUDE, POLE_ANGLE), abs=0.01)
+@pytest.mark.parametrize("body", VIEWS)
+def test_globes_are_seen_as_they_were_when_the_capture_begins(body: Body) -> None:
+    view, simulated = view_from_earth(body, START), VIEWS[body]
+    assert simulated.latitude == pytest.approx(view.latitude, abs=0.01)
+    assert simulated.pole_angle == pytest.approx(view.pole_angle, abs=0.01)
+    if body is Body.MARS:
+        sun_angle = view.sun_angle - view.pole_angle
+        assert simulated.phase == pytest.approx(view.phase, abs=0.01)
+        assert simulated.sun_angle == pytest.approx(sun_angle, abs=0.01)
 
 
 def test_jupiter_turns_as_its_rotation_says_in_the_time_that_this_takes() -> None:

@@ -33,6 +33,12 @@ def test_views_agree_with_published_ones(
         assert view.meridian == pytest.approx(meridian, abs=0.2)
 
 
+def test_mars_is_lit_from_where_it_is_published() -> None:
+    view = view_from_earth(Body.MARS, np.datetime64("1992-11-09"))
+    assert (1 + np.cos(np.deg2rad(view.phase))) / 2 == pytest.approx(0.9012, abs=1e-4)
+    assert view.sun_angle == pytest.approx(99.91, abs=0.1)
+
+
 def test_jupiter_turns_6_degrees_in_ten_minutes() -> None:
     first, last = (
         view_from_earth(Body.JUPITER, np.datetime64(f"2026-11-02T21:{minute}:03")).meridian

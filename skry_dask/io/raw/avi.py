@@ -28,6 +28,7 @@ from skry_dask.io.files import (
     open_for_reading,
     prefetch,
 )
+from skry_dask.io.raw.avi_correct import correct_layout
 from skry_dask.io.raw.avi_layout import Layout, is_uncompressed, layout_of
 from skry_dask.io.raw.bit_fields import BitFields
 from skry_dask.io.reader import CaptureInfo
@@ -191,7 +192,9 @@ class AviReader:
         not_empty = lengths[lengths > 0]
         # All rows of a file are padded or none is; the median ignores damaged chunks.
         usual_length = int(np.median(not_empty)) if not_empty.size else 0
+        usual = starts[(lengths == usual_length) & (starts + lengths <= size)]
         layout = layout_of(header, usual_length, problems)
+        layout = correct_layout(file, usual, usual_length, layout, problems)
         # A header can state frames of more than 2**63 bytes.
         needed = min(layout.chunk_bytes, size + 1)
         numbers = np.flatnonzero((lengths >= needed) & (starts + needed <= size))

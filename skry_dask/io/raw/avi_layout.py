@@ -84,6 +84,8 @@ class Layout:
         are grey values themselves.
     fields
         Places of the colours in a pixel, if they are bit fields.
+    big_endian
+        Whether the high byte of a grey value of 16 bits comes first.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Layout:
     bottom_up: bool = False
     palette: NDArray[np.uint8] | None = None
     fields: BitFields | None = None
+    big_endian: bool = False
 
     @property
     def channels(self) -> int:
@@ -155,8 +158,13 @@ class Layout:
         """Whether the bytes of a chunk are those of the frame."""
         is_plain = self.pixel_bytes <= 2 and self.palette is None and not self.bottom_up
         is_plain = is_plain and self.fields is None
-        is_native = self.pixel_bytes == 1 or np.dtype("<u2").isnative
+        is_native = self.pixel_bytes == 1 or self._grey.isnative
         return is_plain and is_native and self.stride == self.width * self.pixel_bytes
+
+    @property
+    def _grey(self) -> np.dtype[np.uint16]:
+        """Type of grey values of 16 bits as they are stored."""
+        return np.dtype(">u2" if self.big_endian else "<u2")
 
     def _make_band(self) -> NDArray[np.uint8]:
         """Allocate a band of rows, empty if none is needed."""
@@ -198,7 +206,7 @@ class Layout:
         if self.fields is not None:
             self.fields.convert(samples.view(f"<u{self.pixel_bytes}"), target)
         elif self.pixel_bytes == 2:
-            target[...] = samples.view("<u2")
+            target[...] = samples.view(self._grey)
         elif self.pixel_bytes > 2:
             # One channel at a time: copying runs of three bytes takes NumPy five times as long.
             for channel in range(3):

@@ -55,10 +55,14 @@ _METHOD_DEFAULTS: dict[SharpenMethod, dict[str, Any]] = {
 
 _PSF_DEFAULTS: dict[Psf, dict[str, Any]] = {
     Psf.GAUSSIAN: {"sigma": 2.0},
-    Psf.AIRY: {"sampling": 2.5, "obstruction": 0.3, "seeing": 2.0},
+    Psf.AIRY: {"obstruction": 0.3, "seeing": 2.0},
     Psf.FILE: {},
 }
 """Defaults of the options that only one shape of the PSF has."""
+
+SAMPLING = 2.5
+"""Number of camera pixels to an angle of wavelength / diameter, as cameras are commonly matched to
+telescopes."""
 
 _WITH_PSF = (SharpenMethod.RICHARDSON_LUCY, SharpenMethod.WIENER)
 
@@ -103,7 +107,9 @@ class SharpenOptions(NamedOptions):
     sigma
         With psf "gaussian", standard deviation, px [default: 2].
     sampling
-        With psf "airy", number of pixels to an angle of wavelength / diameter [default: 2.5].
+        With auto or psf "airy", number of the camera's pixels to an angle of wavelength / diameter:
+        wavelength times focal ratio over the size of a pixel, such as 0.00055 mm x 20 / 0.0029 mm =
+        3.8. With auto, detail needs it right to 20 % [default: 2.5].
     obstruction
         With psf "airy", diameter of the central obstruction, as a fraction [default: 0.3].
     seeing
@@ -140,7 +146,7 @@ class SharpenOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "sharpen"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     method: SharpenMethod = SharpenMethod.AUTO
     overshoot: float = 0.03
@@ -164,6 +170,7 @@ class SharpenOptions(NamedOptions):
         """Check every value, and set the defaults of the chosen method and PSF."""
         object.__setattr__(self, "method", choice("method", self.method, SharpenMethod))
         self._settle_psf()
+        self._settle_sampling()
         for method, defaults in _METHOD_DEFAULTS.items():
             self._settle(defaults, chosen=method is self.method, owner=f"method {method}")
         for name, (low, high) in _RANGES.items():
@@ -207,6 +214,17 @@ class SharpenOptions(NamedOptions):
         for psf, defaults in _PSF_DEFAULTS.items():
             owner = f"psf {psf}" if self.psf else "method richardson-lucy or wiener"
             self._settle(defaults, chosen=psf is self.psf, owner=owner)
+
+    def _settle_sampling(self) -> None:
+        """Set the default of the sampling, or refuse it where it means nothing."""
+        if self.psf is Psf.AIRY or self.method is SharpenMethod.AUTO:
+            if self.sampling is None:
+                object.__setattr__(self, "sampling", SAMPLING)
+        elif self.sampling is not None:
+            raise OptionsError(
+                f"sampling is {self.sampling}, but belongs to method auto and to psf airy: leave "
+                "it out, or choose one of them"
+            )
 
     def _settle(self, defaults: dict[str, Any], *, chosen: bool, owner: str) -> None:
         """Set the defaults of the chosen method or PSF, and refuse the options of the others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.capture.source import resolve
@@ -47,9 +47,9 @@ class SharpenTrial:
         even, odd = self.stacked["half_stack"].to_numpy()
         return even, odd
 
-    @cached_property
-    def _measured(self) -> Measured:
-        return measure_image(self.image, self.halves, **self._air)
+    @cache  # noqa: B019 - a trial lives as long as the view
+    def _measured(self, sampling: float | None) -> Measured:
+        return measure_image(self.image, self.halves, sampling=sampling, **self._air)
 
     @property
     def _air(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class SharpenTrial:
         OptionsError
             If the options do not fit the image.
         """
-        done = sharpen_window(self.image, options, self._measured, rows, columns)
+        done = sharpen_window(self.image, options, self._measured(options.sampling), rows, columns)
         return adjust_tone(done, tone)
 
     def whole(self, options: SharpenOptions, tone: ToneOptions) -> Float32Array:

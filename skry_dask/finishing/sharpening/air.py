@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.options.sharpening import SAMPLING
+
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, FloatArray
 
-CUTOFF = 0.4
-"""Finest detail that the telescope passes, cycles/px: with 2.5 px for each lambda / D, as cameras
-are commonly matched to telescopes."""
+CUTOFF = 1 / SAMPLING
+"""Finest detail that telescopes pass to cameras that are commonly matched to them, cycles/px."""
 
 LOSS = 0.126
 """Logarithm of the contrast that the finest detail loses where D/r0 is 1."""

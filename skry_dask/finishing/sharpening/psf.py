@@ -8,7 +8,7 @@ import numpy as np
 
 from skry_dask.errors import OptionsError
 from skry_dask.io.images.read import read_image
-from skry_dask.options.sharpening import Psf
+from skry_dask.options.sharpening import SAMPLING, Psf
 
 if TYPE_CHECKING:
     from skry_dask.options.sharpening import SharpenOptions
@@ -69,7 +69,9 @@ def point_spread(options: SharpenOptions) -> FloatArray:
         case Psf.FILE:
             return _of_file(str(options.psf_file))
         case Psf.AIRY:
-            return _airy(options.sampling or 2.5, options.obstruction or 0.0, options.seeing or 0.0)
+            return _airy(
+                options.sampling or SAMPLING, options.obstruction or 0.0, options.seeing or 0.0
+            )
         case _:
             half = gaussian(options.sigma or 1.0).astype(np.float64)
             line = np.concatenate([half[:0:-1], half])

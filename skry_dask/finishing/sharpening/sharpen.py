@@ -14,7 +14,6 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
-from skry_dask.finishing.sharpening.air import CUTOFF
 from skry_dask.finishing.sharpening.automatic import REACH as AUTO_REACH
 from skry_dask.finishing.sharpening.automatic import measure_blur, restore
 from skry_dask.finishing.sharpening.levels import Levels, measure_levels
@@ -34,7 +33,7 @@ from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
 from skry_dask.finishing.sharpening.wiener import apply_wiener
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_SHARPENING
-from skry_dask.options.sharpening import N_LAYERS, SharpenMethod, SharpenOptions
+from skry_dask.options.sharpening import N_LAYERS, SAMPLING, SharpenMethod, SharpenOptions
 
 if TYPE_CHECKING:
     from skry_dask.finishing.sharpening.blur import Blur
@@ -70,8 +69,9 @@ def sharpen(
         Half stacks of even and of odd frames, each of the image's shape, such as ``half_stack`` of
         a result, which show how strong the noise is; None: it is estimated from the image.
     seeing
-        D/r0 of the capture, such as ``seeing`` of a result, for the automatic method; None or NaN:
-        it is estimated from how finely the halves, or the image, resolve the scene.
+        D/r0 of the capture for the automatic method, such as ``seeing`` of a result, measured as if
+        there were 2.5 px to an angle of wavelength / diameter; None or NaN: it is estimated from
+        how finely the halves, or the image, resolve the scene.
     scale
         Number of pixels of the image per pixel of the camera, as by drizzle, for the automatic
         method.
@@ -109,9 +109,20 @@ def sharpen(
     if options.method is SharpenMethod.NONE:
         return image.astype(np.float32)
     planes = None if pair is None else [*map(_with_channel, pair)]
-    about_air = (seeing, CUTOFF / scale)
+    about_air = _about_air(options.sampling, seeing, scale)
     lazy = _sharpened(_with_channel(image), options, planes, about_air).reshape(image.shape)
     return lazy if isinstance(image, da.Array) else lazy.compute(scheduler=_here())
+
+
+def _about_air(
+    sampling: float | None, seeing: float | None, scale: float
+) -> tuple[float | None, float]:
+    """Find D/r0 and the finest detail that the telescope passes, cycles/px of the image.
+
+    Seeing is measured by its r0 in px, so D/r0 follows from how many px belong to D.
+    """
+    sampling = sampling or SAMPLING
+    return None if seeing is None else seeing * SAMPLING / sampling, 1 / (sampling * scale)
 
 
 def _here() -> str:
@@ -264,6 +275,7 @@ def measure_image(
     image: AnyArray,
     halves: tuple[AnyArray, AnyArray] | None = None,
     *,
+    sampling: float | None = None,
     seeing: float | None = None,
     scale: float = 1.0,
 ) -> Measured:
@@ -273,6 +285,8 @@ def measure_image(
     ----------
     image, halves, seeing, scale
         See `sharpen`.
+    sampling
+        See `SharpenOptions`.
     """
     planes = _with_channel(image)
     pair = None if halves is None else [*map(_with_channel, halves)]
@@ -280,7 +294,8 @@ def measure_image(
     if pair is not None:
         differences = windows((pair[0].astype(np.float32) - pair[1].astype(np.float32)) / 2)
     levels = from_whole(measure_levels, windows(planes), differences)
-    blur = measure_blur(planes, pair, levels, seeing=seeing, cutoff=CUTOFF / scale)
+    seeing, cutoff = _about_air(sampling, seeing, scale)
+    blur = measure_blur(planes, pair, levels, seeing=seeing, cutoff=cutoff)
     return Measured(*dask.compute(levels, blur, scheduler=_here()))
 
 

@@ -38,6 +38,10 @@ WRONG = {
         "seeing": 2,
     },
     "sigma is 2, but belongs to method richardson-lucy or wiener: leave it out": {"sigma": 2},
+    "sampling is 4, but belongs to method auto and to psf airy": {
+        "method": "wavelets",
+        "sampling": 4,
+    },
     "psf is airy, but method unsharp has no PSF: leave it out": {
         "method": "unsharp",
         "psf": "airy",

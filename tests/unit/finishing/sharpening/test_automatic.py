@@ -33,10 +33,10 @@ class Stack(NamedTuple):
     radius: FloatArray
 
 
-def through(scene: FloatArray, seeing: float) -> FloatArray:
+def through(scene: FloatArray, seeing: float, cutoff: float = CUTOFF) -> FloatArray:
     """Blur a scene as air does."""
     frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, scene.shape), indexing="ij"))
-    return np.fft.ifft2(np.fft.fft2(scene) * contrast_left(frequency, seeing)).real
+    return np.fft.ifft2(np.fft.fft2(scene) * contrast_left(frequency, seeing, cutoff)).real
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,27 @@ def test_sharpened_stack_is_nearer_to_the_scene(stack: Stack, known: str) -> Non
     gained = difference(stack.image, stack) / difference(sharpened.image, stack)
     assert gained > (4 if known == "seeing" else 2)
     assert sharpened.seeing == pytest.approx(SEEING, rel=0.25)
+
+
+@pytest.mark.parametrize("sampling", [1.8, 4.0])
+def test_how_cameras_are_matched_to_telescopes_is_an_option(stack: Stack, sampling: float) -> None:
+    image = through(stack.scene, SEEING, 1 / sampling)
+    noise = np.random.default_rng(3).normal(0, NOISE * np.sqrt(2), (2, *image.shape))
+    even, odd = image + noise
+    seeing = SEEING * sampling / 2.5  # as it is measured
+    errors = {
+        given: difference(
+            skry.sharpen(
+                (even + odd) / 2,
+                skry.SharpenOptions(sampling=given),
+                halves=(even, odd),
+                seeing=seeing,
+            ),
+            stack,
+        )
+        for given in (2.5, sampling)
+    }
+    assert errors[sampling] < 0.7 * errors[2.5]
 
 
 def test_sky_beside_a_limb_corrects_what_frames_say_of_the_seeing(stack: Stack) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dask
 import pytest
+from dask.system import CPU_COUNT
 
 import skry_dask as skry
 from skry_dask.simulation.simulate import write_capture
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
+
+
+@pytest.hookimpl(optionalhook=True)  # by pytest-xdist, which benchmarks do without
+def pytest_xdist_auto_num_workers() -> int:
+    """Run tests in one process more than there are cores: some wait for processes of their own."""
+    return CPU_COUNT + 1
+
 
 MOON = skry.SimulateOptions(frames=40, height=180, width=240, seed=3, drift=(6, -8), jitter=0.4)
 PLANET = skry.SimulateOptions(frames=24, height=160, width=180, seed=5, drift=(4, 5), jitter=0.4)

@@ -70,12 +70,11 @@ class Background:
             try:
                 result = request.work()
             except SkryError as error:
-                self.tell(request.failed, error)
+                self._tell(request.failed, error)
             else:
-                self.tell(request.then, result)
+                self._tell(request.then, result)
 
-    def tell(self, callback: Callable[[Any], None], value: Any) -> None:
-        """Call a function with a value in the thread of the page: while work goes on, too."""
+    def _tell(self, callback: Callable[[Any], None], value: Any) -> None:
         if self._document is None:  # no browser: as in a test
             callback(value)
         else:

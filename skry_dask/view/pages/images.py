@@ -7,8 +7,10 @@ from panel.custom import JSComponent
 
 from skry_dask.widgets.modules import module_of
 
-STYLE = ".skry-view { max-width: calc(78vh * var(--skry-ratio, 1)); }"
-"""As high as a window, at most."""
+STYLE = """
+:host { display: block; }
+.skry-view { max-width: calc(78vh * var(--skry-ratio, 1)); }
+"""
 
 
 class ImageComparison(JSComponent):

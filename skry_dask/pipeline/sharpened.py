@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.finishing.sharpening.psf import point_spread
 from skry_dask.finishing.sharpening.sharpen import sharpen
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.io.remote import Location
+    from skry_dask.types import AnyArray
+
+MAX_MISSING = 0.02
+"""Half stacks that show nothing in a larger share of the stack do not tell its noise."""
+
+BRIGHT = 0.05
+"""Where a stack is brighter than this fraction of its brightest pixel, halves have a value."""
 
 HALVES = ("even", "odd")
 """What the names of half stacks end with: moon-even.tif, moon-odd.tif beside moon.tif."""
@@ -150,13 +159,35 @@ def write_sharpened(
     bool
         Whether the file was written.
     """
-    halves = HALVES if "half_stack" in stack and options.uses_halves else ()
-    about = sharpened_metadata(metadata, options, tone, source, halves)
+    pixels, pair = stack["stack"].to_numpy(), None
+    if "half_stack" in stack and options.uses_halves:
+        even, odd = (stack["half_stack"].sel(half=half).to_numpy() for half in HALVES)
+        pair = None if missing_in_halves((even, odd), pixels) > MAX_MISSING else (even, odd)
+    about = sharpened_metadata(metadata, options, tone, source, HALVES if pair else ())
     if _holds(path, about):
         return False
-    pair = [stack["half_stack"].sel(half=half).to_numpy() for half in halves] or None
-    image = sharpen(stack["stack"].to_numpy(), options, halves=pair, **blur_of(metadata))
+    image = sharpen(pixels, options, halves=pair, **blur_of(metadata))
     return write_image(path, adjust_tone(image, tone), kind=kind, metadata=about)
+
+
+def missing_in_halves(halves: tuple[AnyArray, AnyArray], image: AnyArray) -> float:
+    """Find where half stacks show nothing, as those of a few frames, though their stack does.
+
+    Parameters
+    ----------
+    halves
+        float32 (y, x[, channel]) each; NaN, or 0 in files of whole numbers, where nothing was
+        added.
+    image
+        The stack, of the same shape.
+
+    Returns
+    -------
+    Share of the stack's bright pixels, 0 to 1.
+    """
+    bright = image > BRIGHT * np.nanmax(image, initial=0.0)
+    missing = ~(halves[0] > 0) | ~(halves[1] > 0)
+    return float((bright & missing).sum() / max(int(bright.sum()), 1))
 
 
 def blur_of(metadata: dict[str, Any]) -> dict[str, float]:

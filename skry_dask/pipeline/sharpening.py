@@ -18,7 +18,13 @@ from skry_dask.io.images.write import image_kind_for, write_image
 from skry_dask.options.sharpening import SharpenMethod
 from skry_dask.options.tone import ToneOptions
 from skry_dask.pipeline.outputs import Outputs, software
-from skry_dask.pipeline.sharpened import HALVES, blur_of, sharpened_metadata
+from skry_dask.pipeline.sharpened import (
+    HALVES,
+    MAX_MISSING,
+    blur_of,
+    missing_in_halves,
+    sharpened_metadata,
+)
 from skry_dask.pipeline.upload import to_write
 
 if TYPE_CHECKING:
@@ -112,9 +118,10 @@ def sharpen_file(
         pair, problem = _read_halves(found, pixels, must=given)
         notes += [problem] if problem else []
     if pair is None and options.method is SharpenMethod.AUTO:
+        hint = "" if found else "; skry stack --halves writes them"
         notes.append(
-            f"{source.name} has no half stacks: its noise is estimated from its finest structure; "
-            "skry stack --halves writes them."
+            f"{source.name} has no half stacks{' of use' if found else ''}: its noise is estimated "
+            f"from its finest structure{hint}."
         )
     names = tuple(half.name for half in found) if found and pair else ()
     sharp = sharpen(pixels, options, halves=pair, **blur_of(image.metadata))
@@ -173,12 +180,18 @@ def _read_halves(
     """Read half stacks; those that were only found may be of no use, which is a note."""
     even, odd = (read_stack(place).pixels for place in places)
     if even.shape == odd.shape == pixels.shape:
-        return (even, odd), None
-    other = even if even.shape != pixels.shape else odd
-    size, expected = (f"{shape[1]} x {shape[0]} px" for shape in (other.shape, pixels.shape))
-    message = f"{places[0]} and {places[1]} are no half stacks of the image: {size}, not {expected}"
+        missing = missing_in_halves((even, odd), pixels)
+        if missing <= MAX_MISSING:
+            return (even, odd), None
+        message = f"{places[0]} or {places[1]} shows nothing in {missing:.0%} of the image"
+        remedy = "leave them out, or stack more frames"
+    else:
+        other = even if even.shape != pixels.shape else odd
+        size, expected = (f"{shape[1]} x {shape[0]} px" for shape in (other.shape, pixels.shape))
+        message = f"{places[0]} and {places[1]} are no half stacks of the image: "
+        message, remedy = f"{message}{size}, not {expected}", "give those of this stack"
     if must:
-        raise OptionsError(f"{message}: give those of this stack")
+        raise OptionsError(f"{message}: {remedy}")
     return None, f"{message}: they are not used."
 
 

@@ -143,8 +143,13 @@ def summarise(
         for one, paths, of_one in zip(results.stacks, images, figures, strict=True)
     ]
     several = len(stacks) > 1
+    estimated = (
+        "; the sharpened image takes its noise from the finest structure"
+        if job.outputs.sharpen is not None and job.outputs.sharpen[0].uses_halves
+        else ""
+    )
     of_figures = [
-        f"{one['percent']:g} %: {note}" if several else note
+        (f"{one['percent']:g} %: {note}" if several else note) + estimated
         for one, of_one in zip(stacks, figures, strict=True)
         for note in of_one.notes
     ]

@@ -56,6 +56,18 @@ def test_half_stacks_beside_the_image_are_found(image, tmp_path):
         )
 
 
+def test_half_stacks_of_too_few_frames_are_not_used(image, tmp_path):
+    write_image(tmp_path / "a.tif", image, kind="tiff16", metadata={})
+    halves = image.copy(), image.copy()
+    halves[0][:20], halves[1][20:] = 0, 0
+    for name, half in zip(("even", "odd"), halves, strict=True):
+        write_image(tmp_path / f"a-{name}.tif", half, kind="tiff16", metadata={})
+    done = sharpen_file(tmp_path / "a.tif", tmp_path / "b.tif", SharpenOptions())
+    assert done.halves == ()
+    assert "shows nothing in 100% of the image: they are not used" in done.notes[0]
+    assert "a.tif has no half stacks of use: its noise is estimated" in done.notes[1]
+
+
 NOTED = {
     "a.png has 8 bits": ("png8", 1.0),
     "of the pixels are white: detail that is clipped": ("tiff16", 2.0),

@@ -260,10 +260,10 @@ class StackOptions(NamedOptions):
         Scale frames to equal brightness, so that thin clouds leave no patches. Weighted frames are
         scaled where their light differs by more than 15 %.
     halves
-        Also stack every second frame and the others apart, in the same pass: OUTPUT-even.tif and
-        OUTPUT-odd.tif. How much they differ shows how noisy the image is, and how fine the detail
-        is that it resolves: both are in the summary. So is the seeing, which is measured too, by
-        comparing some of the frames with the image.
+        Also stack frames with even numbers and the others apart, in the same pass: OUTPUT-even.tif
+        and OUTPUT-odd.tif. How much they differ shows how noisy the image is, and how fine the
+        detail is that it resolves: both are in the summary. So is the seeing, which is measured
+        too, by comparing some of the frames with the image.
     demosaic
         How raw colour becomes colour: "malvar" keeps detail (Malvar, He & Cutler 2004), "bilinear"
         takes means of the nearest pixels, softer and with less noise [default: malvar, without
@@ -271,7 +271,7 @@ class StackOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "stack"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     percent: Percentages | None = None
     number: int | None = None

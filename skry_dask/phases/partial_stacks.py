@@ -22,7 +22,7 @@ from skry_dask.options import StackOptions
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_STACK
 from skry_dask.phases.rating.noise import noise_sigma
-from skry_dask.phases.stacking.half_stacks import split_selection
+from skry_dask.phases.stacking.half_stacks import is_odd, split_selection
 from skry_dask.phases.stacking.nested_stacks import NestedStacks, first_taken
 from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
@@ -115,7 +115,7 @@ def partial_stacks(
     nested = NestedStacks(made, len(number))
     selected = first_taken(plan.select_best(n) for n in number.tolist())
     if options.halves:
-        selected = split_selection(selected)
+        selected = split_selection(selected, is_odd(capture["frame"].to_numpy()))
     steps = nested.each(plan.add_up(selected, nested.requests), plan.blur(selected))
     coords = plan.coords | {
         "number": ("step", number, {"units": "1", "long_name": "best frames of each triangle"})
@@ -155,7 +155,7 @@ def _variables(made: StackImages, steps: list[OneStack], radius: int) -> dict[st
         )
         variables["half_stack"] = image_variable(
             da.stack([made.halves(*step) for step in steps]),
-            "mean of each triangle's best fragments in every second frame, and in the others",
+            "mean of each triangle's best fragments in even frames, and in odd ones",
             along=("step", "half"),
         )
     return variables | {

@@ -40,7 +40,7 @@ from skry_dask.options import StackOptions
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_STACK
 from skry_dask.phases.stacking.fragment_selection import count_taken
-from skry_dask.phases.stacking.half_stacks import split_selection
+from skry_dask.phases.stacking.half_stacks import is_odd, split_selection
 from skry_dask.phases.stacking.nested_stacks import NestedStacks, first_taken
 from skry_dask.phases.stacking.stack_images import StackImages
 from skry_dask.phases.stacking.stack_plan import StackPlan
@@ -100,9 +100,9 @@ def stack(
 
         With ``options.halves`` also, from the same pass:
 
-        - ``half_stack`` float32 (half, y, x[, channel]): stacks of the selected fragments of every
-          second frame of the capture, beginning with its first ("even"), and of the others ("odd"),
-          excluded frames counted; made as ``stack`` is, which has the bits that it has without
+        - ``half_stack`` float32 (half, y, x[, channel]): stacks of the selected fragments of the
+          frames with even numbers, and of those with odd ones (of every second frame of a video,
+          every second one of these); made as ``stack`` is, which has the bits that it has without
           them. NaN where a half has no frame, all over if it has none at all;
         - ``noise`` float32 (y, x[, channel]), standard deviation of the noise of ``stack`` at each
           pixel, 1 = full scale, from the difference of the halves in the 33 x 33 px around it, the
@@ -156,7 +156,7 @@ def stack(
     packed = [plan.select(one) for one in options.of_each]
     selected, taken = first_taken(packed), np.stack([count_taken(one) for one in packed])
     if options.halves:
-        selected = split_selection(selected)
+        selected = split_selection(selected, is_odd(capture["frame"].to_numpy()))
     keeper = None
     if pieces is not None:
         # Motion follows from the points and what they were made from, gain from the motion.
@@ -204,7 +204,7 @@ def _variables(
     if made.n_halves > 1:
         variables["half_stack"] = image_variable(
             made.halves(sums, blur),
-            "mean of the selected fragments of every second frame, and of the others",
+            "mean of the selected fragments of even frames, and of odd ones",
             lambda y, x: windows().halves(y, x),
             along=(*along, "half"),
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skry_dask.phases.stacking.half_stacks import is_odd
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -43,7 +45,8 @@ class StackFigures:
         if "half_stack" not in stack:
             return cls()
         gave = stack["fragments"].to_numpy() > 0
-        n_even, n_odd = int(gave[::2].sum()), int(gave[1::2].sum())
+        odd = is_odd(stack["frame"].to_numpy())
+        n_even, n_odd = int(gave[~odd].sum()), int(gave[odd].sum())
         unknown = "noise and resolution are not known: "
         if n_even + n_odd < LEAST_FRAMES:
             counted = f"only {n_even + n_odd} of the {LEAST_FRAMES} frames that it takes"

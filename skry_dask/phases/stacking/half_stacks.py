@@ -1,4 +1,4 @@
-"""Half stacks: the stack of every second frame, and that of the others.
+"""Half stacks: the stack of the frames with even numbers, and that of the others.
 
 Both show the same scene, and their noise has nothing in common. So the stack's own noise follows
 from what they differ by, with all that frames add to it: photons, read noise, and what is left of
@@ -40,13 +40,31 @@ MAX_VARIANCE = 1.0
 """Larger variances of a frame are cut off: no noise of frames between 0 and 1 is so large."""
 
 
-def split_selection(packed: AnyArray) -> AnyArray:
-    """Divide selections into halves: every second frame, and the others.
+def is_odd(numbers: AnyArray) -> BoolArray:
+    """Find out which frames belong to the odd half, by their numbers alone.
+
+    So a frame stays in its half when others are left out, or when the capture begins elsewhere.
+
+    Parameters
+    ----------
+    numbers
+        int64 (frame), numbers of the frames; where only every second one is there, or every third,
+        these are counted.
+    """
+    step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) > 1 else 1
+    odd: BoolArray = numbers // max(step, 1) % len(HALF) == 1
+    return odd
+
+
+def split_selection(packed: AnyArray, odd: BoolArray) -> AnyArray:
+    """Divide selections into halves: those of even frames, and those of odd ones.
 
     Parameters
     ----------
     packed
         uint8 (frame, selection, byte), see `pack_selection`.
+    odd
+        bool (frame), see `is_odd`.
 
     Returns
     -------
@@ -54,8 +72,8 @@ def split_selection(packed: AnyArray) -> AnyArray:
     """
     n_frames, n_selections, n_bytes = packed.shape
     halves = np.zeros((n_frames, n_selections, len(HALF), n_bytes), np.uint8)
-    for half in range(len(HALF)):
-        halves[half :: len(HALF), :, half] = packed[half :: len(HALF)]
+    for half, of_half in enumerate((~odd, odd)):
+        halves[of_half, :, half] = packed[of_half]
     return halves.reshape(n_frames, -1, n_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Half stacks: every second frame and the others, which together are the stack to the bit."""
+"""Half stacks: even frames and odd ones, which together are the stack to the bit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
+from skry_dask.phases.stacking.half_stacks import is_odd
 from tests.phase_results import known_results
 from tests.small_captures import texture
 
@@ -72,6 +73,24 @@ def test_a_half_is_the_stack_of_its_frames_alone(options: dict[str, Any]) -> Non
     for name, first in (("even", 0), ("odd", 1)):
         alone = stacked(case(np.arange(N) % 2 == first), percent=100, **options)["stack"]
         np.testing.assert_array_equal(halves.sel(half=name), alone)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "odd"),
+    [
+        ([0, 1, 2, 3], [0, 1, 0, 1]),
+        ([7, 8, 9, 10], [1, 0, 1, 0]),  # as in the whole capture
+        ([0, 1, 3, 4, 9], [0, 1, 1, 0, 1]),  # others are left out
+        ([0, 2, 4, 6], [0, 1, 0, 1]),  # every second one
+        ([3, 6, 12], [1, 0, 0]),
+        ([5], [1]),
+        ([], []),
+    ],
+)
+def test_a_frame_stays_in_its_half_whatever_others_there_are(
+    numbers: list[int], odd: list[int]
+) -> None:
+    np.testing.assert_array_equal(is_odd(np.array(numbers, np.int64)), odd)
 
 
 @pytest.mark.parametrize("shape", [(96, 120), (96, 120, 3)])

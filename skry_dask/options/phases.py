@@ -220,7 +220,7 @@ class RefineOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "refine"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     quick: bool = False
 

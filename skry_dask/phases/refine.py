@@ -12,6 +12,9 @@ The tiles become points of their own beside those of the track phase: between po
 half of the gain was lost. Where tiles have nothing to be followed by, as around a planet, points of
 the track phase stay.
 
+Of a mosaic, each frame is compared with the part of the stack that it shows, and a tile's weights
+and mean displacement are those of the frames that show it.
+
 On simulated captures of 300 frames through Kolmogorov air (Moon at D / r0 = 5 and 8, Sun at 6) the
 mean correlation with the telescope's own view, up to 0.35 cycles per px, rose from 0.78, 0.41 and
 0.61 to 0.83, 0.50 and 0.72, and the detail from 20.7, 12.3 and 12.5 dB to 21.4, 13.4 and 14.3.
@@ -23,7 +26,7 @@ each tile and frame.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,16 +34,14 @@ from skry_dask.capture.calibration.develop import Developer
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import (
     About,
-    is_union,
     measured_frames,
     region_of,
     result,
     rotation_of,
-    variable,
     whole_frames,
 )
 from skry_dask.graph.frame_passes import map_frames
-from skry_dask.graph.frame_tables import map_table, rows_at, total_of
+from skry_dask.graph.frame_tables import map_table
 from skry_dask.graph.parcels import share
 from skry_dask.graph.phase_inputs import Given, aligned, check_inputs, tracked
 from skry_dask.graph.row_tables import as_table
@@ -48,26 +49,16 @@ from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RefineOptions, as_json
 from skry_dask.options.given import options_of
 from skry_dask.phases.refining.first_stack import grey_stack, tiles_of_stack
+from skry_dask.phases.refining.point_values import PointValues, evenly
 from skry_dask.phases.refining.tile_motion import (
     N_VALUES,
-    QUALITY_STEP,
     UNUSED,
-    VECTOR_STEP,
     TileSearch,
     measure_tiles,
     measure_turning_tiles,
 )
 from skry_dask.phases.refining.tiles import ReferenceTiles, hann
-from skry_dask.phases.refining.weights import (
-    SUM_STEP,
-    RefinedPoints,
-    in_usual_light,
-    is_found,
-    quality_levels,
-    subtract_mean,
-    sum_geometry,
-    weigh_frames,
-)
+from skry_dask.phases.refining.weights import RefinedPoints, in_usual_light
 from skry_dask.phases.rotation.trend import without_trend
 from skry_dask.phases.rotation.turning_blocks import TurningBlocks
 from skry_dask.phases.stacking.frame_gain import uneven_light
@@ -78,16 +69,14 @@ if TYPE_CHECKING:
 
     from skry_dask.geometry.globe.rotation import Rotation
     from skry_dask.graph.kept.pieces import Pieces
+    from skry_dask.graph.kept.rows import KeptRows
     from skry_dask.graph.row_tasks import Rows
-    from skry_dask.types import AnyArray, BoolArray, FloatArray
+    from skry_dask.types import BoolArray, FloatArray
 
 log = logging.getLogger(__name__)
 
 MIN_FRAMES = 16
 """Number of frames from which on it pays to weigh them."""
-
-MAX_SAMPLE = 512
-"""Number of frames, evenly spaced, from which the range of quality is learnt, at most."""
 
 ABOUT = About(
     "how points are displaced in each frame, measured again, and how much frames count",
@@ -139,11 +128,13 @@ def refine(
         - ``weight`` uint8 (frame, point), how much the frame counts there, 255 = as the best one;
         - ``valid`` bool (frame, point), whether the point was found, rather than left where the
           track phase saw it;
-        - ``valid_fraction`` float64 (point), fraction of active frames in which it was found;
+        - ``valid_fraction`` float64 (point), fraction of active frames that show it in which it
+          was found;
         - ``mean_displacement`` float64 (point, axis), px, what was subtracted;
         - ``found`` int16 (frame, tile, value), what was measured: displacement y and x minus that
           of the track phase, in units of 2**-13 px, and quality in units of 2**-12; -32768 in
-          inactive frames, for y also where the tile was not found;
+          inactive frames and where a frame does not show the tile, for y also where it was not
+          found;
         - ``channel_shift``, as in ``points``, if it is there.
 
         Where refining could not do better, these are the points of the track phase, without
@@ -207,24 +198,16 @@ def why_not_refined(capture: xr.Dataset, alignment: xr.Dataset, points: xr.Datas
     """
     if not points.sizes["point"]:
         return "there is no reference point"
-    if is_union(alignment):
-        return "frames show different parts of the canvas"
     active = measured_frames(alignment, capture, region_of(alignment, capture))
     n_active = int(active.sum())
     if n_active < MIN_FRAMES:
         return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
     offset = alignment["offset"].to_numpy()[active]
     if (offset == offset[0]).all() and rotation_of(alignment) is None:
-        shown = points["displacement"][_evenly(active, MIN_FRAMES)].to_numpy()
+        shown = points["displacement"][evenly(active, MIN_FRAMES)].to_numpy()
         if (shown == shown[0]).all():
             return "all frames show the scene at the same place"
     return None
-
-
-def _evenly(active: BoolArray, n: int) -> AnyArray:
-    """Take at most n active frames, evenly spaced: int64, ascending."""
-    numbers = np.flatnonzero(active)
-    return numbers[np.unique(np.linspace(0, len(numbers) - 1, n).astype(int))]
 
 
 def _turning_tiles(
@@ -252,133 +235,63 @@ def _refine(
     offset = alignment["offset"].to_numpy()
     positions = points["position"].to_numpy()
     refined = RefinedPoints.of(tiles, positions, int(active.sum()))
+    measure: Any = measure_tiles
+    turned, shared = [], [share(TileSearch.of(tiles, positions, developer))]
+    if turning is not None:
+        measure, turned = measure_turning_tiles, [turning[0]]
+        shared += [share(turning[1])]
+    shape = len(tiles), N_VALUES
     kept = None
-    turned = [] if turning is None else [turning[0]]
     if pieces is not None:
         # Tiles, displacements and the globe follow from the inputs.
-        kept = pieces.rows(
-            capture,
-            [offset, *turned],
-            active,
-            [options.version, developer, list(pieces.inputs)],
-            stored=lambda result: result["found"].variable,
-            blank=UNUSED,
-            shape=(len(tiles), N_VALUES),
-            dtype=np.int16,
-        )
-    displacement = points["displacement"]
-    tracked = displacement.data if displacement.chunks else as_table(displacement.variable)
+        about = [options.version, developer, list(pieces.inputs)]
+        kept = _kept(capture, [offset, *turned], active, about, shape, pieces)
+    tracked = _table_of(points["displacement"])
     found = map_frames(
-        measure_tiles if turning is None else measure_turning_tiles,
+        measure,
         frames,
         offset,
         *turned,
         tracked,
         active,
         developer=share(developer),
-        shared=[
-            share(TileSearch.of(tiles, positions, developer)),
-            *([] if turning is None else [share(turning[1])]),
-        ],
-        shape=(len(tiles), N_VALUES),
+        shared=shared,
+        shape=shape,
         dtype=np.int16,
         kept=kept,
     )
     vectors = found if turning is None else without_trend(found, turning[0][:, 0])
     light = uneven_light(alignment, active)
     if light is not None:
-        vectors = map_table(
-            in_usual_light, vectors, light, shape=(len(tiles), N_VALUES), dtype=np.int16
-        )
-    of_points = _Refined.of(vectors, tracked, active, refined)
-    variables = _variables(found, of_points, refined.position, int(active.sum()))
+        vectors = map_table(in_usual_light, vectors, light, shape=shape, dtype=np.int16)
+    values = PointValues.of(vectors, tracked, active, refined)
+    variables = values.variables(found, refined.position)
     if "channel_shift" in points:
         variables["channel_shift"] = points["channel_shift"].variable
     return result(capture, options, variables, about=ABOUT)
 
 
-class _Refined(NamedTuple):
-    """What follows from the measured tiles, lazy; see `refine`."""
-
-    displacement: da.Array
-    weight: da.Array
-    valid: da.Array
-    mean: da.Array
-
-    @classmethod
-    def of(
-        cls, found: da.Array, tracked: Rows | da.Array, active: BoolArray, points: RefinedPoints
-    ) -> _Refined:
-        n_points = len(points.position)
-        shared = share(points)
-        sample = rows_at(found, _evenly(active, MAX_SAMPLE))
-        levels = map_table(
-            quality_levels,
-            sample,
-            shared=[shared],
-            shape=(found.shape[1], 2),
-            dtype=np.float64,
-            reduces=True,
-        )
-        weight = map_table(
-            weigh_frames, found, shared=[shared, levels], shape=(n_points,), dtype=np.uint8
-        )
-        sums = map_table(
-            sum_geometry,
-            found,
-            tracked,
-            shared=[shared],
-            shape=(n_points, 2),
-            dtype=np.int64,
-            reduces=True,
-        )
-        mean = total_of(sums) * (SUM_STEP / max(int(active.sum()), 1))
-        displacement = map_table(
-            subtract_mean,
-            found,
-            tracked,
-            shared=[shared, mean],
-            shape=(n_points, 2),
-            dtype=np.float32,
-        )
-        valid = map_table(is_found, found, shared=[shared], shape=(n_points,), dtype=bool)
-        return cls(displacement, weight, valid, mean)
+def _table_of(values: xr.DataArray) -> Rows | da.Array:
+    """Take a lazy table as it is, one in memory or in a store by blocks of rows."""
+    return values.data if values.chunks else as_table(values.variable)
 
 
-def _variables(
-    found: da.Array, refined: _Refined, position: FloatArray, n_active: int
-) -> dict[str, xr.Variable]:
-    """Label the results."""
-    fraction = total_of(refined.valid) / max(n_active, 1)
-    return {
-        "position": variable(("point", "axis"), position, "px", "position on the canvas"),
-        "displacement": variable(
-            ("frame", "point", "axis"),
-            refined.displacement,
-            "px",
-            "local displacement of the scene, its mean over frames subtracted",
-        ),
-        "weight": variable(
-            ("frame", "point"),
-            refined.weight,
-            "1",
-            "how much the frame counts, 255 = as the best one",
-        ),
-        "valid": variable(
-            ("frame", "point"), refined.valid, "1", "found, not taken from the track phase"
-        ),
-        "valid_fraction": variable(
-            ("point",), fraction, "1", "fraction of active frames in which the point was found"
-        ),
-        "mean_displacement": variable(
-            ("point", "axis"), refined.mean, "px", "mean over frames of the displacement"
-        ),
-        "found": variable(
-            ("frame", "tile", "value"),
-            found,
-            "1",
-            "displacement y, x minus that of the track phase in steps of step_px, and quality",
-            step_px=VECTOR_STEP,
-            step_quality=QUALITY_STEP,
-        ),
-    }
+def _kept(
+    capture: xr.Dataset,
+    rows: list[FloatArray],
+    active: BoolArray,
+    about: list[Any],
+    shape: tuple[int, int],
+    pieces: Pieces,
+) -> KeptRows:
+    """Find what is known from before of the tiles of frames."""
+    return pieces.rows(
+        capture,
+        rows,
+        active,
+        about,
+        stored=lambda result: result["found"].variable,
+        blank=UNUSED,
+        shape=shape,
+        dtype=np.int16,
+    )

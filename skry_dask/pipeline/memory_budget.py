@@ -237,7 +237,8 @@ def refine_bytes(shapes: Shapes, _n_chunk: int) -> int:
     if not shapes.refined:
         return 0
     frames = FRAME_PIXEL_BYTES * shapes.n_threads
-    return shapes.n_pixels * (BUILD_PIXEL_BYTES + frames) + TILE_BLOCK_BYTES
+    filters = shapes.n_canvas_pixels * BUILD_PIXEL_BYTES
+    return filters + shapes.n_pixels * frames + TILE_BLOCK_BYTES
 
 
 def stack_bytes(shapes: Shapes, n_chunk: int) -> int:

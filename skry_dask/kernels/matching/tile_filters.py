@@ -168,6 +168,10 @@ def _match_tiles(  # type: ignore[no-untyped-def]
         _bin_at_all_pixels(frames, f, shift, binned)
         for t in range(len(weights)):
             top, left = expected[f, t, 0], expected[f, t, 1]
+            outside = max(-top, top - (height - 2 * side), -left, left - (width - 2 * side))
+            if outside > max_px + 1.0:  # most tiles of a mosaic
+                out[f, t, 3] = 0.0
+                continue
             y, x, near, row, column = top, left, False, 0, 0
             like, along_y, along_x, dy, dx, rated = 0.0, 0.0, 0.0, 0.0, 0.0, 0
             for _ in range(MAX_STEPS):

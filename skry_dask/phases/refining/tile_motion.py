@@ -51,7 +51,8 @@ N_VALUES = 3
 """Values of a tile in a frame: displacement y and x, quality."""
 
 UNUSED = -(2**15)
-"""Code of a frame that is not measured, and for y of a tile that was not found."""
+"""Code of a frame that is not measured, or that does not show a tile; for y also of a tile that was
+not found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +141,8 @@ def measure_tiles(
     Returns
     -------
     int16 (frame, tile, `N_VALUES`): displacement y, x minus that of the track phase, in units of
-    `VECTOR_STEP`, and quality, in units of `QUALITY_STEP`; `UNUSED` in frames that are not active,
-    and for y where the tile was not found.
+    `VECTOR_STEP`, and quality, in units of `QUALITY_STEP`; `UNUSED` in frames that are not active.
+    Where a frame does not show the tile, y and quality are `UNUSED`; where it was not found, y is.
     """
     used = np.flatnonzero(active)
     return _measure(frames, used, offset[used, None], displacement, search)
@@ -183,6 +184,8 @@ def _measure(
     expected = tiles.corners + places + tracked
     shown = frames if len(used) == len(frames) else frames[used]
     found = match_tiles(shown, expected, tiles.filters, search.levels, MAX_PX)
+    room = np.array(frames.shape[1:3]) - tiles.filters.side
+    inside = ((expected >= -MAX_PX) & (expected <= room + MAX_PX)).all(axis=2)
     vectors, likeness, quality = found[:, :, :2], np.maximum(found[:, :, 2], 0), found[:, :, 3]
     valid = reject_outliers(vectors, search.first, search.neighbours, TOLERANCE_PX)
     trust = likeness / (likeness + PRIOR)
@@ -190,5 +193,6 @@ def _measure(
     codes = np.rint(vectors / VECTOR_STEP).clip(1 - 2**15, 2**15 - 1)
     codes[:, :, 0] = np.where(valid, codes[:, :, 0], UNUSED)
     measured[used, :, :2] = codes
-    measured[used, :, 2] = np.rint(quality / QUALITY_STEP).clip(0, 2**15 - 1)
+    rated = np.rint(quality / QUALITY_STEP).clip(0, 2**15 - 1)
+    measured[used, :, 2] = np.where(inside, rated, UNUSED)
     return measured

@@ -87,8 +87,8 @@ class RefinedPoints:
         float64 (tile, tile): quality, averaged over neighbours.
     n_tiles
         Number of points that are tiles.
-    cut
-        Fraction of frames below the quality around which weights fall to 0.
+    n_frames
+        Number of frames to weigh.
     """
 
     position: FloatArray
@@ -97,7 +97,7 @@ class RefinedPoints:
     from_tiles: csr_array
     blending: csr_array
     n_tiles: int
-    cut: float
+    n_frames: int
 
     @classmethod
     def of(
@@ -129,7 +129,7 @@ class RefinedPoints:
             vstack([own, nearest], format="csr"),
             gaussian_matrix(centres, BLENDING_PX),
             len(centres),
-            min(max(1 - N_KEPT / max(n_frames, 1), 0.0), MAX_CUT),
+            n_frames,
         )
 
     def displacements(self, measured: AnyArray, displacement: AnyArray) -> FloatArray:
@@ -144,10 +144,10 @@ class RefinedPoints:
 
         Returns
         -------
-        float64 (frame, point, axis), px; NaN in frames that were not measured.
+        float64 (frame, point, axis), px; NaN in inactive frames.
         """
         out = np.full((len(measured), len(self.position), 2), np.nan)
-        for i in np.flatnonzero(measured[:, 0, 2] != UNUSED):
+        for i in np.flatnonzero(~np.isnan(displacement[:, 0, 0])):
             lost = measured[i, :, :1] == UNUSED
             found = np.where(lost, 0, measured[i, :, :2]) * VECTOR_STEP
             tracked = np.asarray(displacement[i], np.float64)
@@ -164,10 +164,26 @@ class RefinedPoints:
 
         Returns
         -------
-        float64 (frame, tile), 1 = quality of the stack; 0 in frames that were not measured.
+        float64 (frame, tile), 1 = quality of the stack; 0 in frames that were not measured, and
+        where a frame shows no tile near by.
         """
-        blended: FloatArray = (self.blending @ np.maximum(measured[:, :, 2], 0).T).T * QUALITY_STEP
+        shown = _is_shown(measured)
+        total = self.blending @ np.where(shown, measured[:, :, 2], 0).T
+        share = self.blending @ shown.astype(np.float64).T
+        blended: FloatArray = (total / np.where(share > 0, share, 1)).T * QUALITY_STEP
         return blended
+
+    def is_near(self, measured: AnyArray) -> BoolArray:
+        """Whether frames show tiles by which points can be judged: bool (frame, point).
+
+        Parameters
+        ----------
+        measured
+            int16 (frame, tile, 3), from `measure_tiles`.
+        """
+        near = self.blending @ _is_shown(measured).astype(np.float64).T > 0
+        found: BoolArray = (self.from_tiles @ near).T > 0
+        return found
 
     def weights(self, measured: AnyArray, levels: FloatArray) -> AnyArray:
         """Weigh frames.
@@ -185,6 +201,11 @@ class RefinedPoints:
         """
         relative = _weigh(self.quality(measured), levels[0])
         return np.rint((self.from_tiles @ relative.T).T * FULL).astype(np.uint8)
+
+
+def _is_shown(measured: AnyArray) -> BoolArray:
+    """Whether frames were measured and show each tile: bool (frame, tile)."""
+    return np.asarray(measured[:, :, 2] != UNUSED)
 
 
 def weigh_frames(measured: AnyArray, points: RefinedPoints, levels: FloatArray) -> AnyArray:
@@ -231,10 +252,40 @@ def quality_levels(sample: AnyArray, points: RefinedPoints) -> FloatArray:
     nine tenths of the frames, which an overexposed frame would deprive of their weights.
     """
     quality = points.quality(sample)
-    cut = np.quantile(quality, points.cut, axis=0) if points.cut else np.zeros(quality.shape[1])
-    usual = np.quantile(quality, 0.9, axis=0)
-    best = np.minimum(quality.max(axis=0), MAX_LEAD * usual)
-    return np.stack([cut, best], axis=1)[None]
+    # Quality is 0 in frames that show nothing near: those that do come last, in ascending order.
+    quality.sort(axis=0)
+    n_shown = np.maximum((quality > 0).sum(axis=0), 1)
+    share = n_shown / max(len(quality), 1)
+    cut = np.clip(1 - N_KEPT / np.maximum(share * points.n_frames, 1), 0, MAX_CUT)
+    at_cut = np.where(cut > 0, _quantile(quality, cut, n_shown), 0)
+    usual = _quantile(quality, np.full(len(cut), 0.9), n_shown)
+    best = np.minimum(quality[-1], MAX_LEAD * usual)
+    return np.stack([at_cut, best], axis=1)[None]
+
+
+def _quantile(ascending: FloatArray, share: FloatArray, n_shown: IntArray) -> FloatArray:
+    """Take quantiles of the last values of each column, linear between them.
+
+    Parameters
+    ----------
+    ascending
+        float64 (frame, tile).
+    share
+        float64 (tile), which quantile, 0 to 1.
+    n_shown
+        int64 (tile), number of values that count, at least 1.
+
+    Returns
+    -------
+    float64 (tile)
+    """
+    place = len(ascending) - n_shown + share * (n_shown - 1)
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, len(ascending) - 1)
+    tile = np.arange(ascending.shape[1])
+    below, above = ascending[low, tile], ascending[high, tile]
+    quantile: FloatArray = below + (place - low) * (above - below)
+    return quantile
 
 
 def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:
@@ -250,7 +301,7 @@ def _weigh(quality: FloatArray, levels: FloatArray) -> FloatArray:
 
 
 def sum_geometry(measured: AnyArray, displacement: AnyArray, points: RefinedPoints) -> IntArray:
-    """Add up the displacements of some frames.
+    """Add up the displacements of some frames, where they show the scene.
 
     Parameters
     ----------
@@ -261,10 +312,31 @@ def sum_geometry(measured: AnyArray, displacement: AnyArray, points: RefinedPoin
 
     Returns
     -------
-    int64 (1, point, axis), in units of `SUM_STEP`.
+    int64 (1, point, 4): y and x, in units of `SUM_STEP`, number of frames that show the point, and
+    of those in which it was found.
     """
-    motion = np.nan_to_num(points.displacements(measured, displacement))
-    return np.rint(motion / SUM_STEP).astype(np.int64).sum(axis=0, keepdims=True)
+    near = points.is_near(measured)
+    motion = np.where(near[:, :, None], points.displacements(measured, displacement), 0)
+    steps = np.rint(motion / SUM_STEP).astype(np.int64)
+    counts = np.stack([near, is_found(measured, points)], axis=2).astype(np.int64)
+    return np.concatenate([steps, counts], axis=2).sum(axis=0, keepdims=True)
+
+
+def mean_geometry(total: IntArray) -> FloatArray:
+    """Divide sums by numbers of frames.
+
+    Parameters
+    ----------
+    total
+        int64 (point, 4), from `sum_geometry`, of all frames.
+
+    Returns
+    -------
+    float64 (point, 3): mean y and x, px, and fraction of frames in which the point was found.
+    """
+    n_shown = np.maximum(total[:, 2:3], 1)
+    mean: FloatArray = total[:, [0, 1, 3]] * np.array([SUM_STEP, SUM_STEP, 1]) / n_shown
+    return mean
 
 
 def subtract_mean(
@@ -277,6 +349,6 @@ def subtract_mean(
     measured, displacement, points
         As for `sum_geometry`.
     mean
-        float64 (point, axis), px.
+        float64 (point, 3), from `mean_geometry`.
     """
-    return (points.displacements(measured, displacement) - mean).astype(np.float32)
+    return (points.displacements(measured, displacement) - mean[:, :2]).astype(np.float32)

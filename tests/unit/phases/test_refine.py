@@ -29,6 +29,10 @@ def true_displacement(position):
     return SHIFT[:, None] * (1 + slope[:, None])
 
 
+FIELD = 96
+"""Width of the field of a frame of a mosaic, px."""
+
+
 def frames_of(light):
     """Every frame shows the scene displaced, every second one blurred."""
     y, x = np.indices(light.shape)
@@ -138,6 +142,47 @@ def test_points_of_the_track_phase_stay_where_tiles_show_nothing(case):
     for place in kept:
         assert (found["position"].to_numpy() == place).all(axis=1).any()
     assert found["weight"].to_numpy().any(axis=0).all()
+
+
+@pytest.fixture(scope="module")
+def mosaic(case):
+    """The same scene, of which each half of the frames shows another part: a mosaic."""
+    capture, alignment, points, first = case
+    left = np.where(np.arange(N) < N // 2, 0, WIDTH - FIELD)
+    whole = capture["frames"].to_numpy()
+    frames = np.stack([frame[:, x : x + FIELD] for frame, x in zip(whole, left, strict=True)])
+    offset = np.stack([np.zeros(N), -left], axis=1).astype(float)
+    alignment = alignment.assign(offset=(("frame", "axis"), offset), union=True)
+    return capture_of(frames), alignment, points, first
+
+
+def test_of_a_mosaic_each_frame_counts_where_it_shows_the_scene(case, mosaic):
+    found = skry.refine(*mosaic).compute()
+    used = np.arange(N) != INACTIVE
+    truth = true_displacement(found["position"])
+    # Tiles of 48 px: their centres are that far from the border of the field.
+    x, weight = found["position"].to_numpy()[:, 1], found["weight"].to_numpy()
+    tiles = np.arange(len(x)) < found.sizes["tile"]
+    for frames, shown in (
+        (np.arange(N) < N // 2, x <= FIELD - 24),
+        (np.arange(N) >= N // 2, x >= WIDTH - FIELD + 24),
+    ):
+        sharp = frames & used & ~BLURRED
+        inside = np.ix_(sharp, shown & tiles)
+        off = found["displacement"].to_numpy() - truth
+        # Displacements are relative to the mean over the frames that show a point.
+        off -= np.nanmean(off[sharp], axis=0)
+        assert np.sqrt((off[inside] ** 2).mean()) < 0.1
+        assert found["valid"].to_numpy()[inside].mean() > 0.95
+        assert weight[inside].mean() > 150
+        assert not found["valid"].to_numpy()[np.ix_(sharp, ~shown)].any()
+        far = tiles & (np.abs(x - x[shown & tiles, None]).min(axis=0) > 40)
+        assert far.any()
+        assert not weight[np.ix_(sharp, far)].any()
+    assert np.isfinite(found["displacement"].to_numpy()[used]).all()
+    with dask.config.set(scheduler="sync"):
+        again = skry.refine(mosaic[0].chunk({"frame": 3}), *mosaic[1:]).compute()
+    assert again.identical(found)
 
 
 def test_colour_is_refined_by_its_grey(case, refined):

@@ -7,7 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skry_dask.phases.refining.weights import RefinedPoints, quality_levels
+from skry_dask.phases.refining.tile_motion import UNUSED
+from skry_dask.phases.refining.weights import (
+    RefinedPoints,
+    mean_geometry,
+    quality_levels,
+    sum_geometry,
+)
 
 CENTRES = np.stack(np.meshgrid(np.arange(3.0), np.arange(4.0), indexing="ij"), -1) * 16 + 31.5
 
@@ -75,3 +81,33 @@ def test_reference_points_beside_tiles_are_corrected_less_the_farther_off_they_a
     assert not moved[:, 0].any()
     np.testing.assert_allclose(moved[:12, 1], 1)
     np.testing.assert_allclose(moved[12:, 1], [0.45, 0.15, 0.0, 0.0], atol=0.01)
+
+
+def test_tiles_are_judged_by_the_frames_that_show_them():
+    quality = np.linspace(0.6, 1.4, 100)
+    measured = np.full((300, 12, 3), UNUSED, np.int16)
+    of_column = np.arange(12) % 4
+    measured[:100, of_column == 0] = np.rint(4096 * quality)[:, None, None]
+    measured[100:, of_column == 3] = np.rint(4096 * np.linspace(0.6, 1.4, 200))[:, None, None]
+    points = points_for(300)
+    weight = points.weights(measured, quality_levels(measured, points))[:, :12] / 255
+    assert not weight[100:, of_column == 0].any()
+    assert not weight[:100, of_column == 3].any()
+    # Of 100 frames 49 count, of 200 the best 40 %, which are 80.
+    for column, frames, n_counted in ((0, slice(100), 49), (3, slice(100, 300), 80)):
+        of_tile = weight[frames, of_column == column][:, 0]
+        level = np.linspace(0.6, 1.4, len(of_tile))
+        full = (level / level.max()) ** 3.5
+        assert abs(int((of_tile > 0.5 * full - 0.002).sum()) - n_counted) <= 2
+
+
+def test_the_mean_geometry_is_that_of_the_frames_that_show_a_point():
+    measured = np.full((4, 12, 3), UNUSED, np.int16)
+    of_column = np.arange(12) % 4
+    measured[:2, of_column == 0] = [8192, 0, 4096]
+    measured[2:, of_column == 3] = [0, 16384, 4096]
+    points = points_for(4)
+    tracked = np.zeros((4, 5, 2), np.float32)
+    mean = mean_geometry(sum_geometry(measured, tracked, points)[0])
+    np.testing.assert_allclose(mean[0], [1, 0, 1])
+    np.testing.assert_allclose(mean[3], [0, 2, 1])

@@ -88,8 +88,10 @@ class Messages:
         now = time.perf_counter()
         key = progress.capture, progress.phase
         with self._lock:
-            # A phase begins where the one before it ends: its graph takes time, too.
-            before = self._ended.get(progress.capture, self._start)
+            # A phase begins where the one before it ends: its graph takes time, too. The first
+            # one of a capture begins where the capture before ends.
+            last = max(self._ended.values(), default=self._start)
+            before = self._ended.get(progress.capture, last)
             began = self._began.setdefault(key, before)
             if self._events is not None:
                 self.write("progress", **progress._asdict(), seconds=round(now - began, 3))

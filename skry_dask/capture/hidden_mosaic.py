@@ -73,14 +73,18 @@ def use_hidden_mosaic(capture: xr.Dataset) -> xr.Dataset:
         return capture
     if patterns is None:
         return capture
+    problems = [*capture.attrs["problems"], describe_mosaic(patterns)]
+    return capture.assign_attrs(cfa=patterns[0], grey=1, problems=problems)
+
+
+def describe_mosaic(patterns: tuple[str, str]) -> str:
+    """Tell in one line what is done with a mosaic of either of two patterns."""
     first, second = patterns
-    problem = (
+    return (
         f"The frames are raw colour, although the file says mono: they are developed to grey; "
         f"--cfa {first} gives colour (--cfa {second} if red and blue are exchanged), --cfa none "
         f"leaves them as they are."
     )
-    problems = [*capture.attrs["problems"], problem]
-    return capture.assign_attrs(cfa=first, grey=1, problems=problems)
 
 
 def find_mosaic(frames: Iterable[Frames]) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from skry_dask.capture.decode import decode
+from skry_dask.capture.equal_channels import use_equal_channels
 from skry_dask.capture.header import Header, header_of_reader, header_of_store
 from skry_dask.capture.hidden_mosaic import use_hidden_mosaic
 from skry_dask.capture.inputs import first_name, includes, sidecar
@@ -157,7 +158,7 @@ class Source(ABC):
         capture = correct_capture(frames.dataset(attrs), self.read)
         if self.read.cfa is None:
             capture = use_hidden_mosaic(capture)
-        return OpenedCapture(capture, frames.n_chunk, decoded, frames.identity)
+        return OpenedCapture(use_equal_channels(capture), frames.n_chunk, decoded, frames.identity)
 
     @abstractmethod
     def check_unchanged(self) -> None:

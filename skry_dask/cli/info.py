@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skry_dask.capture.calibration.standing import mask_standing
+from skry_dask.capture.equal_channels import describe_equal_channels
+from skry_dask.capture.hidden_mosaic import N_FRAMES, describe_mosaic, find_mosaic
 from skry_dask.capture.lazy_frames import bits_in_use
-from skry_dask.capture.source import resolve
+from skry_dask.capture.source import EncodedSource, resolve
+from skry_dask.errors import SkryError
 from skry_dask.options import Cfa
 
 if TYPE_CHECKING:
@@ -38,7 +42,8 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         16-bit samples that are read in place what `describe_depth` returns, from a few frames;
         ``first_time`` and ``last_time`` where they are known, ``duration`` in seconds where only
         times since the first frame are; other attributes of the file; and ``problems``, to which
-        belongs what stands still in frames that are read in place, see `mask_standing`.
+        belongs what stands still in frames that are read in place, see `mask_standing`, and raw
+        colour or equal channels, which a few frames show.
 
     Raises
     ------
@@ -54,6 +59,8 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
         capture = mask_standing(resolved.open().capture)
         attrs = dict(capture.attrs)
         used = bits_in_use(capture["frames"]) if dtype == "uint16" and n_frames else 0
+    elif isinstance(resolved, EncodedSource):
+        attrs |= {"problems": [*attrs["problems"], *_problems_of_frames(resolved)]}
     found: dict[str, Any] = {"source": attrs.pop("source"), "format": attrs.pop("format")}
     found |= {"frames": n_frames, "width": shape[1], "height": shape[0]}
     attrs.pop("digest")
@@ -66,6 +73,32 @@ def inspect_capture(source: Input, read: ReadOptions | None = None) -> dict[str,
     if time is not None and len(time):
         found |= _described_times(time)
     return found | {name: value for name, value in attrs.items() if name not in found}
+
+
+def _problems_of_frames(source: EncodedSource) -> list[str]:
+    """Tell whether frames that have to be decoded are raw colour or have equal channels.
+
+    Of images, a few are decoded; of a video, the first ones.
+    """
+    reader, read = source.reader, source.read
+    n_frames = reader.info.n_frames or 0
+    try:
+        if reader.random_access and n_frames:
+            numbers = np.unique(np.linspace(0, n_frames - 1, N_FRAMES).astype(int)).tolist()
+            decoded = [next(reader.decode(number)) for number in numbers]
+        else:
+            decoded = list(islice(reader.decode(), N_FRAMES))
+    except (SkryError, StopIteration):  # told when the frames are needed
+        return []
+    images = [frame.image for frame in decoded if frame.image is not None]
+    if not images or read.grey:
+        return []
+    if images[0].ndim == 2:
+        known = read.cfa is not None or "cfa" in source.attrs
+        patterns = None if known else find_mosaic(images)
+        return [] if patterns is None else [describe_mosaic(patterns)]
+    equal = describe_equal_channels(images)
+    return [] if equal is None else [equal]
 
 
 def _described_times(time: AnyArray) -> dict[str, Any]:

@@ -256,8 +256,14 @@ def test_notes_tell_what_has_no_effect(frames: AnyArray, tmp_path: Path, cli: Co
     assert "align_channels has nothing to align: the stack is grey" in summary["notes"]
     summary, _ = cli.stack("moon.ser", "--demosaic", "bilinear")
     assert "demosaic has nothing to do: frames are not raw colour" in summary["notes"]
-    write(tmp_path / "rgb.ser", np.repeat(frames[..., None], 3, axis=3), "RGB")
-    summary, _ = cli.stack("rgb.ser")
+    equal = np.repeat(frames[..., None], 3, axis=3)
+    write(tmp_path / "rgb.ser", equal, "RGB")
+    summary, image = cli.stack("rgb.ser")
+    assert image.ndim == 2
+    assert any("green and blue are equal" in note for note in summary["notes"])
+    equal[..., 0] ^= 1
+    write(tmp_path / "pale.ser", equal, "RGB")
+    summary, _ = cli.stack("pale.ser")
     assert any("hardly any colour: --grey" in note for note in summary["notes"])
 
 

@@ -42,11 +42,12 @@ from .phases.refine import refine
 from .phases.stack import stack
 from .phases.track import track
 from .pipeline.animation import Animation, animate
-from .pipeline.batch import Outcome, run_many
+from .pipeline.batch import run_many
 from .pipeline.combine import combine
 from .pipeline.derotation import derotate_images
 from .pipeline.description import Description, describe
 from .pipeline.masters import make_master
+from .pipeline.outcome import Outcome
 from .pipeline.report import report
 from .pipeline.run import run
 from .pipeline.timelapse import Movie, timelapse

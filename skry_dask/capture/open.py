@@ -90,7 +90,9 @@ def open_capture(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.open_capture("moon.ser")  # doctest: +SKIP
+    >>> capture = skry.open_capture("moon.ser", frames="2:10")
+    >>> capture["frames"].shape, capture["frames"].dtype
+    ((8, 160, 200), dtype('uint8'))
     """
     read, selection = options_of_several(
         (ReadOptions, read), (SelectOptions, selection), choices=choices, function="open_capture"
@@ -182,7 +184,8 @@ def as_zarr(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> frames = skry.as_zarr("moon.ser")["frames"]  # doctest: +SKIP
+    >>> skry.as_zarr("moon.ser")["frames"].shape
+    (16, 160, 200)
     """
     read = options_of(ReadOptions, read, choices, "as_zarr")
     return resolve(source, read).as_group(None if store is None else located(store))
@@ -227,7 +230,9 @@ def import_capture(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.import_capture("moon.mp4", "moon.skry")  # doctest: +SKIP
+    >>> capture = skry.import_capture("moon.ser", "frames.skry")
+    >>> capture.sizes["frame"]
+    16
     """
     read = options_of(ReadOptions, read, choices, "import_capture")
     place = located(store)

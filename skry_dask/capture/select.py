@@ -62,8 +62,8 @@ def select(capture: xr.Dataset, options: SelectOptions | None = None, **choices:
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> selected = skry.select(capture, skry.SelectOptions(frames="2:6", exclude="4"))
+    >>> capture = skry.simulate("moon", frames=8, height=160, width=200)
+    >>> selected = skry.select(capture, frames="2:6", exclude="4")
     >>> selected["frame"].values.tolist()
     [2, 3, 4, 5]
     >>> selected["excluded"].values.tolist()

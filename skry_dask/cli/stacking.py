@@ -12,13 +12,14 @@ from skry_dask.cli.messages import messages
 from skry_dask.cli.process import release_freed_memory
 from skry_dask.cli.terminal import describe_job, in_a_word, print_error
 from skry_dask.errors import OptionsError, SkryError
-from skry_dask.pipeline.batch import Outcome, run_jobs
+from skry_dask.pipeline.batch import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skry_dask.cli.messages import MessageOptions
     from skry_dask.pipeline.batch_plan import StackJob
+    from skry_dask.pipeline.outcome import Outcome
 
 
 FEWEST = 0.5

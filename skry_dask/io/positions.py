@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skry_dask.errors import OptionsError
@@ -20,7 +21,6 @@ from skry_dask.io.files import file_size, read_text
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from skry_dask.options import Positions
 
@@ -34,8 +34,8 @@ MAX_SHOWN_CHARACTERS = 40
 """Messages show no more than that of a wrong line."""
 
 
-def read_positions(path: Path) -> Positions:
-    """Read positions from a text file.
+def read_positions(path: str | os.PathLike[str]) -> Positions:
+    r"""Read positions from a text file.
 
     Parameters
     ----------
@@ -55,7 +55,16 @@ def read_positions(path: Path) -> Positions:
         If the file cannot be read.
     OptionsError
         If a line holds anything else, or no line a position.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import skry_dask as skry
+    >>> _ = Path("points.txt").write_text("y x\n120 200\n80.5 95  # a crater\n")
+    >>> skry.read_positions("points.txt")
+    ((120.0, 200.0), (80.5, 95.0))
     """
+    path = Path(path)
     if file_size(path) > MAX_FILE_BYTES:
         raise OptionsError(f"{path} is no table of positions: it is over {MAX_FILE_BYTES} bytes")
     text = read_text(path, MAX_FILE_BYTES)

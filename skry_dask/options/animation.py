@@ -44,6 +44,12 @@ class AnimationOptions(NamedOptions):
         Leave out triangles and reference points.
     width
         Width of the movie, px; by default as the images are wide, from 960 to 1920 px.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.AnimationOptions(fps=25, order="quality")
+    AnimationOptions(fps=25, order='quality')
     """
 
     phase: ClassVar[str] = "animation"

@@ -23,6 +23,12 @@ class CombineOptions(NamedOptions):
     gains
         Factors of red, green and blue, instead of those of the white balance, such as --gains 1.2
         1 0.9.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.CombineOptions(white_balance=True)
+    CombineOptions(white_balance=True)
     """
 
     phase: ClassVar[str] = "combine"

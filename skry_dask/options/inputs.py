@@ -117,6 +117,12 @@ class ReadOptions(NamedOptions):
     verify
         Identify the file by all of its bytes, not by samples: any change is noticed, for one more
         reading of the file.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.ReadOptions(cfa="RGGB", bits=12)
+    ReadOptions(cfa='RGGB', bits=12)
     """
 
     phase: ClassVar[str] = "read"
@@ -159,6 +165,12 @@ class SelectOptions(NamedOptions):
         from it or have -1 are not stacked).
     roi
         Region of interest Y,X,HEIGHT,WIDTH, px: the rest of each frame is not used.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.SelectOptions(frames=slice(100, 900), exclude=[17, 40])
+    SelectOptions(frames='100:900', exclude='17,40')
     """
 
     phase: ClassVar[str] = "select"
@@ -232,6 +244,12 @@ class CalibrationOptions(NamedOptions):
         drawn into frames (clocks, frame numbers, scales, reticles) and strong hot pixels, fills
         them in from what surrounds them, and cuts off even bars along the borders, so that frames
         are not aligned by them; "off" leaves them.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.CalibrationOptions(dark="dark.tif", flat="flat.tif")
+    CalibrationOptions(dark='dark.tif', flat='flat.tif')
     """
 
     phase: ClassVar[str] = "calibrate"

@@ -94,6 +94,12 @@ class AlignOptions(NamedOptions):
         "overlap" is the region seen in all active frames; "union" is everything seen in any of
         them, where each pixel is the mean of the chosen fragments that show it: a mosaic, where
         the telescope moved on.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.AlignOptions(method="disc", reference=17)
+    AlignOptions(method='disc', reference=17)
     """
 
     phase: ClassVar[str] = "align"
@@ -134,6 +140,12 @@ class QualityOptions(NamedOptions):
         deviation of a Gaussian window; 0 = not at all).
     reference_percent
         Percentage of frames, the best ones of each area, averaged into the reference image.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.QualityOptions(area_size=60)
+    QualityOptions(area_size=60)
     """
 
     phase: ClassVar[str] = "quality"
@@ -180,6 +192,12 @@ class TrackOptions(NamedOptions):
     align_channels
         Measure the shift of red and blue against green (atmospheric dispersion), which changes
         slowly, and undo it in each frame.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.TrackOptions(points=[(120, 200), (80.5, 95)])
+    TrackOptions(points=((120.0, 200.0), (80.5, 95.0)))
     """
 
     phase: ClassVar[str] = "track"
@@ -217,6 +235,12 @@ class RefineOptions(NamedOptions):
     quick
         Leave out the second pass, which measures frames against a first stack and weighs them: this
         takes less time, and shows less detail.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.RefineOptions(quick=True)
+    RefineOptions(quick=True)
     """
 
     phase: ClassVar[str] = "refine"
@@ -268,6 +292,16 @@ class StackOptions(NamedOptions):
         How raw colour becomes colour: "malvar" keeps detail (Malvar, He & Cutler 2004), "bilinear"
         takes means of the nearest pixels, softer and with less noise [default: malvar, without
         drizzle].
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.StackOptions(percent=20, drizzle=1.5)
+    StackOptions(percent=20, drizzle=1.5)
+    >>> skry.StackOptions(percent=120)
+    Traceback (most recent call last):
+    ...
+    skry_dask.errors.OptionsError: percent is 120: it must be above 0 and at most 100
     """
 
     phase: ClassVar[str] = "stack"

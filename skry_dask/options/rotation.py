@@ -52,6 +52,12 @@ class RotationOptions(NamedOptions):
     system
         System of longitudes whose rotation is undone, I, II or III [default: II for Jupiter, III
         for others; the Sun turns by latitude].
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.RotationOptions(derotate="jupiter", north_angle=12)
+    RotationOptions(derotate='jupiter', north_angle=12)
     """
 
     phase: ClassVar[str] = "derotate"
@@ -121,6 +127,12 @@ class DerotateOptions(NamedOptions):
     system
         System of longitudes whose rotation is undone, I, II or III [default: II for Jupiter, III
         for others; the Sun turns by latitude].
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.DerotateOptions(body="jupiter", to="2026-11-02T21:14:03Z")
+    DerotateOptions(body='jupiter', to='2026-11-02T21:14:03.000000Z')
     """
 
     phase: ClassVar[str] = "derotate_images"

@@ -143,6 +143,12 @@ class SharpenOptions(NamedOptions):
     ------
     OptionsError
         A value lies outside its range, or options contradict each other.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.SharpenOptions(method="wavelets", gains=(3, 4, 2, 1, 1, 1))
+    SharpenOptions(method='wavelets', gains=(3.0, 4.0, 2.0, 1.0, 1.0, 1.0))
     """
 
     phase: ClassVar[str] = "sharpen"

@@ -138,6 +138,12 @@ class SimulateOptions(NamedOptions):
     ------
     OptionsError
         A value lies outside its range, or options contradict each other.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.SimulateOptions(frames=100, seeing="optics", d_over_r0=6)
+    SimulateOptions(frames=100, seeing='optics', d_over_r0=6)
     """
 
     frames: int = 200

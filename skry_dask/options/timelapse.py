@@ -30,6 +30,12 @@ class TimelapseOptions(NamedOptions):
     keep_brightness
         Leave the brightness of each image as it is; otherwise thin cloud, exposure and gain are
         evened out.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.TimelapseOptions(fps=25, stamp=True)
+    TimelapseOptions(fps=25, stamp=True)
     """
 
     phase: ClassVar[str] = "timelapse"

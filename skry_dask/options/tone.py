@@ -31,6 +31,12 @@ class ToneOptions(NamedOptions):
         --curve 0.75 0.8; black and white stay.
     gamma
         Brightness becomes brightness ** (1 / gamma): above 1 brightens the dark.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> skry.ToneOptions(stretch="0.1,99.9", gamma=1.4)
+    ToneOptions(stretch='0.1,99.9', gamma=1.4)
     """
 
     phase: ClassVar[str] = "tone"

@@ -121,7 +121,7 @@ def align(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
+    >>> capture = skry.simulate("moon", frames=8, height=160, width=200)
     >>> alignment = skry.align(capture)
     >>> alignment["offset"].shape
     (8, 2)

@@ -94,10 +94,9 @@ def derotate(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> options = skry.SimulateOptions(frames=8, height=160, width=200, rotation=6)
-    >>> capture = skry.simulate("jupiter", options)
+    >>> capture = skry.simulate("jupiter", frames=8, height=112, width=128, rotation=6).compute()
     >>> alignment = skry.align(capture)
-    >>> alignment = skry.derotate(capture, alignment, skry.RotationOptions(derotate="jupiter"))
+    >>> alignment = skry.derotate(capture, alignment, derotate="jupiter")
     >>> alignment["turn"].to_numpy().round(2)
     array([-3.  , -2.14, -1.29, -0.43,  0.43,  1.29,  2.14,  3.  ])
     """

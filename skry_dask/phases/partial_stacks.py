@@ -97,11 +97,10 @@ def partial_stacks(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> alignment = skry.align(capture)
-    >>> quality = skry.estimate_quality(capture, alignment)
-    >>> points = skry.track(capture, alignment, quality)
-    >>> steps = skry.partial_stacks(capture, alignment, quality, points, numbers=[1, 4]).compute()
+    >>> capture = skry.open_capture("moon.ser")
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> steps = skry.partial_stacks(capture, *earlier, numbers=[1, 4]).compute()
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """

@@ -149,9 +149,9 @@ def estimate_quality(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> alignment = skry.align(capture)
-    >>> quality = skry.estimate_quality(capture, alignment)
+    >>> capture = skry.open_capture("moon.ser")
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> quality = skry.estimate_quality(capture, results["align"], area_size=60)
     >>> quality["area_quality"].dims
     ('frame', 'area')
     """

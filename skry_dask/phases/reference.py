@@ -98,7 +98,7 @@ def choose_reference(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
+    >>> capture = skry.simulate("moon", frames=8, height=160, width=200)
     >>> skry.choose_reference(capture)["key_offset"].dims
     ('key', 'axis')
     """

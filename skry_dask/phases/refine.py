@@ -151,13 +151,11 @@ def refine(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=16, height=160, width=200))
-    >>> alignment = skry.align(capture)
-    >>> quality = skry.estimate_quality(capture, alignment)
-    >>> points = skry.track(capture, alignment, quality)
-    >>> first = skry.stack(capture, alignment, quality, points)
-    >>> refined = skry.refine(capture, alignment, points, first)
-    >>> refined["weight"].dims
+    >>> capture = skry.open_capture("moon.ser")
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> first = results["first_stack"]
+    >>> points = skry.refine(capture, results["align"], results["track"], first)
+    >>> points["weight"].dims
     ('frame', 'point')
     """
     options = options_of(RefineOptions, options, choices, "refine")

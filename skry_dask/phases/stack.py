@@ -136,13 +136,12 @@ def stack(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> alignment = skry.align(capture)
-    >>> quality = skry.estimate_quality(capture, alignment)
-    >>> points = skry.track(capture, alignment, quality)
-    >>> result = skry.stack(capture, alignment, quality, points, skry.StackOptions(percent=50))
-    >>> int(result["count"].max())
-    4
+    >>> capture = skry.open_capture("moon.ser")
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> stacked = skry.stack(capture, *earlier, percent=50)
+    >>> int(stacked["count"].max())
+    8
     """
     options = options_of(StackOptions, options, choices, "stack", OF_STACK)
     given = aligned(alignment), rated(quality, points, options), tracked(points)

@@ -124,10 +124,10 @@ def track(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> alignment = skry.align(capture)
-    >>> quality = skry.estimate_quality(capture, alignment)
-    >>> skry.track(capture, alignment, quality)["displacement"].dims
+    >>> capture = skry.open_capture("moon.ser")
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> points = skry.track(capture, results["align"], results["quality"], spacing=30)
+    >>> points["displacement"].dims
     ('frame', 'point', 'axis')
     """
     options = options_of(TrackOptions, options, choices, "track")

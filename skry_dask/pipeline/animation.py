@@ -65,6 +65,13 @@ class Animation:
         Number of frames of the capture.
     notes
         What else the user should know.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> movie = skry.animate("moon.ser", "stacking.gif", percent=50)
+    >>> movie.output, movie.order
+    ('stacking.gif', 'time')
     """
 
     output: str
@@ -123,7 +130,9 @@ def animate(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> movie = skry.animate("moon.ser", "stacking.mp4", percent=20)  # doctest: +SKIP
+    >>> movie = skry.animate("moon.ser", "stacking.gif", percent=50)
+    >>> movie.frames
+    16
     """
     of_movie, stacking = split_choices(AnimationOptions, choices)
     options = options_of(AnimationOptions, options, of_movie, "animate")

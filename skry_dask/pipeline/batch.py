@@ -12,13 +12,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.io.remote import located
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
 from skry_dask.pipeline.job import JobRequest
 from skry_dask.pipeline.memory_limit import SharedMemory
+from skry_dask.pipeline.outcome import Outcome
 from skry_dask.pipeline.progress import report_nothing, shows_progress
 from skry_dask.pipeline.run import run_request
 
@@ -41,24 +42,6 @@ THREADS_PER_CAPTURE = 4
 
 MOST_AT_ONCE = 8
 """Most captures that are worked on at the same time: their graphs are made in one process."""
-
-
-class Outcome(NamedTuple):
-    """What became of one capture.
-
-    Parameters
-    ----------
-    job
-        The capture, and its image.
-    summary
-        `Summary` as a dict; None if the job failed.
-    error
-        Why it failed, or None.
-    """
-
-    job: StackJob
-    summary: dict[str, Any] | None
-    error: SkryError | None
 
 
 @shows_progress
@@ -109,8 +92,10 @@ def run_many(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> for job, summary, error in skry.run_many(["a.ser", "b.ser"]):  # doctest: +SKIP
+    >>> for job, summary, error in skry.run_many(["a.ser", "b.ser"], out_dir="stacks", quick=True):
     ...     print(job.name, error or summary["active_frames"])
+    a.ser 6
+    b.ser 6
     """
     for argument in ONE_CAPTURE:
         if arguments.get(argument) is not None:

@@ -88,7 +88,9 @@ def combine(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> made = skry.combine("r.tif", "g.tif", "b.tif", output="rgb.tif")  # doctest: +SKIP
+    >>> made = skry.combine("r.tif", "g.tif", "b.tif", output="rgb.tif")
+    >>> made["image"].dims
+    ('y', 'x', 'channel')
     """
     options = options_of(CombineOptions, options, choices, "combine", OF_COLOURS)
     report = progress or report_nothing

@@ -95,9 +95,9 @@ def derotate_images(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> options = skry.DerotateOptions(body="jupiter")
-    >>> skry.derotate_images(["r.tif", "g.tif"], ["r0.tif", "g0.tif"], options=options)
-    ... # doctest: +SKIP
+    >>> done = skry.derotate_images(["jupiter.tif"], ["moment.tif"], body="jupiter")
+    >>> done[0].output
+    'moment.tif'
     """
     options = options_of(DerotateOptions, options, choices, "derotate_images")
     targets = [located(output) for output in outputs]

@@ -42,6 +42,13 @@ class Description:
         name.
     variables
         Name and dims of each variable, its units, and what it is.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> described = skry.describe(skry.open_capture("moon.ser"))
+    >>> described.heading, described.facts["frames"]
+    ('capture: moon.ser', '16 of 200 x 160 px, uint8')
     """
 
     heading: str

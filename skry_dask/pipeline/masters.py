@@ -79,7 +79,9 @@ def make_master(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> dark = skry.make_master("covered.ser", "dark.tif")  # doctest: +SKIP
+    >>> dark = skry.make_master("covered.ser", "dark.tif")
+    >>> dark["master"].dims, int(dark["n_frames"])
+    (('y', 'x'), 4)
     """
     read, selection = options_of_several(
         (ReadOptions, read), (SelectOptions, selection), choices=choices, function="make_master"

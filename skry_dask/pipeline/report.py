@@ -72,9 +72,9 @@ def report(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> result = skry.run("moon.ser")  # doctest: +SKIP
-    >>> skry.report("moon.ser")  # doctest: +SKIP
-    PosixPath('moon-report.html')
+    >>> result = skry.run("moon.ser")
+    >>> skry.report("moon.ser").name
+    'moon-report.html'
     """
     results = open_results(str(_store_of(source, store)))
     record = read_record(results)

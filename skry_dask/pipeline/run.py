@@ -163,7 +163,9 @@ def run(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> result = skry.run("moon.ser", percent=20, output="moon.tif")  # doctest: +SKIP
+    >>> result = skry.run("moon.ser", percent=20, output="moon.tif")
+    >>> result["stack"].dims, result.attrs["summary"]["active_frames"]
+    (('y', 'x'), 16)
     """
     request = JobRequest.of(
         source,

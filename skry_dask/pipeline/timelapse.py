@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from skry_dask.geometry.canvas import Region
     from skry_dask.io.remote import Location, RemotePath
     from skry_dask.options import Options
-    from skry_dask.pipeline.batch import Outcome
+    from skry_dask.pipeline.outcome import Outcome
     from skry_dask.pipeline.progress import Report
     from skry_dask.types import Float32Array
 
@@ -77,6 +77,13 @@ class Movie:
         For each input that is not in the movie: ``input`` and ``reason``.
     notes
         What else the user should know.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> movie = skry.timelapse(["a.ser", "b.ser"], "ab.gif", fps=2, quick=True)
+    >>> movie.fps, movie.width, len(movie.pictures)
+    (2, 98, 2)
     """
 
     output: str
@@ -157,7 +164,9 @@ def timelapse(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> movie = skry.timelapse(["a-stack.tif", "b-stack.tif"], "ab.mp4")  # doctest: +SKIP
+    >>> movie = skry.timelapse(["a.ser", "b.ser"], "ab.gif", fps=2, quick=True)
+    >>> len(movie.pictures), movie.left_out
+    (2, [])
     """
     of_movie, stacking = split_choices(TimelapseOptions, choices)
     options = options_of(TimelapseOptions, options, of_movie, "timelapse")

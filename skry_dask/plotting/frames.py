@@ -36,7 +36,9 @@ def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> plotting.plot_drift(skry.align(skry.open_capture("moon.ser")))  # doctest: +SKIP
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_drift(results["align"])
     """
     ax = ax or new_axes()
     used = alignment.isel(frame=np.flatnonzero(alignment["active"]))
@@ -65,6 +67,12 @@ def plot_path(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_path(results["align"])
     """
     ax = ax or new_axes()
     used = alignment.isel(frame=np.flatnonzero(alignment["active"]))
@@ -95,6 +103,12 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_quality(results["quality"])
     """
     ax = ax or new_axes()
     values = quality["frame_quality"]
@@ -128,6 +142,12 @@ def plot_sorted_quality(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_sorted_quality(results["quality"])
     """
     ax = ax or new_axes()
     values = quality["frame_quality"].to_numpy()

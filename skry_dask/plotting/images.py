@@ -42,6 +42,12 @@ def plot_image(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_image(results["stack"]["stack"], "Stack")
     """
     ax = ax or new_axes()
     image = image.compute()
@@ -74,6 +80,14 @@ def plot_comparison(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> quality = results["quality"]
+    >>> images = {name: quality[name] for name in ("composite", "reference")}
+    >>> axes = skry.plotting.plot_comparison(images)
     """
     images = {title: image.compute() for title, image in images.items()}
     if axes is None:
@@ -103,6 +117,12 @@ def plot_area_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_area_quality(results["quality"])
     """
     ax = ax or new_axes()
     plot_image(quality["reference"], "Quality of areas", ax)
@@ -141,6 +161,12 @@ def plot_count(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_count(results["stack"])
     """
     ax = ax or new_axes()
     count = stacked["count"].compute()

@@ -38,6 +38,12 @@ def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None)
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_points(results["quality"], results["track"])
     """
     ax = ax or new_axes()
     plot_image(quality["reference"], "Reference points", ax)
@@ -78,6 +84,12 @@ def plot_warp(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_warp(results["quality"], results["track"], frame=3)
     """
     ax = ax or new_axes()
     plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
@@ -108,6 +120,12 @@ def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_mesh(results["quality"], results["track"])
     """
     ax = ax or new_axes()
     plot_image(quality["reference"], "Triangles, and how far points move", ax)
@@ -151,6 +169,12 @@ def plot_mean_warp(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> ax = skry.plotting.plot_mean_warp(results["quality"], results["track"])
     """
     ax = ax or new_axes()
     every = max(1, -(-points.sizes["point"] // MAX_ARROWS))

@@ -32,6 +32,15 @@ def plot_ring_correlation(resolution: xr.Dataset, ax: Axes | None = None) -> Axe
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> capture = skry.open_capture("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
+    >>> ax = skry.plotting.plot_ring_correlation(skry.measure_resolution(stacked))
     """
     ax = ax or new_axes()
     curves, frequency = resolution["ring_correlation"], resolution["frequency"]
@@ -71,6 +80,15 @@ def plot_region_resolution(
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> capture = skry.open_capture("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
+    >>> ax = skry.plotting.plot_region_resolution(stacked, skry.measure_resolution(stacked))
     """
     ax = ax or new_axes()
     plot_image(_grey(stacked["stack"]), "Resolution of regions", ax)
@@ -99,6 +117,15 @@ def plot_noise(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> capture = skry.open_capture("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
+    >>> ax = skry.plotting.plot_noise(stacked)
     """
     ax = ax or new_axes()
     noise = 100 * _grey(stacked["noise"])

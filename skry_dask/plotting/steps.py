@@ -32,6 +32,15 @@ def plot_steps(steps: xr.Dataset, axes: Sequence[Axes] | None = None) -> Sequenc
     ------
     SkryError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
+    >>> capture = skry.open_capture("moon.ser")
+    >>> earlier = results["align"], results["quality"], results["track"]
+    >>> steps = skry.partial_stacks(capture, *earlier, numbers=[1, 4, 16]).compute()
+    >>> axes = skry.plotting.plot_steps(steps)
     """
     resolved = "resolution" in steps
     if axes is None:

@@ -109,7 +109,7 @@ def simulate(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("planet", skry.SimulateOptions(frames=3, height=64, width=96))
+    >>> capture = skry.simulate("planet", frames=3, height=64, width=96)
     >>> capture.frames.shape, capture.frames.dtype
     ((3, 64, 96), dtype('uint8'))
     """

@@ -82,7 +82,7 @@ def browse_frames(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=4, height=160, width=200))
+    >>> capture = skry.simulate("moon", frames=4, height=160, width=200)
     >>> browser = skry.browse_frames(capture)
     >>> browser.position = 2
     >>> browser.frame

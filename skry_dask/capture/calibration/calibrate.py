@@ -74,8 +74,8 @@ def calibrate(
     Examples
     --------
     >>> import skry_dask as skry
-    >>> capture = skry.simulate("moon", skry.SimulateOptions(frames=8, height=160, width=200))
-    >>> calibrated = calibrate(capture, skry.CalibrationOptions(hot_pixels="capture"))
+    >>> capture = skry.simulate("moon", frames=8, height=160, width=200)
+    >>> calibrated = skry.calibrate(capture, hot_pixels="capture")
     >>> "bad" in calibrated  # the simulated camera has none
     False
     """

@@ -94,7 +94,7 @@ def sharpen(
     >>> import numpy as np
     >>> import skry_dask as skry
     >>> disc = np.hypot(*np.mgrid[-32:32, -32:32]) < 20
-    >>> skry.sharpen(disc * 0.5, skry.SharpenOptions(method="wavelets")).dtype
+    >>> skry.sharpen(disc * 0.5, method="wavelets").dtype
     dtype('float32')
     """
     options = options_of(SharpenOptions, options, choices, "sharpen", OF_SHARPENING)

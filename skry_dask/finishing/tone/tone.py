@@ -51,7 +51,7 @@ def adjust_tone(image: Any, options: ToneOptions | None = None, **choices: Any) 
     >>> import numpy as np
     >>> import skry_dask as skry
     >>> ramp = np.linspace(0, 0.5, 6).reshape(2, 3)
-    >>> float(skry.adjust_tone(ramp, skry.ToneOptions(stretch="0,100")).max())
+    >>> float(skry.adjust_tone(ramp, stretch="0,100").max())
     1.0
     """
     options = options_of(ToneOptions, options, choices, "adjust_tone")

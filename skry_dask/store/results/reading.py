@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from skry_dask.io.remote import Location
+    from skry_dask.io.remote import Location, RemotePath
 
 COORDINATES = "coordinates"
 """Attribute with the names of a result's coordinates, space-separated as the CF conventions have
@@ -109,13 +109,17 @@ class Results(Mapping[str, xr.Dataset]):
     Examples
     --------
     >>> import skry_dask as skry
-    >>> results = skry.open_results("moon.skry")  # doctest: +SKIP
-    >>> list(results)  # doctest: +SKIP
-    ['survey', 'reference', 'align', 'quality', 'track', 'first_stack', 'refine', 'stack', 'job']
-    >>> results["track"]["displacement"].sel(axis="y")  # doctest: +SKIP
+    >>> results = skry.open_results("moon.skry")
+    >>> list(results)[:5]
+    ['survey', 'reference', 'align', 'quality', 'track']
+    >>> results["track"]["displacement"].sel(axis="y").dims
+    ('frame', 'point')
+    >>> newest = results.entries_of("track")[-1]
+    >>> results[newest.key]["displacement"].equals(results["track"]["displacement"])
+    True
     """
 
-    def __init__(self, path: Location) -> None:
+    def __init__(self, path: Path | RemotePath) -> None:
         self.path = path
 
     @property
@@ -242,7 +246,9 @@ def open_results(path: str | os.PathLike[str]) -> Results:
     Examples
     --------
     >>> import skry_dask as skry
-    >>> points = skry.open_results("moon.skry")["track"]  # doctest: +SKIP
+    >>> points = skry.open_results("moon.ser")["track"]
+    >>> points["position"].dims
+    ('point', 'axis')
     """
     place = located(path)
     if not isinstance(place, Path):

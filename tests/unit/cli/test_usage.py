@@ -29,7 +29,7 @@ WRONG = {
     "stack a.ser --area-size=40.5": "--area-size is '40.5': it must be a whole number",
     "stack a.ser --canvas big": "--canvas is 'big': choose one of overlap, union",
     "stack a.ser --output-format gif": "--output-format is 'gif': choose one of tiff8, tiff16,",
-    "simulate mars -o a.ser": "SCENE is 'mars': choose one of moon, planet, sun",
+    "simulate venus -o a.ser": "SCENE is 'venus': choose one of moon, planet, sun",
     "stack a.ser --json=5": "--json is '5': it takes no value, leave it out",
     "stack a.ser --percent": "--percent needs one value after it",
     "stack --points 1": "--points takes 2 values, but only 1 is given",

@@ -281,7 +281,7 @@ class ViewSession:
             If the image would lie elsewhere.
         """
         image = None if output is None else self.folders.place(output)
-        request = self._request(image)
+        request = self.request(image)
         request.outputs.check()
         options = self.options
 
@@ -293,7 +293,8 @@ class ViewSession:
 
         self._job.start(replace(request, on_phase=on_phase), last)
 
-    def _request(self, image: Path | None) -> JobRequest:
+    def request(self, image: Path | None = None) -> JobRequest:
+        """Make the request of a job with the options as they are now, and the image to write."""
         files = self.outputs if image is not None else OutputOptions()
         return JobRequest.of(
             self.given,

@@ -92,3 +92,56 @@ def test_a_stack_is_sharpened_by_sliders_on_a_crop_and_saved_with_its_options(
     expected = skry.sharpen(stack["stack"].to_numpy(), options)
     np.testing.assert_allclose(image.data / 65535, expected.clip(0, 1), atol=1e-4)
     assert 'method = "wavelets"' in next(folder.glob("*.toml")).read_text()
+
+
+def test_stacks_of_several_percentages_are_compared_and_one_is_chosen(
+    server: ViewServer, browser: Browser, session: ViewSession
+) -> None:
+    store = skry.open_results(session.store)
+    before = store["job"].attrs["options"]
+    with opened(browser, server, "Stacks") as page:
+        page.get_by_label("Percentages").fill("10, 20, nine")
+        page.get_by_role("button", name="Stack these").click()
+        page.get_by_text("it must be a number, or up to").wait_for()
+        page.get_by_label("Percentages").fill("10, 80")
+        page.get_by_role("button", name="Stack these").click()
+        page.get_by_text("3 stacks, from one pass").wait_for()
+        titles = page.get_by_label("Right image", exact=True).locator("option").all_inner_texts()
+        assert [title.split(":")[0] for title in titles] == ["10 %", "80 %", "40 %"]
+        assert "4 frames per pixel" in titles[0]
+        images = page.locator(".skry-view img")
+        assert [image.evaluate(BRIGHTEST) > 100 for image in images.all()] == [True] * 3
+        page.keyboard.press("b")
+        page.locator("button[aria-pressed=true]").wait_for()
+        page.get_by_text("beside each other").click()
+        page.locator(".stacks figure").nth(2).wait_for()
+        assert not page.locator(".skry-view").is_visible()
+        page.get_by_text("over each other").click()
+        page.get_by_label("Right image", exact=True).select_option(titles[1])
+        page.get_by_role("button", name="Choose the right one").click()
+        page.get_by_text("The next job stacks 80 %.").wait_for()
+    assert session.options.stack.percent == 80
+    # The newest job stays what it was.
+    assert store["job"].attrs["options"] == before
+    session.choices.change(percent=40.0)
+
+
+def test_the_growing_stack_is_played(
+    server: ViewServer, browser: Browser, session: ViewSession
+) -> None:
+    stack = session.shown.stacked
+    assert stack is not None
+    with opened(browser, server, "Stacks") as page:
+        page.get_by_text("best first").click()
+        page.get_by_role("button", name="Show how the stack grows").click()
+        page.get_by_text("pictures of how the stack grows").wait_for()
+        picture = page.locator("#growing")
+        assert picture.evaluate(BRIGHTEST) > 100
+        assert str(picture.get_attribute("alt")).endswith("; 1 stacked so far")
+        page.locator("body").press("ArrowRight")
+        page.locator('#growing[alt$="; 2 stacked so far"]').wait_for()
+        # Before the first one comes the last one, the stack itself.
+        for _ in range(2):
+            page.locator("body").press("ArrowLeft")
+        n_stacked = int((stack["fragments"] > 0).sum())
+        page.locator(f'#growing[alt$="; {n_stacked} stacked so far"]').wait_for()

@@ -70,11 +70,12 @@ class Background:
             try:
                 result = request.work()
             except SkryError as error:
-                self._tell(request.failed, error)
+                self.tell(request.failed, error)
             else:
-                self._tell(request.then, result)
+                self.tell(request.then, result)
 
-    def _tell(self, callback: Callable[[Any], None], value: Any) -> None:
+    def tell(self, callback: Callable[[Any], None], value: Any) -> None:
+        """Call a function with a value in the thread of the page: while work goes on, too."""
         if self._document is None:  # no browser: as in a test
             callback(value)
         else:

@@ -7,10 +7,8 @@ from panel.custom import JSComponent
 
 from skry_dask.widgets.modules import module_of
 
-STYLE = """
-:host { display: block; }
-.skry-view { max-width: calc(78vh * var(--skry-ratio, 1)); }
-"""
+STYLE = ".skry-view { max-width: calc(78vh * var(--skry-ratio, 1)); }"
+"""As high as a window, at most."""
 
 
 class ImageComparison(JSComponent):

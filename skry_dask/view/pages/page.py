@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from html import escape
 
 import panel as pn
+from bokeh.util.warnings import BokehUserWarning
 
 from skry_dask.view.pages.keys import Keys
 from skry_dask.view.pages.style import CSS
@@ -12,6 +14,9 @@ from skry_dask.view.pages.tabs import TABS
 from skry_dask.view.session import ViewSession  # noqa: TC001 Panel reads annotations
 
 pn.extension(raw_css=[CSS])
+
+# The browser describes a button of a tab that has just been opened anew with its first click.
+warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
 
 
 def page_of(session: ViewSession) -> pn.viewable.Viewable:

@@ -102,18 +102,25 @@ class SharpenTab(Tab):
         stacked, state = self.session.shown.stacked, self.session.state
         if stacked is None or state.summary is None or stacked is self._stacked:
             return
-        self._stacked = stacked
-        results = open_results(str(self.session.store))
-        record = read_record(results, state.summary["phases"]["stack"]["digest"])
-        # Of several percentages the largest.
-        self.trial = SharpenTrial(stacks_of(stacked)[-1].data, record.about)
-        self._white = white_of(self.trial.image)
-        height, width = self.trial.image.shape[:2]
+        self._stacked, digest = stacked, state.summary["phases"]["stack"]["digest"]
+
+        def take() -> None:
+            record = read_record(open_results(str(self.session.store)), digest)
+            # Of several percentages the largest.
+            self.trial = SharpenTrial(stacks_of(stacked)[-1].data, record.about)
+
+        if self.attempt(take) and self.trial is not None:
+            self._begin(self.trial)
+
+    def _begin(self, trial: SharpenTrial) -> None:
+        """Show a stack that is to be sharpened."""
+        self._white = white_of(trial.image)
+        height, width = trial.image.shape[:2]
         image = Path(self.session.image_name)
         sharpened = sharpened_name(image)
         self.image_name.value = sharpened
         self.options_name.value = f"{Path(sharpened).stem}.toml"
-        self.crop.url = self._picture(self.trial.image)
+        self.crop.url = self._picture(trial.image)
         self.words.object = f"The stack, {width} x {height} px, and what sharpening makes of it."
         self._body.visible = True
         self._place()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from skry_dask.view.pages.frames import FramesTab
 from skry_dask.view.pages.sharpening import SharpenTab
+from skry_dask.view.pages.stacks import StacksTab
 
 if TYPE_CHECKING:
     from skry_dask.view.pages.tab import Tab
 
-TABS: tuple[type[Tab], ...] = (FramesTab, SharpenTab)
+TABS: tuple[type[Tab], ...] = (FramesTab, StacksTab, SharpenTab)
 """Each is made with the session, and builds what it shows."""

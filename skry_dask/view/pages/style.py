@@ -25,6 +25,11 @@ CSS = """
     --info-border-subtle: #055160 !important;
   }
 }
+.bk-tab.bk-active { color: var(--panel-on-background-color); }
+.bk-btn-group .bk-btn.bk-active { color: var(--panel-on-primary-color) !important;
+  background: var(--panel-primary-color) !important; }
+.noUi-target { background: color-mix(in srgb, var(--panel-on-background-color) 22%, transparent); }
+.noUi-connect { background: var(--panel-primary-color); }
 :root body { background: var(--panel-background-color); margin: 0; }
 :host(:focus-within) .bk-btn:focus-visible { outline: 2px solid var(--panel-primary-color); }
 """

@@ -18,7 +18,7 @@ import numpy as np
 from skry_dask.finishing.registration.levels import Level
 
 if TYPE_CHECKING:
-    from skry_dask.types import FloatArray
+    from skry_dask.types import AnyArray, FloatArray
 
 N_BINS = 48
 """Number of ranges of brightness in which means are taken: half of them alike in number of pixels,
@@ -73,7 +73,7 @@ def with_brightness_of(reference: Level, image: Level) -> Level:
     return Level(pixels, reference.valid)
 
 
-def _edges(values: FloatArray, low: float, high: float) -> FloatArray:
+def _edges(values: AnyArray, low: float, high: float) -> FloatArray:
     """Return the edges of ranges of brightness, ascending."""
     alike = np.quantile(values, np.linspace(0, 1, N_BINS // 2 + 1))
     even = np.linspace(low, high, N_BINS // 2 + 1)

@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
 from skry_dask.view.server import ViewServer, listen
 from tests.browser import quiet_page
 
@@ -30,6 +32,19 @@ BRIGHTEST = """picture => {
     return most;
 }"""
 """The brightest sample of an image or a canvas, as the browser shows it."""
+
+PLACE = """([name, x, y]) => {
+    const named = [...Bokeh.documents[0].all_models].filter(model => model.name === name);
+    const views = named.map(model => Bokeh.index.find_one(model));
+    const view = views.find(view => view?.frame && view.el.isConnected);
+    if (!view) return null;
+    const box = view.canvas_view.el.getBoundingClientRect();
+    const place = [
+        box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)
+    ];
+    return place.every(Number.isFinite) && box.width > 0 ? place : null;
+}"""
+"""Where a figure shows a position: x and y on the window, px."""
 
 
 @contextlib.contextmanager
@@ -75,4 +90,35 @@ def opened(browser: Browser, server: ViewServer, tab: str) -> Iterator[Page]:
         page.goto(server.url)
         page.get_by_text(tab, exact=True).click()
         yield page
-        assert elsewhere == []
+        assert not elsewhere, elsewhere
+
+
+def place_on(page: Page, figure: str, x: float, y: float) -> tuple[float, float]:
+    """Find where a figure shows a position, when it is drawn: x and y on the window, px."""
+    found = page.wait_for_function(PLACE, arg=[figure, x, y]).json_value()
+    return float(found[0]), float(found[1])
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press the mouse at one place, and let it go at another."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    page.mouse.move(*end)
+    page.mouse.up()
+
+
+def click_until(page: Page, place: tuple[float, float], words: str, key: str = "") -> None:
+    """Click, and press a key, until the page says something.
+
+    A click right after another is half a double one, which figures take for nothing.
+    """
+    shown = page.get_by_text(words)
+    for _ in range(20):
+        page.mouse.click(*place)
+        if key:
+            page.keyboard.press(key)
+        with contextlib.suppress(PlaywrightTimeoutError):
+            shown.wait_for(timeout=1500)
+            return
+    raise AssertionError(f"the page does not say {words!r}")

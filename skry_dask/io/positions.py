@@ -67,7 +67,24 @@ def read_positions(path: str | os.PathLike[str]) -> Positions:
     path = Path(path)
     if file_size(path) > MAX_FILE_BYTES:
         raise OptionsError(f"{path} is no table of positions: it is over {MAX_FILE_BYTES} bytes")
-    text = read_text(path, MAX_FILE_BYTES)
+    return parse_positions(read_text(path, MAX_FILE_BYTES), str(path))
+
+
+def parse_positions(text: str, where: str) -> Positions:
+    """Read positions from text; see `read_positions`.
+
+    Parameters
+    ----------
+    text
+        Lines.
+    where
+        Name of the text, for messages.
+
+    Raises
+    ------
+    OptionsError
+        If a line holds anything else, or no line a position.
+    """
     columns, n_columns = (0, 1), 2
     positions: list[tuple[float, float]] = []
     is_first = True
@@ -80,10 +97,10 @@ def read_positions(path: str | os.PathLike[str]) -> Positions:
             if {"y", "x"} <= set(names):
                 columns, n_columns = (names.index("y"), names.index("x")), len(names)
         else:
-            positions.append(_parse(cells, columns, n_columns, f"{path}, line {number}"))
+            positions.append(_parse(cells, columns, n_columns, f"{where}, line {number}"))
         is_first = False
     if not positions:
-        raise OptionsError(f"{path} has no positions: give y and x in px on each line")
+        raise OptionsError(f"{where} has no positions: give y and x in px on each line")
     return tuple(positions)
 
 

@@ -116,12 +116,25 @@ class Choices:
             if isinstance(frames, str)
             else np.isin(numbers, list(frames))
         )
-        excluded = self.excluded | named if exclude else self.excluded & ~named
+        self._exclude(self.excluded | named if exclude else self.excluded & ~named)
+
+    def exclude_only(self, frames: str | None) -> None:
+        """Exclude these frames, and no others: a text such as "17,40:52"; None = no frame.
+
+        Raises
+        ------
+        OptionsError
+            If there is no such frame, or none would be left.
+        """
+        numbers = self._frames().numbers
+        none = np.zeros(len(numbers), bool)
+        self._exclude(none if frames is None else named_frames("exclude", frames, numbers))
+
+    def _exclude(self, excluded: BoolArray) -> None:
         if excluded.all():
             raise OptionsError("no frame is left: exclude fewer")
-        chosen = replace(
-            self._options.select, exclude=exclusion_text(numbers, excluded), active_flags=None
-        )
+        text = exclusion_text(self._frames().numbers, excluded)
+        chosen = replace(self._options.select, exclude=text, active_flags=None)
         self.take(replace(self._options, select=chosen))
 
     # --- positions ------------------------------------------------------------------------------

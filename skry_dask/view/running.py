@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+JOB_THREAD = "skry-view-job"
+"""Name of the thread in which a job runs."""
+
 LAST = "stack"
 """The last phase of a whole job."""
 
@@ -49,7 +52,7 @@ class RunState:
     error
         Why the job failed, or None.
     cancelled
-        Whether it was cancelled.
+        Whether it was cancelled; it may be running still, until its next chunk of frames.
     """
 
     running: bool = False
@@ -105,7 +108,7 @@ class JobThread:
             self._stop.clear()
             self._state = RunState(running=True)
         self._thread = threading.Thread(
-            target=self._work, args=(request, last), name="skry-view-job", daemon=True
+            target=self._work, args=(request, last), name=JOB_THREAD, daemon=True
         )
         self._on_change()
         self._thread.start()
@@ -113,6 +116,8 @@ class JobThread:
     def cancel(self) -> None:
         """End the job at its next chunk of frames; what is finished is kept."""
         self._stop.set()
+        if self._state.running:
+            self._change(cancelled=True)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the end of the job; return whether it has ended."""
@@ -135,7 +140,7 @@ class JobThread:
             run_part(watched, last)
             return {}
 
-        ended = _outcome(work)
+        ended = {"cancelled": False, **_outcome(work)}
         self._change(running=False, seconds=time.perf_counter() - began, **ended)
 
     def _watched(self, request: JobRequest, began: float) -> JobRequest:

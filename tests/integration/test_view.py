@@ -5,14 +5,19 @@ from __future__ import annotations
 import http.client
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+import skry_dask as skry
 from skry_dask.options import Options
+from skry_dask.view.running import JOB_THREAD
 from skry_dask.view.session import ViewSession
+from skry_dask.view.signals import Topic
 from tests.browser import opened_browser
-from tests.view_pages import BRIGHTEST, opened, served
+from tests.view_pages import BRIGHTEST, click_until, drag, opened, place_on, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +29,21 @@ if TYPE_CHECKING:
     from tests.command_line import CommandLine
 
 
+OPTIONS = Options.of(quick=True, percent=100)
+
+
+@pytest.fixture(autouse=True)
+def _options_as_at_first(request: pytest.FixtureRequest) -> None:
+    if "session" in request.fixturenames:
+        request.getfixturevalue("session").choices.take(OPTIONS)
+
+
 @pytest.fixture(scope="module")
 def session(moon_file: Path, tmp_path_factory: pytest.TempPathFactory) -> ViewSession:
     folder = tmp_path_factory.mktemp("page")
     path = folder / "moon.ser"
     path.write_bytes(moon_file.read_bytes())
-    session = ViewSession(path, options=Options.of(quick=True), out_dir=folder)
+    session = ViewSession(path, options=OPTIONS, out_dir=folder)
     session.run()
     assert session.wait(60)
     return session
@@ -125,6 +139,96 @@ def test_two_windows_show_the_same_choice(
         page.locator("input[type=checkbox]").check()
         other.locator('#frame[alt*="active"]').wait_for()
     assert session.options.select.exclude is None
+
+
+def test_a_frame_switched_off_by_mouse_is_gone_after_the_next_run(
+    server: ViewServer, browser: Browser, session: ViewSession
+) -> None:
+    assert session.shown.stacked is not None
+    assert session.shown.stacked["fragments"][10] > 0
+    quality = session.quality()
+    with opened(browser, server, "Quality") as page:
+        page.mouse.click(*place_on(page, "graph", 10, quality[10]))
+        page.get_by_text("39 of 40 frames are stacked").wait_for()
+        drag(page, place_on(page, "graph", 19.5, 0.2), place_on(page, "graph", 23.5, 0.6))
+        page.get_by_text("35 of 40 frames are stacked").wait_for()
+        assert session.options.select.exclude == "10,20:24"
+        page.get_by_text("switch on", exact=True).click()
+        page.get_by_text("to switch on what is there").wait_for()
+        page.mouse.click(*place_on(page, "graph", 21, quality[21]))
+        page.get_by_text("36 of 40 frames are stacked").wait_for()
+        page.get_by_text("Run", exact=True).first.click()
+        page.locator("#state", has_text="have changed").wait_for()
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.locator("#state", has_text="done in", has_not_text="have changed").wait_for()
+        assert page.locator("#stack").evaluate(BRIGHTEST) > 100
+    fragments = session.shown.stacked["fragments"].to_numpy()
+    assert (fragments[[10, 20, 22, 23]] == 0).all()
+    assert fragments[21] > 0
+
+
+def test_positions_placed_by_mouse_are_in_the_options_that_the_command_line_reads(
+    server: ViewServer, browser: Browser, session: ViewSession, cli: CommandLine
+) -> None:
+    with opened(browser, server, "Reference") as page:
+        for n, (x, y) in enumerate(((100, 60), (150, 60), (150, 110), (120, 110)), 1):
+            place = place_on(page, "positions", x, y)
+            click_until(page, place, f" {n} reference points")
+        click_until(page, place, "3 reference points", "Backspace")
+        drag(page, place_on(page, "positions", 150, 60), place_on(page, "positions", 160, 70))
+        page.get_by_text("anchors", exact=True).click()
+        page.get_by_text("Click to place an anchor").wait_for()
+        click_until(page, place_on(page, "positions", 110, 90), "1 anchors")
+        page.get_by_text("region", exact=True).click()
+        page.get_by_text("Draw a box").wait_for()
+        corners = place_on(page, "positions", 40, 20), place_on(page, "positions", 220, 160)
+        drag(page, *corners)
+        page.get_by_text("region: y 20 x 40, 140 high, 180 wide").wait_for()
+        page.get_by_text("Run", exact=True).first.click()
+        page.get_by_role("button", name="Save options").click()
+        page.get_by_text("does the same job").wait_for()
+    points = np.array(session.choices.points)
+    np.testing.assert_allclose(points, [(60, 100), (70, 160), (110, 150)], atol=1)
+    saved = session.folders.out / "moon.toml"
+    status, _, err = cli(
+        "stack", session.name, "--options", saved, "--store", "other.skry", "-o", "a.tif"
+    )
+    assert status == 0, err
+    tracked = skry.open_results("other.skry")["track"]
+    np.testing.assert_allclose(tracked["position"], points - (20, 40), atol=0.01)
+
+
+def test_sliders_say_what_they_mean_and_a_job_is_cancelled(
+    server: ViewServer, browser: Browser, session: ViewSession
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        if threading.current_thread().name == JOB_THREAD and session.state.phase == "stack":
+            began.set()
+            go_on.wait(60)
+
+    with opened(browser, server, "Run") as page:
+        page.locator("select").first.select_option("whole frames")
+        page.locator("#taken", has_text="40 of 40 frames").wait_for()
+        page.get_by_role("slider").first.focus()
+        page.keyboard.press("Home")
+        page.locator("#taken", has_text="1 of 40 frames").wait_for()
+        release = session.signals.subscribe(Topic.RUN, hold)
+        page.get_by_role("button", name="Run", exact=True).click()
+        assert began.wait(60)
+        page.get_by_role("button", name="Cancel").click()
+        page.locator("#state", has_text="ending").wait_for()
+        go_on.set()
+        page.locator("#state", has_text="cancelled").wait_for()
+        release()
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.locator("#state", has_text="done in", has_not_text="have changed").wait_for()
+        page.get_by_role("button", name="Save image").click()
+        page.get_by_text("The image is written").wait_for()
+    assert session.wait(60)
+    assert session.state.error is None
+    assert (session.folders.out / "moon-stack.tif").is_file()
 
 
 def test_a_port_in_use_is_said_before_any_work(moon_ser: Path, cli: CommandLine) -> None:

@@ -34,6 +34,16 @@ def page_of(session: ViewSession) -> pn.viewable.Viewable:
         sizing_mode="stretch_width",
         min_width=300,
     )
+    document = pn.state.curdoc
+
+    def switch(_: object = None) -> None:
+        for tab in tabs:
+            tab.set_shown(tab is tabs[shown.active])
+
+    # Next, when what the tab shows is in the document: what is changed before that would load its
+    # style sheets from a server elsewhere.
+    shown.param.watch(lambda _: document.add_next_tick_callback(switch), "active")
+    switch()
     height, width = session.frames.shape
     head = pn.pane.HTML(
         f"<h1 style='font-size:1.15em;margin:0'>{escape(session.name)}</h1>"

@@ -35,6 +35,8 @@ class Tab(ABC):
 
     def __init__(self, session: ViewSession) -> None:
         self.session = session
+        self._is_shown = False
+        self._waiting: dict[Callable[[], None], None] = {}
         self.told = pn.pane.Alert("", alert_type="danger", visible=False, margin=(4, 8))
 
     @abstractmethod
@@ -52,7 +54,8 @@ class Tab(ABC):
         topic
             What changes.
         callback
-            Called in the thread of the page, once for changes that follow each other at once.
+            Called in the thread of the page, once for changes that follow each other at once; while
+            another tab is shown, once when this one is shown again.
         """
         document = pn.state.curdoc
         if document is None:  # no browser: as in a test
@@ -62,7 +65,10 @@ class Tab(ABC):
 
         def call() -> None:
             pending.clear()
-            callback()
+            if self._is_shown:
+                callback()
+            else:
+                self._waiting[callback] = None
 
         def schedule() -> None:
             if not pending.is_set():
@@ -71,6 +77,14 @@ class Tab(ABC):
 
         unsubscribe = self.session.signals.subscribe(topic, schedule)
         document.on_session_destroyed(lambda _: unsubscribe())
+
+    def set_shown(self, is_shown: bool) -> None:
+        """Say whether the tab is shown now; what has changed meanwhile is caught up with."""
+        self._is_shown = is_shown
+        while is_shown and self._waiting:
+            callback = next(iter(self._waiting))
+            del self._waiting[callback]
+            callback()
 
     def attempt(self, work: Callable[[], Any]) -> bool:
         """Do something; if it fails, say why on the tab. Return whether it did not."""

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Annotated
 
-from skry_dask.cli.flags import ANIMATION, PHASES, AsJson, LocalOutput, Place
+from skry_dask.cli.flags import ANIMATION, PHASES, AsJson, Output, Place
 from skry_dask.cli.phase_flags import PhaseFlags
 from skry_dask.cli.process import importing, release_freed_memory
 from skry_dask.cli.terminal import print_notes, progress_bars, reporting
@@ -20,7 +20,7 @@ def animate(
     source: str,
     /,
     *,
-    output: LocalOutput,
+    output: Output,
     store: Place | None = None,
     workers: int | None = None,
     memory_limit: str | None = None,
@@ -40,7 +40,7 @@ def animate(
         A video, a folder or pattern of images, a store.
     output
         Movie to write (.mp4, .gif), or a folder, or a pattern such as moon-%03d.png, for PNG
-        images.
+        images; or its URL.
     store
         Where the results are kept [default: INPUT.skry beside the input].
     workers

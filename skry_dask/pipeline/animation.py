@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skry_dask.capture.calibration.on_canvas import frame_on_canvas
-from skry_dask.capture.inputs import first_name
+from skry_dask.capture.inputs import first_name, includes
+from skry_dask.errors import StoreError
 from skry_dask.graph.runner import Runner
+from skry_dask.io.remote import located
 from skry_dask.options import StackOptions, as_json
 from skry_dask.options.animation import AnimationOptions, FrameOrder, Shown
 from skry_dask.options.given import options_of, split_choices
 from skry_dask.phases.growing_stack import GrowingStack
 from skry_dask.pipeline.finished_job import FinishedJob
 from skry_dask.pipeline.job_record import read_record
-from skry_dask.pipeline.movie_files import MovieFile
+from skry_dask.pipeline.movie_files import MovieFile, MovieKind
 from skry_dask.pipeline.outputs import software
 from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
 from skry_dask.pipeline.run import run
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.capture.inputs import Input
+    from skry_dask.io.remote import RemotePath
     from skry_dask.options import Options
     from skry_dask.pipeline.progress import Report
     from skry_dask.types import Float32Array, IntArray
@@ -87,7 +90,7 @@ class Animation:
 @shows_progress
 def animate(
     source: Input,
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | RemotePath,
     *,
     options: AnimationOptions | None = None,
     stacking_options: Options | None = None,
@@ -105,7 +108,8 @@ def animate(
     source
         The capture, as for `run`.
     output
-        ``.mp4``; ``.gif``; a folder, or a pattern such as ``moon-%03d.png``, for PNG images.
+        ``.mp4``; ``.gif``; a folder, or a pattern such as ``moon-%03d.png``, for PNG images; or the
+        URL of one of these.
     options
         See `AnimationOptions`.
     stacking_options
@@ -137,7 +141,8 @@ def animate(
     of_movie, stacking = split_choices(AnimationOptions, choices)
     options = options_of(AnimationOptions, options, of_movie, "animate")
     report = progress or report_nothing
-    target = MovieFile.of(Path(output))
+    target = MovieFile.of(located(output))
+    _check_frames(target, source, options)
     target.check([first_name(source)])
     stacking |= {"workers": workers, "progress": progress, "options": stacking_options}
     summary = run(source, **stacking).attrs["summary"]
@@ -164,6 +169,16 @@ def animate(
         frames=job.capture.sizes["frame"],
         notes=notes,
     )
+
+
+def _check_frames(target: MovieFile, source: Input, options: AnimationOptions) -> None:
+    """Refuse a movie whose images would be among those of the capture."""
+    numbers = range(1, options.pictures + 1) if target.kind is MovieKind.PNG else ()
+    for path in (target.path, *map(target.image, numbers)):
+        if isinstance(path, Path) and includes(source, path):
+            raise StoreError(
+                f"{path} would be one of the frames of {first_name(source)}: give another -o"
+            )
 
 
 def growth(n_frames: int, n_pictures: int) -> list[slice]:

@@ -99,3 +99,10 @@ def test_what_cannot_be_animated_is_said_before_any_work(cli: CommandLine, moon_
         assert (status, err.count("\n")) == (expected, 1), err
         assert words in err
     assert not moon_ser.with_suffix(".skry").exists()
+    (cli.folder / "frames").mkdir()
+    (cli.folder / "frames" / "a-2.png").write_bytes(b"not read")
+    for output in ("frames", "frames/b-%d.png", "frames/a-%d.png"):
+        status, _, err = cli("animate", "frames", "-o", output)
+        assert (status, err.count("\n")) == (1, 1), err
+        assert "would be one of the frames of" in err
+    assert [file.name for file in (cli.folder / "frames").iterdir()] == ["a-2.png"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from html import escape
 from typing import TYPE_CHECKING
@@ -134,7 +135,8 @@ class StacksTab(Tab):
         def work() -> list[OneStack]:
             made = stack_percentages(session.request(), percentages, self._progress)
             known = {one.percent for one in made}
-            return [*made, *(one for one in others if one.percent not in known)]
+            found = [*made, *(one for one in others if one.percent not in known)]
+            return sorted(found, key=lambda one: one.percent or math.inf)
 
         self._begin(work, self._compare)
 

@@ -35,12 +35,14 @@ def surface(shape: tuple[int, int], seed: int = 1) -> FloatArray:
     return 0.1 + 0.8 * (detail - np.min(detail)) / np.ptp(detail)
 
 
-def disc(shape: tuple[int, int], radius: float, centre: tuple[float, float]) -> FloatArray:
-    """Draw a planet with belts on a dark sky."""
+def disc(
+    shape: tuple[int, int], radius: float, centre: tuple[float, float], darkening: float = 0.5
+) -> FloatArray:
+    """Draw a planet with belts, darker towards its limb, on a dark sky."""
     y, x = np.indices(shape) - np.reshape(centre, (2, 1, 1))
     height = np.sqrt(np.clip(1 - (y**2 + x**2) / radius**2, 0, 1))
     belts = 0.6 + 0.15 * np.sin(9 * y / radius + 0.5) + 0.1 * np.sin(7 * x / radius) * (y > 0)
-    return ndimage.gaussian_filter(height**0.5 * belts, 1.2)
+    return ndimage.gaussian_filter(height**darkening * belts, 1.2)
 
 
 def displacement(shape: tuple[int, int], one: Filter) -> FloatArray:

@@ -218,8 +218,11 @@ def correct_attributes(
         attrs |= {"header_bits": attrs["bits"], "bits": read.bits}
     if read.grey:
         attrs["grey"] = 1
-    # The digest of the file depends on ``verify`` already.
-    given = {k: v for k, v in as_json(read).items() if v not in (None, False) and k != "verify"}
+    if read.pixel_scale is not None:
+        attrs["pixel_scale"] = read.pixel_scale
+    # The digest of the file depends on ``verify`` already; the scale changes no frame.
+    apart = ("verify", "pixel_scale")
+    given = {k: v for k, v in as_json(read).items() if v not in (None, False) and k not in apart}
     if given:
         attrs["digest"] = digest_of(attrs["digest"], "read", read.version, given)
     return attrs

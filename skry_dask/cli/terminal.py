@@ -226,11 +226,15 @@ def _describe_figures(summary: dict[str, Any]) -> list[str]:
     """Describe noise, resolution and seeing: a line where they are known."""
     if summary["resolution"] is None:
         return []
-    ends = [
-        f"{1 / frequency:.2f} px ({frequency:.3f} cycles/px) at correlation {threshold}"
-        for threshold, frequency in zip(("1/2", "1/7"), summary["resolution"].values(), strict=True)
-        if frequency is not None
-    ]
+    ends = []
+    for threshold, (name, frequency) in zip(
+        ("1/2", "1/7"), summary["resolution"].items(), strict=True
+    ):
+        if frequency is not None:
+            sizes = summary["resolution_arcsec"]
+            angle = "" if sizes is None else f" = {sizes[name]:.3g} arcsec"
+            cycles = f"({frequency:.3f} cycles/px)"
+            ends.append(f"{1 / frequency:.2f} px{angle} {cycles} at correlation {threshold}")
     noise = f"noise {summary['noise']} of full scale"
     seeing = "" if summary["seeing"] is None else f"; seeing D/r0 {summary['seeing']}"
     return [f"  resolution: {', '.join(ends) or 'none'}; {noise}{seeing}"]

@@ -114,6 +114,9 @@ class ReadOptions(NamedOptions):
         Depth of the samples, bits: 2**bits - 1 is white [default: what the file says].
     grey
         Read colour as grey.
+    pixel_scale
+        Angle of a pixel of the camera, arcsec, so that the resolution is also told in arcsec
+        [default: what FITS headers say].
     verify
         Identify the file by all of its bytes, not by samples: any change is noticed, for one more
         reading of the file.
@@ -132,6 +135,7 @@ class ReadOptions(NamedOptions):
     cfa: Cfa | None = None
     bits: int | None = None
     grey: bool = False
+    pixel_scale: float | None = None
     verify: bool = False
 
     def __post_init__(self) -> None:
@@ -143,6 +147,8 @@ class ReadOptions(NamedOptions):
             object.__setattr__(self, "cfa", choice("cfa", self.cfa, Cfa))
         if self.bits is not None:
             check_range("bits", self.bits, 1, 16)
+        if self.pixel_scale is not None:
+            check_range("pixel_scale", self.pixel_scale, 1e-4, 3600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -184,7 +184,9 @@ def _of_halves(about: dict[str, Any]) -> dict[str, str]:
     if "resolution" not in about:
         return {}
     half = about["resolution"]["half"]
-    resolution = "none" if half is None else f"{1 / half:.2f} px ({half:.3f} cycles/px)"
+    in_arcsec = about.get("resolution_arcsec", {}).get("half")
+    angle = "" if in_arcsec is None else f" = {in_arcsec:.3g} arcsec"
+    resolution = "none" if half is None else f"{1 / half:.2f} px{angle} ({half:.3f} cycles/px)"
     return {"resolution": resolution, "noise": f"{about['noise']} of full scale"}
 
 

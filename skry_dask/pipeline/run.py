@@ -211,7 +211,8 @@ def run_request(request: JobRequest) -> xr.Dataset:
         with PhaseRunner(job.runner, job.store, job.report, job.source.check_unchanged) as phases:
             results = JobResults.of(_told(run_phases(job, phases), request.on_phase))
             # Images are written while the last result is stored.
-            figures = [StackFigures.of_stack(one.data) for one in results.stacks]
+            scale = results.capture.attrs.get("pixel_scale")
+            figures = [StackFigures.of_stack(one.data, scale) for one in results.stacks]
             about = [
                 provenance(job, results, one, of_one)
                 for one, of_one in zip(results.stacks, figures, strict=True)

@@ -72,7 +72,8 @@ class Summary:
     stacks
         For each image, of which there are several where several percentages are given:
         ``percent``, and its own ``output``, ``sharpened``, ``averaged``, ``noise``, ``resolution``
-        and ``seeing``. Outside of this list, these are those of the first image.
+        ``seeing``, ``pixel_scale`` and ``resolution_arcsec``. Outside of this list, these are those
+        of the first image.
     region
         Rectangle of the canvas that results cover, seen in every frame that may be stacked or (a
         union) in any: ``y``, ``x``, ``height``, ``width``, px.
@@ -80,7 +81,7 @@ class Summary:
         ``height`` and ``width`` of the stack, px.
     points
         Number of reference points.
-    noise, resolution, seeing
+    noise, resolution, seeing, pixel_scale, resolution_arcsec
         See `StackFigures`; None where they are not known, as without half stacks.
     notes
         What the user should know: problems of the file, frames left out, where results went.
@@ -108,6 +109,8 @@ class Summary:
     noise: float | None
     resolution: dict[str, float | None] | None
     seeing: float | None
+    pixel_scale: float | None
+    resolution_arcsec: dict[str, float | None] | None
     notes: list[str]
     seconds: float
     peak_memory_mib: float
@@ -175,6 +178,8 @@ def summarise(
         noise=first["noise"],
         resolution=first["resolution"],
         seeing=first["seeing"],
+        pixel_scale=first["pixel_scale"],
+        resolution_arcsec=first["resolution_arcsec"],
         notes=[*notes(job, results), *of_figures],
         seconds=round(seconds, 3),
         peak_memory_mib=round(peak_bytes / 2**20, 1),
@@ -193,6 +198,8 @@ def _summary_of_stack(
         "noise": figures.noise,
         "resolution": figures.resolution,
         "seeing": figures.seeing,
+        "pixel_scale": figures.pixel_scale,
+        "resolution_arcsec": figures.resolution_arcsec,
     }
 
 

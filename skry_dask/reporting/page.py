@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import SkryError
+from skry_dask.reporting.modules import static_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,4 +71,12 @@ class Page:
         # What comes from files (names, attributes) is escaped; only our own SVG is not.
         text = files("skry_dask.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8")
         environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        return environment.from_string(text).render(page=self)
+        template = environment.from_string(text)
+        return template.render(page=self, comparison=self._comparison, static_text=static_text)
+
+    @property
+    def _comparison(self) -> dict[str, Any]:
+        """What the comparison shows at first: see ``comparison.js``."""
+        images = [{"title": p.title, "alt": p.alt, "url": p.uri} for p in self.pictures]
+        first, second = self.pictures[0], self.pictures[min(1, len(self.pictures) - 1)]
+        return {"images": images, "left": second.title, "right": first.title}

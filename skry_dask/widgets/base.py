@@ -7,6 +7,9 @@ from typing import Any
 
 import anywidget
 
+WIDGETS = "skry_dask.widgets"
+"""Package with the files of widgets."""
+
 
 class Widget(anywidget.AnyWidget):
     """A widget that shows a still picture where no kernel runs."""

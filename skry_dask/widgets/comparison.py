@@ -8,8 +8,8 @@ import numpy as np
 import traitlets
 
 from skry_dask.errors import OptionsError
-from skry_dask.widgets.base import Widget
-from skry_dask.widgets.modules import module_of
+from skry_dask.reporting.modules import static_text
+from skry_dask.widgets.base import WIDGETS, Widget
 from skry_dask.widgets.pictures import to_png, to_still, white_level
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Comparison(Widget):
         Whether they are shown in turn, not beside each other.
     """
 
-    _esm = module_of("comparison.js", "comparison_widget.js")
-    _css = module_of("comparison.css")
+    _esm = static_text("comparison.js") + static_text("comparison_widget.js", package=WIDGETS)
+    _css = static_text("comparison.css")
 
     images = traitlets.List(traitlets.Dict()).tag(sync=True)
     left = traitlets.Unicode().tag(sync=True)

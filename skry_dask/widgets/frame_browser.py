@@ -15,8 +15,8 @@ from skry_dask.capture.calibration.develop import Developer
 from skry_dask.capture.calibration.on_canvas import developed_image, frame_on_canvas
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.graph.datasets import region_of
-from skry_dask.widgets.base import Widget
-from skry_dask.widgets.modules import module_of
+from skry_dask.reporting.modules import static_text
+from skry_dask.widgets.base import WIDGETS, Widget
 from skry_dask.widgets.pictures import to_png, to_still, white_level
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class FrameBrowser(Widget):
         What is known of it.
     """
 
-    _esm = module_of("frame_browser.js")
-    _css = module_of("frame_browser.css")
+    _esm = static_text("frame_browser.js", package=WIDGETS)
+    _css = static_text("frame_browser.css", package=WIDGETS)
 
     n_frames = traitlets.Int().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)

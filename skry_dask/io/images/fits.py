@@ -51,6 +51,7 @@ _MAX_UNITS = 100
 _REMEDY = "pip install 'skry_dask[fits]'"
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}  # by BITPIX
 _TEXT_KEYWORDS = {"instrument": "INSTRUME", "telescope": "TELESCOP", "observer": "OBSERVER"}
+_SCALE_KEYWORDS = ("SECPIX", "SECPIX1", "PIXSCALE", "SCALE")
 _TIME_KEYWORDS = {"first": "DATE-OBS", "middle": "DATE-AVG", "last": "DATE-END"}
 _PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 _NO_PATTERN = ("NONE", "MONO", "N/A")
@@ -81,6 +82,8 @@ class FitsFormat(ImageFormat):
                 for name, keyword in _TEXT_KEYWORDS.items()
                 if (text := str(layout.header.get(keyword, "")).strip())
             }
+            if (scale := _pixel_scale(layout.header)) is not None:
+                attributes["pixel_scale"] = scale
             return ImageHeader(
                 format=self.name,
                 n_images=layout.n_images,
@@ -114,7 +117,7 @@ class FitsFormat(ImageFormat):
         """Make a FITS file, top row first.
 
         ``"mean"`` of ``"averaged"`` becomes STACKCNT, rounded; ``"time"`` becomes DATE-OBS,
-        DATE-AVG and DATE-END; instrument, telescope and observer in
+        DATE-AVG and DATE-END; ``"pixel_scale"`` SECPIX; instrument, telescope and observer in
         ``"source_attributes"`` become INSTRUME, TELESCOP and OBSERVER.
         """
         fits = _import_fits("write FITS", StoreError)
@@ -126,6 +129,8 @@ class FitsFormat(ImageFormat):
             if isinstance(source, dict) and (text := str(source.get(name, "")).strip()):
                 ascii_text = text.encode("ascii", "replace").decode()
                 header[keyword] = re.sub(r"[^ -~]", "?", ascii_text)[:68]
+        if isinstance(scale := metadata.get("pixel_scale"), int | float):
+            header["SECPIX"] = (scale, "arcsec per pixel")
         averaged = metadata.get("averaged")
         if isinstance(averaged, dict) and "mean" in averaged:
             header["STACKCNT"] = (round(averaged["mean"]), "frames averaged at a pixel, mean")
@@ -292,6 +297,31 @@ def _to_values(layout: _Layout, stored: AnyArray) -> AnyArray:
             scaled: AnyArray = native.astype(np.float64) * layout.scale + layout.zero
             return scaled.astype(dtype)
     return native
+
+
+def _pixel_scale(header: Header) -> float | None:
+    """Find the angle of a pixel, arcsec; None where the header does not say it.
+
+    Programs write the angle itself (SECPIX and its like), an angle per axis in degrees (CDELT1), or
+    the size of pixels and the focal length.
+    """
+
+    def number(keyword: str) -> float:
+        try:
+            value = abs(float(header.get(keyword, 0)))
+        except (TypeError, ValueError):
+            return 0.0
+        return value if np.isfinite(value) else 0.0
+
+    for keyword in _SCALE_KEYWORDS:
+        if number(keyword):
+            return number(keyword)
+    in_degrees = str(header.get("CTYPE1", "")).strip().upper().startswith(("RA", "DEC"))
+    if in_degrees and number("CDELT1"):
+        return 3600 * number("CDELT1")
+    if number("FOCALLEN") and number("XPIXSZ"):  # mm and um
+        return float(np.rad2deg(np.arctan(1e-3 * number("XPIXSZ") / number("FOCALLEN"))) * 3600)
+    return None
 
 
 def _find_first_image(path: Path, file: BinaryFile, size: int) -> tuple[Header, int]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import param
 from panel.custom import JSComponent
 
-from skry_dask.widgets.modules import module_of
+from skry_dask.reporting.modules import static_text
+
+VIEW = "skry_dask.view"
+"""Package with the files of pages."""
 
 STYLE = ".skry-view { max-width: calc(78vh * var(--skry-ratio, 1)); }"
 """As high as a window, at most."""
@@ -22,7 +25,7 @@ class ImageComparison(JSComponent):
     blinking = param.Boolean(default=False, doc="Whether they are shown in turn.")
 
     _esm = (
-        module_of("comparison.js")
+        static_text("comparison.js")
         + """
 export function render({ model }) {
   const root = document.createElement("div");
@@ -39,7 +42,7 @@ export function render({ model }) {
 }
 """
     )
-    _stylesheets = [module_of("comparison.css"), STYLE]  # noqa: RUF012 as Panel has it
+    _stylesheets = [static_text("comparison.css"), STYLE]  # noqa: RUF012 as Panel has it
 
     def show(self, pictures: dict[str, str]) -> None:
         """Show pictures, data URIs by title; of two that are seen, those stay that still exist."""
@@ -59,5 +62,5 @@ class CropChoice(JSComponent):
     width_share = param.Number(default=0.5, doc="Width of the crop, as a fraction.")
     height_share = param.Number(default=0.5, doc="Height of the crop, as a fraction.")
 
-    _esm = module_of("crop_choice.js")
-    _stylesheets = [module_of("crop_choice.css")]  # noqa: RUF012 as Panel has it
+    _esm = static_text("crop_choice.js", package=VIEW)
+    _stylesheets = [static_text("crop_choice.css", package=VIEW)]  # noqa: RUF012 as Panel has it

@@ -116,6 +116,7 @@ def test_a_pattern_is_read_from_its_name():
         "cfa": "GBRG",
         "bits": None,
         "grey": True,
+        "pixel_scale": None,
         "verify": False,
     }
 

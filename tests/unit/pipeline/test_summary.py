@@ -114,7 +114,14 @@ def test_half_stacks_tell_noise_and_resolution(
 ) -> None:
     store, image = tmp_path / "moon.skry", tmp_path / "moon.tif"
     result = skry.run(
-        moon_file, store=store, output=image, quick=True, halves=True, choose="frames", **choices
+        moon_file,
+        store=store,
+        output=image,
+        quick=True,
+        halves=True,
+        choose="frames",
+        pixel_scale=0.2,
+        **choices,
     )
     summary = result.attrs["summary"]
     names = [str(tmp_path / f"moon-{half}.tif") for half in ("even", "odd")]
@@ -129,7 +136,11 @@ def test_half_stacks_tell_noise_and_resolution(
         assert summary["noise"] == pytest.approx(float(result["noise"].median()), rel=0.01)
         assert (about["noise"], about["resolution"]) == (summary["noise"], resolution)
         assert about.get("seeing") == summary["seeing"]
+        in_arcsec = summary["resolution_arcsec"]
+        assert in_arcsec["half"] == pytest.approx(0.2 / resolution["half"], abs=1e-4)
+        assert about["resolution_arcsec"] == in_arcsec
     else:
         assert (summary["noise"], summary["resolution"]) == (None, None)
         assert f"noise and resolution are not known: {words}" in summary["notes"]
         assert "noise" not in about
+    assert about["pixel_scale"] == summary["pixel_scale"] == 0.2

@@ -56,6 +56,21 @@ def test_a_disc_is_registered_by_limb_and_detail(one: Filter, limit_px: float) -
     assert rms_error(disc(SHAPE, 60.0, CENTRE), one, local=False) < limit_px
 
 
+@pytest.mark.parametrize(
+    ("darkening", "gamma", "limit_px"), [(0.5, 1.2, 0.04), (0.2, 1.0, 0.12), (0.8, 1.0, 0.2)]
+)
+def test_limbs_that_are_darkened_otherwise_are_not_displaced(
+    darkening: float, gamma: float, limit_px: float
+) -> None:
+    reference = disc(SHAPE, 60.0, CENTRE)
+    one = Filter(shift=(3.37, -7.81), gamma=gamma)
+    image = through(disc(SHAPE, 60.0, CENTRE, darkening), one)
+    found = register(through(reference, Filter(), seed=9), image, local=True)
+    measured = found.displacement.at(*(np.arange(n, dtype=float) for n in SHAPE))
+    error = (measured - displacement(SHAPE, one))[reference > 0.05]
+    assert float(np.sqrt((error**2).mean())) < limit_px
+
+
 def test_sizes_may_differ_and_a_mosaic_may_lack_pixels() -> None:
     scene = surface(SHAPE).astype(np.float32)
     part = scene[31:171, 52:].copy()

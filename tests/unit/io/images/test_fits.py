@@ -159,6 +159,25 @@ def test_impossible_dates_are_no_times(path: Path) -> None:
         assert open_reader(path).info.time is None, date
 
 
+@pytest.mark.parametrize(
+    ("cards", "arcsec"),
+    [
+        ({"SECPIX": 0.21}, 0.21),
+        ({"PIXSCALE": "0.5"}, 0.5),
+        ({"CTYPE1": "RA---TAN", "CDELT1": -0.0001}, 0.36),
+        ({"CDELT1": 1.0}, None),
+        ({"XPIXSZ": 2.9, "FOCALLEN": 4000.0}, 0.14954),
+        ({"XPIXSZ": 2.9, "FOCALLEN": "unknown"}, None),
+    ],
+)
+def test_the_pixel_scale_is_what_the_header_says(
+    path: Path, cards: dict[str, float | str], arcsec: float | None
+) -> None:
+    path.write_bytes(image_bytes.fits(GREY8, cards))
+    found = open_reader(path).info.attrs.get("pixel_scale")
+    assert found == (None if arcsec is None else pytest.approx(arcsec, rel=1e-4))
+
+
 # --- damage and refusals --------------------------------------------------------------------------
 
 

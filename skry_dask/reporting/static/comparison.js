@@ -19,7 +19,7 @@ function element(tag, attributes = {}, ...children) {
  * Show images over each other.
  *
  * @param root element that is filled
- * @param state {images: [{title, url}], left, right, split, blinking}; left and right are titles
+ * @param state {images: [{title, url, alt}], left, right, split, blinking}; left and right are titles
  * @param onChange called with what the user has changed of left, right, split and blinking
  * @returns {update(state), destroy()}
  */
@@ -109,7 +109,7 @@ export function createComparison(root, state, onChange = () => {}) {
 
   function replaceImages(titles) {
     now.images = titles.map(title => {
-      const picture = element("img", { alt: title, draggable: "false" });
+      const picture = element("img", { draggable: "false" });
       picture.addEventListener("load", () => {
         const { naturalWidth, naturalHeight } = first();
         if (naturalWidth) {
@@ -131,7 +131,8 @@ export function createComparison(root, state, onChange = () => {}) {
         next.images.every(({ title }, i) => title === now.images[i].title);
       if (!same) replaceImages(next.images.map(({ title }) => title));
       // Of images that stay, the old picture is seen until the new one has been decoded.
-      next.images.forEach(({ url }, i) => { now.images[i].picture.src = url; });
+      next.images.forEach(({ title, url, alt = title }, i) =>
+        Object.assign(now.images[i].picture, { alt, src: url }));
     }
     for (const name of ["left", "right", "split", "blinking"])
       if (next[name] !== undefined) now[name] = next[name];

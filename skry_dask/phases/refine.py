@@ -199,7 +199,8 @@ def why_not_refined(capture: xr.Dataset, alignment: xr.Dataset, points: xr.Datas
     active = measured_frames(alignment, capture, region_of(alignment, capture))
     n_active = int(active.sum())
     if n_active < MIN_FRAMES:
-        return f"only {n_active} frames are active: it takes {MIN_FRAMES} to weigh them"
+        frames = "1 frame is" if n_active == 1 else f"{n_active} frames are"
+        return f"only {frames} active: it takes {MIN_FRAMES} to weigh them"
     offset = alignment["offset"].to_numpy()[active]
     if (offset == offset[0]).all() and rotation_of(alignment) is None:
         shown = points["displacement"][evenly(active, MIN_FRAMES)].to_numpy()

@@ -46,6 +46,7 @@ from .pipeline.batch import run_many
 from .pipeline.combine import combine
 from .pipeline.derotation import derotate_images
 from .pipeline.description import Description, describe
+from .pipeline.image_files import open_image, save_image
 from .pipeline.masters import make_master
 from .pipeline.outcome import Outcome
 from .pipeline.report import report
@@ -103,6 +104,7 @@ __all__ = [
     "make_master",
     "measure_resolution",
     "open_capture",
+    "open_image",
     "open_results",
     "partial_stacks",
     "plotting",
@@ -111,6 +113,7 @@ __all__ = [
     "report",
     "run",
     "run_many",
+    "save_image",
     "select",
     "sharpen",
     "simulate",

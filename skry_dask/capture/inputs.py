@@ -6,19 +6,53 @@ import fnmatch
 import glob
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from skry_dask.errors import OptionsError
 from skry_dask.io.files import open_for_reading
 from skry_dask.io.images.formats import HEAD_BYTES, find_image_format, has_image_suffix
 from skry_dask.io.remote import RemotePath, is_url, shown
+from skry_dask.options.given import article
 from skry_dask.store.frames.open import STORE_SUFFIX, is_group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Input: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     """A video, a folder of images, a pattern or a list of them, a store or its URL."""
+
+
+def check_list(function: str, sources: Any) -> None:
+    """Refuse a single source where several are meant: text would be taken letter by letter.
+
+    Raises
+    ------
+    OptionsError
+        If it is one.
+    """
+    if isinstance(sources, str | os.PathLike):
+        name = os.fspath(sources)
+        raise OptionsError(
+            f"sources of {function} is {name!r}: give a list, such as [{name!r}], or of a pattern "
+            f"sorted(glob.glob({name!r}))"
+        )
+
+
+def check_input(source: Any) -> None:
+    """Refuse what names no file.
+
+    Raises
+    ------
+    OptionsError
+        If it is neither a path nor a list of paths.
+    """
+    several = not isinstance(source, str | os.PathLike) and isinstance(source, Sequence)
+    for path in source if several else [source]:
+        if not isinstance(path, str | os.PathLike):
+            raise OptionsError(
+                f"{article(path)} is no input: give the path of a video, a folder, pattern or list "
+                "of images, or a store; phases such as align take captures that are open"
+            )
 
 
 def sidecar(given: Input) -> Path:

@@ -18,7 +18,7 @@ from skry_dask.capture.decode import decode
 from skry_dask.capture.equal_channels import use_equal_channels
 from skry_dask.capture.header import Header, header_of_reader, header_of_store
 from skry_dask.capture.hidden_mosaic import use_hidden_mosaic
-from skry_dask.capture.inputs import first_name, includes, sidecar
+from skry_dask.capture.inputs import check_input, first_name, includes, sidecar
 from skry_dask.capture.lazy_frames import LazyFrames, correct_attributes, correct_capture
 from skry_dask.capture.unchanged import FilesWatch, UrlWatch, check_store, watch_files
 from skry_dask.errors import ReaderError, StoreError
@@ -323,6 +323,7 @@ def resolve(given: Input, read: ReadOptions | None = None) -> Source:
     StoreError
         If it is a store that is damaged or cannot be reached.
     """
+    check_input(given)
     read = read or ReadOptions()
     file = _file_at_url(given)
     location = None if file else _store_location(given)

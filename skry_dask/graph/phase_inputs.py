@@ -23,13 +23,20 @@ log = logging.getLogger(__name__)
 CAPTURE = "what open_capture returns"
 
 MADE_BY = {
-    "reference": (("reference",), "choose_reference(capture)"),
+    "key_frames": (("reference",), "choose_reference(capture)"),
     "alignment": (("align", "derotate"), "align(capture)"),
     "quality": (("quality",), "estimate_quality(capture, alignment)"),
     "points": (("track", "refine"), "track(capture, alignment, quality)"),
     "stacked": (("stack",), "stack(capture, alignment, quality, points)"),
+    "halves": (("stack",), "stack(capture, alignment, quality, points, halves=True)"),
+    "steps": (("stack", "steps"), "partial_stacks(capture, alignment, quality, points)"),
+    "resolution": (("resolution",), "measure_resolution(stacked)"),
 }
 """By the name of an argument: phases that make it, as results name them, and the usual call."""
+
+
+IMAGES = ("stack", "image", "composite", "reference", "master")
+"""Names of images in results."""
 
 
 class Given(NamedTuple):
@@ -45,12 +52,15 @@ class Given(NamedTuple):
         Names of the variables that the phase uses.
     loads
         Of these, those that building the graph loads. If they are lazy, they are computed then.
+    made_by
+        The entry of `MADE_BY`, where it is not that of the name.
     """
 
     name: str
     value: Any
     needs: tuple[str, ...]
     loads: tuple[str, ...] = ()
+    made_by: str = ""
 
 
 def aligned(alignment: Any) -> Given:
@@ -92,11 +102,51 @@ def check_inputs(function: str, capture: Any, *results: Given) -> None:
         If an argument is anything else, of other frames, or of another capture. The message says
         what to call.
     """
-    _check_capture(function, capture)
+    check_capture(function, capture)
     for result in results:
         _check_result(function, capture, result)
     for result in results:
         _tell_what_is_computed(function, result)
+
+
+def check_results(function: str, *results: Given) -> None:
+    """Refuse arguments of a function that are not the results that it needs.
+
+    Parameters
+    ----------
+    function
+        The function, as it is called.
+    results
+        What was given.
+
+    Raises
+    ------
+    OptionsError
+        The message says what to call.
+    """
+    for result in results:
+        _check_kind(function, result)
+
+
+def check_image(function: str, image: Any) -> None:
+    """Refuse what is no image: a path, or a Dataset of which the image is a part.
+
+    Raises
+    ------
+    OptionsError
+        The message says what to give.
+    """
+    if isinstance(image, xr.Dataset):
+        shown = next((name for name in IMAGES if name in image), None)
+        part = "an image" if shown is None else f"a part of it, such as dataset[{shown!r}]"
+        raise OptionsError(f"image of {function} is a Dataset: give {part}")
+    if isinstance(image, str | os.PathLike):
+        path = os.fspath(image)
+        raise OptionsError(
+            f"image of {function} is the path {path!r}: open it first, open_image({path!r})"
+        )
+    if not hasattr(image, "ndim"):
+        raise OptionsError(f"image of {function} is {article(image)}: give an array (y, x)")
 
 
 def name_of(capture: xr.Dataset) -> str | None:
@@ -116,7 +166,8 @@ def identity_of(capture: xr.Dataset) -> dict[str, str]:
     return {key: str(value) for key, value in known.items() if value is not None}
 
 
-def _check_capture(function: str, capture: Any) -> None:
+def check_capture(function: str, capture: Any) -> None:
+    """Refuse what cannot be a capture; see `check_inputs`."""
     if isinstance(capture, xr.Dataset):
         if "frames" not in capture and "phase" in capture.attrs:
             raise OptionsError(
@@ -138,7 +189,16 @@ def _check_capture(function: str, capture: Any) -> None:
 
 
 def _check_result(function: str, capture: xr.Dataset, result: Given) -> None:
-    value, (phases, call) = result.value, MADE_BY[result.name]
+    """Refuse what is no such result, or that of another capture or other frames."""
+    _check_kind(function, result)
+    what, call = f"{result.name} of {function}", MADE_BY[result.made_by or result.name][1]
+    _check_same_capture(what, call, result.value, capture)
+    _check_same_frames(what, call, result.value, capture)
+
+
+def _check_kind(function: str, result: Given) -> None:
+    """Refuse what is no such result."""
+    value, (phases, call) = result.value, MADE_BY[result.made_by or result.name]
     what = f"{result.name} of {function}"
     if not isinstance(value, xr.Dataset):
         remedy = f"give what {call} returns"
@@ -161,8 +221,6 @@ def _check_result(function: str, capture: xr.Dataset, result: Given) -> None:
             f"{what} has lost its attributes, as by arithmetic: give what {call} returns, or keep "
             "them with xarray.set_options(keep_attrs=True)"
         )
-    _check_same_capture(what, call, value, capture)
-    _check_same_frames(what, call, value, capture)
 
 
 def _check_same_capture(what: str, call: str, result: xr.Dataset, capture: xr.Dataset) -> None:
@@ -228,8 +286,6 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _in_words(value: Any) -> str:
-    if value is None:
-        return "None"
     if isinstance(value, str | os.PathLike):
         return f"the path {os.fspath(value)!r}"
     return article(value)

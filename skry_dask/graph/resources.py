@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -82,8 +83,8 @@ def _check(
 ) -> None:
     """Refuse numbers out of range, and choices that contradict each other."""
     for name, number in (("workers", workers), ("processes", processes)):
-        if number is not None and number < 1:
-            raise OptionsError(f"{name} is {number}: it must be at least 1")
+        if number is not None and not (isinstance(number, Integral) and number >= 1):
+            raise OptionsError(f"{name} is {number!r}: it must be a whole number, at least 1")
         if number is not None and scheduler is not None:
             raise OptionsError(
                 f"{name} {number} and scheduler {scheduler} contradict each other: a cluster has "

@@ -8,6 +8,7 @@ neither numpy nor dask: the command line reads them before it knows whether it n
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,10 +178,10 @@ class Options(NamedOptions):
         StackOptions(number=50)
         """
         if options is not None and not isinstance(options, Options):
-            raise OptionsError(
-                f"options of a job are {article(options)}: give Options, such as "
-                "Options(stack=StackOptions(percent=20)), or single options by name"
-            )
+            remedy = "give Options(stack=StackOptions(percent=20)), or single options by name"
+            if isinstance(options, Mapping):
+                remedy = "give them by name, as in run(..., **options)"
+            raise OptionsError(f"options of a job are {article(options)}: {remedy}")
         check_names(choices, OPTION_NAMES, "a job")
         choices = plain_values(choices)
         phases: dict[str, Any] = {}

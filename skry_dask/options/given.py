@@ -224,7 +224,9 @@ def _wrong_kind(kind: type, options: Any, function: str) -> str:
 
 
 def article(value: Any) -> str:
-    """Name the class of a value: "a dict", "an int"."""
+    """Name the class of a value: "a dict", "an int"; of None itself."""
+    if value is None:
+        return "None"
     name = type(value).__name__
     return f"a{'n' * (name[0].lower() in 'aeiou')} {name}"
 

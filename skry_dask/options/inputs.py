@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from skry_dask.errors import OptionsError
-from skry_dask.options.given import NamedOptions
+from skry_dask.options.given import NamedOptions, article
 from skry_dask.options.values import check_range, choice
 
 
@@ -271,6 +272,8 @@ class CalibrationOptions(NamedOptions):
         for name in ("dark", "flat"):
             value = getattr(self, name)
             if value is not None:
+                if not isinstance(value, str | os.PathLike):
+                    raise OptionsError(f"{name} is {article(value)}: it must be an image file")
                 object.__setattr__(self, name, str(value))
         hot = self.hot_pixels
         if hot is None:

@@ -116,6 +116,8 @@ class AlignOptions(NamedOptions):
     def __post_init__(self) -> None:
         """Check every value."""
         object.__setattr__(self, "method", choice("method", self.method, AlignMethod))
+        if self.reference is not None:
+            check_range("reference", self.reference, 0, 2**63 - 1)
         object.__setattr__(self, "anchors", positions("anchors", self.anchors))
         if self.anchor_size is not None:
             check_range("anchor_size", self.anchor_size, 16, 128)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 from typing import Any
 
 from skry_dask.errors import OptionsError
@@ -204,6 +205,8 @@ class SimulateOptions(NamedOptions):
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             elements = value if isinstance(value, tuple) else (value,)
+            if value is not None and not all(isinstance(element, Real) for element in elements):
+                raise OptionsError(f"{name} is {value!r}; it must be a number")
             # Written so that NaN fails too.
             if value is not None and not all(low <= element <= high for element in elements):
                 raise OptionsError(f"{name} is {value}; it must be from {low:g} to {high:g}")

@@ -59,8 +59,9 @@ class ToneOptions(NamedOptions):
             raise OptionsError(
                 f"curve is {self.curve!r}: it must be points from 0 to 1, of increasing brightness"
             )
-        if isinstance(self.stretch, tuple | list):
-            object.__setattr__(self, "stretch", ",".join(map(str, self.stretch)))
+        for name in ("stretch", "balance"):  # numbers in Python, text in commands and files
+            if isinstance(getattr(self, name), tuple | list):
+                object.__setattr__(self, name, ",".join(map(str, getattr(self, name))))
         if self.stretch is not None:
             low, high = self.percentiles
             if not 0 <= low < high <= 100:

@@ -64,7 +64,7 @@ def align(
     capture: xr.Dataset,
     options: AlignOptions | None = None,
     *,
-    reference: xr.Dataset | None = None,
+    key_frames: xr.Dataset | None = None,
     pieces: Pieces | None = None,
     **choices: Any,
 ) -> xr.Dataset:
@@ -76,7 +76,7 @@ def align(
         With ``frames`` (frame, y, x[, channel]), uint8 or uint16; see `open_capture`.
     options
         See `AlignOptions`.
-    reference
+    key_frames
         From `choose_reference`, with the same options; None: chosen in the same graph. If it is
         lazy it is computed here where rows are kept, else with the frames.
     pieces
@@ -127,9 +127,8 @@ def align(
     (8, 2)
     """
     options = options_of(AlignOptions, options, choices, "align")
-    check_inputs("align", capture, *_given(reference))
-    if reference is None:
-        reference = choose_reference(capture, options)
+    check_inputs("align", capture, *_given(key_frames))
+    reference = choose_reference(capture, options) if key_frames is None else key_frames
     frames = whole_frames(capture)
     indices = np.searchsorted(capture["frame"].to_numpy(), reference["key_frame"].to_numpy())
     keys = indices.tolist()
@@ -172,11 +171,11 @@ def align(
     )
 
 
-def _given(reference: xr.Dataset | None) -> list[Given]:
-    if reference is None:
+def _given(key_frames: xr.Dataset | None) -> list[Given]:
+    if key_frames is None:
         return []
     needed = ("key_frame", "key_offset", "reference", "method")
-    return [Given("reference", reference, needed, needed[:2])]
+    return [Given("key_frames", key_frames, needed, needed[:2])]
 
 
 def _kept(

@@ -21,7 +21,7 @@ import dask.array as da
 import numpy as np
 
 from skry_dask.capture.calibration.develop import Developer
-from skry_dask.errors import AlignmentError
+from skry_dask.errors import AlignmentError, OptionsError
 from skry_dask.geometry.globe.direction import SeenDiscs, find_direction
 from skry_dask.geometry.globe.disc_image import DiscImage
 from skry_dask.geometry.globe.outline import find_outline, fit_disc, shows_pole
@@ -33,7 +33,7 @@ from skry_dask.graph.phase_inputs import aligned, check_inputs
 from skry_dask.graph.task_names import phase_tasks
 from skry_dask.options import RotationOptions, as_json
 from skry_dask.options.given import options_of
-from skry_dask.options.rotation import body_named
+from skry_dask.options.rotation import Body, body_named
 from skry_dask.phases.rotation.frame_times import frame_times
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def derotate(
     """
     options = options_of(RotationOptions, options, choices, "derotate")
     check_inputs("derotate", capture, aligned(alignment))
+    if options.derotate is None:
+        raise OptionsError(f"derotate is None: name the globe, {', '.join(Body)}")
     turning = Turning.of(
         frame_times(capture, options),
         body_named(options.derotate),

@@ -104,6 +104,8 @@ def partial_stacks(
     >>> bool(steps["noise"][1] < steps["noise"][0])
     True
     """
+    for criterion in sorted({"percent", "number", "min_quality"} & choices.keys()):
+        raise OptionsError(f"{criterion} does nothing here: give numbers=[...] of frames")
     options = options_of(StackOptions, options, choices, "partial_stacks", OF_STACK)
     given = aligned(alignment), rated(quality, points, options), tracked(points)
     check_inputs("partial_stacks", capture, *given)
@@ -165,7 +167,7 @@ def _variables(made: StackImages, steps: list[OneStack], radius: int) -> dict[st
 
 def _checked_numbers(numbers: Sequence[int]) -> IntArray:
     """Refuse numbers of frames that are not increasing whole numbers from 1: int64 (step)."""
-    values = list(numbers)
+    values = list(numbers) if np.iterable(numbers) else [numbers]
     whole = all(isinstance(n, int | np.integer) and 1 <= n < 2**31 for n in values)
     if not values or not whole or any(b <= a for a, b in pairwise(values)):
         raise OptionsError(

@@ -44,7 +44,7 @@ KEY_RECORD = np.dtype(
 
 ABOUT = About(
     "the reference frame, and where the scene lies in key frames",
-    "align(capture, reference=reference)",
+    "align(capture, key_frames=key_frames)",
 )
 """What results say of themselves."""
 

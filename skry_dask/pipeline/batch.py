@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from skry_dask.capture.inputs import check_list
 from skry_dask.errors import OptionsError, SkryError
 from skry_dask.io.remote import located
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
@@ -97,6 +98,7 @@ def run_many(
     a.ser 6
     b.ser 6
     """
+    check_list("run_many", sources)
     for argument in ONE_CAPTURE:
         if arguments.get(argument) is not None:
             raise OptionsError(f"{argument} is for one capture: call run for each, or leave it out")

@@ -111,7 +111,7 @@ def describe(data: xr.Dataset) -> Description:
       sizes                   key 8, axis 2
       options                 AlignOptions(method='anchors')
       state                   lazy: compute() computes it
-      next                    skry.align(capture, reference=reference)
+      next                    skry.align(capture, key_frames=key_frames)
       reference ()            number of the frame whose pixel grid is the canvas
       method ()               how frames are aligned
       key_offset (key, axis)  px, offset of the key frame

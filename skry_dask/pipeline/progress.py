@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
+from skry_dask.errors import OptionsError
 from skry_dask.notebook import NotebookProgress, notebook_display
 
 
@@ -51,6 +52,11 @@ def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def shown(*arguments: P.args, **options: P.kwargs) -> R:
+        if not callable(options.get("progress") or report_nothing):
+            raise OptionsError(
+                f"progress is {options['progress']!r}: give a function that takes a Progress, such "
+                "as print; bars are shown in a notebook without"
+            )
         display = notebook_display() if options.get("progress") is None else None
         if display is None:
             return function(*arguments, **options)

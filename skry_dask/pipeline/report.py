@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skry_dask.capture.inputs import sidecar
+from skry_dask.capture.inputs import check_input, sidecar
 from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
 from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.io.atomic import write_if_new
@@ -76,6 +76,7 @@ def report(
     >>> skry.report("moon.ser").name
     'moon-report.html'
     """
+    check_input(source)
     results = open_results(str(_store_of(source, store)))
     record = read_record(results)
     name = Path(record.about["source"]).stem

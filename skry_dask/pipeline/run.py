@@ -345,4 +345,4 @@ def _not_refined(
 def _align_to(
     capture: xr.Dataset, reference: xr.Dataset, options: AlignOptions, *, pieces: Pieces
 ) -> xr.Dataset:
-    return align(capture, options, reference=reference, pieces=pieces)
+    return align(capture, options, key_frames=reference, pieces=pieces)

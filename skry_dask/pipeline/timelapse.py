@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skry_dask.capture.inputs import first_name, is_single_image
+from skry_dask.capture.inputs import check_list, first_name, is_single_image
 from skry_dask.errors import AlignmentError, OptionsError, SkryError
 from skry_dask.finishing.stacked_images import read_stack
 from skry_dask.finishing.timelapse.pictures import Stretch, stamped
@@ -168,6 +168,7 @@ def timelapse(
     >>> len(movie.pictures), movie.left_out
     (2, [])
     """
+    check_list("timelapse", sources)
     of_movie, stacking = split_choices(TimelapseOptions, choices)
     options = options_of(TimelapseOptions, options, of_movie, "timelapse")
     report = progress or report_nothing

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.graph.phase_inputs import Given, check_results
 from skry_dask.plotting.axes import new_axes
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -40,6 +43,7 @@ def plot_drift(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_drift(results["align"])
     """
+    check_results("plotting.plot_drift", Given("alignment", alignment, ("offset", "active")))
     ax = ax or new_axes()
     used = alignment.isel(frame=np.flatnonzero(alignment["active"]))
     for axis in ("y", "x"):
@@ -65,6 +69,8 @@ def plot_path(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -74,6 +80,7 @@ def plot_path(alignment: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_path(results["align"])
     """
+    check_results("plotting.plot_path", Given("alignment", alignment, ("offset", "active")))
     ax = ax or new_axes()
     used = alignment.isel(frame=np.flatnonzero(alignment["active"]))
     y, x = used["offset"].to_numpy().T
@@ -101,6 +108,8 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -110,6 +119,7 @@ def plot_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_quality(results["quality"])
     """
+    check_results("plotting.plot_quality", Given("quality", quality, ("frame_quality",)))
     ax = ax or new_axes()
     values = quality["frame_quality"]
     best_first = np.sort(values.dropna("frame"))[::-1]
@@ -140,6 +150,8 @@ def plot_sorted_quality(
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -149,6 +161,7 @@ def plot_sorted_quality(
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_sorted_quality(results["quality"])
     """
+    check_results("plotting.plot_sorted_quality", Given("quality", quality, ("frame_quality",)))
     ax = ax or new_axes()
     values = quality["frame_quality"].to_numpy()
     order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.errors import OptionsError
+from skry_dask.graph.phase_inputs import Given, check_image, check_results
+from skry_dask.options.given import article
 from skry_dask.plotting.axes import new_axes, new_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import xarray as xr
     from matplotlib.axes import Axes
@@ -49,6 +53,7 @@ def plot_image(
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_image(results["stack"]["stack"], "Stack")
     """
+    check_image("plotting.plot_image", image)
     ax = ax or new_axes()
     image = image.compute()
     white = _white(image) if white is None else white
@@ -89,6 +94,13 @@ def plot_comparison(
     >>> images = {name: quality[name] for name in ("composite", "reference")}
     >>> axes = skry.plotting.plot_comparison(images)
     """
+    if not isinstance(images, Mapping):
+        raise OptionsError(
+            f"images of plotting.plot_comparison are {article(images)}: give a dict, each by its "
+            'title, such as {"stack": result["stack"]}'
+        )
+    for image in images.values():
+        check_image("plotting.plot_comparison", image)
     images = {title: image.compute() for title, image in images.items()}
     if axes is None:
         height, width = next(iter(images.values())).shape[:2]
@@ -115,6 +127,8 @@ def plot_area_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -124,6 +138,7 @@ def plot_area_quality(quality: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_area_quality(results["quality"])
     """
+    check_results("plotting.plot_area_quality", Given("quality", quality, ("reference", "mean")))
     ax = ax or new_axes()
     plot_image(quality["reference"], "Quality of areas", ax)
     mean = quality["mean"].to_numpy()
@@ -159,6 +174,8 @@ def plot_count(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -168,6 +185,7 @@ def plot_count(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_count(results["stack"])
     """
+    check_results("plotting.plot_count", Given("stacked", stacked, ("count",)))
     ax = ax or new_axes()
     count = stacked["count"].compute()
     drawn = ax.imshow(count, cmap="viridis", vmin=0, extent=_extent(count), interpolation="nearest")

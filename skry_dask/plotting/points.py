@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.errors import OptionsError
+from skry_dask.graph.phase_inputs import Given, check_results
 from skry_dask.plotting.axes import new_axes
 from skry_dask.plotting.images import plot_image
 
@@ -36,6 +38,8 @@ def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None)
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -45,6 +49,11 @@ def plot_points(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None)
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_points(results["quality"], results["track"])
     """
+    check_results(
+        "plotting.plot_points",
+        Given("quality", quality, ("reference",)),
+        Given("points", points, ("position", "valid")),
+    )
     ax = ax or new_axes()
     plot_image(quality["reference"], "Reference points", ax)
     y, x = points["position"].to_numpy().T
@@ -82,6 +91,8 @@ def plot_warp(
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -91,6 +102,16 @@ def plot_warp(
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_warp(results["quality"], results["track"], frame=3)
     """
+    check_results(
+        "plotting.plot_warp",
+        Given("quality", quality, ("reference",)),
+        Given("points", points, ("position", "displacement")),
+    )
+    if "frame" in points.coords and frame not in points["frame"]:
+        numbers = points["frame"].to_numpy()
+        raise OptionsError(
+            f"frame is {frame!r}: there are frames {numbers[0]} to {numbers[-1]}, by their numbers"
+        )
     ax = ax or new_axes()
     plot_image(quality["reference"], f"Warp of frame {frame}, {magnified:g} times enlarged", ax)
     y, x = points["position"].to_numpy().T
@@ -118,6 +139,8 @@ def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -127,6 +150,11 @@ def plot_mesh(quality: xr.Dataset, points: xr.Dataset, ax: Axes | None = None) -
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_mesh(results["quality"], results["track"])
     """
+    check_results(
+        "plotting.plot_mesh",
+        Given("quality", quality, ("reference",)),
+        Given("points", points, ("position", "displacement")),
+    )
     ax = ax or new_axes()
     plot_image(quality["reference"], "Triangles, and how far points move", ax)
     position = points["position"].to_numpy()
@@ -167,6 +195,8 @@ def plot_mean_warp(
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -176,6 +206,11 @@ def plot_mean_warp(
     >>> results = skry.open_results("moon.ser")  # of skry.run("moon.ser")
     >>> ax = skry.plotting.plot_mean_warp(results["quality"], results["track"])
     """
+    check_results(
+        "plotting.plot_mean_warp",
+        Given("quality", quality, ("reference",)),
+        Given("points", points, ("position", "mean_displacement")),
+    )
     ax = ax or new_axes()
     every = max(1, -(-points.sizes["point"] // MAX_ARROWS))
     shown = points.isel(point=slice(None, None, every))

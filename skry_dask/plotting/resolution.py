@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skry_dask.graph.phase_inputs import Given, check_results
 from skry_dask.plotting.axes import new_axes
 from skry_dask.plotting.images import plot_image
 
@@ -30,6 +31,8 @@ def plot_ring_correlation(resolution: xr.Dataset, ax: Axes | None = None) -> Axe
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -42,6 +45,9 @@ def plot_ring_correlation(resolution: xr.Dataset, ax: Axes | None = None) -> Axe
     >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
     >>> ax = skry.plotting.plot_ring_correlation(skry.measure_resolution(stacked))
     """
+    check_results(
+        "plotting.plot_ring_correlation", Given("resolution", resolution, ("ring_correlation",))
+    )
     ax = ax or new_axes()
     curves, frequency = resolution["ring_correlation"], resolution["frequency"]
     if "channel" in curves.dims:
@@ -78,6 +84,8 @@ def plot_region_resolution(
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -90,6 +98,11 @@ def plot_region_resolution(
     >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
     >>> ax = skry.plotting.plot_region_resolution(stacked, skry.measure_resolution(stacked))
     """
+    check_results(
+        "plotting.plot_region_resolution",
+        Given("stacked", stacked, ("stack",)),
+        Given("resolution", resolution, ("region_resolution",)),
+    )
     ax = ax or new_axes()
     plot_image(_grey(stacked["stack"]), "Resolution of regions", ax)
     local = _grey(resolution["region_resolution"].isel(threshold=0))
@@ -115,6 +128,8 @@ def plot_noise(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -127,6 +142,7 @@ def plot_noise(stacked: xr.Dataset, ax: Axes | None = None) -> Axes:
     >>> stacked = skry.stack(capture, *earlier, halves=True).compute()
     >>> ax = skry.plotting.plot_noise(stacked)
     """
+    check_results("plotting.plot_noise", Given("stacked", stacked, ("noise",), made_by="halves"))
     ax = ax or new_axes()
     noise = 100 * _grey(stacked["noise"])
     plot_image(noise, "Noise", ax)

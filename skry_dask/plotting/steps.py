@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skry_dask.graph.phase_inputs import Given, check_results
 from skry_dask.plotting.axes import new_panels
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def plot_steps(steps: xr.Dataset, axes: Sequence[Axes] | None = None) -> Sequenc
 
     Raises
     ------
+    OptionsError
+        If an argument is not what it has to be.
     SkryError
         If matplotlib is not installed.
 
@@ -42,6 +45,7 @@ def plot_steps(steps: xr.Dataset, axes: Sequence[Axes] | None = None) -> Sequenc
     >>> steps = skry.partial_stacks(capture, *earlier, numbers=[1, 4, 16]).compute()
     >>> axes = skry.plotting.plot_steps(steps)
     """
+    check_results("plotting.plot_steps", Given("steps", steps, ("number", "noise", "sharpness")))
     resolved = "resolution" in steps
     if axes is None:
         axes = new_panels(2 + resolved)

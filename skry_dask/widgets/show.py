@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from skry_dask.errors import SkryError
+from skry_dask.errors import OptionsError, SkryError
+from skry_dask.graph.phase_inputs import check_capture
+from skry_dask.options.given import article
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import xarray as xr
 
     from skry_dask.widgets.comparison import Comparison
@@ -47,6 +48,11 @@ def compare_images(images: Mapping[str, Any]) -> Comparison:
     ('sharp', 'soft')
     """
     _require_anywidget()
+    if not isinstance(images, Mapping):
+        raise OptionsError(
+            f"images of compare_images are {article(images)}: give a dict, each by its title, such "
+            'as {"stack": result["stack"]}'
+        )
     from skry_dask.widgets.comparison import Comparison
 
     return Comparison(images)
@@ -89,6 +95,7 @@ def browse_frames(
     2
     """
     _require_anywidget()
+    check_capture("browse_frames", capture)
     from skry_dask.widgets.frame_browser import FrameBrowser
 
     return FrameBrowser(capture, alignment, quality)

@@ -16,6 +16,7 @@ from skry_dask.finishing.resolution.ring_correlation import (
     ring_sums,
 )
 from skry_dask.graph.datasets import variable
+from skry_dask.graph.phase_inputs import Given, check_results, identity_of_result
 from skry_dask.types import CHANNEL
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def measure_resolution(stack: xr.Dataset) -> xr.Dataset:
     >>> found["resolution"].to_numpy().round(2).tolist()
     [0.12, 0.31]
     """
+    check_results("measure_resolution", Given("stack", stack, ("half_stack",), made_by="halves"))
     halves = _half_stacks(stack)
     regions = Regions.of_image(halves.shape[1:3])
     planes = halves[..., None] if halves.ndim == 3 else halves
@@ -107,7 +109,8 @@ def measure_resolution(stack: xr.Dataset) -> xr.Dataset:
         ),
     }
     coords = _coords(stack, regions) | ({"channel": CHANNEL} if last else {})
-    return xr.Dataset(variables, coords)
+    about = {"title": "how fine the detail is that the stack resolves", "phase": "resolution"}
+    return xr.Dataset(variables, coords, about | identity_of_result(stack))
 
 
 def resolution_of(halves: Float32Array) -> FloatArray:

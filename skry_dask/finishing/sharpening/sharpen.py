@@ -31,6 +31,7 @@ from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_
 from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
 from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
 from skry_dask.finishing.sharpening.wiener import apply_wiener
+from skry_dask.graph.phase_inputs import check_image
 from skry_dask.options.given import options_of
 from skry_dask.options.rivals import OF_SHARPENING
 from skry_dask.options.sharpening import N_LAYERS, SAMPLING, SharpenMethod, SharpenOptions
@@ -98,6 +99,7 @@ def sharpen(
     dtype('float32')
     """
     options = options_of(SharpenOptions, options, choices, "sharpen", OF_SHARPENING)
+    check_image("sharpen", image)
     pair = None
     if halves is not None:
         pair = [half.data if isinstance(half, xr.DataArray) else half for half in halves]

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from skry_dask.errors import OptionsError
+from skry_dask.graph.phase_inputs import check_image
 from skry_dask.options.given import options_of
 from skry_dask.options.tone import GREY_WORLD, ToneOptions
 
@@ -55,6 +56,7 @@ def adjust_tone(image: Any, options: ToneOptions | None = None, **choices: Any) 
     1.0
     """
     options = options_of(ToneOptions, options, choices, "adjust_tone")
+    check_image("adjust_tone", image)
     if isinstance(image, xr.DataArray):
         return image.copy(data=adjust_tone(image.to_numpy(), options))
     out = np.asarray(image, np.float32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -21,6 +22,7 @@ import zarr
 
 from skry_dask.errors import StoreError
 from skry_dask.io.remote import located
+from skry_dask.options.given import article
 from skry_dask.store.digest import SCHEMA
 from skry_dask.store.frames.open import STORE_SUFFIX, array_of, is_group
 from skry_dask.store.places.checked import (
@@ -39,7 +41,6 @@ from skry_dask.store.places.storage import storage_at
 from skry_dask.store.results.tables import is_large
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from skry_dask.io.remote import Location, RemotePath
@@ -250,6 +251,8 @@ def open_results(path: str | os.PathLike[str]) -> Results:
     >>> points["position"].dims
     ('point', 'axis')
     """
+    if not isinstance(path, str | os.PathLike):
+        raise StoreError(f"{article(path)} is no store: give the path of a store, or of a capture")
     place = located(path)
     if not isinstance(place, Path):
         if (place / METADATA).state() is None:

@@ -68,7 +68,7 @@ def test_a_frame_with_a_bird_does_not_become_the_reference(simulated, results):
     capture = capture_of(spoiled, bits=8)
     reference = skry.choose_reference(capture).compute()
     assert int(reference["reference"]) != chosen
-    alignment = skry.align(capture, reference=reference).compute()
+    alignment = skry.align(capture, key_frames=reference).compute()
     shown = alignment["foreground"].to_numpy().any(axis=1)
     assert np.flatnonzero(shown).tolist() == [chosen]
     given = skry.choose_reference(capture, skry.AlignOptions(reference=chosen))

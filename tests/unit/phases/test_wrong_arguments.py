@@ -17,7 +17,7 @@ from tests.small_captures import capture_of
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CALLS = {
-    "reference": r"choose_reference\(capture\)",
+    "key_frames": r"choose_reference\(capture\)",
     "alignment": r"align\(capture\)",
     "quality": r"estimate_quality\(capture, alignment\)",
     "points": r"track\(capture, alignment, quality\)",
@@ -25,7 +25,7 @@ CALLS = {
 }
 PHASES = {
     "choose_reference": (),
-    "align": ("reference",),
+    "align": ("key_frames",),
     "derotate": ("alignment",),
     "estimate_quality": ("alignment",),
     "track": ("alignment", "quality"),
@@ -42,7 +42,7 @@ def right(moon12, results):
     reference = skry.choose_reference(moon12, ALIGN).compute(scheduler="sync")
     return {
         "capture": moon12.assign_attrs(source="night/moon.ser", digest="abc"),
-        "reference": reference,
+        "key_frames": reference,
         "alignment": results.alignment,
         "quality": results.quality,
         "points": results.points,
@@ -63,7 +63,7 @@ WRONG = {
     "a DataArray": lambda right: right["capture"]["frames"],
     "all results": lambda _: Results(Path("moon.skry")),
 }
-OPTIONAL = {("align", "reference"), ("refine", "stacked")}
+OPTIONAL = {("align", "key_frames"), ("refine", "stacked")}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_equal_halves_agree_at_all_frequencies_and_unrelated_ones_at_none() -> N
 
 
 def test_a_stack_without_halves_or_of_few_pixels_is_refused() -> None:
-    with pytest.raises(OptionsError, match="without half_stack: give what .*halves=True"):
+    with pytest.raises(OptionsError, match=r"without half_stack: give what .*halves=True"):
         skry.measure_resolution(xr.Dataset({"stack": ("y", [1.0])}))
     with pytest.raises(OptionsError, match="is 15 x 40 px: it must have at least 16"):
         skry.measure_resolution(halves_of(scene()[:40, :15]))

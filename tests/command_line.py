@@ -38,7 +38,7 @@ class CommandLine:
 
     def stack(self, *arguments: object, quick: bool = True) -> tuple[dict[str, Any], AnyArray]:
         """Stack, without the second pass if it need not be: summary and image, 1 = full scale."""
-        flags = ["--quick"] if quick else []
+        flags = ["--overwrite", *(["--quick"] if quick else [])]
         status, out, err = self("stack", *arguments, *flags, "-o", "out.tif", "--json")
         assert status == 0, err
         return json.loads(out), tifffile.imread(self.folder / "out.tif") / 65535.0

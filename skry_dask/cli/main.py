@@ -89,6 +89,7 @@ def stack(
     processes: int | None = None,
     wait_workers: float | None = None,
     memory_limit: str | None = None,
+    overwrite: bool = False,
     allow_few: bool = False,
     json_: AsJson = False,
     messages: Annotated[MessageOptions, MESSAGES] = MessageOptions(),  # noqa: B008
@@ -135,6 +136,9 @@ def stack(
     memory_limit
         How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
         what the machine or container has].
+    overwrite
+        Replace images that were made with other options, or of another capture; without it, these
+        are left alone, and nothing is stacked.
     allow_few
         Exit with status 0 even if fewer than half of the frames could be aligned.
     json_
@@ -148,39 +152,41 @@ def stack(
     """
     with importing():
         from skry_dask.cli.inputs import plan_jobs
-        from skry_dask.cli.stacking import stack_each
-        from skry_dask.pipeline.job import with_positions
+        from skry_dask.cli.stacking import refusing, stack_each
+        from skry_dask.pipeline.given_positions import with_positions
     options = phases.options
     if save_options is not None:
         resolved = with_positions(options, anchors_file, points_file)
         write_options(save_options, *resolved.of_phases, outputs)
         if not inputs:
             return 0
-    jobs = plan_jobs(
-        inputs, output=output, out_dir=out_dir, outputs=outputs, store=store, options=options
-    )
-    return stack_each(
-        jobs,
-        as_json=json_,
-        allow_few=allow_few,
-        saying_what=messages,
-        output_format=outputs.output_format,
-        composite=outputs.composite,
-        table=outputs.table,
-        steps=outputs.steps,
-        sharpen=outputs.sharpen,
-        stretch=outputs.stretch,
-        report=outputs.report,
-        anchors_file=anchors_file,
-        points_file=points_file,
-        store=store,
-        scheduler=scheduler,
-        workers=workers,
-        processes=processes,
-        wait_workers=wait_workers,
-        memory_limit=memory_limit,
-        options=options,
-    )
+    with refusing(inputs, as_json=json_):
+        jobs = plan_jobs(
+            inputs, output=output, out_dir=out_dir, outputs=outputs, store=store, options=options
+        )
+        return stack_each(
+            jobs,
+            as_json=json_,
+            allow_few=allow_few,
+            saying_what=messages,
+            output_format=outputs.output_format,
+            composite=outputs.composite,
+            table=outputs.table,
+            steps=outputs.steps,
+            sharpen=outputs.sharpen,
+            stretch=outputs.stretch,
+            report=outputs.report,
+            anchors_file=anchors_file,
+            points_file=points_file,
+            store=store,
+            scheduler=scheduler,
+            workers=workers,
+            processes=processes,
+            wait_workers=wait_workers,
+            memory_limit=memory_limit,
+            overwrite=overwrite,
+            options=options,
+        )
 
 
 @app.command(sort_key=1)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,15 +69,24 @@ class Messages:
         Where lines of JSON go, or None.
     quiet
         Whether results are not printed.
+    log
+        Where what is printed goes, too, or None.
     """
 
     def __init__(
-        self, bars: ProgressBars, *, lines: bool, events: TextIO | None, quiet: bool
+        self,
+        bars: ProgressBars,
+        *,
+        lines: bool,
+        events: TextIO | None,
+        quiet: bool,
+        log: TextIO | None = None,
     ) -> None:
         self._bars = bars
         self._lines = lines
         self._events = events
         self.quiet = quiet
+        self._log = log
         self._began: dict[tuple[str, str], float] = {}
         self._ended: dict[str, float] = {}
         self._start = time.perf_counter()
@@ -94,13 +104,23 @@ class Messages:
             before = self._ended.get(progress.capture, last)
             began = self._began.setdefault(key, before)
             if self._events is not None:
-                self.write("progress", **progress._asdict(), seconds=round(now - began, 3))
+                seconds = round(now - began, 3)
+                left = _seconds_left(progress, seconds)
+                self.write("progress", **progress._asdict(), seconds=seconds, seconds_left=left)
             if progress.done != progress.total or not progress.done:
                 return
             self._began.pop(key)
             self._ended[progress.capture] = now
+            line = f"skry: {_line(progress, now - began)}"
             if self._lines:
-                print(f"skry: {_line(progress, now - began)}", file=sys.stderr)
+                print(line, file=sys.stderr)
+            self.log(line)
+
+    def log(self, text: str, level: str = "INFO") -> None:
+        """Write what is printed into the log file, too."""
+        if self._log is not None:
+            when = datetime.now().strftime("%Y-%m-%d %H:%M:%S,%f")[:-3]
+            print(f"{when} {level} {text}", file=self._log, flush=True)
 
     def write(self, event: str, **about: Any) -> None:
         """Write an event as a line of JSON."""
@@ -110,6 +130,13 @@ class Messages:
     def paused(self, capture: str = "") -> contextlib.AbstractContextManager[None]:
         """Draw nothing while something is printed."""
         return self._bars.paused(capture)
+
+
+def _seconds_left(progress: Progress, seconds: float) -> float | None:
+    """Estimate how long a phase will still take, s; None where that is not known."""
+    if not progress.done or progress.total is None:
+        return None
+    return round(seconds * (progress.total - progress.done) / progress.done, 3)
 
 
 def _line(progress: Progress, seconds: float) -> str:
@@ -138,12 +165,12 @@ def messages(options: MessageOptions, *, several: bool = False) -> Iterator[Mess
         If a file cannot be written.
     """
     with contextlib.ExitStack() as held:
-        events = None
+        events = log = None
         if options.events is not None:
             events = held.enter_context(_opened(options.events, "w"))
         if options.log_file is not None:
-            file = held.enter_context(_opened(options.log_file, "a"))
-            held.enter_context(_logged(file))
+            log = held.enter_context(_opened(options.log_file, "a"))
+            held.enter_context(_logged(log))
         if options.verbose:
             held.enter_context(_told())
         elif not options.quiet:
@@ -152,7 +179,7 @@ def messages(options: MessageOptions, *, several: bool = False) -> Iterator[Mess
         if not options.quiet:
             bars = held.enter_context(progress_bars(several=several))
         lines = not options.quiet and not sys.stderr.isatty()
-        yield Messages(bars, lines=lines, events=events, quiet=options.quiet)
+        yield Messages(bars, lines=lines, events=events, quiet=options.quiet, log=log)
 
 
 def _opened(path: Path, mode: str) -> TextIO:

@@ -15,7 +15,7 @@ from skry_dask.errors import OptionsError, SkryError
 from skry_dask.pipeline.batch import run_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from skry_dask.cli.messages import MessageOptions
     from skry_dask.pipeline.batch_plan import StackJob
@@ -71,6 +71,10 @@ def stack_each(
             with told.paused(outcome.job.name):
                 judged = _judge(outcome, allow_few=allow_few)
                 told.write("outcome", **_as_json(judged))
+                if judged.summary is not None:
+                    told.log(describe_job(judged.summary))
+                if judged.error is not None:
+                    told.log(f"{judged.job.name}: {judged.error}", "ERROR")
                 _print_outcome(
                     judged, as_json=as_json, is_alone=not several, quiet=saying_what.quiet
                 )
@@ -86,6 +90,19 @@ def stack_each(
     if several and not as_json and not saying_what.quiet:
         print("\n".join(_describe_batch(judged, time.perf_counter() - began)))
     return max(_exit_status(outcome.error) for outcome in judged)
+
+
+@contextlib.contextmanager
+def refusing(inputs: Sequence[str], *, as_json: bool) -> Iterator[None]:
+    """Print a line of JSON for each input where all of them are refused, and why."""
+    try:
+        yield
+    except SkryError as error:
+        if as_json:
+            verdict = {"error": str(error), "exit_status": _exit_status(error)}
+            for name in inputs:
+                print(json.dumps({"input": name, "output": None, **verdict}), flush=True)
+        raise
 
 
 def _judge(outcome: Outcome, *, allow_few: bool) -> Outcome:

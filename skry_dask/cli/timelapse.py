@@ -32,6 +32,7 @@ def timelapse(
     out_dir: Place | None = None,
     workers: int | None = None,
     memory_limit: str | None = None,
+    overwrite: bool = False,
     json_: AsJson = False,
     movie: Annotated[TimelapseOptions, TIMELAPSE] = TimelapseOptions(),  # noqa: B008
     phases: Annotated[PhaseFlags, PHASES] = PhaseFlags(),  # noqa: B008
@@ -57,6 +58,8 @@ def timelapse(
         Number of threads for stacking [default: one per core].
     memory_limit
         How much memory stacking may use, such as 2GiB [default: what the machine or container has].
+    overwrite
+        Replace stacks of captures that were made with other options.
     json_
         Print a summary as JSON.
     """
@@ -75,6 +78,7 @@ def timelapse(
             progress=bars.report,
             workers=workers,
             memory_limit=memory_limit,
+            overwrite=overwrite,
             after_compute=release_freed_memory,
             stacking_options=phases.options,
         )

@@ -67,7 +67,7 @@ def view(
     listening = listen(port)
     with importing():
         from skry_dask.cli.inputs import expand_input
-        from skry_dask.pipeline.job import with_positions
+        from skry_dask.pipeline.given_positions import with_positions
         from skry_dask.view.session import Machine, ViewSession
 
     options = with_positions(phases.options, anchors_file, points_file)

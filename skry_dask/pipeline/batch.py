@@ -15,12 +15,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.capture.inputs import check_list
-from skry_dask.errors import OptionsError, SkryError
+from skry_dask.errors import OptionsError, SkryError, StoreError
 from skry_dask.io.remote import located
 from skry_dask.pipeline.batch_plan import StackJob, check_collisions, create_folder, image_name
+from skry_dask.pipeline.given_positions import with_positions
 from skry_dask.pipeline.job import JobRequest
 from skry_dask.pipeline.memory_limit import SharedMemory
 from skry_dask.pipeline.outcome import Outcome
+from skry_dask.pipeline.overwriting import check_overwriting
 from skry_dask.pipeline.progress import report_nothing, shows_progress
 from skry_dask.pipeline.run import run_request
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from skry_dask.capture.inputs import Input
     from skry_dask.graph.runner import Runner
     from skry_dask.io.remote import RemotePath
+    from skry_dask.pipeline.outputs import Outputs
     from skry_dask.pipeline.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -122,6 +125,9 @@ def run_jobs(
     common = JobRequest.of((), **arguments)
     if in_flight is not None and in_flight < 1:
         raise OptionsError(f"in_flight is {in_flight}: it must be at least 1")
+    _check_files(jobs, common.outputs)
+    if not common.overwrite:
+        _check_overwriting(jobs, common)
     outcomes: dict[int, Outcome] = {}
     with common.resources() as runner:
         n_at_once = min(in_flight or captures_at_once(runner), len(jobs))
@@ -131,6 +137,33 @@ def run_jobs(
                 if on_outcome is not None:
                     on_outcome(outcome)
     return [outcomes[number] for number in sorted(outcomes)]
+
+
+def _check_files(jobs: Sequence[StackJob], outputs: Outputs) -> None:
+    """Refuse jobs of which one would overwrite any file of another."""
+    owners: dict[str, StackJob] = {}
+    for job in jobs:
+        for path in replace(outputs, image=job.image).paths if job.image is not None else ():
+            other = owners.setdefault(str(path).casefold(), job)
+            if other is not job:
+                raise OptionsError(
+                    f"{other.name} and {job.name} would both write {path}: give other names, such "
+                    "as --name '{stem}-stack{suffix}'"
+                )
+
+
+def _check_overwriting(jobs: Sequence[StackJob], common: JobRequest) -> None:
+    """Refuse to overwrite images of other options before any capture is stacked."""
+    options = with_positions(common.options, common.anchors_file, common.points_file)
+    refused = []
+    for job in jobs:
+        try:
+            check_overwriting(replace(common.outputs, image=job.image), options, job.name)
+        except StoreError as error:
+            refused.append(str(error))
+    if refused:
+        more = f" ({len(refused)} such images)" if len(refused) > 1 else ""
+        raise StoreError(f"{refused[0]}{more}")
 
 
 def captures_at_once(runner: Runner) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from skry_dask.capture.known_frames import SAMPLES, SAMPLES_DECODED, KnownFrames
 from skry_dask.capture.open import in_chunks
 from skry_dask.capture.select import select
 from skry_dask.capture.source import RawSource, resolve
-from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import (
     excluded_frames,
     is_union,
@@ -25,15 +25,16 @@ from skry_dask.graph.datasets import (
     with_excluded,
 )
 from skry_dask.graph.resources import resources
-from skry_dask.io.positions import read_positions
 from skry_dask.io.remote import absolute, is_url, located
 from skry_dask.options import OPTION_NAMES, Mask, Options
 from skry_dask.options.given import check_names
 from skry_dask.options.steps import parse_steps
 from skry_dask.options.tone import ToneOptions
+from skry_dask.pipeline.given_positions import with_positions
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
-from skry_dask.pipeline.memory_limit import Limit, machine_limit, parse_size
+from skry_dask.pipeline.memory_limit import Limit, in_mib, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs
+from skry_dask.pipeline.overwriting import check_overwriting
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.pipeline.results_place import place_of_results
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.memory_limit import SharedMemory
     from skry_dask.pipeline.progress import Report
     from skry_dask.types import BoolArray
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,7 @@ class JobRequest:
     processes: int | None = None
     wait_workers: float | None = None
     memory_limit: str | int | None = None
+    overwrite: bool = False
     progress: Report | None = None
     after_compute: Callable[[], None] | None = None
     runner: Runner | None = None
@@ -239,6 +244,8 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             request.anchors_file,
             request.points_file,
         )
+        if not request.overwrite:
+            check_overwriting(outputs, options, source.name)
         chosen = None if request.store is None else located(request.store)
         place = place_of_results(source, outputs, chosen)
         yield Job(
@@ -255,44 +262,6 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             memory=request.memory,
             notes=() if place.note is None else (place.note,),
         )
-
-
-def with_positions(
-    options: Options,
-    anchors_file: str | os.PathLike[str] | None,
-    points_file: str | os.PathLike[str] | None,
-) -> Options:
-    """Read positions from files into the options that take them one by one.
-
-    Parameters
-    ----------
-    options
-        Of the job.
-    anchors_file, points_file
-        Text files, see `read_positions`; None = none.
-
-    Raises
-    ------
-    OptionsError
-        If positions are given one by one, too, or a file is no table of positions.
-    ReaderError
-        If a file cannot be read.
-    """
-    for file, phase, name in (
-        (anchors_file, "align", "anchors"),
-        (points_file, "track", "points"),
-    ):
-        if file is None:
-            continue
-        of_phase = getattr(options, phase)
-        if getattr(of_phase, name):
-            raise OptionsError(
-                f"{name} ({len(getattr(of_phase, name))} given) and {name}_file {file} contradict "
-                "each other: give one of them"
-            )
-        positions = read_positions(Path(file))
-        options = replace(options, **{phase: replace(of_phase, **{name: positions})})
-    return options
 
 
 def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
@@ -335,6 +304,11 @@ def open_frames(job: Job) -> tuple[PhaseResult, Shapes]:
     )
     preferred = opened.n_chunk * job.runner.chunks_per_task(len(capture["frame"]) // opened.n_chunk)
     n_chunk = frames_per_chunk(shapes, preferred, job.limit)
+    log.info(
+        "%d frames of %d x %d px are read %d at a time by %d threads: up to %s of memory",
+        *(shapes.n_frames, shapes.width, shapes.height, n_chunk, shapes.n_threads),
+        in_mib(estimate(shapes, n_chunk)),
+    )
     capture = in_chunks(capture, n_chunk)
     seconds = time.perf_counter() - began
     if job.memory is not None:

@@ -16,7 +16,6 @@ import xarray as xr
 from skry_dask.errors import SkryError, StoreError
 from skry_dask.io.remote import is_url
 from skry_dask.options import Options, as_json
-from skry_dask.pipeline.summary import figures_of, notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +95,10 @@ def keep_record(
     phases
         Which ran the job; stores the record beside the results.
     """
+    # Reading a record, as for a report, does without what this takes to import.
+    from skry_dask.pipeline.phase_figures import figures_of
+    from skry_dask.pipeline.summary import notes
+
     digest = results["stack"].digest
     given = job.source.given
     names = [given] if isinstance(given, str | os.PathLike) else list(given)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +27,7 @@ from skry_dask.pipeline.tables import (
     write_quality_table,
 )
 from skry_dask.pipeline.upload import upload
+from skry_dask.reporting.libraries import check_libraries
 from skry_dask.store.results.room import can_write_in
 from skry_dask.types import HALF
 
@@ -205,7 +205,7 @@ class Outputs:
                     "all brightness: leave out one of them"
                 )
         if self.report:
-            _check_report()
+            check_libraries()
         if isinstance(self.image, RemotePath):
             self.image.parent.check_folder()
         for path in self.paths:
@@ -336,15 +336,6 @@ class Outputs:
                 place.write_bytes(page.encode())
             else:
                 write_if_new(place, page.encode())
-
-
-def _check_report() -> None:
-    """Refuse a report that cannot be made, before any work."""
-    for module in ("jinja2", "matplotlib"):
-        if find_spec(module) is None:
-            raise OptionsError(
-                f"a report needs {module}, which is not installed: pip install 'skry_dask[report]'"
-            )
 
 
 def _check_suffix(image: Location, kind: str | None) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from skry_dask.graph.kept.pieces import Pieces, delete_pieces_of
 from skry_dask.options import as_json
+from skry_dask.pipeline.decisions import decided
 from skry_dask.pipeline.progress import Progress
 from skry_dask.store.content import digest_of_content
 from skry_dask.store.digest import digest_of
@@ -204,6 +205,8 @@ class PhaseRunner:
         status: Status = "ran" if stored is None else "reused"
         seconds = time.perf_counter() - began
         log.info("%s %s in %.3f s", name, status, seconds)
+        if log.isEnabledFor(logging.INFO) and (words := decided(name, data)):
+            log.info("%s: %s", name, words)
         return PhaseResult(
             name=name,
             data=data,

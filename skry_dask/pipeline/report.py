@@ -15,11 +15,13 @@ from skry_dask.io.atomic import write_if_new
 from skry_dask.io.remote import RemotePath, is_url, located
 from skry_dask.phases.alignment.frame_alignment import Reason
 from skry_dask.pipeline.finished_job import FinishedJob
-from skry_dask.pipeline.job_record import PHASE, JobRecord, read_record
+from skry_dask.pipeline.job_record import JobRecord, read_record
 from skry_dask.pipeline.tables import frame_table
 from skry_dask.reporting.charts import chart_of_steps, charts, charts_of_halves
+from skry_dask.reporting.libraries import check_libraries
 from skry_dask.reporting.page import Page
-from skry_dask.reporting.pictures import Picture, best_frame, on_pixels_of, to_uri, white_of
+from skry_dask.reporting.pictures import Picture, best_frame, on_pixels_of, to_small_uri, white_of
+from skry_dask.store.frames.open import STORE_SUFFIX, is_group
 from skry_dask.store.results.reading import open_results
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def report(
     'moon-report.html'
     """
     check_input(source)
+    check_libraries()
     results = open_results(str(_store_of(source, store)))
     record = read_record(results)
     name = Path(record.about["source"]).stem
@@ -96,11 +99,17 @@ def _store_of(
     if store is not None:
         return located(store)
     given = located(source)
-    if isinstance(given, RemotePath) or (given / PHASE).is_dir():
+    if isinstance(given, RemotePath) or is_group(given) or given.suffix == STORE_SUFFIX:
         return given
     if not given.exists():
         raise ReaderError(f"{given}: there is no such file or folder: name a capture or its store")
-    return sidecar(str(source))
+    beside = sidecar(str(source))
+    if not is_group(beside):
+        raise StoreError(
+            f"{given} has no results yet, since there is no {beside}: run skry stack {given} "
+            "first, or give the store with --store"
+        )
+    return beside
 
 
 def _check_target(target: Location, record: JobRecord) -> None:
@@ -175,8 +184,8 @@ def _averaged(stacks: Sequence[dict[str, Any]]) -> dict[str, str]:
     for about in stacks:
         mean, least, most = (about["averaged"].get(name, 0) for name in ("mean", "least", "most"))
         percent = about["options"]["stack"]["percent"]
-        which = f" of {percent:g} %" if len(stacks) > 1 else ""
-        written[f"frames averaged per pixel{which}"] = f"{mean:g} ({least:g} to {most:g})"
+        which = f"{percent:g} %: " if len(stacks) > 1 else ""
+        written[f"{which}frames averaged per pixel"] = f"{mean:g} ({least:g} to {most:g})"
     return written
 
 
@@ -203,19 +212,21 @@ def _pictures(job: FinishedJob) -> list[Picture]:
             f"stack of {one.percent:g} %" if several else "stack",
             "The stack: the mean of "
             f"{f'the best {one.percent:g} % of the' if several else 'all'} frames, unwarped",
-            to_uri(one.data["stack"].to_numpy(), white),
+            to_small_uri(one.data["stack"].to_numpy(), white),
         )
         for one in reversed(job.stacks)
     ]
     return [
         stacks[0],
-        Picture(f"best frame, {number}", f"Frame {number}, the sharpest one", to_uri(frame, white)),
+        Picture(
+            f"best frame, {number}", f"Frame {number}, the sharpest one", to_small_uri(frame, white)
+        ),
         *stacks[1:],
         *_sharpened(job),
         Picture(
             "best fragments",
             "A composite of the sharpest fragments, each from one frame",
-            to_uri(composite, white),
+            to_small_uri(composite, white),
         ),
     ]
 
@@ -233,7 +244,7 @@ def _sharpened(job: FinishedJob) -> list[Picture]:
             continue
         title = f"sharpened, {one.percent:g} %" if several else "sharpened"
         image = read.pixels
-        shown.append(Picture(title, "The stack, sharpened", to_uri(image, white_of(image))))
+        shown.append(Picture(title, "The stack, sharpened", to_small_uri(image, white_of(image))))
     return shown
 
 

@@ -77,6 +77,7 @@ def run(
     processes: int | None = None,
     wait_workers: float | None = None,
     memory_limit: str | int | None = None,
+    overwrite: bool = False,
     progress: Report | None = None,
     after_compute: Callable[[], None] | None = None,
     options: Options | None = None,
@@ -134,6 +135,9 @@ def run(
         How much memory the process may use, on a cluster each worker: "2 GB", "500MiB", or a number
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
         where that makes the job fit; the result is the same.
+    overwrite
+        Replace images that were made with other options, or of another capture; without it, that
+        is an error.
     progress
         Called as work goes on, from any thread, with a `Progress`; by default bars are shown in a
         notebook, and nothing elsewhere. Without a cluster, an exception that it raises ends the
@@ -186,6 +190,7 @@ def run(
         processes=processes,
         wait_workers=wait_workers,
         memory_limit=memory_limit,
+        overwrite=overwrite,
         progress=progress,
         after_compute=after_compute,
         **choices,

@@ -16,6 +16,8 @@ from skry_dask.graph.datasets import (
 from skry_dask.options import Demosaic, as_json
 from skry_dask.pipeline.alignment_notes import notes_on_alignment
 from skry_dask.pipeline.outputs import brightness_scale, software
+from skry_dask.pipeline.overwriting import left_open
+from skry_dask.pipeline.phase_figures import figures_of
 from skry_dask.pipeline.recorded import recorded
 from skry_dask.pipeline.steps import NO_PLOT, can_plot
 
@@ -28,9 +30,7 @@ if TYPE_CHECKING:
     from skry_dask.pipeline.job import Job
     from skry_dask.pipeline.job_results import JobResults, OneStack
     from skry_dask.pipeline.outputs import WrittenFiles
-    from skry_dask.pipeline.phase_runner import PhaseResult
     from skry_dask.pipeline.stack_figures import StackFigures
-    from skry_dask.profiling import Spent
     from skry_dask.types import AnyArray
 
 UNKNOWN = "what it took is not known, because tasks ran in processes that cannot be asked"
@@ -203,60 +203,6 @@ def _summary_of_stack(
     }
 
 
-def figures_of(phase: PhaseResult, n_frames: int) -> dict[str, Any]:
-    """Return the entry of a phase in `Summary.phases`; see there.
-
-    Parameters
-    ----------
-    phase
-        Its result.
-    n_frames
-        Number of frames of the capture.
-    """
-    figures: dict[str, Any] = {"status": phase.status, "seconds": round(phase.seconds, 3)}
-    if phase.name != "import":
-        figures["digest"] = phase.digest
-    if phase.spent is not None:
-        figures |= profile(phase.spent, n_frames, phase.seconds, phase.n_threads)
-    return figures
-
-
-def profile(spent: Spent, n_frames: int, seconds: float, n_threads: int) -> dict[str, Any]:
-    """Split up what a phase took, JSON-compatible.
-
-    Parameters
-    ----------
-    spent
-        What its tasks took.
-    n_frames
-        Number of frames of the capture.
-    seconds
-        Wall time.
-    n_threads
-        Number of threads that could run tasks.
-
-    Returns
-    -------
-    dict
-        ``frames_per_second``; ``read_bytes``, size of the frames read, decoded, in all passes;
-        ``kernel_share``, fraction of the threads' time spent in compiled kernels; ``threads``;
-        ``thread_seconds``, the wall time of all threads, split up: ``kernels``; ``reading`` and
-        decoding; ``compiling`` or loading of kernels; ``other`` work of tasks that read frames
-        (numpy, scipy, Python); ``outside`` of these: dask, small tasks, storing the result, threads
-        without work.
-    """
-    split = {name: getattr(spent, name) for name in ("kernels", "reading", "compiling", "other")}
-    whole = seconds * n_threads
-    split["outside"] = max(0.0, whole - sum(split.values()))
-    return {
-        "frames_per_second": round(n_frames / seconds, 1),
-        "read_bytes": spent.read_bytes,
-        "kernel_share": round(spent.kernels / whole, 3),
-        "threads": n_threads,
-        "thread_seconds": {name: round(value, 3) for name, value in split.items()},
-    }
-
-
 def notes(job: Job, results: JobResults) -> list[str]:
     """Collect what the user should know, in the order in which it came up."""
     unknown = [
@@ -391,6 +337,7 @@ def provenance(
             k: v for k, v in capture.attrs.items() if k not in ("source", "store", "problems")
         },
         "options": as_json(job.options) | {"stack": one.data.attrs["options"]},
+        "left_open": left_open(job.options.stack, one.data.attrs["options"]),
         "frames": results.n_frames,
         "active_frames": results.n_active,
         "excluded_frames": results.n_excluded,

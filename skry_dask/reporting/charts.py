@@ -5,6 +5,7 @@ Text and axes take the colour of the page's text, so one SVG serves light and da
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,12 @@ STYLE: dict[str, Any] = {
 
 SIZE = (6.2, 4.2)
 """Width and height of a chart, in."""
+
+MARGINS = {"left": 0.75, "right": 0.25, "bottom": 0.55, "top": 0.2}
+"""Room for ticks and labels around the axes, in."""
+
+PATHS = re.compile(r'(?<= d=")[^"]*|(?<= x=")[^"]*|(?<= y=")[^"]*')
+"""Coordinates of drawings, which matplotlib writes with six decimals."""
 
 
 class Chart(NamedTuple):
@@ -206,12 +213,27 @@ def _svg(draw: Callable[[Any], object], n_axes: int = 1) -> str:
         ) from error
     with rc_context(STYLE):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
         width, height = SIZE
-        figure = Figure(figsize=(width, height * (1 + n_axes) / 2), layout="constrained")
+        size = width, height * (1 + n_axes) / 2
+        # Fixed margins: a layout that fits them takes as long as all else.
+        figure = Figure(figsize=size)
+        top = 1 - MARGINS["top"] / size[1]
+        figure.subplots_adjust(
+            left=MARGINS["left"] / width,
+            right=1 - MARGINS["right"] / width,
+            bottom=MARGINS["bottom"] / size[1],
+            top=top,
+            hspace=0.4,
+        )
         draw(figure.subplots(n_axes))
         if n_axes == 1:
             for ax in figure.axes:
                 ax.set_title("")  # the page has it
         target = StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    text = target.getvalue()
+    text = PATHS.sub(_rounded, target.getvalue())
     return text[text.index("<svg") :].replace(INK, "currentColor")
+
+
+def _rounded(coordinates: re.Match[str]) -> str:
+    """Leave out what no screen shows: hundredths of a point and less."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", coordinates[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WHITE_PERCENTILE = 99.9
 """Percentile of the stack that is shown white: a few brighter pixels must not darken the page."""
 
+JPEG_QUALITY = 95
+
 MAX_SIDE = 2048
 """Longest side of a picture, px; larger images are shown smaller, or the page would be slow."""
 
@@ -34,7 +36,7 @@ class Picture(NamedTuple):
     alt
         What it shows, for those who cannot see it.
     uri
-        PNG as a data URI.
+        The image as a data URI.
     """
 
     title: str
@@ -99,14 +101,27 @@ def to_uri(image: AnyArray, white: float, *, compression: int = 6) -> str:
     compression
         1, fast, to 9, small.
     """
+    return _encoded(image, white, "png", compress_level=compression)
+
+
+def to_small_uri(image: AnyArray, white: float) -> str:
+    """Make a JPEG of an image: see `to_uri`.
+
+    At this quality, pixels differ by one or two of 255 levels from those of a PNG, which is 2 to 3
+    times as large, and takes ten times as long to make.
+    """
+    return _encoded(image, white, "jpeg", quality=JPEG_QUALITY, subsampling=0)
+
+
+def _encoded(image: AnyArray, white: float, kind: str, **options: Any) -> str:
+    """Make a data URI of an image, smaller if it is very large."""
     from PIL import Image
 
     step = -(-max(image.shape[:2]) // MAX_SIDE)
     scaled = np.nan_to_num(image[::step, ::step] * (255 / white)).clip(0, 255)
     target = BytesIO()
-    picture = Image.fromarray(np.rint(scaled).astype(np.uint8))
-    picture.save(target, "PNG", compress_level=compression)
-    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+    Image.fromarray(np.rint(scaled).astype(np.uint8)).save(target, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(target.getvalue()).decode()}"
 
 
 def white_of(image: AnyArray) -> float:

@@ -311,6 +311,7 @@ class ViewSession:
             workers=self._machine.workers,
             memory_limit=self._machine.memory_limit,
             after_compute=self._machine.after_compute,
+            overwrite=True,  # the page shows what it has saved
         )
 
     def cancel(self) -> None:

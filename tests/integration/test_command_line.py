@@ -56,7 +56,7 @@ def test_only_what_depends_on_a_changed_option_runs_again(moon_ser: Path, cli: C
         ((), [REUSED] * 6),
         (("--percent", 10), [*[REUSED] * 5, RAN]),
         (("--choose", "fragments"), [*[REUSED] * 5, RAN]),
-        (("--percent", 30), [REUSED] * 6),  # what fragments are chosen by
+        (("--choose", "fragments", "--percent", 30), [REUSED] * 6),  # what they are chosen by
         (("--choose", "weights"), [REUSED] * 6),  # the default, where there are weights
         (("--quick",), [REUSED, REUSED, REUSED, RAN]),
         (("--spacing", 40), [REUSED, REUSED, *[RAN] * 4]),

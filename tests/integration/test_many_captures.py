@@ -59,7 +59,7 @@ def test_one_failure_stops_no_other_capture_and_the_worst_is_the_exit_status(
     assert (done["error"], done["active_frames"]) == (None, 16)
     assert [path.name for path in (tmp_path / "stacks").iterdir()] == ["a-stack.tif"]
     # Without --json a line for each capture follows, in the order in which they were given.
-    status, out, err = cli("stack", *inputs, "--out-dir", "stacks", "--quick")
+    status, out, err = cli("stack", *inputs, "--out-dir", "stacks", "--quick", "--overwrite")
     assert (status, len(complaints(err))) == (1, 1)
     head, *rest = out.splitlines()[-4:]
     assert head.endswith(" s: 1 failed, 2 stacked")

@@ -149,7 +149,7 @@ def test_the_program_runs_there(tmp_path: Path) -> None:
          "--width", "200"],
         ["import", "moon.avi", "kept.skry"],
         ["stack", "kept.skry", "-o", "moon.png", "--table", "--composite"],
-        ["stack", "kept.skry", "-o", "moon.png", "--table", "--composite", "--number", "3"],
+        ["stack", "kept.skry", "-o", "best.png", "--table", "--composite", "--number", "3"],
         ["dark", "moon.avi", "-o", "dark.tif"],
     ]  # fmt: skip
     code = f"""

@@ -38,7 +38,7 @@ def test_all_that_is_made_of_a_stack_is_made_of_each(moon_ser: Path, cli: Comman
     assert summary["output"] == "moon-stack-p10.tif"
     for one, percent in zip(summary["stacks"], (10.0, 42.5), strict=True):
         assert one["percent"] == percent
-        alone = skry.run(moon_ser, percent=percent, halves=True, output=cli.folder / "alone.fits")
+        alone = skry.run(moon_ser, percent=percent, halves=True, output=f"{percent}.fits")
         of_alone = alone.attrs["summary"]
         assert alone.attrs["options"]["choose"] == "weights"
         for name in ("averaged", "noise", "resolution", "seeing"):
@@ -49,11 +49,11 @@ def test_all_that_is_made_of_a_stack_is_made_of_each(moon_ser: Path, cli: Comman
         assert about["options"]["stack"]["percent"] == percent
         assert about["averaged"] == one["averaged"]
         np.testing.assert_allclose(image, alone["stack"].clip(0, 1) * 65535, atol=0.51)
-        header = (cli.folder / "alone.fits").read_bytes()[:5760].decode("ascii", "replace")
+        header = (cli.folder / f"{percent}.fits").read_bytes()[:5760].decode("ascii", "replace")
         assert f"STACKCNT= {round(one['averaged']['mean']):20d}" in header
     report = (cli.folder / "moon-report.html").read_text(encoding="utf-8")
     for words in (
-        "frames averaged per pixel of 42.5 %</dt>",
+        "<dt>42.5 %: frames averaged per pixel</dt>",
         'value="0" selected>stack of 42.5 %</option>',
         ">stack of 10 %</option>",
         ">sharpened, 10 %</option>",

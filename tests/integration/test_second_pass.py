@@ -120,9 +120,9 @@ def test_a_capture_that_is_too_short_is_stacked_in_one_pass_which_the_summary_sa
     status, out, _ = cli(*flags)
     assert (status, out.count("note: no second pass: ")) == (0, 1)
     first = tifffile.imread(tmp_path / "out.tif")
-    assert cli(*flags, "--quick")[0] == 0
+    assert cli(*flags, "--quick", "--overwrite")[0] == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), first)
-    status, _, err = cli(*flags, "--choose", "weights")
+    status, _, err = cli(*flags, "--choose", "weights", "--overwrite")
     assert (status, err.count("\n")) == (2, 1)
     assert "choose is 'weights', but there are none (" in err
 

@@ -17,8 +17,9 @@ from skry_dask.cli.terminal import describe_job
 from skry_dask.graph.resources import resources
 from skry_dask.graph.runner import Runner
 from skry_dask.kernels.compilation.decorators import kernel
+from skry_dask.pipeline.phase_figures import profile
 from skry_dask.pipeline.run import run
-from skry_dask.pipeline.summary import UNKNOWN, profile
+from skry_dask.pipeline.summary import UNKNOWN
 from skry_dask.profiling import Spent
 
 if TYPE_CHECKING:

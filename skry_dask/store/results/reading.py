@@ -261,9 +261,12 @@ def open_results(path: str | os.PathLike[str]) -> Results:
         beside = place.with_suffix(STORE_SUFFIX)
         if is_group(beside):
             return Results(beside)
+        if not place.exists() and place == beside:
+            raise StoreError(f"{place}: there is no such store: give that of a capture")
+        nor = "" if place == beside else f", and there is no {beside.name} beside it"
         raise StoreError(
-            f"{place} is not a store with results, and there is no {beside.name} beside it: run a "
-            "job on the capture first, or give the store that it used"
+            f"{place} is not a store with results{nor}: run a job on the capture first, or give "
+            "the store that it used"
         )
     return Results(place)
 

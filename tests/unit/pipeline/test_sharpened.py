@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import skry_dask as skry
-from skry_dask.errors import OptionsError, SkryError
+from skry_dask.errors import OptionsError, SkryError, StoreError
 from skry_dask.io.images.read import read_image
 from skry_dask.pipeline.sharpened import blur_of
 
@@ -36,8 +36,10 @@ def test_a_stack_is_sharpened_in_the_same_job_and_stays_linear(moon_ser: Path) -
     again = skry.run(moon_ser, output=image, quick=True, sharpen="auto").attrs["summary"]
     assert not again["up_to_date"]
     np.testing.assert_array_equal(read_image(sharp).data, found.data)
-    masks = skry.SharpenOptions(method="unsharp")
-    other = skry.run(moon_ser, output=image, quick=True, halves=True, sharpen=masks)
+    how = {"quick": True, "halves": True, "sharpen": skry.SharpenOptions(method="unsharp")}
+    with pytest.raises(StoreError, match=r"moon-sharpened\.png was made with other"):
+        skry.run(moon_ser, output=image, **how)
+    other = skry.run(moon_ser, output=image, overwrite=True, **how)
     assert other.attrs["summary"]["phases"]["stack"]["status"] == "reused"
     assert read_image(sharp).metadata["sharpen"]["method"] == "unsharp"
 

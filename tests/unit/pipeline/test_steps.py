@@ -56,6 +56,6 @@ def test_steps_are_measured_once_and_written_beside_the_image(
 
 def test_steps_without_an_image_have_no_place(moon_file: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        OptionsError, match="tables, steps and a sharpened image go beside the output"
+        OptionsError, match="tables, steps, a sharpened image and a report go beside"
     ):
         skry.run(moon_file, steps="auto", store=tmp_path / "a.skry")

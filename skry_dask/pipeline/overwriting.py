@@ -1,0 +1,144 @@
+"""Images that are there already: those made by another choice of options are not overwritten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skry_dask.errors import ReaderError, StoreError
+from skry_dask.io.images.formats import image_format_of
+from skry_dask.io.images.image_format import parse_description
+from skry_dask.options import as_json
+from skry_dask.options.tone import ToneOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from skry_dask.io.remote import Location
+    from skry_dask.options import Options
+    from skry_dask.options.phases import StackOptions
+    from skry_dask.pipeline.outputs import Outputs
+
+SAME_IMAGE = {"halves", "verify"}
+"""Options that change no bit of an image."""
+
+NAMED = 4
+"""Number of options of which values are named."""
+
+_MISSING = object()
+
+
+def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
+    """Refuse to overwrite an image that was made with other options, or of another capture.
+
+    Images of other programs, and at URLs, are not looked at.
+
+    Parameters
+    ----------
+    outputs
+        The files to write.
+    options
+        Of the job.
+    source
+        Name of the capture.
+
+    Raises
+    ------
+    StoreError
+        If there is such an image.
+    """
+    wanted = _plain(options)
+    for one, paths in zip(options.stack.of_each, outputs.images, strict=False):
+        wanted["stack"] = _plain(one)
+        for name, path in paths.items():
+            made = _metadata_of(path)
+            if "options" not in made or "source" not in made:
+                continue
+            if Path(made["source"]).stem != Path(source).stem:  # moon.ser, moon.skry are one
+                raise StoreError(
+                    f"{path} was made of {made['source']}: give another name with -o, or "
+                    "--overwrite to replace it"
+                )
+            others = _other_options(made, wanted)
+            others |= _other_finish(made, outputs, is_sharpened=name == "sharpened")
+            if others:
+                raise StoreError(_refusal(path, others, outputs))
+
+
+def left_open(given: StackOptions, settled: Mapping[str, Any]) -> list[str]:
+    """List the options of a stack that the job has chosen itself.
+
+    Parameters
+    ----------
+    given
+        As the user has given them.
+    settled
+        As they are when it is known whether there are weights, JSON-compatible.
+    """
+    return [name for name, v in as_json(given).items() if v is None and settled[name] is not None]
+
+
+def _metadata_of(path: Location) -> dict[str, Any]:
+    """Read what an image says of how it was made; nothing, where this program did not make it."""
+    if not isinstance(path, Path) or not path.is_file():
+        return {}
+    try:
+        return parse_description(image_format_of(path).read_header(path).description)
+    except ReaderError:  # no image: as any other file
+        return {}
+
+
+def _other_options(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the options that an image was not made with: by name, as they were and as they are."""
+    found: dict[str, Any] = {}
+    for phase, of_phase in wanted.items():
+        before = made["options"].get(phase, {})
+        for name, now in of_phase.items():
+            was = before.get(name, _MISSING)
+            if phase == "stack" and name in made.get("left_open", []):
+                was = None
+            if was is not _MISSING and was != now and name not in SAME_IMAGE:
+                found[name] = was, now
+    return found
+
+
+def _other_finish(
+    made: Mapping[str, Any], outputs: Outputs, *, is_sharpened: bool
+) -> dict[str, Any]:
+    """Find the options of tone and sharpening that an image was not made with."""
+    tone, found = outputs.stretch or ToneOptions(), {}
+    if is_sharpened and outputs.sharpen is not None:
+        sharpening, tone = outputs.sharpen
+        found = _differing(made.get("sharpen", {}), _plain(sharpening))
+    return found | _differing(made.get("tone", _plain(ToneOptions())), _plain(tone))
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """Write options as metadata have them: lists in place of tuples."""
+    values: dict[str, Any] = json.loads(json.dumps(as_json(options)))
+    return values
+
+
+def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare options with those in metadata, which leave out what is None."""
+    return {name: (was.get(name), v) for name, v in now.items() if was.get(name) != v}
+
+
+def _refusal(path: Location, others: Mapping[str, Any], outputs: Outputs) -> str:
+    """Say what differs, and what to do about it."""
+    listed = [f"{name} {_word(was)}, now {_word(now)}" for name, (was, now) in others.items()]
+    named = "; ".join(listed[:NAMED]) + ("; ..." if len(listed) > NAMED else "")
+    remedy = "give another name with -o"
+    words = [name for name, (_, now) in others.items() if isinstance(now, str | int | float)]
+    words = [name for name in words if not isinstance(others[name][1], bool)]
+    if words and outputs.image is not None and path in outputs.stacks:
+        end = "".join(f"-{name}{{{name}}}" for name in words[:2])
+        remedy = f"give a name that tells them apart, such as --name '{{stem}}{end}{{suffix}}'"
+    return f"{path} was made with other options ({named}): {remedy}, or --overwrite to replace it"
+
+
+def _word(value: Any) -> str:
+    if value is None or value == []:
+        return "not given"
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)

@@ -21,8 +21,8 @@ def view(
     /,
     *,
     options_file: Annotated[Path | None, Parameter(name="--options")] = None,
-    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 0,
-    open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
+    port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65535))] = None,
+    no_open: bool = False,
     out_dir: Path | None = None,
     store: Place | None = None,
     workers: int | None = None,
@@ -48,8 +48,8 @@ def view(
         [default: the options of the newest finished job of the capture].
     port
         Number of the port of this machine [default: one that is free].
-    open_
-        Open the page in the browser.
+    no_open
+        Print the address, and leave it to you to open it in a browser.
     out_dir
         Folder for images and options that the page saves [default: the current folder].
     store
@@ -64,7 +64,7 @@ def view(
         Text file with reference points: y and x on each line, px.
     """
     ViewServer, listen = _server()
-    listening = listen(port)
+    listening = listen(port or 0)
     with importing():
         from skry_dask.cli.inputs import expand_input
         from skry_dask.pipeline.given_positions import with_positions
@@ -86,7 +86,7 @@ def view(
         )
     server = ViewServer(session, listening)
     print(f"{session.name}: {server.url} (Ctrl-C ends it)", flush=True)
-    if open_:
+    if not no_open:
         import webbrowser
 
         webbrowser.open(server.url)

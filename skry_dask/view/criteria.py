@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,6 +36,12 @@ class Taken(NamedTuple):
     of_frames: int
     fragments: int
     of_fragments: int
+
+
+def with_one_percentage(options: StackOptions) -> StackOptions:
+    """Take the largest of several percentages."""
+    percent = options.percent
+    return replace(options, percent=max(percent)) if isinstance(percent, tuple) else options
 
 
 def count_what_is_taken(

@@ -8,6 +8,7 @@ import panel as pn
 
 from skry_dask.errors import SkryError
 from skry_dask.options import Choose
+from skry_dask.view.criteria import with_one_percentage
 from skry_dask.view.signals import Topic
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class CriteriaSliders:
 
     def show(self) -> None:
         """Show the options as they are."""
-        options = self._session.options.stack
+        options = with_one_percentage(self._session.options.stack)
         self._shows = True
         self.quick.value = self._session.options.refine.quick
         given = next((n for n in CRITERIA.values() if getattr(options, n) is not None), None)

@@ -137,13 +137,16 @@ class FramesTab(Tab):
         words = ", ".join(word for word in about if word)
         self.words.object = f"<b>{escape(words)}</b> {escape(missing)}"
         scale = SCALES[self.scale.value]
+        height, width = image.shape[:2]
         if scale is None:
-            size = f"max-width:100%;height:min({4 * image.shape[0]}px, max(200px, 100vh - 270px))"
+            ratio = width / height
+            fit = f"max(240px, 100vh - 270px) * {ratio:.4f}"
+            size = f"width:min(100%, {4 * width}px, {fit});aspect-ratio:{ratio:.4f}"
         else:
-            size = f"width:{image.shape[1] * scale}px"
+            size = f"width:{width * scale}px"
         self.picture.object = (
             f'<img id="frame" alt="{escape(words[0].upper() + words[1:])}" '
-            f'style="{size};object-fit:contain" src="{session.frames.picture(image)}">'
+            f'style="{size}" src="{session.frames.picture(image)}">'
         )
 
     def _why_not(self, number: int) -> str:

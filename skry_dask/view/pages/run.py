@@ -92,6 +92,9 @@ class RunTab(Tab):
             words = f"done in {state.seconds:.1f} s"
         else:
             words = "not run yet"
+        written = (state.summary or {}).get("output")
+        if written and not state.running:
+            words += f"; {written} is written"
         if not state.running and state.finished and not self.session.is_current:
             words += "; options have changed since: run it again"
         self.state.object = (
@@ -99,7 +102,7 @@ class RunTab(Tab):
         )
 
     def _show_stack(self) -> None:
-        stacked = self.session.shown.stacked
+        stacked = self.session.shown.one_stack
         if stacked is None:
             return
         image = stacked["stack"].to_numpy()
@@ -107,8 +110,8 @@ class RunTab(Tab):
         n_frames = int((stacked["fragments"] > 0).sum())
         self.picture.object = (
             f'<img id="stack" alt="The stack of {n_frames} frames, {width} x {height} px" '
-            f'style="max-width:100%;height:min({2 * height}px, max(240px, 100vh - 330px));'
-            f'object-fit:contain" '
+            f'style="width:min(100%, {2 * width}px, max(240px, 100vh - 330px) * '
+            f'{width / height:.4f});aspect-ratio:{width / height:.4f}" '
             f'src="{self.session.frames.picture(image, white_of(image))}">'
         )
         self._show_state()
@@ -116,7 +119,7 @@ class RunTab(Tab):
     def _save_image(self) -> None:
         name = self.image.value.strip()
         if self.attempt(lambda: self.session.save_image(name)):
-            self.saved.object = f"The image is written to {escape(name)} when the job is done."
+            self.saved.object = "The image is written when the job is done."
 
     def _save_options(self) -> None:
         name = self.file.value.strip()

@@ -191,12 +191,17 @@ def test_what_is_saved_is_what_the_command_line_reads_and_gives_the_same_bits(
 
 
 def test_a_session_begins_with_the_newest_finished_job_and_its_results(moon_ser: Path) -> None:
-    skry.run(moon_ser, quick=True, percent=15, exclude="2")
+    skry.run(moon_ser, quick=True, percent=(5, 20), exclude="2")
     session = done(ViewSession(moon_ser, out_dir=moon_ser.parent))
-    assert session.options.stack.percent == 15
+    assert session.options.stack.percent == (5, 20)
     assert {status for _, status in session.state.finished} == {"reused"}
-    assert session.shown.stacked is not None
     assert session.is_current
+    # Of several percentages, the largest is shown and counted.
+    shown, taken = session.shown.one_stack, session.taken()
+    assert shown is not None
+    assert taken is not None
+    assert shown["stack"].dims == ("y", "x")
+    assert taken.fragments == int(shown["fragments"].sum())
     # Of another capture under the same name nothing is taken.
     content = bytearray(moon_ser.read_bytes())
     content[-40000:-30000] = bytes(10000)

@@ -54,7 +54,7 @@ class StoreError(SkryError):
     >>> skry.open_results("mars.skry")["stack"]  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    skry_dask.errors.StoreError: mars.skry is not a store with results...
+    skry_dask.errors.StoreError: mars.skry: there is no such store: give that of a capture
     """
 
 

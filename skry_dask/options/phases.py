@@ -103,7 +103,7 @@ class AlignOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 12
+    version: ClassVar[int] = 13
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

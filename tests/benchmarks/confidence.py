@@ -33,11 +33,19 @@ RIGHT_PX = 1.0
 PLANET_RADIUS = 0.25
 """Radius within which the mean shift of a planet is taken, as a fraction of the frame's height."""
 
+SCENES = ("sun", "moon", "planet")
+
+DRIFT = (6.0, -9.0)
+"""Drift of the captures, px."""
+
 WARPS = (1.0, 2.4)
 """Seeing of the captures, px rms."""
 
 PHOTONS = (10.0, 20.0, 200.0)
 """Light of the captures, electrons per pixel where the scene is 1."""
+
+AIR = (5.0, 8.0)
+"""Air of the captures through a telescope, D / r0; in a lot of light."""
 
 FRAMES_PER_CHUNK = 8
 
@@ -103,18 +111,22 @@ def main() -> None:
     align = skry.AlignOptions(method=chosen.method)
     parts = []
     print("scene   seeing  photons  seed  active  confidence  right  rms error")
-    for scene, warp, photons, seed in product(
-        ("sun", "moon", "planet"), WARPS, PHOTONS, chosen.seeds
-    ):
-        options = skry.SimulateOptions(
-            **SIZE, warp=warp, photons=photons, seed=seed, drift=(6.0, -9.0)
-        )
+    gaussian = [
+        (scene, warp, photons, seed, {"warp": warp})
+        for scene, warp, photons, seed in product(SCENES, WARPS, PHOTONS, chosen.seeds)
+    ]
+    optics = [
+        (scene, d_over_r0, PHOTONS[-1], seed, {"seeing": "optics", "d_over_r0": d_over_r0})
+        for scene, d_over_r0, seed in product(SCENES, AIR, chosen.seeds)
+    ]
+    for scene, seeing, photons, seed, air in gaussian + optics:
+        options = skry.SimulateOptions(**SIZE, **air, photons=photons, seed=seed, drift=DRIFT)
         found = judge(skry.simulate(scene, options), align)
         parts.append(found)
         if len(found.error):
             rms = np.sqrt(np.mean(found.error**2))
             print(
-                f"{scene:7} {warp:6} {photons:8} {seed:5} {len(found.error):7} "
+                f"{scene:7} {seeing:6} {photons:8} {seed:5} {len(found.error):7} "
                 f"{found.confidence.mean():11.2f} {found.right.mean():6.2f} {rms:10.2f}",
                 flush=True,
             )

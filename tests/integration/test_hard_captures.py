@@ -207,7 +207,9 @@ def test_every_decision_is_in_the_stored_datasets(tmp_path: Path) -> None:
     reasons = align["reason"].attrs["flag_meanings"].split()
     why = [reasons[i] for i in align["reason"].to_numpy()]
     assert [i for i, word in enumerate(why) if word == "nothing_to_see"] == list(hard.CLOUDED)
-    assert (align["confidence"].to_numpy()[capture.usable] > 0.5).all()
+    sure = align["confidence"].to_numpy()[capture.usable]
+    assert sure.min() > 0.4
+    assert np.median(sure) > 0.75
     # Per point: how often it was measured; and where the air had moved it in each frame.
     used = track["valid"].to_numpy()[capture.usable]
     np.testing.assert_allclose(track["valid_fraction"], used.mean(axis=0))

@@ -19,17 +19,17 @@ def test_of_the_frames_that_are_said_to_be_right_nine_tenths_are():
             skry.simulate(
                 scene,
                 skry.SimulateOptions(
-                    frames=12, height=144, width=176, warp=warp, photons=photons, seed=77
+                    frames=18, height=144, width=176, warp=warp, photons=photons, seed=77
                 ),
             )
         )
-        for scene, warp, photons in (("moon", 2.0, 100.0), ("sun", 0.7, 200.0), ("sun", 2.4, 20.0))
+        for scene, warp, photons in (("moon", 1.0, 100.0), ("sun", 2.4, 20.0))
     )
     sure = judged.confidence >= 0.9
     assert sure.sum() >= 15
     assert judged.right[sure].mean() >= 0.9
     # In little light and strong seeing few are.
-    assert sure[-10:].mean() < 0.5
+    assert sure[-16:].mean() < 0.5
 
 
 def test_a_limb_with_texture_is_sure_and_a_blank_one_is_not():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from skry_dask.geometry.globe.disc import smooth_step
 from skry_dask.geometry.globe.outline import MIN_PHASE
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SHADED = (0.2, 0.95)
 """Range of cosines in which the law of shading is fitted, and below which its ratio is the same."""
+
+LIMB_PX = 5.0
+"""At the limb blur mixes surface and sky: from this far inside on, a place shows surface alone."""
 
 POWERS = (0.5, 1.25)
 """Range of k."""
@@ -45,8 +49,7 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
 
     Returns
     -------
-    float32, of the same shape. What was out of sight is shown as the limb was, or as the terminator
-    was.
+    float32, of the same shape. Near limb and terminator the image stays as it was.
     """
     grid = np.moveaxis(np.indices(image.shape[:2], np.float64), 0, -1)
     disc = globe.disc
@@ -55,6 +58,7 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
     here = _Shading.at(globe.disc, points)
     sources = points + globe.displacement(points, turned[None])[0]
     there = _Shading.at(globe.disc, sources)
+    share = _surface_share(disc, points, sources)
     planes = image[..., None] if image.ndim == 2 else image
     out = planes.copy()
     for channel in range(planes.shape[2]):
@@ -64,8 +68,31 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
         power = here.power(plane[seen] - sky)
         moved = ndimage.map_coordinates(plane, sources.T, order=3, mode="nearest")
         ratio = here.brightness(power) / there.brightness(power)
-        out[seen, channel] = sky + (moved - sky) * ratio
+        shown = sky + (moved - sky) * ratio
+        out[seen, channel] = plane[seen] + share * (shown - plane[seen])
     return out.reshape(image.shape)
+
+
+def _surface_share(disc: Disc, here: FloatArray, there: FloatArray) -> FloatArray:
+    """Find how far places show surface, rather than a blurred limb or terminator, which stay.
+
+    Parameters
+    ----------
+    disc
+        The disc.
+    here, there
+        float64 (place, axis), where the surface is shown, and where it was, px.
+
+    Returns
+    -------
+    float64 (place), 0 to 1.
+    """
+    inside = np.minimum(disc.distance_to_limb(here), disc.distance_to_limb(there))
+    share = smooth_step(inside / LIMB_PX)
+    if disc.phase >= MIN_PHASE:
+        lit = np.minimum(disc.cosine_of_light(here), disc.cosine_of_light(there))
+        share *= smooth_step(lit / SHADED[0])
+    return share
 
 
 class _Shading(NamedTuple):

@@ -210,12 +210,11 @@ def _find_globes(
     if options.north_angle is not None:
         direction = Direction.GIVEN
     elif poles:
-        known, direction = replace(known, pole_angle=float(poles[0])), Direction.FOUND
+        known, direction = replace(known, pole_angle=_mean_angle(poles)), Direction.STATED
     turns = shows_pole(known) and direction is Direction.ASSUMED
     discs = [fit_disc(limb, known, turns=turns) for limb in limbs]
     if turns and not known.is_oblate:
-        directions = np.exp(1j * np.deg2rad([disc.pole_angle for disc in discs]))
-        pole = float(np.rad2deg(np.angle(directions.mean())))
+        pole = _mean_angle([disc.pole_angle for disc in discs])
         discs, direction = [replace(disc, pole_angle=pole) for disc in discs], Direction.LIT
     elif turns:
         near = [nearest_half_turn(disc.pole_angle, known.pole_angle) for disc in discs]
@@ -231,11 +230,17 @@ def _find_globes(
     return [Globe(disc, turning.flow) for disc in discs], direction
 
 
+def _mean_angle(degrees: Sequence[float]) -> float:
+    """Average directions, degrees."""
+    return float(np.rad2deg(np.angle(np.exp(1j * np.deg2rad(degrees)).mean())))
+
+
 def _note(globe: Globe, direction: Direction) -> str:
     """Say what was found or assumed."""
     how = {
         Direction.GIVEN: "from north_angle",
         Direction.FOUND: "found by what moves",
+        Direction.STATED: "as the stacks say",
         Direction.LIT: "found by where its light ends",
         Direction.ASSUMED: "assumed, north up: --north-angle states where north is",
     }[direction]

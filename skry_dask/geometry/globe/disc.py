@@ -160,8 +160,8 @@ class Disc:
             return np.zeros_like(along)
         from_centre = np.hypot(along, up / sine)
         edge = RING_EDGE_PX / (self.radius * sine)
-        hidden = _smooth_step((from_centre - self.ring_inner) / edge + 0.5)
-        hidden *= _smooth_step((self.ring_outer - from_centre) / edge + 0.5)
+        hidden = smooth_step((from_centre - self.ring_inner) / edge + 0.5)
+        hidden *= smooth_step((self.ring_outer - from_centre) / edge + 0.5)
         in_front: FloatArray = np.where(up * self.latitude < 0, hidden, 0.0)
         return in_front
 
@@ -225,7 +225,7 @@ class Disc:
         hidden = x * np.cos(b) + surface.z / self.polar**2 * np.sin(b) < 0
         at_limb = np.hypot(then_along, then_up / self.apparent_polar)
         reach = np.where(hidden & (at_limb > 0), 1.0 / np.maximum(at_limb, 1e-9), 1.0)
-        share = np.where(inside, _smooth_step(self.cosine_of_view(points) / STILL_LIMB), 0.0)
+        share = np.where(inside, smooth_step(self.cosine_of_view(points) / STILL_LIMB), 0.0)
         share *= 1.0 - self.behind_rings(points)
         moved = np.stack([then_along * reach - along, then_up * reach - up], axis=-1)
         vectors: FloatArray = (moved * share[:, None]) @ self.axes * self.radius
@@ -247,7 +247,7 @@ class Disc:
         return _Surface(depth * cosine - up * sine, along, depth * sine + up * cosine), inside
 
 
-def _smooth_step(share: FloatArray) -> FloatArray:
+def smooth_step(share: FloatArray) -> FloatArray:
     """Rise smoothly from 0 at 0 to 1 at 1."""
     clipped = np.clip(share, 0.0, 1.0)
     smooth: FloatArray = clipped**2 * (3.0 - 2.0 * clipped)

@@ -36,6 +36,7 @@ class Direction(IntEnum):
     FOUND = 1
     ASSUMED = 2
     LIT = 3
+    STATED = 4
 
 
 @dataclass(frozen=True, slots=True)

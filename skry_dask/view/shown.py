@@ -10,13 +10,14 @@ import numpy as np
 from skry_dask.geometry.canvas import Region
 from skry_dask.graph.datasets import region_of
 from skry_dask.phases.alignment.frame_alignment import Reason
-from skry_dask.pipeline.job_results import ROTATION
+from skry_dask.pipeline.job_results import ROTATION, stacks_of
 from skry_dask.view.positions import origin_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from skry_dask.options import Options
+    from skry_dask.pipeline.job_results import OneStack
     from skry_dask.types import FloatArray
 
 CAPTURE = "import"
@@ -66,9 +67,16 @@ class Shown:
         return self.phases.get("refine", self.phases.get("track"))
 
     @property
+    def stacks(self) -> list[OneStack]:
+        """The stack, or those of several percentages, increasing; none before that."""
+        found = self.phases.get("stack")
+        return [] if found is None else stacks_of(found)
+
+    @property
     def stacked(self) -> xr.Dataset | None:
-        """See `stack`; None before that."""
-        return self.phases.get("stack")
+        """See `stack`; of several percentages the largest; None before that."""
+        stacks = self.stacks
+        return stacks[-1].data if stacks else None
 
     @property
     def one_stack(self) -> xr.Dataset | None:

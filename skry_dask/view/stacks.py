@@ -104,19 +104,12 @@ def growing_pictures(
     SkryError
         If there is no stack yet.
     """
-    capture, alignment, quality, points = (
-        *(shown.capture, shown.alignment),
-        *(shown.quality, shown.points),
+    capture, alignment, quality, points, stacked = (
+        *(shown.capture, shown.alignment, shown.quality),
+        *(shown.points, shown.stacked),
     )
-    if (
-        capture is None
-        or alignment is None
-        or quality is None
-        or points is None
-        or shown.stacked is None
-    ):
+    if capture is None or alignment is None or quality is None or points is None or stacked is None:
         raise SkryError("there is no stack yet: run the job first")
-    stacked = stacks_of(shown.stacked)[-1].data
     film = Film.of(capture, alignment, quality, points, stacked, options, Runner())
     for picture, about in zip(film.drawn(progress), film.pictures, strict=True):
         added = about["frames"]

@@ -10,6 +10,8 @@ import pytest
 import skry_dask as skry
 from skry_dask.io.images.read import read_image
 from skry_dask.options import Options
+from skry_dask.view.pages.sharpening import SharpenTab
+from skry_dask.view.pages.tabs import TABS
 from skry_dask.view.session import ViewSession
 from tests.browser import opened_browser
 from tests.view_pages import BRIGHTEST, opened, served
@@ -145,3 +147,21 @@ def test_the_growing_stack_is_played(
             page.locator("body").press("ArrowLeft")
         n_stacked = int((stack["fragments"] > 0).sum())
         page.locator(f'#growing[alt$="; {n_stacked} stacked so far"]').wait_for()
+
+
+def test_a_job_of_several_percentages_is_shown_by_its_largest(session: ViewSession) -> None:
+    session.choices.change(percent=(10.0, 40.0))
+    session.run()
+    assert session.wait(60)
+    tabs = {kind.title: kind(session) for kind in TABS}
+    assert all(tab.view() is not None for tab in tabs.values())
+    stacked = session.shown.stacked
+    assert stacked is not None
+    assert [one.percent for one in session.shown.stacks] == [10, 40]
+    sharpening = tabs["Sharpen"]
+    assert isinstance(sharpening, SharpenTab)
+    assert sharpening.trial is not None
+    np.testing.assert_array_equal(sharpening.trial.image, stacked["stack"])
+    taken = session.taken()
+    assert taken is not None
+    assert taken.fragments == int(stacked["fragments"].sum())

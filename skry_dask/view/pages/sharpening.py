@@ -9,7 +9,6 @@ import numpy as np
 import panel as pn
 
 from skry_dask.pipeline.job_record import read_record
-from skry_dask.pipeline.job_results import stacks_of
 from skry_dask.pipeline.options_file import write_options
 from skry_dask.pipeline.sharpened import sharpened_name
 from skry_dask.reporting.pictures import white_of
@@ -23,8 +22,6 @@ from skry_dask.view.sharpening import SharpenTrial
 from skry_dask.view.signals import Topic
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from skry_dask.errors import SkryError
     from skry_dask.types import Float32Array
 
@@ -48,7 +45,7 @@ class SharpenTab(Tab):
     def __init__(self, session: ViewSession) -> None:
         super().__init__(session)
         self.trial: SharpenTrial | None = None
-        self._stacked: xr.Dataset | None = None
+        self._digest: str | None = None
         self._white = 1.0
         self._background = Background()
         self.words = pn.pane.HTML(NO_STACK, sizing_mode="stretch_width", margin=(4, 10))
@@ -100,14 +97,16 @@ class SharpenTab(Tab):
     def _take(self) -> None:
         """Take the stack of the newest job, once that is done and its record is there."""
         stacked, state = self.session.shown.stacked, self.session.state
-        if stacked is None or state.summary is None or stacked is self._stacked:
+        if stacked is None or state.summary is None:
             return
-        self._stacked, digest = stacked, state.summary["phases"]["stack"]["digest"]
+        digest = state.summary["phases"]["stack"]["digest"]
+        if digest == self._digest:
+            return
+        self._digest = digest
 
         def take() -> None:
             record = read_record(open_results(str(self.session.store)), digest)
-            # Of several percentages the largest.
-            self.trial = SharpenTrial(stacks_of(stacked)[-1].data, record.about)
+            self.trial = SharpenTrial(stacked, record.about)
 
         if self.attempt(take) and self.trial is not None:
             self._begin(self.trial)

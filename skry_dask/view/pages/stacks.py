@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import panel as pn
 
 from skry_dask.options.animation import AnimationOptions, FrameOrder
-from skry_dask.pipeline.job_results import stacks_of
 from skry_dask.reporting.pictures import white_of
 from skry_dask.view.pages.background import Background
 from skry_dask.view.pages.images import ImageComparison
@@ -129,8 +128,7 @@ class StacksTab(Tab):
     def _stack(self) -> None:
         """Stack the percentages in the background."""
         session, percentages = self.session, self.percentages.value
-        own = session.shown.stacked
-        others = [] if own is None else stacks_of(own)
+        others = session.shown.stacks
 
         def work() -> list[OneStack]:
             made = stack_percentages(session.request(), percentages, self._progress)

@@ -25,12 +25,12 @@ from scipy import fft
 from skry_dask.finishing.sharpening.air import seeing_from_resolution
 from skry_dask.finishing.sharpening.automatic_resolution import (
     fit_resolution,
-    have_frames,
+    has_halves,
     ring_powers,
 )
 from skry_dask.finishing.sharpening.blur import Blur
 from skry_dask.finishing.sharpening.limb_seeing import seeing_beside_limbs, sky_energies
-from skry_dask.finishing.sharpening.tiles import from_whole
+from skry_dask.finishing.sharpening.tiles import from_whole, measured_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import dask.array as da
     from dask.delayed import Delayed
 
-    from skry_dask.types import BoolArray, Float32Array, FloatArray
+    from skry_dask.types import Float32Array, FloatArray
 
 STEP = 128
 """Distance from place to place, px: the squares around them are twice as wide, and fade towards
@@ -58,6 +58,7 @@ def measure_blur(
     *,
     seeing: float | None,
     cutoff: float,
+    is_large: bool = False,
 ) -> Delayed:
     """Measure an image before it is sharpened tile by tile, lazily.
 
@@ -76,24 +77,26 @@ def measure_blur(
         limbs, the sky beside them says so, too.
     cutoff
         Finest detail that the telescope passes, cycles/px.
+    is_large
+        Whether the image is measured now, see `measured_now`.
 
     Returns
     -------
     Delayed
         A `Blur`.
     """
-    both = None if halves is None else have_frames(halves)
-    powers = ring_powers(image, halves, both)
     shape = image.shape[:2]
     if seeing is not None and not np.isfinite(seeing):
         seeing = None
-    found = from_whole(_blur_of, powers, both, shape, seeing, cutoff)
-    return from_whole(_with_limbs, found, sky_energies(image, levels, found), seeing)
+    found = from_whole(_blur_of, ring_powers(image, halves), shape, seeing, cutoff)
+    if is_large:
+        found = measured_now(found)
+    corrected = from_whole(_with_limbs, found, sky_energies(image, levels, found), seeing)
+    return measured_now(corrected) if is_large else corrected
 
 
 def _blur_of(
     powers: FloatArray,
-    from_halves: BoolArray | None,
     shape: tuple[int, int],
     seeing: float | None,
     cutoff: float,
@@ -101,7 +104,7 @@ def _blur_of(
     centres = tuple(np.arange(-(-size // STEP) + 1) * STEP for size in shape)
     found = fit_resolution(powers, shape, (centres[0], centres[1]), STEP)
     if seeing is None:
-        seeing = seeing_from_resolution(found.whole, cutoff, from_halves=bool(from_halves))
+        seeing = seeing_from_resolution(found.whole, cutoff, from_halves=has_halves(powers))
     return Blur(seeing, cutoff, found)
 
 

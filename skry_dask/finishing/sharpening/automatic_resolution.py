@@ -29,9 +29,7 @@ from skry_dask.finishing.resolution.ring_correlation import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dask.delayed import Delayed
-
-    from skry_dask.types import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+    from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
 
 LOWEST = 0.02
 """Frequencies below are the window's rather than the scene's, cycles/px."""
@@ -86,16 +84,7 @@ def share_of_detail(
     return share
 
 
-def have_frames(halves: Sequence[da.Array]) -> Delayed:
-    """Find out whether both half stacks have frames, lazily: bool ()."""
-    both = da.stack([((half != 0) & ~da.isnan(half)).any() for half in halves]).all()
-    found: Delayed = both.to_delayed(optimize_graph=False).item()
-    return found
-
-
-def ring_powers(
-    image: da.Array, halves: Sequence[da.Array] | None, both: Delayed | None
-) -> da.Array:
+def ring_powers(image: da.Array, halves: Sequence[da.Array] | None) -> da.Array:
     """Measure the power of an image on rings of equal frequency, region by region, lazily.
 
     Parameters
@@ -104,16 +93,15 @@ def ring_powers(
         (y, x, channel), NaN where there is no picture, in any chunks.
     halves
         Half stacks of the image, or None.
-    both
-        bool (), whether halves have frames: otherwise they are not used.
 
     Returns
     -------
-    dask array of float64 (2, region_y, region_x, ring)
-        Power of detail, and all power. An image that is one px wide has no ring.
+    dask array of float64 (4, region_y, region_x, ring)
+        What the halves have in common, the power of either, and the power of the image, which is
+        measured only where a half shows nothing. An image that is one px wide has no ring.
     """
     if min(image.shape[:2]) < 2:  # no frequency but zero
-        return da.zeros((2, 1, 1, 0))
+        return da.zeros((4, 1, 1, 0))
     regions = Regions.of_image(image.shape[:2])
     n_rings = len(regions.frequency)
     rows = []
@@ -126,9 +114,8 @@ def ring_powers(
             _powers_of_row,
             *planes,
             regions=band,
-            both=both,
             new_axis=[2, 3],
-            chunks=((2,), (1,), (len(regions.x),), (n_rings,)),
+            chunks=((4,), (1,), (len(regions.x),), (n_rings,)),
             dtype=np.float64,
             meta=np.empty((0, 0, 0, 0)),
         )
@@ -145,20 +132,20 @@ def _mean_of_channels(image: AnyArray) -> Float32Array:
     return np.ascontiguousarray(image.mean(axis=2, dtype=np.float32))
 
 
-def _powers_of_row(
-    image: Float32Array, *halves: Float32Array, regions: Regions, both: BoolArray | None
-) -> FloatArray:
-    """Measure a row of regions: float64 (2, 1, region_x, ring)."""
-    if halves and both:
+def _powers_of_row(image: Float32Array, *halves: Float32Array, regions: Regions) -> FloatArray:
+    """Measure a row of regions: float64 (4, 1, region_x, ring); see `ring_powers`."""
+    powers = np.zeros((4, 1, len(regions.x), len(regions.frequency)))
+    if halves:
         even, odd = halves
-        sums = ring_sums(even, odd, regions)
-        # Of the whole stack, which has half the noise of the mean of both powers.
-        return np.stack([sums.cross, (sums.cross + (sums.first + sums.second) / 2) / 2])
-    power = ring_sums(image, image, regions).first
-    modes = modes_of_rings(regions.side)
-    alone = regions.frequency > NOISE_ALONE
-    noise = power[..., alone].sum(axis=-1) / max(modes[alone].sum(), 1.0)
-    return np.stack([power - noise[..., None] * modes, power])
+        powers[:3] = ring_sums(even, odd, regions)
+    if not (powers[1].any() and powers[2].any()):
+        powers[3] = ring_sums(image, image, regions).first
+    return powers
+
+
+def has_halves(powers: FloatArray) -> bool:
+    """Return whether there are half stacks, and both have frames; see `ring_powers`."""
+    return bool(powers[1].any() and powers[2].any())
 
 
 def fit_resolution(
@@ -172,7 +159,7 @@ def fit_resolution(
     Parameters
     ----------
     powers
-        float64 (2, region_y, region_x, ring), see `ring_powers`.
+        float64 (4, region_y, region_x, ring), see `ring_powers`.
     shape
         Of the image.
     centres
@@ -185,14 +172,27 @@ def fit_resolution(
         return Resolution(float(RESOLUTIONS[0]), float(STEEPNESSES[0]), nothing)
     regions = Regions.of_image(shape)
     frequency, side = regions.frequency, regions.side
-    whole, steepness = _fit(frequency, _share(*powers.sum(axis=(1, 2))))
+    detail, total = _detail(powers, regions)
+    whole, steepness = _fit(frequency, _share(detail.sum(axis=(0, 1)), total.sum(axis=(0, 1))))
     near = [
         np.maximum(1 - np.abs(start + side / 2 - centre[:, None]) / max(reach, side), 0.0)
         for start, centre in zip((regions.y, regions.x), centres, strict=True)
     ]
-    shared, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in powers)
-    places = _fit_places(frequency, _share(shared, total), steepness)
+    detail, total = (np.einsum("ja,ib,abk->jik", *near, power) for power in (detail, total))
+    places = _fit_places(frequency, _share(detail, total), steepness)
     return Resolution(whole, steepness, places)
+
+
+def _detail(powers: FloatArray, regions: Regions) -> tuple[FloatArray, FloatArray]:
+    """Return the power of detail and all power: (region_y, region_x, ring)."""
+    shared, first, second, alone = powers
+    if has_halves(powers):
+        # Of the whole stack, which has half the noise of the mean of both powers.
+        return shared, (shared + (first + second) / 2) / 2
+    modes = modes_of_rings(regions.side)
+    beyond = regions.frequency > NOISE_ALONE
+    noise = alone[..., beyond].sum(axis=-1) / max(modes[beyond].sum(), 1.0)
+    return alone - noise[..., None] * modes, alone
 
 
 def _share(shared: FloatArray, total: FloatArray) -> FloatArray:

@@ -26,7 +26,13 @@ from skry_dask.finishing.sharpening.limbs import (
 )
 from skry_dask.finishing.sharpening.psf import point_spread
 from skry_dask.finishing.sharpening.richardson_lucy import deconvolve
-from skry_dask.finishing.sharpening.tiles import by_tiles, compute_window, from_whole, windows
+from skry_dask.finishing.sharpening.tiles import (
+    by_tiles,
+    compute_window,
+    from_whole,
+    measured_now,
+    windows,
+)
 from skry_dask.finishing.sharpening.unsharp import apply_unsharp_masks, unsharp_reach
 from skry_dask.finishing.sharpening.wavelets import sharpen_layers, wavelet_reach
 from skry_dask.finishing.sharpening.wiener import REACH as WIENER_REACH
@@ -43,6 +49,9 @@ if TYPE_CHECKING:
 LUCY_REACH = 64
 """Width of the surroundings of a tile for Richardson-Lucy deconvolution, px. Iterations carry
 influence further, but so little that no seam can be seen: below 1/65535 of full scale."""
+
+KEPT_BYTES = 2**28
+"""Lazy images up to this size are read once and kept until they are measured."""
 
 IN_ONE_THREAD = ("sync", "synchronous", "single-threaded")
 """Schedulers of dask that users choose to have no threads."""
@@ -81,7 +90,8 @@ def sharpen(
 
     Returns
     -------
-    float32, of the kind and shape of the image; lazy if that is.
+    float32, of the kind and shape of the image; lazy if that is. A lazy image of more than 256 MiB
+    is read now, to measure it, and again when it is computed; smaller ones are kept between.
 
     Raises
     ------
@@ -112,7 +122,9 @@ def sharpen(
         return image.astype(np.float32)
     planes = None if pair is None else [*map(_with_channel, pair)]
     about_air = _about_air(options.sampling, seeing, scale)
-    lazy = _sharpened(_with_channel(image), options, planes, about_air).reshape(image.shape)
+    is_large = isinstance(image, da.Array) and image.nbytes > KEPT_BYTES
+    lazy = _sharpened(_with_channel(image), options, planes, about_air, is_large=is_large)
+    lazy = lazy.reshape(image.shape)
     return lazy if isinstance(image, da.Array) else lazy.compute(scheduler=_here())
 
 
@@ -157,16 +169,20 @@ def _sharpened(
     options: SharpenOptions,
     halves: list[da.Array] | None,
     about_air: tuple[float | None, float],
+    *,
+    is_large: bool,
 ) -> da.Array:
     """Sharpen an image (y, x, channel) lazily."""
     differences = None
     if halves is not None:
         differences = windows((halves[0].astype(np.float32) - halves[1].astype(np.float32)) / 2)
     levels = from_whole(measure_levels, windows(image), differences)
+    if is_large:
+        levels = measured_now(levels)
     blur = None
     if options.method is SharpenMethod.AUTO:
         seeing, cutoff = about_air
-        blur = measure_blur(image, halves, levels, seeing=seeing, cutoff=cutoff)
+        blur = measure_blur(image, halves, levels, seeing=seeing, cutoff=cutoff, is_large=is_large)
     reach = _reach(options, image.shape)
     return by_tiles(image, _sharpen_tile, reach, options, levels, blur, reach)
 

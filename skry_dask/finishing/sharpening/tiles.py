@@ -146,6 +146,16 @@ def from_whole(function: Callable[..., Any], *arguments: Any) -> Delayed:
     return result
 
 
+def measured_now(lazy: Delayed) -> Delayed:
+    """Compute what is measured of an image, before anything that depends on it.
+
+    A graph that reads an image, measures it and reads it again would keep all of it between: this
+    is for images that may be larger than memory.
+    """
+    found: Delayed = dask.delayed(lazy.compute(), traverse=False)
+    return found
+
+
 def windows(image: da.Array) -> da.Array:
     """Take windows all over an image, the same ones whatever its chunks.
 

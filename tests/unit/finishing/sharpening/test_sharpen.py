@@ -90,7 +90,7 @@ def test_chunks_kinds_of_arrays_and_channels_make_no_difference(monkeypatch):
     np.testing.assert_array_equal(found[..., 1], whole)
 
 
-def test_what_an_image_is_made_of_is_computed_once(monkeypatch):
+def test_what_an_image_is_made_of_is_computed_once_unless_it_is_large(monkeypatch):
     monkeypatch.setattr("skry_dask.finishing.sharpening.tiles.TILE", 32)
     image, reads = scene((100, 90)), []
 
@@ -99,8 +99,15 @@ def test_what_an_image_is_made_of_is_computed_once(monkeypatch):
         return image
 
     lazy = da.from_delayed(dask.delayed(read)(), image.shape, image.dtype)
-    skry.sharpen(lazy, halves=(lazy, lazy)).compute(scheduler="sync")
+    whole = skry.sharpen(lazy, halves=(lazy, lazy)).compute(scheduler="sync")
     assert len(reads) == 1
+    # Larger ones are not kept: levels, resolution, limbs and tiles.
+    monkeypatch.setattr("skry_dask.finishing.sharpening.sharpen.KEPT_BYTES", 0)
+    reads.clear()
+    with dask.config.set(scheduler="sync"):
+        large = skry.sharpen(lazy, halves=(lazy, lazy)).compute()
+    assert len(reads) == 4
+    np.testing.assert_array_equal(large, whole)
 
 
 @pytest.mark.parametrize("method", ["richardson-lucy", "wiener"])

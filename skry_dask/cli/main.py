@@ -111,7 +111,8 @@ def stack(
         stores; URLs of stores and of SER and AVI videos (s3://, gs://, https://). Several single
         images (BMP, TIFF, PNG, JPEG, FITS) are the frames of one capture.
     output
-        Image to write (.tif, .png, .bmp, .fits), or its URL, for one capture [default:
+        Image to write (.tif, .png, .bmp, .fits), or its URL, for one capture; of several
+        percentages a pattern such as moon-{percent}.tif, or moon.tif for moon-p5.tif... [default:
         INPUT-stack.tif in the current folder].
     out_dir
         Folder for the images INPUT-stack.tif, created if it does not exist.

@@ -149,9 +149,16 @@ def page_of(job: FinishedJob) -> Page:
         ],
         left_out=left_out(frame_table(capture, alignment, quality, job.stacked)),
         timings=[_timing(name, figures) for name, figures in record.phases.items()],
-        options={**record.options, "stack": job.stacked.attrs["options"]},
+        options={**record.options, "stack": _options_of_stacks(job)},
         versions={"made by": record.about["software"], **libraries},
     )
+
+
+def _options_of_stacks(job: FinishedJob) -> dict[str, Any]:
+    """Take the options of the stack as they were settled, with all of several percentages."""
+    percent = [one.percent for one in job.stacks]
+    options: dict[str, Any] = job.stacked.attrs["options"]
+    return {**options, "percent": percent} if len(percent) > 1 else options
 
 
 def _charts_of_frames(job: FinishedJob) -> list[Chart]:

@@ -79,13 +79,6 @@ class Shown:
         return stacks[-1].data if stacks else None
 
     @property
-    def one_stack(self) -> xr.Dataset | None:
-        """The stack; of several percentages that of the largest."""
-        stacked = self.stacked
-        several = stacked is not None and "percent" in stacked.dims
-        return stacked.isel(percent=-1) if stacked is not None and several else stacked
-
-    @property
     def origin(self) -> tuple[int, int]:
         """The canvas' origin on the whole reference frame: y and x, px."""
         return origin_of(self.options)

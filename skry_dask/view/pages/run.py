@@ -102,7 +102,7 @@ class RunTab(Tab):
         )
 
     def _show_stack(self) -> None:
-        stacked = self.session.shown.one_stack
+        stacked = self.session.shown.stacked
         if stacked is None:
             return
         image = stacked["stack"].to_numpy()

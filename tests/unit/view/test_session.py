@@ -197,7 +197,7 @@ def test_a_session_begins_with_the_newest_finished_job_and_its_results(moon_ser:
     assert {status for _, status in session.state.finished} == {"reused"}
     assert session.is_current
     # Of several percentages, the largest is shown and counted.
-    shown, taken = session.shown.one_stack, session.taken()
+    shown, taken = session.shown.stacked, session.taken()
     assert shown is not None
     assert taken is not None
     assert shown["stack"].dims == ("y", "x")

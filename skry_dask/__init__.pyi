@@ -49,8 +49,10 @@ from .pipeline.description import Description, describe
 from .pipeline.image_files import open_image, save_image
 from .pipeline.masters import make_master
 from .pipeline.outcome import Outcome
+from .pipeline.progress import Progress
 from .pipeline.report import report
 from .pipeline.run import run
+from .pipeline.summary import Summary
 from .pipeline.timelapse import Movie, timelapse
 from .simulation.simulate import simulate
 from .store.results.reading import Results, open_results
@@ -71,6 +73,7 @@ __all__ = [
     "Options",
     "OptionsError",
     "Outcome",
+    "Progress",
     "QualityOptions",
     "ReadOptions",
     "ReaderError",
@@ -83,6 +86,7 @@ __all__ = [
     "SkryError",
     "StackOptions",
     "StoreError",
+    "Summary",
     "TimelapseOptions",
     "ToneOptions",
     "TrackOptions",

@@ -134,8 +134,8 @@ def estimate_quality(
           Excluded frames count where at most a quarter of these frames are excluded: points keep
           their measured displacements then.
 
-        Coordinates: ``y`` and ``x``, canvas position of pixels, px; ``area_y`` and ``area_x``
-        (area), canvas position of the areas' centres, px.
+        Coordinates: ``measurement``, names of what was measured; ``y`` and ``x``, canvas position
+        of pixels, px; ``area_y`` and ``area_x`` (area), canvas position of the areas' centres, px.
 
     Raises
     ------

@@ -106,7 +106,9 @@ def stack(
           them. NaN where a half has no frame, all over if it has none at all;
         - ``noise`` float32 (y, x[, channel]), standard deviation of the noise of ``stack`` at each
           pixel, 1 = full scale, from the difference of the halves in the 33 x 33 px around it, the
-          nearest most; NaN where the halves have nothing in common there.
+          nearest most; NaN where the halves have nothing in common there;
+        - ``seeing`` float64 (), D/r0 of the seeing, from how frames differ from the
+          stack; NaN where that does not tell.
 
         Coordinates: canvas ``y`` and ``x``, px, in steps of 1 / drizzle. An attribute ``note`` says
         where weights could not be used.

@@ -26,6 +26,14 @@ class Progress(NamedTuple):
         Name of the capture, where there are several: see `run_many`.
     frames
         Number of frames that the phase goes through, or None where it is not known.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> seen = []
+    >>> result = skry.run("moon.ser", percent=37, progress=seen.append)
+    >>> seen[-1].phase
+    'stack'
     """
 
     phase: str

@@ -89,6 +89,13 @@ class Summary:
         Wall time of the whole job.
     peak_memory_mib
         Peak memory of this process; see `PeakMemory`.
+
+    Examples
+    --------
+    >>> import skry_dask as skry
+    >>> summary = skry.Summary(**skry.run("moon.ser").attrs["summary"])
+    >>> summary.frames, summary.image
+    (16, {'height': 144, 'width': 171})
     """
 
     input: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 
 import numpy as np
 import pytest
@@ -210,3 +212,35 @@ def test_one_frame_is_its_own_stack():
     found = run_phases(capture_of([frame]))
     inside = found.stack.sel(y=slice(20, 76), x=slice(20, 108))["stack"] * 255
     np.testing.assert_allclose(inside, frame[20:77, 20:109], atol=1 / 64)
+
+
+# --- docstrings ----------------------------------------------------------------------------------
+
+OF_RESULT = r"((?:``\w+``,? ?(?:and )?)+) ?(\w+)? \(([^)]*)\)"
+"""What docstrings say of variables: names, type and dims."""
+
+
+def test_docstrings_name_every_variable_with_its_type_and_dims(moon12, results):
+    made = {
+        "align": results.alignment,
+        "choose_reference": skry.choose_reference(moon12, ALIGN),
+        "estimate_quality": results.quality,
+        "track": results.points,
+        "stack": skry.stack(moon12, *results[:3], halves=True),
+        "partial_stacks": skry.partial_stacks(moon12, *results[:3], numbers=[1], halves=True),
+    }
+    wrong = []
+    for phase, dataset in made.items():
+        text = inspect.getdoc(getattr(skry, phase)).partition("Returns")[2].partition("Raises")[0]
+        text = " ".join(text.split())
+        said = set(re.findall(r"``(\w+)``", text))
+        wrong += [f"{phase} {name}: not documented" for name in {*dataset.data_vars} - said]
+        for names, dtype, dims in re.findall(OF_RESULT, text):
+            for name in set(re.findall(r"``(\w+)``", names)) & set(dataset.data_vars):
+                found = dataset[name]
+                have = ", ".join(map(str, found.dims))
+                if re.sub(r"\[.*?\]", "", dims) not in (have, f"percent, {have}"):
+                    wrong.append(f"{phase} {name}: ({dims}), but has ({have})")
+                if dtype and dtype != found.dtype.name:
+                    wrong.append(f"{phase} {name}: {dtype}, but is {found.dtype}")
+    assert not wrong

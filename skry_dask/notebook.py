@@ -20,6 +20,10 @@ SHOWN_EVERY_SECONDS = 0.1
 """Least time between two updates of the display, s."""
 
 
+LEAST_SECONDS = 0.05
+"""Least time from which frames a second are told, s."""
+
+
 def notebook_display() -> Callable[..., Any] | None:
     """Return ``IPython.display.display`` in a notebook; None anywhere else."""
     ipython = sys.modules.get("IPython")
@@ -45,7 +49,7 @@ class _Row:
     def words(self) -> str:
         """What is done, in words: "3 of 10, 120 frames/s"."""
         words = str(self.done) if self.total is None else f"{self.done} of {self.total}"
-        if self.frames and self.total and self.done and self.seconds > 0:
+        if self.frames and self.total and self.done and self.seconds >= LEAST_SECONDS:
             words += f", {self.frames * self.done / self.total / self.seconds:.0f} frames/s"
         return f"{words}, {self.seconds:.1f} s"
 

@@ -209,8 +209,9 @@ class Results(Mapping[str, xr.Dataset]):
             for entry in reversed(entries)
         )
         return (
-            f'<table class="skry-results"><caption>Results in {html.escape(str(self.path))}'
-            "</caption><thead><tr><th>phase</th><th>digest</th><th>written</th><th>differs in</th>"
+            '<table class="skry-results" style="text-align:left"><caption style="text-align:left">'
+            f"Results in {html.escape(str(self.path))}</caption><thead>"
+            "<tr><th>phase</th><th>digest</th><th>written</th><th>differs in</th>"
             f"</tr></thead><tbody>{cells}</tbody></table>"
         )
 

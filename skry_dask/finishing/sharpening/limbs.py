@@ -33,7 +33,7 @@ SKY_SIDE = 25
 SHARPEST = 16
 """Least distance from the limb up to which profiles are limited, px."""
 
-AUTOMATIC = 32
+AUTOMATIC = 48
 """Such a distance for the automatic method, px."""
 
 WIDEST = 48
@@ -49,8 +49,11 @@ BESIDE = 11
 """Up to this distance from the limb inwards, and over all of the sky's side, pixels are limited one
 by one as well, px."""
 
-FADING = 4
-"""Width over which the limit fades out, px."""
+SOFTNESS = 4
+"""Width over which that fades out, px."""
+
+FADING = 1 / 3
+"""Share of the distance up to which values are limited over which the limit fades out."""
 
 SMOOTHING = 2.0
 """Sigma by which distances from the limb are smoothed, px, since it runs between pixels."""
@@ -149,7 +152,7 @@ def limit_overshoot(
     beyond = overshoot * (brightest - darkest)
     excess = after - np.clip(after, darkest - beyond, brightest + beyond)
     outside = np.abs(distance[affected])
-    fading = np.clip((near - outside) / FADING, 0, 1)
+    fading = np.clip((near - outside) / (FADING * near), 0, 1)
     limited = sharpened[affected] - (profiles.between(excess) * fading).astype(np.float32)
     # Pixels of a sharp limb lie above and below the mean.
     highest, lowest = (
@@ -158,7 +161,7 @@ def limit_overshoot(
     )
     allowed = np.float32(overshoot) * (highest - lowest)
     clipped = np.clip(limited, lowest - allowed, highest + allowed)
-    inwards = np.clip((BESIDE - distance[affected]) / FADING, 0, 1)
+    inwards = np.clip((BESIDE - distance[affected]) / SOFTNESS, 0, 1)
     share = np.where(distance[affected] > 0, inwards, fading).astype(np.float32)
     out = sharpened.copy()
     out[affected] = limited + share * (clipped - limited)

@@ -59,7 +59,7 @@ class SharpenTab(Tab):
         self.image_name = pn.widgets.TextInput(label="Image", width=280)
         self.options_name = pn.widgets.TextInput(label="Options", width=280)
         self.save = pn.widgets.Button(label="Save image and options")
-        self._body = pn.Row(visible=False, sizing_mode="stretch_width")
+        self._body = pn.FlexBox(visible=False, sizing_mode="stretch_width")
         self.size.param.watch(lambda _: self._place(), "value")
         self.crop.param.watch(lambda _: self._show(), ["across", "down"])
         self.apply.on_click(lambda _: self._show(WHOLE))
@@ -85,6 +85,7 @@ class SharpenTab(Tab):
             self.comparison,
             pn.pane.HTML(f"<small>{help_}</small>", margin=(0, 10)),
             sizing_mode="stretch_width",
+            styles={"flex": "1 1 320px"},
         )
         self._body.objects = [left, right]
         return pn.Column(self.words, self.told, self._body, sizing_mode="stretch_width")

@@ -106,6 +106,7 @@ def align(
           of the mean, in quarters of what seeing explains; -128 for cells that it does not show;
         - ``foreground`` uint8 (frame, byte), one bit for each cell (as `numpy.packbits` packs
           them): whether something hides the scene there;
+        - ``tear`` float32 (frame), px: greatest shift of rows against those above, see `tears`;
         - ``reference`` int64, number of the frame whose pixel grid is the canvas;
         - ``union`` bool, whether results cover all that is seen in any active frame.
 
@@ -267,6 +268,9 @@ def _variables(
             "likeness of the frame to the reference in 8 x 8 blocks of it, -128 where not shown",
         ),
         **_foreground_variables(records, pixel_px),
+        "tear": variable(
+            ("frame",), records["tear"], "px", "greatest shift of rows against those above"
+        ),
         "reference": reference.variable,
         "union": variable(
             (), np.array(union), "1", "whether results cover all that is seen in any active frame"

@@ -39,7 +39,7 @@ BLOCK_MARGIN_PX = 8
 """Width of the frame that must surround an anchor's block for it to be found when it moves, px."""
 
 FLAGS = ("on_dark_sky", "cut_by_border")
-FIGURES = ("detail", "one_direction_share")
+FIGURES = ("detail", "one_direction_share", "tear")
 """Values of a `Survey`."""
 
 ABOUT = About("what key frames show, of which one becomes the reference")
@@ -60,9 +60,9 @@ def survey_frames(capture: xr.Dataset, options: AlignOptions | None = None) -> x
     Returns
     -------
     xarray.Dataset, lazy
-        ``thumbnail`` float32 (candidate, row, column); ``detail`` and ``one_direction_share``
-        float64, ``on_dark_sky`` and ``cut_by_border`` bool (candidate): see `Survey`. Coordinate:
-        ``surveyed`` int64 (candidate), numbers of the frames.
+        ``thumbnail`` float32 (candidate, row, column); ``detail``, ``one_direction_share`` and
+        ``tear`` float64, ``on_dark_sky`` and ``cut_by_border`` bool (candidate): see `Survey`.
+        Coordinate: ``surveyed`` int64 (candidate), numbers of the frames.
     """
     options = options or AlignOptions()
     frames = whole_frames(capture)

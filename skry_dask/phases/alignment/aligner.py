@@ -27,6 +27,7 @@ from skry_dask.phases.alignment.key_frames import (
 )
 from skry_dask.phases.alignment.limb_level import Gradients, levels_of
 from skry_dask.phases.alignment.limb_template import LimbTemplate
+from skry_dask.phases.alignment.tears import tears_of
 from skry_dask.phases.alignment.thumbnails import are_blank, make_thumbnails, shrink_factor
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class Aligner:
         on_dark_sky = found is not None and is_on_dark_sky(thumbnail, found)
         disc = measure_disc(frame, white, thumbnail)
         cut = disc.reason is not Reason.ACTIVE
-        return Survey(thumbnail, detail, on_dark_sky, cut, _one_direction_share(frame))
+        tear = float(tears_of(frame[None])[0])
+        return Survey(thumbnail, detail, on_dark_sky, cut, _one_direction_share(frame), tear)
 
     def settle_method(self, surveys: list[Survey]) -> Aligner:
         """Replace the method "auto" by the one that suits what the key frames show.

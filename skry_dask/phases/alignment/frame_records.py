@@ -10,6 +10,7 @@ from skry_dask.kernels.matching.cell_light import N_VALUES
 from skry_dask.phases.alignment.foreground import N_CELLS, foreground_cells
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment, Reason
 from skry_dask.phases.alignment.likeness import N_BLOCKS, unlike_frames
+from skry_dask.phases.alignment.tears import tears_of, torn_frames
 from skry_dask.phases.alignment.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ RECORD = np.dtype(
         *(("y", "f8"), ("x", "f8"), ("confidence", "f4"), ("agreement", "f4"), ("reason", "u1")),
         ("across_only", "?"),
         *(("brightness", "f4"), ("likeness", "i1", (N_BLOCKS,))),
-        *(("light", "f4"), ("difference", "i1", (N_VALUES, N_CELLS))),
+        *(("light", "f4"), ("difference", "i1", (N_VALUES, N_CELLS)), ("tear", "f4")),
     ]
 )
 """Offset (px), confidence and agreement (0 to 1; see `FrameAlignment`), reason (see `Reason`),
 whether the offset is known across a limb only, mean brightness (fraction of full scale), likeness
 of its blocks (percent, see `likeness`), light relative to the reference and what is left of the
-difference to it (see `foreground`) of a frame."""
+difference to it (see `foreground`), and greatest shift of its rows (px, see `tears`) of a frame."""
 
 MEASURED = (
     *("confidence", "agreement", "reason", "across_only", "brightness"),
-    *("likeness", "light", "difference"),
+    *("likeness", "light", "difference", "tear"),
 )
 """Fields of a record that are variables of the result, under the same names."""
 
@@ -102,6 +103,7 @@ def align_frames(
     likeness, foreground = gauges
     records["likeness"] = likeness.measure(thumbnails, offset)
     records["light"], records["difference"] = foreground.measure(thumbnails, offset)
+    records["tear"] = tears_of(frames)
     return records
 
 
@@ -136,7 +138,7 @@ def stored_records(alignment: xr.Dataset) -> AnyArray:
 def drop_frames(
     records: AnyArray, damaged: BoolArray, frame_shape: tuple[int, int], min_overlap: float
 ) -> AnyArray:
-    """Make frames inactive that are damaged, unlike the others, or too far off.
+    """Make frames inactive that are damaged, torn, unlike the others, or too far off.
 
     Parameters
     ----------
@@ -156,7 +158,8 @@ def drop_frames(
     if (active & ~damaged).any():
         kept["reason"][active & damaged] = Reason.DAMAGED
         active &= ~damaged
-    kept["reason"][unlike_frames(records["likeness"], active)] = Reason.UNLIKE
+    torn = torn_frames(records["tear"], active)
+    kept["reason"][torn | unlike_frames(records["likeness"], active & ~torn)] = Reason.UNLIKE
     return drop_far_frames(kept, frame_shape, min_overlap)
 
 

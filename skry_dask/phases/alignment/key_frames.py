@@ -12,6 +12,7 @@ import numpy as np
 
 from skry_dask.phases.alignment.frame_alignment import FrameAlignment
 from skry_dask.phases.alignment.likeness import shared_view
+from skry_dask.phases.alignment.tears import torn_frames
 from skry_dask.phases.alignment.thumbnails import MIN_CORRELATION, coarse_shifts, spectrum
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Survey(NamedTuple):
     one_direction_share
         Share of the frame's gradients that have one direction at each place, 0 to 1; NaN where
         there are none.
+    tear
+        Greatest shift of its rows against those above, px; see `tears`.
     """
 
     thumbnail: Float32Array
@@ -54,6 +57,7 @@ class Survey(NamedTuple):
     on_dark_sky: bool = False
     cut_by_border: bool = False
     one_direction_share: float = 0.0
+    tear: float = 0.0
 
 
 class KeyAlignment(NamedTuple):
@@ -122,7 +126,9 @@ def rank_references(surveys: list[Survey], factor: int, candidates: IntArray) ->
     -------
     Positions among the key frames, at least one, that with most detail first.
     """
-    usable = [i for i, survey in enumerate(surveys) if survey.detail > 0] or [0]
+    shown = np.array([survey.detail > 0 for survey in surveys])
+    torn = torn_frames(np.array([survey.tear for survey in surveys], np.float32), shown)
+    usable = np.flatnonzero(shown & ~torn).tolist() or [0]
     thumbnails = np.stack([surveys[i].thumbnail for i in usable])
     spectra = spectrum(thumbnails)
     shifts = np.zeros((len(usable), len(usable), 2), np.int64)

@@ -6,6 +6,7 @@ import http.client
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,6 @@ from tests.view_pages import BRIGHTEST, click_until, drag, opened, place_on, ser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -128,6 +128,22 @@ def test_frames_are_stepped_through_and_switched_off_by_keys(
         assert picture.evaluate(BRIGHTEST) > 100
 
 
+def test_a_frame_that_cannot_be_read_is_said_on_the_page(
+    server: ViewServer, browser: Browser, session: ViewSession
+) -> None:
+    file = Path(session.name)
+    with opened(browser, server, "Frames") as page:
+        page.locator("#frame").wait_for()
+        file.rename(file.with_suffix(".gone"))
+        try:
+            page.keyboard.press("End")
+            page.get_by_text("moon.ser: No such file").wait_for()
+        finally:
+            file.with_suffix(".gone").rename(file)
+        page.keyboard.press("Home")
+        assert page.locator("#frame").evaluate(BRIGHTEST) > 100
+
+
 def test_two_windows_show_the_same_choice(
     server: ViewServer, browser: Browser, session: ViewSession
 ) -> None:
@@ -150,7 +166,7 @@ def test_a_frame_switched_off_by_mouse_is_gone_after_the_next_run(
     with opened(browser, server, "Quality") as page:
         page.mouse.click(*place_on(page, "graph", 10, quality[10]))
         page.get_by_text("39 of 40 frames are stacked").wait_for()
-        drag(page, place_on(page, "graph", 19.5, 0.2), place_on(page, "graph", 23.5, 0.6))
+        drag(page, place_on(page, "graph", 19.5, 1.01), place_on(page, "graph", 23.5, 0.97))
         page.get_by_text("35 of 40 frames are stacked").wait_for()
         assert session.options.select.exclude == "10,20:24"
         page.get_by_text("switch on", exact=True).click()

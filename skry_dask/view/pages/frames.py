@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 import panel as pn
 
+from skry_dask.errors import SkryError
 from skry_dask.view.pages.style import PICTURE_CSS
 from skry_dask.view.pages.tab import Tab
 from skry_dask.view.session import ViewSession  # noqa: TC001 Panel reads annotations
 from skry_dask.view.signals import Topic
+
+if TYPE_CHECKING:
+    from skry_dask.types import Float32Array
 
 RAW, STABILISED = "raw", "stabilised"
 TIME, QUALITY = "time", "quality"
@@ -124,12 +129,12 @@ class FramesTab(Tab):
         self._shows = True
         self.used.value = not session.choices.is_excluded(number)
         self._shows = False
-        image, what = None, RAW
-        if self.kind.value == STABILISED:
-            image, what = session.stabilised_frame(number), STABILISED
-        missing = "" if image is not None or self.kind.value == RAW else self._why_not(number)
-        if image is None:
-            image, what = session.raw_frame(number), RAW
+        try:
+            image, what, missing = self._read(number)
+        except SkryError as error:  # the file is gone, or damaged there
+            self.words.object = f"<b>frame {number}</b> {escape(str(error))}"
+            self.picture.object = ""
+            return
         quality = float(session.quality()[np.searchsorted(session.numbers, number)])
         about = [f"frame {number}", what, session.reason(number)]
         if not math.isnan(quality):
@@ -148,6 +153,16 @@ class FramesTab(Tab):
             f'<img id="frame" alt="{escape(words[0].upper() + words[1:])}" '
             f'style="{size}" src="{session.frames.picture(image)}">'
         )
+
+    def _read(self, number: int) -> tuple[Float32Array, str, str]:
+        """Read a frame; return what is shown, how, and why not as it was wished."""
+        missing = ""
+        if self.kind.value == STABILISED:
+            image = self.session.stabilised_frame(number)
+            if image is not None:
+                return image, STABILISED, ""
+            missing = self._why_not(number)
+        return self.session.raw_frame(number), RAW, missing
 
     def _why_not(self, number: int) -> str:
         """Say why a frame cannot be shown stabilised."""

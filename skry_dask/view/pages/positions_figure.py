@@ -131,7 +131,7 @@ class PositionsFigure:
         drawn = self.drawn
         region = {"fill_alpha": 0.0, "line_color": "#ffffff", "line_dash": "dashed"}
         drawn.quad("left", "right", "top", "bottom", source=self._sources[REGION], **region)
-        hollow = {"size": 7, "fill_alpha": 0.0, "line_color": FOUND_COLOUR}
+        hollow = {"size": 5, "fill_alpha": 0.0, "line_color": FOUND_COLOUR, "line_alpha": 0.7}
         drawn.scatter("x", "y", source=self._sources["found"], **hollow)
         tools: dict[str, Any] = {}
         for name, marker, colour in (

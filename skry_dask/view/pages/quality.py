@@ -61,13 +61,13 @@ class QualityTab(Tab):
         self._show()
 
     def _figure(self) -> figure:
-        self._places = Range1d(start=-1, end=1)
+        self._places, self._heights = Range1d(start=-1, end=1), Range1d(start=-0.02, end=1.05)
         drawn = figure(
             name="graph",
             height=330,
             sizing_mode="stretch_width",
             x_range=self._places,
-            y_range=Range1d(start=-0.02, end=1.05),
+            y_range=self._heights,
             tools="xpan,xwheel_zoom,reset",
             background_fill_color=None,
             border_fill_color=None,
@@ -84,6 +84,7 @@ class QualityTab(Tab):
             )
         drawn.grid.grid_line_color, drawn.grid.grid_line_alpha = GREY, 0.3
         drawn.outline_line_color = GREY
+        self._axis = drawn.xaxis[0]
         points = drawn.scatter(
             "x",
             "y",
@@ -147,6 +148,9 @@ class QualityTab(Tab):
         first, last = (0, len(numbers) - 1) if sorted_ else (int(numbers[0]), int(numbers[-1]))
         self._places.update(start=first - 1, end=last + 1)
         self._places.update(reset_start=first - 1, reset_end=last + 1)
+        self._axis.axis_label = "rank" if sorted_ else "frame"
+        worst = float(np.nanmin(quality)) if known and not np.isnan(quality).any() else 0.0
+        self._heights.start = max(worst - 0.3 * (1 - worst), -0.02)
         self.excluded.value = session.options.select.exclude or ""
         self._shows = False
         self.measure.visible = not known

@@ -5,6 +5,7 @@ It needs no widgets, so it shows in every frontend, and stays in a notebook that
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import html
 import sys
@@ -14,7 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    Decoded: TypeAlias = Callable[[int, int | None], None]
 
 SHOWN_EVERY_SECONDS = 0.1
 """Least time between two updates of the display, s."""
@@ -33,6 +37,26 @@ def notebook_display() -> Callable[..., Any] | None:
     from IPython.display import display
 
     return display
+
+
+@contextlib.contextmanager
+def decoding_shown(report: Decoded | None) -> Iterator[Decoded | None]:
+    """Show a bar while frames are decoded in a notebook, unless a caller wants to know itself.
+
+    Parameters
+    ----------
+    report
+        Called with the number of frames that are done, and in all; None: a bar, in a notebook.
+    """
+    display = notebook_display() if report is None else None
+    if display is None:
+        yield report
+        return
+    bars = NotebookProgress(display)
+    try:
+        yield lambda done, total: bars.report("import", done, total, total)
+    finally:
+        bars.close()
 
 
 @dataclass(slots=True)

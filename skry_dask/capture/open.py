@@ -16,6 +16,7 @@ from skry_dask.capture.source import resolve
 from skry_dask.errors import StoreError
 from skry_dask.graph.frame_parts import remember_unread
 from skry_dask.io.remote import located
+from skry_dask.notebook import decoding_shown
 from skry_dask.options import ReadOptions, SelectOptions
 from skry_dask.options.given import options_of, options_of_several
 from skry_dask.store.frames.open import STORE_SUFFIX, is_group
@@ -61,7 +62,8 @@ def open_capture(
         Where the frames of compressed videos and of images are kept once they are decoded; by
         default beside them (``moon.mp4`` → ``moon.skry``).
     progress
-        Called with the number of frames decoded so far, and the number that the file claims.
+        Called with the number of frames decoded so far, and the number that the file claims; by
+        default a bar is shown in a notebook, and nothing elsewhere.
     **choices
         Options of `ReadOptions` and `SelectOptions` by name, such as ``grey=True`` or
         ``frames="100:900"``. They win over ``read`` and ``selection``.
@@ -97,7 +99,8 @@ def open_capture(
     read, selection = options_of_several(
         (ReadOptions, read), (SelectOptions, selection), choices=choices, function="open_capture"
     )
-    return open_source(resolve(source, read), selection, store, progress)
+    with decoding_shown(progress) as report:
+        return open_source(resolve(source, read), selection, store, report)
 
 
 def open_source(
@@ -211,7 +214,8 @@ def import_capture(
     read
         How the capture is read; the store remembers it.
     progress
-        Called with the number of frames decoded so far, and the number that the file claims.
+        Called with the number of frames decoded so far, and the number that the file claims; by
+        default a bar is shown in a notebook, and nothing elsewhere.
     **choices
         Options of `ReadOptions` by name, such as ``grey=True``. They win over ``read``.
 
@@ -242,5 +246,6 @@ def import_capture(
         raise StoreError(f"{place}: folder {place.parent} is read-only: give another place")
     elif place.exists() and not is_group(place) and not is_leftover(place):
         raise StoreError(f"{place} exists and is not a store: give a new name")
-    resolve(source, read).import_into(place, progress)
+    with decoding_shown(progress) as report:
+        resolve(source, read).import_into(place, report)
     return open_capture(place if isinstance(place, Path) else place.url)

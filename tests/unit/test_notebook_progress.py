@@ -115,6 +115,17 @@ def test_functions_show_bars_unless_they_are_given_something_else(notebook):
     assert work.__doc__ == "Work."
 
 
+def test_decoding_shows_a_bar(notebook, moon_ser, tmp_path):
+    skry.import_capture(moon_ser, tmp_path / "frames.skry")
+    assert notebook.output.bundles[-1]["text/plain"].startswith("import: 40 of 40, ")
+    notebook.output.bundles.clear()
+    skry.open_capture(tmp_path / "frames.skry")  # decoded already
+    seen = []
+    skry.import_capture(moon_ser, tmp_path / "again.skry", progress=lambda *done: seen.append(done))
+    assert seen[-1] == (40, 40)
+    assert not notebook.output.bundles
+
+
 def test_a_job_shows_its_phases(notebook, moon_ser):
     skry.run(moon_ser, quick=True)
     text = notebook.output.bundles[-1]["text/plain"]

@@ -100,7 +100,16 @@ class Program:
     @classmethod
     def skry(cls, name: str, capture: Path, *options: str) -> Program:
         """Define ``skry stack`` of a capture."""
-        command = [*SKRY, "stack", capture.name, "-o", "stack.tif", "--json", *options]
+        command = [
+            *SKRY,
+            "stack",
+            capture.name,
+            "-o",
+            "stack.tif",
+            "--json",
+            "--overwrite",
+            *options,
+        ]
         return cls(name, command, [capture], [*command, "--frames", ":16"])
 
     @classmethod

@@ -75,15 +75,15 @@ class Choices:
         OptionsError
             If there is no such option, or a value is out of range; nothing is changed then.
         """
-        changed = self._options
+        changed = {}
         for kind in OF_PHASES:
-            of_phase = getattr(changed, kind.phase)
+            of_phase = getattr(self._options, kind.phase)
             own = {name: choices.pop(name) for name in list(choices) if hasattr(of_phase, name)}
             if own:
-                changed = replace(changed, **{kind.phase: replace(of_phase, **own)})
+                changed[kind.phase] = replace(of_phase, **own)
         if choices:
             raise OptionsError(f"no option is called {', '.join(choices)}")
-        self.take(changed)
+        self.take(replace(self._options, **changed))
 
     @property
     def excluded(self) -> BoolArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,12 +37,6 @@ class Taken(NamedTuple):
     of_fragments: int
 
 
-def with_one_percentage(options: StackOptions) -> StackOptions:
-    """Take the largest of several percentages."""
-    percent = options.percent
-    return replace(options, percent=max(percent)) if isinstance(percent, tuple) else options
-
-
 def count_what_is_taken(
     capture: xr.Dataset,
     alignment: xr.Dataset,
@@ -56,14 +49,14 @@ def count_what_is_taken(
     Parameters
     ----------
     capture, alignment, quality, points, options
-        As for `stack`.
+        As for `stack`; of several percentages, the largest is counted.
 
     Raises
     ------
     SkryError
         As `stack` does.
     """
-    settled = options.settled(weighted="weight" in points)
+    settled = options.of_each[-1].settled(weighted="weight" in points)
     plan = StackPlan.of(capture, alignment, quality, points, settled)
     of_frames = count_taken(plan.select(settled))
     n_stacked = int(stacked_frames(alignment, capture).sum())

@@ -27,7 +27,7 @@ from skry_dask.pipeline.outputs import Outputs
 from skry_dask.pipeline.progress import Progress
 from skry_dask.pipeline.results_place import place_of_results
 from skry_dask.view.choices import Choices
-from skry_dask.view.criteria import count_what_is_taken, with_one_percentage
+from skry_dask.view.criteria import count_what_is_taken
 from skry_dask.view.folders import Folders
 from skry_dask.view.frames import FrameSource
 from skry_dask.view.newest_job import options_of_newest_job
@@ -340,9 +340,7 @@ class ViewSession:
         of_all = dict(zip(self.numbers.tolist(), self.choices.excluded.tolist(), strict=True))
         excluded = np.array([of_all.get(n, False) for n in capture["frame"].to_numpy().tolist()])
         marked: xr.Dataset = with_excluded(capture, excluded)
-        return count_what_is_taken(
-            marked, alignment, quality, points, with_one_percentage(self.options.stack)
-        )
+        return count_what_is_taken(marked, alignment, quality, points, self.options.stack)
 
     # --- files ----------------------------------------------------------------------------------
 

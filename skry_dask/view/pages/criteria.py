@@ -8,7 +8,6 @@ import panel as pn
 
 from skry_dask.errors import SkryError
 from skry_dask.options import Choose
-from skry_dask.view.criteria import with_one_percentage
 from skry_dask.view.signals import Topic
 
 if TYPE_CHECKING:
@@ -23,7 +22,12 @@ CHOICES = {
 }
 """What is chosen, in words."""
 
-CRITERIA = {"best percent": "percent", "best number": "number", "least quality": "min_quality"}
+CRITERIA = {
+    "no criterion": None,
+    "best percent": "percent",
+    "best number": "number",
+    "least quality": "min_quality",
+}
 """Options that are criteria, in words."""
 
 
@@ -44,7 +48,7 @@ class CriteriaSliders:
         self.criterion = pn.widgets.Select(label="by", options=list(CRITERIA), width=150)
         self.sliders = {
             "percent": pn.widgets.FloatSlider(
-                label="Best percent of frames", start=1, end=100, step=1, value=30, **wide
+                label="Best percent of frames", start=0.5, end=100, step=0.5, value=30, **wide
             ),
             "number": pn.widgets.IntSlider(
                 label="Best frames",
@@ -79,18 +83,16 @@ class CriteriaSliders:
 
     def show(self) -> None:
         """Show the options as they are."""
-        options = with_one_percentage(self._session.options.stack)
+        options = self._session.options.stack.of_each[-1]
         self._shows = True
         self.quick.value = self._session.options.refine.quick
-        given = next((n for n in CRITERIA.values() if getattr(options, n) is not None), None)
-        if given is not None:
-            self.criterion.value = next(word for word, name in CRITERIA.items() if name == given)
-            self.sliders[given].value = getattr(options, given)
         self.choose.value = next(word for word, c in CHOICES.items() if c == options.choose)
-        cuts = options.choose in (Choose.FRAGMENTS, Choose.FRAMES)
-        self.criterion.disabled = not cuts
+        given, value = next(iter(options.criteria.items()), (None, None))
+        self.criterion.value = next(word for word, name in CRITERIA.items() if name == given)
         for name, slider in self.sliders.items():
-            slider.visible = cuts and name == CRITERIA[self.criterion.value]
+            slider.visible = name == given
+            if name == given:
+                slider.value = value
         self._shows = False
         self.words.object = self._count()
 
@@ -109,11 +111,10 @@ class CriteriaSliders:
     def _set(self) -> None:
         if self._shows:
             return
-        chosen = CHOICES[self.choose.value]
-        changes: dict[str, Any] = dict.fromkeys(CRITERIA.values())
-        changes |= {"choose": chosen, "quick": self.quick.value}
-        if chosen in (Choose.FRAGMENTS, Choose.FRAMES):
-            name = CRITERIA[self.criterion.value]
+        changes: dict[str, Any] = dict.fromkeys(self.sliders)
+        changes |= {"choose": CHOICES[self.choose.value], "quick": self.quick.value}
+        name = CRITERIA[self.criterion.value]
+        if name is not None:
             changes[name] = self.sliders[name].value
-        if not self._tab.attempt(lambda: self._session.choices.change(**changes)):
-            self.show()
+        self._tab.attempt(lambda: self._session.choices.change(**changes))
+        self.show()

@@ -104,6 +104,20 @@ def test_frames_are_excluded_and_taken_in_again_one_by_one_and_in_ranges(moon_se
     assert session.options.select.exclude == "3,5,8"
 
 
+def test_options_that_contradict_each_other_are_refused_and_changed_together(
+    moon_ser: Path,
+) -> None:
+    choices = session_of(moon_ser).choices
+    before = choices.options
+    for wrong in ({"choose": "weights"}, {"percent": 0}, {"percnt": 3}):
+        with pytest.raises(OptionsError):
+            choices.change(**wrong)
+    assert choices.options == before
+    choices.change(quick=False, choose="weights")
+    choices.change(quick=True, choose=None, percent=10)
+    assert choices.options.stack.percent == 10
+
+
 def test_a_run_uses_the_choices_and_the_next_one_reuses_what_has_not_changed(
     finished: ViewSession, moon_ser: Path
 ) -> None:

@@ -30,9 +30,10 @@ _MISSING = object()
 
 
 def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
-    """Refuse to overwrite an image that was made with other options, or of another capture.
+    """Refuse to overwrite an image of the same capture that was made with other options.
 
-    Images of other programs, and at URLs, are not looked at.
+    Images of other programs and captures, and at URLs, are not looked at: an output that is named
+    is replaced.
 
     Parameters
     ----------
@@ -56,10 +57,7 @@ def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
             if "options" not in made or "source" not in made:
                 continue
             if Path(made["source"]).stem != Path(source).stem:  # moon.ser, moon.skry are one
-                raise StoreError(
-                    f"{path} was made of {made['source']}: give another name with -o, or "
-                    "--overwrite to replace it"
-                )
+                continue
             others = _other_options(made, wanted)
             others |= _other_finish(made, outputs, is_sharpened=name == "sharpened")
             if others:

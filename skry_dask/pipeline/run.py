@@ -136,8 +136,8 @@ def run(
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
         where that makes the job fit; the result is the same.
     overwrite
-        Replace images that were made with other options, or of another capture; without it, that
-        is an error.
+        Replace images of the capture that were made with other options; without it, that is an
+        error.
     progress
         Called as work goes on, from any thread, with a `Progress`; by default bars are shown in a
         notebook, and nothing elsewhere. Without a cluster, an exception that it raises ends the

@@ -30,7 +30,7 @@ from skry_dask.finishing.sharpening.automatic_resolution import (
 )
 from skry_dask.finishing.sharpening.blur import Blur
 from skry_dask.finishing.sharpening.limb_seeing import seeing_beside_limbs, sky_energies
-from skry_dask.finishing.sharpening.tiles import from_whole, measured_now
+from skry_dask.finishing.sharpening.tiles import computed_in_bands, from_whole, measured_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +88,16 @@ def measure_blur(
     shape = image.shape[:2]
     if seeing is not None and not np.isfinite(seeing):
         seeing = None
-    found = from_whole(_blur_of, ring_powers(image, halves), shape, seeing, cutoff)
+    powers = ring_powers(image, halves)
+    if is_large:
+        powers = computed_in_bands(powers, axis=1)
+    found = from_whole(_blur_of, powers, shape, seeing, cutoff)
     if is_large:
         found = measured_now(found)
-    corrected = from_whole(_with_limbs, found, sky_energies(image, levels, found), seeing)
+    energies = sky_energies(image, levels, found)
+    if is_large:
+        energies = computed_in_bands(energies, axis=0)
+    corrected = from_whole(_with_limbs, found, energies, seeing)
     return measured_now(corrected) if is_large else corrected
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TILE = 512
 """Side of a tile without its overlap, px."""
 
+BAND = 8
+"""Number of rows that are measured at a time of an image that may be larger than memory."""
+
 WINDOW = 64
 """Side of the windows from which brightness and noise are measured, px."""
 
@@ -154,6 +157,19 @@ def measured_now(lazy: Delayed) -> Delayed:
     """
     found: Delayed = dask.delayed(lazy.compute(), traverse=False)
     return found
+
+
+def computed_in_bands(rows: da.Array, axis: int) -> da.Array:
+    """Compute a lazy array now, a few of its chunks along an axis at a time.
+
+    All at once, parts of many rows of the image would wait in memory for each other.
+    """
+    n = rows.numblocks[axis]
+    before = (slice(None),) * axis
+    bands = [
+        rows.blocks[(*before, slice(first, first + BAND))].compute() for first in range(0, n, BAND)
+    ]
+    return da.from_array(np.concatenate(bands, axis=axis), chunks=-1)
 
 
 def windows(image: da.Array) -> da.Array:

@@ -236,7 +236,9 @@ def _describe_figures(summary: dict[str, Any]) -> list[str]:
             cycles = f"({frequency:.3f} cycles/px)"
             ends.append(f"{1 / frequency:.2f} px{angle} {cycles} at correlation {threshold}")
     noise = f"noise {summary['noise']} of full scale"
-    seeing = "" if summary["seeing"] is None else f"; seeing D/r0 {summary['seeing']}"
+    seeing = ""
+    if summary["seeing"] is not None:
+        seeing = f"; seeing D/r0 {summary['seeing']}, if lambda / D is 2.5 px"
     return [f"  resolution: {', '.join(ends) or 'none'}; {noise}{seeing}"]
 
 

@@ -190,6 +190,7 @@ def test_positions_placed_by_mouse_are_in_the_options_that_the_command_line_read
         for n, (x, y) in enumerate(((100, 60), (150, 60), (150, 110), (120, 110)), 1):
             place = place_on(page, "positions", x, y)
             click_until(page, place, f" {n} reference points")
+        assert max(canvas.evaluate(BRIGHTEST) for canvas in page.locator("canvas").all()) > 100
         click_until(page, place, "3 reference points", "Backspace")
         drag(page, place_on(page, "positions", 150, 60), place_on(page, "positions", 160, 70))
         page.get_by_text("anchors", exact=True).click()

@@ -13,6 +13,7 @@ from skry_dask.errors import OptionsError, ReaderError, SkryError, StoreError
 from skry_dask.options import Options
 from skry_dask.profiling import spent
 from skry_dask.simulation.simulate import write_capture
+from skry_dask.view.running import JOB_THREAD
 from skry_dask.view.session import ViewSession
 from skry_dask.view.signals import Topic
 
@@ -230,7 +231,7 @@ def test_a_cancelled_job_ends_and_the_next_one_continues(moon_ser: Path) -> None
     began, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        if session.state.phase == "quality":
+        if threading.current_thread().name == JOB_THREAD and session.state.phase == "quality":
             began.set()
             go_on.wait(60)
 

@@ -138,8 +138,8 @@ def stack(
         How much memory may be used, such as 2GiB or 500MB; on a cluster, by each worker [default:
         what the machine or container has].
     overwrite
-        Replace images of the capture that were made with other options; without it, these are left
-        alone, and nothing is stacked.
+        Replace images that were made with other options, or of another capture. Without it, nothing
+        is stacked then; an image that --output names is replaced, with a note.
     allow_few
         Exit with status 0 even if fewer than half of the frames could be aligned.
     json_
@@ -186,6 +186,7 @@ def stack(
             wait_workers=wait_workers,
             memory_limit=memory_limit,
             overwrite=overwrite,
+            is_named=output is not None,
             options=options,
         )
 

@@ -22,7 +22,7 @@ from skry_dask.pipeline.given_positions import with_positions
 from skry_dask.pipeline.job import JobRequest
 from skry_dask.pipeline.memory_limit import SharedMemory
 from skry_dask.pipeline.outcome import Outcome
-from skry_dask.pipeline.overwriting import check_overwriting
+from skry_dask.pipeline.overwriting import find_other_image
 from skry_dask.pipeline.progress import report_nothing, shows_progress
 from skry_dask.pipeline.run import run_request
 
@@ -77,8 +77,8 @@ def run_many(
     on_outcome
         Called with each `Outcome` as soon as it is known, in the calling thread.
     **arguments
-        All other arguments of `run`, the same for all captures, but ``output`` and ``store``.
-        ``progress`` gets events that name the capture.
+        All other arguments of `run`, the same for all captures, but ``output`` and ``store``; and
+        ``overwrite=True``, which replaces images that were made with other options. ``progress`` gets events that name the capture.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def run_many(
         If an option is wrong for all captures, one capture would overwrite what belongs to
         another, or the cluster cannot be reached; nothing has been computed then.
     StoreError
-        If the folder cannot be created.
+        If the folder cannot be created, or an image that is there was made with other options.
 
     Examples
     --------
@@ -119,14 +119,18 @@ def run_jobs(
     *,
     in_flight: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
+    is_named: bool = False,
     **arguments: Any,
 ) -> list[Outcome]:
-    """Run jobs whose names do not collide; otherwise as `run_many`."""
+    """Run jobs whose names do not collide; otherwise as `run_many`.
+
+    Where the user has named the image itself, one of other options is replaced, with a note.
+    """
     common = JobRequest.of((), **arguments)
     if in_flight is not None and in_flight < 1:
         raise OptionsError(f"in_flight is {in_flight}: it must be at least 1")
     _check_files(jobs, common.outputs)
-    if not common.overwrite:
+    if not (common.overwrite or is_named):
         _check_overwriting(jobs, common)
     outcomes: dict[int, Outcome] = {}
     with common.resources() as runner:
@@ -157,10 +161,9 @@ def _check_overwriting(jobs: Sequence[StackJob], common: JobRequest) -> None:
     options = with_positions(common.options, common.anchors_file, common.points_file)
     refused = []
     for job in jobs:
-        try:
-            check_overwriting(replace(common.outputs, image=job.image), options, job.name)
-        except StoreError as error:
-            refused.append(str(error))
+        outputs = replace(common.outputs, image=job.image)
+        other = find_other_image(outputs, options, job.name)
+        refused += [] if other is None else [other.refusal]
     if refused:
         more = f" ({len(refused)} such images)" if len(refused) > 1 else ""
         raise StoreError(f"{refused[0]}{more}")

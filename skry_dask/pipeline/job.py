@@ -34,7 +34,7 @@ from skry_dask.pipeline.given_positions import with_positions
 from skry_dask.pipeline.memory_budget import START, Shapes, check, estimate, frames_per_chunk
 from skry_dask.pipeline.memory_limit import Limit, in_mib, machine_limit, parse_size
 from skry_dask.pipeline.outputs import Outputs
-from skry_dask.pipeline.overwriting import check_overwriting
+from skry_dask.pipeline.overwriting import find_other_image
 from skry_dask.pipeline.phase_runner import PhaseResult
 from skry_dask.pipeline.progress import Progress, report_nothing
 from skry_dask.pipeline.results_place import place_of_results
@@ -109,7 +109,8 @@ class JobRequest:
     """A job as the user asks for it, not checked yet; see `run`, and `parse_steps` for steps.
 
     ``runner`` is what it runs on, where that has been opened for several jobs; ``memory`` is what
-    they share. ``on_phase`` is called with the capture, and with the result of each phase.
+    they share. ``overwrite`` replaces images of other options without a word. ``on_phase`` is
+    called with the capture, and with the result of each phase.
     """
 
     source: Input
@@ -244,8 +245,7 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             request.anchors_file,
             request.points_file,
         )
-        if not request.overwrite:
-            check_overwriting(outputs, options, source.name)
+        replaced = find_other_image(outputs, options, source.name)
         chosen = None if request.store is None else located(request.store)
         place = place_of_results(source, outputs, chosen)
         yield Job(
@@ -260,7 +260,10 @@ def start_job(request: JobRequest) -> Iterator[Job]:
             report=request.progress or report_nothing,
             held=held,
             memory=request.memory,
-            notes=() if place.note is None else (place.note,),
+            notes=(
+                *(() if place.note is None else (place.note,)),
+                *(() if replaced is None or request.overwrite else (replaced.note,)),
+            ),
         )
 
 

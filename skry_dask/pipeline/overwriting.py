@@ -1,12 +1,16 @@
-"""Images that are there already: those made by another choice of options are not overwritten."""
+"""Images that are there already: none of another choice of options is overwritten silently.
+
+Where the name is the user's own, as with -o, the image is replaced, with a note. Where it follows
+from the capture's, the job is refused.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from skry_dask.errors import ReaderError, StoreError
+from skry_dask.errors import ReaderError
 from skry_dask.io.images.formats import image_format_of
 from skry_dask.io.images.image_format import parse_description
 from skry_dask.options import as_json
@@ -23,17 +27,46 @@ if TYPE_CHECKING:
 SAME_IMAGE = {"halves", "verify"}
 """Options that change no bit of an image."""
 
+OTHER_NAME = "give another name with -o"
+
 NAMED = 4
 """Number of options of which values are named."""
 
 _MISSING = object()
 
 
-def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
-    """Refuse to overwrite an image of the same capture that was made with other options.
+class OtherImage(NamedTuple):
+    """An image that was made with other options, or of another capture.
 
-    Images of other programs and captures, and at URLs, are not looked at: an output that is named
-    is replaced.
+    Parameters
+    ----------
+    path
+        The file.
+    how
+        What differs: "was made with other options (percent 20, now 30)".
+    remedy
+        How to keep it.
+    """
+
+    path: Location
+    how: str
+    remedy: str
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not overwritten."""
+        return f"{self.path} {self.how}: {self.remedy}, or --overwrite to replace it"
+
+    @property
+    def note(self) -> str:
+        """What is said where it is replaced."""
+        return f"{self.path} is replaced: it {self.how}"
+
+
+def find_other_image(outputs: Outputs, options: Options, source: str) -> OtherImage | None:
+    """Find the first image that would be replaced by one of other options, or another capture.
+
+    Images of other programs, and at URLs, are not looked at.
 
     Parameters
     ----------
@@ -44,10 +77,9 @@ def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
     source
         Name of the capture.
 
-    Raises
-    ------
-    StoreError
-        If there is such an image.
+    Returns
+    -------
+    The image, or None.
     """
     wanted = _plain(options)
     for one, paths in zip(options.stack.of_each, outputs.images, strict=False):
@@ -57,11 +89,12 @@ def check_overwriting(outputs: Outputs, options: Options, source: str) -> None:
             if "options" not in made or "source" not in made:
                 continue
             if Path(made["source"]).stem != Path(source).stem:  # moon.ser, moon.skry are one
-                continue
+                return OtherImage(path, f"was made of {made['source']}", OTHER_NAME)
             others = _other_options(made, wanted)
             others |= _other_finish(made, outputs, is_sharpened=name == "sharpened")
             if others:
-                raise StoreError(_refusal(path, others, outputs))
+                return _other_image(path, others, outputs)
+    return None
 
 
 def left_open(given: StackOptions, settled: Mapping[str, Any]) -> list[str]:
@@ -123,17 +156,17 @@ def _differing(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
     return {name: (was.get(name), v) for name, v in now.items() if was.get(name) != v}
 
 
-def _refusal(path: Location, others: Mapping[str, Any], outputs: Outputs) -> str:
+def _other_image(path: Location, others: Mapping[str, Any], outputs: Outputs) -> OtherImage:
     """Say what differs, and what to do about it."""
     listed = [f"{name} {_word(was)}, now {_word(now)}" for name, (was, now) in others.items()]
     named = "; ".join(listed[:NAMED]) + ("; ..." if len(listed) > NAMED else "")
-    remedy = "give another name with -o"
+    remedy = OTHER_NAME
     words = [name for name, (_, now) in others.items() if isinstance(now, str | int | float)]
     words = [name for name in words if not isinstance(others[name][1], bool)]
     if words and outputs.image is not None and path in outputs.stacks:
         end = "".join(f"-{name}{{{name}}}" for name in words[:2])
         remedy = f"give a name that tells them apart, such as --name '{{stem}}{end}{{suffix}}'"
-    return f"{path} was made with other options ({named}): {remedy}, or --overwrite to replace it"
+    return OtherImage(path, f"was made with other options ({named})", remedy)
 
 
 def _word(value: Any) -> str:

@@ -77,7 +77,6 @@ def run(
     processes: int | None = None,
     wait_workers: float | None = None,
     memory_limit: str | int | None = None,
-    overwrite: bool = False,
     progress: Report | None = None,
     after_compute: Callable[[], None] | None = None,
     options: Options | None = None,
@@ -93,7 +92,8 @@ def run(
     output
         Image to write; its suffix says which kind (``.tif``, ``.png``, ``.bmp``, ``.fits``). Of
         several percentages ``moon.tif`` becomes ``moon-p5.tif``, ``moon-p15.tif``, and
-        ``moon-{percent}.tif`` says it in another way. None = write no image.
+        ``moon-{percent}.tif`` says it in another way. An image that is there already is replaced;
+        a note of the summary says so, if it was made with other options. None = write no image.
     output_format
         "tiff8", "tiff16", "tiff32", "png8", "png16", "bmp" or "fits"; by default as the suffix
         says.
@@ -135,9 +135,6 @@ def run(
         How much memory the process may use, on a cluster each worker: "2 GB", "500MiB", or a number
         of bytes; by default what the machine or the container has. Fewer frames are read at a time
         where that makes the job fit; the result is the same.
-    overwrite
-        Replace images of the capture that were made with other options; without it, that is an
-        error.
     progress
         Called as work goes on, from any thread, with a `Progress`; by default bars are shown in a
         notebook, and nothing elsewhere. Without a cluster, an exception that it raises ends the
@@ -190,7 +187,6 @@ def run(
         processes=processes,
         wait_workers=wait_workers,
         memory_limit=memory_limit,
-        overwrite=overwrite,
         progress=progress,
         after_compute=after_compute,
         **choices,

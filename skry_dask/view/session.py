@@ -311,7 +311,6 @@ class ViewSession:
             workers=self._machine.workers,
             memory_limit=self._machine.memory_limit,
             after_compute=self._machine.after_compute,
-            overwrite=True,  # the page shows what it has saved
         )
 
     def cancel(self) -> None:

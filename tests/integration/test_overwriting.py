@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,44 +18,38 @@ if TYPE_CHECKING:
 MADE = ("--quick", "--percent", "20", "--sharpen", "auto")
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png", ".bmp", ".fits"])
+@pytest.mark.parametrize("kind", ["tiff8", "png16", "bmp", "fits"])
 def test_images_of_other_options_are_refused_with_what_differs_and_a_name(
-    suffix: str, moon_ser: Path, cli: CommandLine
+    kind: str, moon_ser: Path, cli: CommandLine
 ) -> None:
-    image, more = f"moon-stack{suffix}", ("--halves", "--table", "--memory-limit", "4GiB")
-    flags = ("moon.ser", "-o", image)
+    flags, more = ("moon.ser", "--output-format", kind), ("--halves", "--memory-limit", "4GiB")
     assert cli("stack", *flags, *MADE)[0] == 0
-    before = (cli.folder / image).read_bytes()
+    (image,) = cli.folder.glob("moon-stack.*")
     # The same options, and options that do not change the image.
     assert cli("stack", *flags, *MADE, *more)[0] == 0
+    before = image.read_bytes()
+    apart = "give a name that tells them apart, such as --name '{stem}-percent{percent}{suffix}'"
     for changed, words in (
-        (
-            ("--quick", "--percent", 30),
-            "percent 20.0, now 30.0): give a name that tells them apart",
-        ),
-        (("--quick", "--percent", 30), "--name '{stem}-percent{percent}{suffix}', or --overwrite"),
+        (("--quick", "--percent", 30), f"(percent 20.0, now 30.0): {apart}, or --overwrite"),
         (("--quick",), "(percent 20.0, now not given): give another name with -o, or --overwrite"),
         (("--percent", 20), "(quick on, now off): give another name"),
         ((*MADE, "--frames", "2:30"), "(frames not given, now 2:30)"),
     ):
         status, _, err = cli("stack", *flags, *changed)
         assert (status, err.count("\n"), words in err) == (1, 1, True), err
-        assert f"{image} was made with other options" in err
-    assert cli("stack", *flags, "--quick", "--percent", 20)[0] == 0
-    after = (cli.folder / image).read_bytes()
-    assert len(after) <= len(before)
-    (cli.folder / f"moon-stack-sharpened{suffix}").unlink()
-    assert cli("stack", *flags, "--quick", "--percent", 30, "--overwrite")[0] == 0
-    assert (cli.folder / image).read_bytes() != after
+        assert f"{image.name} was made with other options" in err
+    assert image.read_bytes() == before
+    assert cli("stack", *flags, "--quick", "--percent", 30, "--overwrite", "--json")[0] == 0
+    assert image.read_bytes() != before
 
 
 def test_what_the_job_chooses_itself_is_no_other_choice(moon_ser: Path, cli: CommandLine) -> None:
     for flags in (("--quick",), ()):
-        image = f"a{len(flags)}.png"
+        name = ("--name", f"a{len(flags)}.png", "--output-format", "png8")
         for _ in range(2):
-            assert cli("stack", "moon.ser", "-o", image, *flags)[0] == 0
+            assert cli("stack", "moon.ser", *name, *flags)[0] == 0
         # What it has chosen becomes the user's choice, though with the same image.
-        status, _, err = cli("stack", "moon.ser", "-o", image, *flags, "--choose", "fragments")
+        status, _, err = cli("stack", "moon.ser", *name, *flags, "--choose", "fragments")
         assert (status, "choose not given, now fragments" in err) == (1, True), err
 
 
@@ -67,7 +62,26 @@ def test_of_many_captures_none_is_stacked_where_an_image_would_be_lost(
     assert (status, err.count("\n")) == (1, 1)
     assert "b-stack.tif was made with other options (quick on, now off; percent" in err
     assert not (cli.folder / "out" / "moon-stack.tif").exists()
-    # What is named for another capture is replaced.
-    skry.run(moon_ser, quick=True, output=cli.folder / "out" / "b-stack.tif")
-    (cli.folder / "out" / "mine.tif").write_bytes(b"no image")
-    skry.run(moon_ser, quick=True, output=cli.folder / "out" / "mine.tif")
+
+
+def test_an_image_that_the_user_names_is_replaced_with_a_note(
+    moon_ser: Path, cli: CommandLine
+) -> None:
+    shutil.copy(moon_ser, cli.folder / "b.ser")
+    image = cli.folder / "a.png"
+    image.write_bytes(b"no image")
+    for source, flags, note in (
+        ("moon.ser", (), None),
+        ("moon.ser", (), None),
+        ("moon.ser", ("--number", 3), "it was made with other options (number not given, now 3)"),
+        ("b.ser", ("--number", 3), "it was made of moon.ser"),
+        ("b.ser", ("--overwrite",), None),
+    ):
+        before = image.read_bytes()
+        status, out, err = cli("stack", source, "--quick", "-o", "a.png", *flags, "--json")
+        assert status == 0, err
+        expected = [] if note is None else [f"a.png is replaced: {note}"]
+        assert json.loads(out)["notes"] == expected
+        assert (image.read_bytes() != before) == (before == b"no image" or bool(flags))
+    found = skry.run(moon_ser, quick=True, output=image)
+    assert found.attrs["summary"]["notes"] == [f"{image} is replaced: it was made of b.ser"]

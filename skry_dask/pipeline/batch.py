@@ -78,7 +78,8 @@ def run_many(
         Called with each `Outcome` as soon as it is known, in the calling thread.
     **arguments
         All other arguments of `run`, the same for all captures, but ``output`` and ``store``; and
-        ``overwrite=True``, which replaces images that were made with other options. ``progress`` gets events that name the capture.
+        ``overwrite=True``, which replaces images that were made with other options. ``progress``
+        gets events that name the capture.
 
     Returns
     -------

@@ -26,6 +26,7 @@ DOCUMENTED = {
         "active": (("frame",), np.bool_, "1"),
         "reason": (("frame",), np.uint8, "1"),
         "across_only": (("frame",), np.bool_, "1"),
+        "tear": (("frame",), np.float32, "px"),
         "brightness": (("frame",), np.float32, "1"),
         "likeness": (("frame", "block"), np.int8, "percent"),
         "light": (("frame",), np.float32, "1"),

@@ -103,7 +103,7 @@ class AlignOptions(NamedOptions):
     """
 
     phase: ClassVar[str] = "align"
-    version: ClassVar[int] = 13
+    version: ClassVar[int] = 14
 
     method: AlignMethod = AlignMethod.AUTO
     reference: int | None = None

@@ -188,6 +188,8 @@ def timelapse(
     canvas = canvas_of(placed.placements, options.movie_canvas) if enough else None
     if canvas is None:
         reasons = "; ".join(f"{name} {reason}" for name, reason in list(left_out.items())[:3])
+        if not reasons and len(sources) < FEWEST:
+            reasons = "name more captures or stacks"
         raise AlignmentError(
             f"a movie needs {FEWEST} images that show the same, but {len(placed.pictures)} of "
             f"{len(sources)} can be used: {reasons or 'they have no part in common'}"

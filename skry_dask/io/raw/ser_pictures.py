@@ -52,6 +52,10 @@ LEAST = 0.05
 BLOCK_PX = 16
 """Side of the blocks by which frames are compared, larger than the shake between two, px."""
 
+BIN_PX, MOVED_PX, N_BINS = 4, 512, 4
+"""Frames that may have moved are compared in bins of 4 px, at least 4 along each side, of at most
+512 px in their middle."""
+
 EVEN_POWER = 3.0
 """Rows of one picture differ by less than this factor in their spread."""
 
@@ -133,6 +137,33 @@ class Frames(NamedTuple):
                 self.known[at, length] = self._blocks(at, length)
         own, other = (self.known[at, length] for at in (start, start + lag))
         return correlation(own, other) if own.shape == other.shape else 0.0
+
+    def moved_likeness(self, start: int, lag: int, length: int) -> float:
+        """Correlate `length` samples from `start` on with those `lag` later, at the best shift.
+
+        The shift is at most a quarter of a frame: an unsteady mount moves one frame against the
+        next by more than a block.
+        """
+        own, other = (self._bins(at, length) for at in (start, start + lag))
+        if own.shape != other.shape or min(own.shape) < N_BINS:
+            return 0.0
+        norm = float(np.sqrt((own**2).sum() * (other**2).sum()))
+        product = np.fft.rfft2(own) * np.fft.rfft2(other).conj()
+        at_shift = np.fft.fftshift(np.fft.irfft2(product, s=own.shape))
+        n_y, n_x = own.shape
+        near = at_shift[n_y // 4 : n_y - n_y // 4, n_x // 4 : n_x - n_x // 4]
+        return float(near.max()) / norm if norm else 0.0
+
+    def _bins(self, start: int, length: int) -> FloatArray:
+        """Return the middle of a frame in bins, less its mean, fading out to its borders."""
+        samples = self.content.samples(start, length)
+        rows = samples[: len(samples) // self.pitch * self.pitch].reshape(-1, self.pitch)
+        n_y, n_x = (min(n, MOVED_PX) // BIN_PX for n in rows.shape)
+        top, left = ((n - m * BIN_PX) // 2 for n, m in zip(rows.shape, (n_y, n_x), strict=True))
+        middle = rows[top : top + n_y * BIN_PX, left : left + n_x * BIN_PX]
+        bins = middle.reshape(n_y, BIN_PX, n_x, BIN_PX).mean(axis=(1, 3), dtype=np.float64)
+        window = np.outer(np.hanning(n_y), np.hanning(n_x))
+        return np.asarray(window * (bins - (bins * window).sum() / max(window.sum(), 1e-9)))
 
     def _blocks(self, start: int, length: int) -> FloatArray:
         """Return the means of blocks of samples, float64 (block)."""
@@ -262,14 +293,19 @@ def _period_of(frames: Frames, start: int, stated: int, n_frames: int) -> int:
     if n_frames < N_EXAMINED:
         return stated
 
+    starts = [start, *(k * n_frames // N_PAIRS * stated for k in range(N_PAIRS - 1))]
+
     def likeness(lag: int, length: int, n: int = N_PAIRS) -> float:
-        starts = [start, *(k * n_frames // N_PAIRS * stated for k in range(N_PAIRS - 1))][:n]
-        return float(np.median([frames.likeness(at, lag, length) for at in starts]))
+        return float(np.median([frames.likeness(at, lag, length) for at in starts[:n]]))
+
+    def moved_likeness(lag: int) -> float:
+        return float(np.median([frames.moved_likeness(at, lag, stated) for at in starts]))
 
     def is_sure(lag: int, length: int) -> bool:
         as_stated, like = likeness(stated, stated), likeness(lag, length)
         if lag > stated:
-            return like > max(ALIKE, as_stated + GAIN)
+            is_better = like > max(ALIKE, as_stated + GAIN)
+            return is_better and moved_likeness(lag) > moved_likeness(stated) + GAIN
         return like > max(ALIKE, as_stated - LOSS, likeness(lag // 2, length) + GAIN)
 
     as_stated = likeness(stated, stated, 1)

@@ -189,3 +189,13 @@ def test_a_header_is_believed_where_pictures_tell_nothing(path: Path) -> None:
             reader = open_bytes(path, content)
             assert np.array_equal(reader.read(0, 6), frames), name
             assert not reader.info.problems
+
+
+def test_a_header_is_believed_where_the_mount_throws_each_second_frame_aside(path: Path) -> None:
+    small, large = (RNG.random((140 // n + 1, 180 // n + 1)) for n in (4, 16))
+    scene = sum(np.kron(b, np.ones((n, n)))[:140, :180] for b, n in ((small, 4), (large, 16)))
+    places = [(0, 0), (12, 10)] * 6
+    frames = np.array([scene[y : y + 120, x : x + 160] * 100 for y, x in places]).astype("u1")
+    reader = open_bytes(path, ser(frames, bits=8))
+    assert np.array_equal(reader.read(0, 12), frames)
+    assert not reader.info.problems

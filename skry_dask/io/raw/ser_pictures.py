@@ -52,8 +52,8 @@ LEAST = 0.05
 BLOCK_PX = 16
 """Side of the blocks by which frames are compared, larger than the shake between two, px."""
 
-BIN_PX, MOVED_PX, N_BINS = 4, 512, 4
-"""Frames that may have moved are compared in bins of 4 px, at least 4 along each side, of at most
+BIN_PX, MOVED_PX, N_BINS = 2, 512, 8
+"""Frames that may have moved are compared in bins of 2 px, at least 8 along each side, of at most
 512 px in their middle."""
 
 EVEN_POWER = 3.0
@@ -147,23 +147,27 @@ class Frames(NamedTuple):
         own, other = (self._bins(at, length) for at in (start, start + lag))
         if own.shape != other.shape or min(own.shape) < N_BINS:
             return 0.0
-        norm = float(np.sqrt((own**2).sum() * (other**2).sum()))
-        product = np.fft.rfft2(own) * np.fft.rfft2(other).conj()
-        at_shift = np.fft.fftshift(np.fft.irfft2(product, s=own.shape))
         n_y, n_x = own.shape
+        window = np.outer(np.hanning(n_y), np.hanning(n_x))
+        faded = (np.fft.rfft2(window * (bins - bins.mean())) for bins in (own, other))
+        product = next(faded) * next(faded).conj()
+        at_shift = np.fft.fftshift(np.fft.irfft2(product, s=own.shape))
         near = at_shift[n_y // 4 : n_y - n_y // 4, n_x // 4 : n_x - n_x // 4]
-        return float(near.max()) / norm if norm else 0.0
+        peak_y, peak_x = divmod(int(near.argmax()), near.shape[1])
+        y, x = peak_y + n_y // 4 - n_y // 2, peak_x + n_x // 4 - n_x // 2
+        common = (slice(max(y, 0), n_y + min(y, 0)), slice(max(x, 0), n_x + min(x, 0)))
+        moved = (slice(max(-y, 0), n_y + min(-y, 0)), slice(max(-x, 0), n_x + min(-x, 0)))
+        return correlation(own[common].ravel(), other[moved].ravel())
 
     def _bins(self, start: int, length: int) -> FloatArray:
-        """Return the middle of a frame in bins, less its mean, fading out to its borders."""
+        """Return the middle of a frame in bins, float64 (y, x)."""
         samples = self.content.samples(start, length)
         rows = samples[: len(samples) // self.pitch * self.pitch].reshape(-1, self.pitch)
         n_y, n_x = (min(n, MOVED_PX) // BIN_PX for n in rows.shape)
         top, left = ((n - m * BIN_PX) // 2 for n, m in zip(rows.shape, (n_y, n_x), strict=True))
         middle = rows[top : top + n_y * BIN_PX, left : left + n_x * BIN_PX]
-        bins = middle.reshape(n_y, BIN_PX, n_x, BIN_PX).mean(axis=(1, 3), dtype=np.float64)
-        window = np.outer(np.hanning(n_y), np.hanning(n_x))
-        return np.asarray(window * (bins - (bins * window).sum() / max(window.sum(), 1e-9)))
+        bins = middle.reshape(n_y, BIN_PX, n_x, BIN_PX)
+        return np.asarray(bins.mean(axis=(1, 3), dtype=np.float64))
 
     def _blocks(self, start: int, length: int) -> FloatArray:
         """Return the means of blocks of samples, float64 (block)."""
@@ -292,33 +296,39 @@ def _period_of(frames: Frames, start: int, stated: int, n_frames: int) -> int:
     """Return the samples from one frame to the next, of a third to three times the stated ones."""
     if n_frames < N_EXAMINED:
         return stated
-
     starts = [start, *(k * n_frames // N_PAIRS * stated for k in range(N_PAIRS - 1))]
 
     def likeness(lag: int, length: int, n: int = N_PAIRS) -> float:
         return float(np.median([frames.likeness(at, lag, length) for at in starts[:n]]))
 
-    def moved_likeness(lag: int) -> float:
-        return float(np.median([frames.moved_likeness(at, lag, stated) for at in starts]))
-
-    def is_sure(lag: int, length: int) -> bool:
-        as_stated, like = likeness(stated, stated), likeness(lag, length)
-        if lag > stated:
-            is_better = like > max(ALIKE, as_stated + GAIN)
-            return is_better and moved_likeness(lag) > moved_likeness(stated) + GAIN
-        return like > max(ALIKE, as_stated - LOSS, likeness(lag // 2, length) + GAIN)
+    def is_part(part: int) -> bool:
+        least = max(ALIKE, likeness(stated, stated) - LOSS, likeness(part // 2, part) + GAIN)
+        return likeness(part, part) > least
 
     as_stated = likeness(stated, stated, 1)
     for n in (2, 3):
         part, rest = divmod(stated, n)
         if rest or part % frames.pitch or part // frames.pitch < BLOCK_PX:
             continue
-        if likeness(part, part, 1) > max(ALIKE, as_stated - LOSS) and is_sure(part, part):
+        if likeness(part, part, 1) > max(ALIKE, as_stated - LOSS) and is_part(part):
             return part
-    for n in (2, 3):
-        if as_stated < 1 - GAIN and n_frames % n == 0 and is_sure(n * stated, stated):
-            return n * stated
+    if as_stated < 1 - GAIN:
+        for n in (2, 3):
+            if n_frames % n == 0 and _are_parts(frames, starts, n, stated):
+                return n * stated
     return stated
+
+
+def _are_parts(frames: Frames, starts: list[int], n: int, stated: int) -> bool:
+    """Return whether `n` frames, as stated, are the parts of one, whatever the mount does."""
+    for measure in (frames.likeness, frames.moved_likeness):
+        as_stated, as_parts = (
+            float(np.median([measure(at, lag, stated) for at in starts]))
+            for lag in (stated, n * stated)
+        )
+        if as_parts <= max(ALIKE, as_stated + GAIN):
+            return False
+    return True
 
 
 def ratio_of_planes(pictures: AnyArray, lags: tuple[int, ...] = (2, 3)) -> float | None:

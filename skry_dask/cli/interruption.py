@@ -25,7 +25,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that ask a program to end, of all systems: Ctrl-C; the system, kill or a batch queue; a
 terminal that closes; Ctrl-Break on Windows, and its closing windows."""
 
-CONTINUING = ("stack", "import", "compile", "view")
+CONTINUING = ("stack", "import", "compile")
 """Commands that keep what is finished."""
 
 FLUSH_SECONDS = 0.2
@@ -153,6 +153,8 @@ def interruption(words: Sequence[str], name: str = "") -> str:
     name
         Name of the signal, if it was not the user's Ctrl-C.
     """
+    if words and words[0] == "view":
+        return f"interrupted{f' by {name}' if name else ''}: what phases have finished is kept"
     by = "".join([f" by {name}" if name else "", *(f", {what()}" for what in _SAID)])
     if words[:1] and words[0] in CONTINUING:
         return f"interrupted{by}: the same command continues from the parts that are finished"

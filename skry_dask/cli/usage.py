@@ -151,7 +151,7 @@ def _missing(command: str, arguments: Sequence[str], error: MissingArgumentError
     n_given = len(error.tokens_so_far)
     if n_given:
         given = " ".join(error.tokens_so_far)
-        return f"{_name(error)} takes {n_needed} values, but only {given} is given"
+        return f"{_name(error)} takes {n_needed} values, but is given only {given}"
     for flag in set(argument.names) & set(arguments):
         return f"{flag} needs {_count(n_needed)} after it"
     return f"{command} needs {_name(error)}: see {command} --help"

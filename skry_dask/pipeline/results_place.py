@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from skry_dask.errors import StoreError
@@ -102,5 +102,20 @@ def _default_place(source: Source, outputs: Outputs) -> ResultsPlace:
     folder = home.absolute().parent
     if folder.is_dir() and not can_write_in(home if home.exists() else folder):
         store = beside_output / home.name
+        _check_namesake(store, folder, source)
         return ResultsPlace(store, f"{folder} is read-only: results are kept in {store}")
+    _check_namesake(home, folder, source)
     return ResultsPlace(home)
+
+
+def _check_namesake(store: Path, folder: Path, source: Source) -> None:
+    """Refuse the store of another file with another suffix, such as that of a capture's stack."""
+    owner = owner_of(store)
+    if owner is None or owner.digest == source.owner.digest:
+        return
+    name = PurePath(owner.source).name
+    if name != PurePath(source.owner.source).name and (folder / name).is_file():
+        raise StoreError(
+            f"{store} has the results of {name}: give another place for those of {source.name} "
+            "with --store"
+        )

@@ -47,15 +47,26 @@ def digest_of(*values: Any) -> str:
     Parameters
     ----------
     values
-        JSON-compatible.
+        JSON-compatible. Equal numbers have one digest, whether they are 20 or 20.0.
 
     Returns
     -------
     str
         32 hexadecimal digits.
     """
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(
+        _with_equal_numbers(values), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _with_equal_numbers(value: Any) -> Any:
+    """Write whole numbers as integers: the command line gives floats, programs often do not."""
+    if isinstance(value, dict):
+        return {key: _with_equal_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_equal_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def fingerprint(files: Sequence[FilePath], *, verify: bool = False) -> str:

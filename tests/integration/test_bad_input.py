@@ -303,6 +303,17 @@ def test_a_store_of_another_capture_is_refused(
         assert_one_line(outcome, store, "belongs to another capture", "moon.ser", "--store")
 
 
+def test_a_stack_that_is_stacked_leaves_the_results_of_its_capture_alone(
+    moon_ser: Path, cli: CommandLine
+) -> None:
+    cli("stack", moon_ser, "-o", "moon.tif", "--quick")
+    store = moon_ser.with_suffix(".skry")
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    outcome = cli("stack", "moon.tif", "-o", "again.tif")
+    assert_one_line(outcome, "moon.skry", "has the results of moon.ser", "--store")
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+
+
 @folders_have_permissions
 def test_a_folder_that_cannot_be_written_takes_no_store(
     moon_ser: Path, tmp_path: Path, cli: CommandLine

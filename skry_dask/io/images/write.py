@@ -45,6 +45,8 @@ def image_kind_for(path: str | os.PathLike[str] | RemotePath) -> ImageKind:
         if suffix.lower() in known.suffixes:
             return next(iter(known.kinds))
     names = ", ".join(name for known in writable for name in known.suffixes)
+    if isinstance(path, str | Path) and Path(path).is_dir():
+        raise OptionsError(f"{path} is a folder: name an image in it, or use --out-dir {path}")
     raise OptionsError(
         f"{path} has the suffix {suffix!r}, which names no image format that can be written; use "
         f"one of {names}"

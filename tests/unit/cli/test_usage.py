@@ -32,7 +32,7 @@ WRONG = {
     "simulate venus -o a.ser": "SCENE is 'venus': choose one of moon, planet, sun",
     "stack a.ser --json=5": "--json is '5': it takes no value, leave it out",
     "stack a.ser --percent": "--percent needs one value after it",
-    "stack --points 1": "--points takes 2 values, but only 1 is given",
+    "stack --points 1": "--points takes 2 values, but is given only 1",
     "stack a.ser --percent 5 --percent 6": "--percent is given more than once: give it once",
     "stack a.ser --percent 0": "percent is 0.0: it must be above 0 and at most 100",
     "stack a.ser --percent 5 --number 5": "percent 5.0 and number 5 contradict each other",

@@ -189,6 +189,11 @@ def test_the_suffix_names_the_kind() -> None:
             image_kind_for(name)
 
 
+def test_a_folder_in_place_of_an_image_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match=r"is a folder: .* --out-dir"):
+        image_kind_for(tmp_path)
+
+
 def test_what_an_image_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     for image, kind, words in (
         (

@@ -173,6 +173,9 @@ def chart_of_steps(steps: xr.Dataset) -> Chart:
 def _charts_of_points(quality: xr.Dataset, tracked: xr.Dataset, points: xr.Dataset) -> list[Chart]:
     motion = points["displacement"] - points["mean_displacement"]
     rms = float(np.sqrt(2 * (motion**2).mean()))
+    kind = "reference points"
+    if points.sizes["point"] != tracked.sizes["point"]:
+        kind = "places of the second pass: tiles, and reference points at limbs"
     return [
         Chart(
             "Reference points",
@@ -182,7 +185,7 @@ def _charts_of_points(quality: xr.Dataset, tracked: xr.Dataset, points: xr.Datas
         ),
         Chart(
             "Triangles and motion",
-            f"The stack is made triangle by triangle, between {points.sizes['point']} points. The "
+            f"The stack is made triangle by triangle, between {points.sizes['point']} {kind}. The "
             f"air moved them by {rms:.2f} px rms.",
             _svg(lambda ax: plotting.plot_mesh(quality, points, ax)),
         ),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from skry_dask.view.session import ViewSession
 
-BRIGHTEST = """picture => {
+BRIGHTEST = """async picture => {
+    if (picture.decode) await picture.decode().catch(() => {});
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [
         picture.naturalWidth || picture.width, picture.naturalHeight || picture.height

@@ -108,10 +108,13 @@ def test_stacks_of_several_percentages_are_compared_and_one_is_chosen(
         page.get_by_label("Percentages").fill("10, 80")
         page.get_by_role("button", name="Stack these").click()
         page.get_by_text("3 stacks, from one pass").wait_for()
-        titles = page.get_by_label("Right image", exact=True).locator("option").all_inner_texts()
+        choices = page.get_by_label("Right image", exact=True).locator("option")
+        choices.nth(2).wait_for(state="attached")
+        titles = choices.all_inner_texts()
         assert [title.split(":")[0] for title in titles] == ["10 %", "40 %", "80 %"]
         assert "4 frames per pixel" in titles[0]
         images = page.locator(".skry-view img")
+        images.nth(2).wait_for(state="attached")
         assert [image.evaluate(BRIGHTEST) > 100 for image in images.all()] == [True] * 3
         page.keyboard.press("b")
         page.locator("button[aria-pressed=true]").wait_for()

@@ -109,6 +109,22 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.up()
 
 
+def draw_until(
+    page: Page, figure: str, corners: tuple[tuple[float, float], tuple[float, float]], words: str
+) -> None:
+    """Draw a box between two positions of a figure, x and y, until the page says something.
+
+    The figure may take up its tool for boxes, or its place on the page, after the page says so.
+    """
+    shown = page.get_by_text(words)
+    for _ in range(20):
+        drag(page, *(place_on(page, figure, x, y) for x, y in corners))
+        with contextlib.suppress(PlaywrightTimeoutError):
+            shown.wait_for(timeout=1500)
+            return
+    raise AssertionError(f"the page does not say {words!r}")
+
+
 def click_until(page: Page, place: tuple[float, float], words: str, key: str = "") -> None:
     """Click, and press a key, until the page says something.
 

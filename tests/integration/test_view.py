@@ -18,7 +18,7 @@ from skry_dask.view.running import JOB_THREAD
 from skry_dask.view.session import ViewSession
 from skry_dask.view.signals import Topic
 from tests.browser import opened_browser
-from tests.view_pages import BRIGHTEST, click_until, drag, opened, place_on, served
+from tests.view_pages import BRIGHTEST, click_until, drag, draw_until, opened, place_on, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,8 +166,7 @@ def test_a_frame_switched_off_by_mouse_is_gone_after_the_next_run(
     with opened(browser, server, "Quality") as page:
         page.mouse.click(*place_on(page, "graph", 10, quality[10]))
         page.get_by_text("39 of 40 frames are stacked").wait_for()
-        drag(page, place_on(page, "graph", 19.5, 1.01), place_on(page, "graph", 23.5, 0.97))
-        page.get_by_text("35 of 40 frames are stacked").wait_for()
+        draw_until(page, "graph", ((19.5, 1.01), (23.5, 0.97)), "35 of 40 frames are stacked")
         assert session.options.select.exclude == "10,20:24"
         page.get_by_text("switch on", exact=True).click()
         page.get_by_text("to switch on what is there").wait_for()
@@ -198,9 +197,8 @@ def test_positions_placed_by_mouse_are_in_the_options_that_the_command_line_read
         click_until(page, place_on(page, "positions", 110, 90), "1 anchors")
         page.get_by_text("region", exact=True).click()
         page.get_by_text("Draw a box").wait_for()
-        corners = place_on(page, "positions", 40, 20), place_on(page, "positions", 220, 160)
-        drag(page, *corners)
-        page.get_by_text("region: y 20 x 40, 140 high, 180 wide").wait_for()
+        corners = ((40, 20), (220, 160))
+        draw_until(page, "positions", corners, "region: y 20 x 40, 140 high, 180 wide")
         page.get_by_text("Run", exact=True).first.click()
         page.get_by_role("button", name="Save options").click()
         page.get_by_text("does the same job").wait_for()

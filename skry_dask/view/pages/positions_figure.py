@@ -14,6 +14,7 @@ from bokeh.models import (
     PanTool,
     PointDrawTool,
     ResetTool,
+    TapTool,
     WheelZoomTool,
 )
 from bokeh.plotting import figure
@@ -145,15 +146,20 @@ class PositionsFigure:
         tools[REGION] = BoxSelectTool(description="draw the region")
         drawn.on_event(SelectionGeometry, self._drawn)
         scroll = WheelZoomTool()
-        drawn.add_tools(*tools.values(), PanTool(), scroll, ResetTool())
+        self._tap = TapTool(renderers=[], visible=False)
+        drawn.add_tools(*tools.values(), PanTool(), scroll, ResetTool(), self._tap)
         drawn.toolbar.logo = None
         drawn.toolbar.active_scroll = scroll
         return tools
 
     def use(self, mode: str) -> None:
-        """Let the mouse change points, anchors or the region."""
+        """Let the mouse change points, anchors or the region.
+
+        From Bokeh 3.10 on, a tool for points gives up dragging only if another one takes its taps.
+        """
         tool = self._tools[mode]
-        self.drawn.toolbar.update(active_tap=None if mode == REGION else tool, active_drag=tool)
+        toolbar = self.drawn.toolbar
+        toolbar.update(active_tap=self._tap if mode == REGION else tool, active_drag=tool)
 
     def show(self, layers: Sequence[Layer]) -> None:
         """Show images, the lowest first."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.capture.hidden_mosaic import N_FRAMES, find_mosaic
-from skry_dask.errors import SkryError
+from skry_dask.capture.hidden_mosaic import find_mosaic
+from skry_dask.capture.samples import found_in_samples
 from skry_dask.store.digest import digest_of
 
 if TYPE_CHECKING:
@@ -48,11 +48,7 @@ def use_equal_channels(capture: xr.Dataset) -> xr.Dataset:
     frames = capture["frames"]
     if frames.ndim != 4 or "grey" in capture.attrs or not len(frames):
         return capture
-    few = np.unique(np.linspace(0, len(frames) - 1, N_FRAMES).astype(int))
-    try:
-        problem = describe_equal_channels(frames.isel(frame=i).to_numpy() for i in few)
-    except SkryError:  # a damaged frame, which is told when it is needed
-        return capture
+    problem = found_in_samples(frames, describe_equal_channels)
     if problem is None:
         return capture
     attrs = {"grey": 1, "problems": [*capture.attrs["problems"], problem]}

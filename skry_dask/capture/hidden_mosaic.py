@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skry_dask.errors import SkryError
+from skry_dask.capture.samples import found_in_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,9 +45,6 @@ MAX_DISAGREEMENT = 0.25
 MIN_AGREEING = 0.9
 """Least share of squares in which that difference has the sign that it has in most."""
 
-N_FRAMES = 5
-"""Number of frames that are looked at."""
-
 
 def use_hidden_mosaic(capture: xr.Dataset) -> xr.Dataset:
     """Develop the frames of a capture to grey, and tell it, if they are raw colour in spite of it.
@@ -66,11 +63,7 @@ def use_hidden_mosaic(capture: xr.Dataset) -> xr.Dataset:
     frames = capture["frames"]
     if "cfa" in capture.attrs or frames.ndim != 3 or not len(frames):
         return capture
-    few = np.unique(np.linspace(0, len(frames) - 1, N_FRAMES).astype(int))
-    try:
-        patterns = find_mosaic(frames.isel(frame=i).to_numpy() for i in few)
-    except SkryError:  # a damaged frame, which is told when it is needed
-        return capture
+    patterns = found_in_samples(frames, find_mosaic)
     if patterns is None:
         return capture
     problems = [*capture.attrs["problems"], describe_mosaic(patterns)]

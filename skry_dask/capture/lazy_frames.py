@@ -15,6 +15,7 @@ from skry_dask.capture.identity import (
     remember,
     require_same,
 )
+from skry_dask.capture.samples import sampled_numbers
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import DAMAGED
 from skry_dask.io.remote import absolute
@@ -265,5 +266,5 @@ def bits_in_use(frames: xr.DataArray) -> int:
     frames
         uint8 or uint16 (frame, y, x[, channel]).
     """
-    few = np.unique(np.linspace(0, len(frames) - 1, SAMPLED_FRAMES).astype(int))
+    few = sampled_numbers(len(frames), SAMPLED_FRAMES)
     return int(np.bitwise_or.reduce(frames.isel(frame=few).to_numpy(), axis=None))

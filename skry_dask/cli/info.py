@@ -9,8 +9,9 @@ import numpy as np
 
 from skry_dask.capture.calibration.standing import mask_standing
 from skry_dask.capture.equal_channels import describe_equal_channels
-from skry_dask.capture.hidden_mosaic import N_FRAMES, describe_mosaic, find_mosaic
+from skry_dask.capture.hidden_mosaic import describe_mosaic, find_mosaic
 from skry_dask.capture.lazy_frames import bits_in_use
+from skry_dask.capture.samples import N_FRAMES, sampled_numbers
 from skry_dask.capture.source import EncodedSource, resolve
 from skry_dask.errors import SkryError
 from skry_dask.options import Cfa
@@ -84,8 +85,7 @@ def _problems_of_frames(source: EncodedSource) -> list[str]:
     n_frames = reader.info.n_frames or 0
     try:
         if reader.random_access and n_frames:
-            numbers = np.unique(np.linspace(0, n_frames - 1, N_FRAMES).astype(int)).tolist()
-            decoded = [next(reader.decode(number)) for number in numbers]
+            decoded = [next(reader.decode(number)) for number in sampled_numbers(n_frames)]
         else:
             decoded = list(islice(reader.decode(), N_FRAMES))
     except (SkryError, StopIteration):  # told when the frames are needed

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from skry_dask.errors import OptionsError
 from skry_dask.options.given import NamedOptions
@@ -73,6 +73,11 @@ class OutputOptions(NamedOptions):
                 raise OptionsError(f"{name} is {getattr(self, name)!r}: it must be true or false")
         if self.name is not None:
             _check_pattern(self.name)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `run`, which is told the name of one image."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}
 
 
 def _check_pattern(pattern: str) -> None:

@@ -13,6 +13,7 @@ import xarray as xr
 
 from skry_dask.capture.calibration.develop import cfa_at_first_pixel, full_scale
 from skry_dask.capture.calibration.masters import Master, check_exposure, check_flat, dark_levels
+from skry_dask.capture.samples import sampled_numbers
 from skry_dask.errors import OptionsError, ReaderError
 from skry_dask.graph.datasets import variable, whole_frames
 from skry_dask.graph.frame_folds import fold_frames
@@ -162,9 +163,8 @@ def sampled_frames(capture: xr.Dataset, number: int) -> Iterator[Frames]:
     frames = whole_frames(capture)
     if not len(frames):
         raise ReaderError(f"{_source(capture)} has no frames: record it again")
-    numbers = np.unique(np.linspace(0, len(frames) - 1, number).round().astype(np.int64))
     source = FrameSource(frames)
-    for index in numbers.tolist():
+    for index in sampled_numbers(len(frames), number):
         yield source[index : index + 1][0]
 
 

@@ -36,8 +36,10 @@ class Comparison(Widget):
         Whether they are shown in turn, not beside each other.
     """
 
-    _esm = static_text("comparison.js") + static_text("comparison_widget.js", package=WIDGETS)
-    _css = static_text("comparison.css")
+    _esm = static_text("picture.js", "comparison.js") + static_text(
+        "comparison_widget.js", package=WIDGETS
+    )
+    _css = static_text("picture.css", "comparison.css")
 
     images = traitlets.List(traitlets.Dict()).tag(sync=True)
     left = traitlets.Unicode().tag(sync=True)

@@ -50,8 +50,8 @@ class FrameBrowser(Widget):
         What is known of it.
     """
 
-    _esm = static_text("frame_browser.js", package=WIDGETS)
-    _css = static_text("frame_browser.css", package=WIDGETS)
+    _esm = static_text("picture.js") + static_text("frame_browser.js", package=WIDGETS)
+    _css = static_text("picture.css") + static_text("frame_browser.css", package=WIDGETS)
 
     n_frames = traitlets.Int().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)

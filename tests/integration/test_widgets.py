@@ -152,7 +152,7 @@ def test_frames_are_browsed_by_slider_keys_graph_and_order(chromium: Any) -> Non
     with quiet_page(chromium) as page:
         open_widget(page, browser)
         view, caption = page.get_by_role("group"), page.locator(".skry-caption")
-        page.wait_for_function("document.querySelector('.skry-frame').style.aspectRatio !== ''")
+        page.wait_for_function("document.querySelector('.skry-view').style.aspectRatio !== ''")
         view.focus()
         view.press("End")
         page.wait_for_function(

@@ -1,19 +1,9 @@
 // Two of several images over each other: slider, blink, zoom to single pixels.
 //
-// It needs nothing but a browser: comparison_widget.js is what anywidget calls.
+// It needs a browser, and picture.js before it: comparison_widget.js is what anywidget calls.
 
 const BLINK_MS = 600;
-const MOST_ZOOM = 32; // screen pixels for a pixel of the image
 const PAN_PX = 40;
-
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 /**
  * Show images over each other.
@@ -25,7 +15,7 @@ function element(tag, attributes = {}, ...children) {
  */
 export function createComparison(root, state, onChange = () => {}) {
   const now = { images: [], left: "", right: "", split: 50, blinking: false };
-  let scale = 1, x = 0, y = 0, timer = null, flipped = false, bright = 1;
+  let timer = null, flipped = false, bright = 1;
 
   const left = element("select", { "aria-label": "Left image" });
   const right = element("select", { "aria-label": "Right image" });
@@ -45,28 +35,25 @@ export function createComparison(root, state, onChange = () => {}) {
   const bar = element("div", { class: "skry-bar" });
   const leftTag = element("span", { class: "skry-tag skry-left" });
   const rightTag = element("span", { class: "skry-tag skry-right" });
-  root.classList.add("skry-comparison");
+  root.classList.add("skry-widget", "skry-comparison");
   root.append(
     element("div", { class: "skry-tools" }, left, slider, right, blink, out, percent, into, single,
       fit, element("label", {}, "Brightness ", light)),
     view,
   );
 
-  const shownWidth = () => view.clientWidth || 1;
   const first = () => now.images[0]?.picture;
-  const zoomOfPixel = () => shownWidth() / (first()?.naturalWidth || shownWidth());
+  const zoom = createZoom(view, first, draw);
 
   function draw() {
-    const width = shownWidth(), at = width * now.split / 100;
-    x = clamp(x, width * (1 - scale), 0);
-    y = clamp(y, view.clientHeight * (1 - scale), 0);
+    const width = zoom.width(), at = width * now.split / 100, transform = zoom.settle();
     const same = now.left === now.right;
     for (const { title, picture } of now.images) {
       const isLeft = title === now.left, isRight = title === now.right;
       const seen = now.blinking ? title === (flipped ? now.left : now.right) : isLeft || isRight;
-      const hidden = Math.max(0, width - (at - x) / scale);
+      const hidden = Math.max(0, width - (at - zoom.x) / zoom.scale);
       Object.assign(picture.style, {
-        transform: `translate(${x}px, ${y}px) scale(${scale})`,
+        transform,
         filter: `brightness(${bright})`,
         visibility: seen ? "visible" : "hidden",
         zIndex: isLeft && !same ? 1 : 0,
@@ -78,19 +65,11 @@ export function createComparison(root, state, onChange = () => {}) {
     leftTag.textContent = now.blinking ? (flipped ? now.left : now.right) : now.left;
     rightTag.textContent = now.right;
     rightTag.hidden = now.blinking || same;
-    percent.textContent = `${Math.round(zoomOfPixel() * scale * 100)} %`;
+    percent.textContent = `${Math.round(zoom.ofPixel() * zoom.scale * 100)} %`;
     slider.value = now.split;
     blink.setAttribute("aria-pressed", String(now.blinking));
     if (left.value !== now.left) left.value = now.left;
     if (right.value !== now.right) right.value = now.right;
-  }
-
-  function zoomTo(next, cx = shownWidth() / 2, cy = view.clientHeight / 2) {
-    next = clamp(next, 1, Math.max(1, MOST_ZOOM / zoomOfPixel()));
-    x = cx - (cx - x) * next / scale;
-    y = cy - (cy - y) * next / scale;
-    scale = next;
-    draw();
   }
 
   function setBlinking() {
@@ -145,31 +124,22 @@ export function createComparison(root, state, onChange = () => {}) {
   slider.addEventListener("input", () => change({ split: Number(slider.value) }));
   blink.addEventListener("click", () => change({ blinking: !now.blinking }));
   light.addEventListener("input", () => { bright = light.value / 100; draw(); });
-  out.addEventListener("click", () => zoomTo(scale / 2));
-  into.addEventListener("click", () => zoomTo(scale * 2));
-  single.addEventListener("click", () => zoomTo(1 / zoomOfPixel()));
-  fit.addEventListener("click", () => zoomTo(1));
-  view.addEventListener("wheel", event => {
-    event.preventDefault();
-    const box = view.getBoundingClientRect();
-    zoomTo(scale * (event.deltaY < 0 ? 1.25 : 0.8), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
-  view.addEventListener("pointerdown", event => view.setPointerCapture(event.pointerId));
+  out.addEventListener("click", () => zoom.to(zoom.scale / 2));
+  into.addEventListener("click", () => zoom.to(zoom.scale * 2));
+  single.addEventListener("click", () => zoom.to(1 / zoom.ofPixel()));
+  fit.addEventListener("click", () => zoom.to(1));
   view.addEventListener("pointermove", event => {
     if (!view.hasPointerCapture(event.pointerId)) return;
-    if (scale > 1) { x += event.movementX; y += event.movementY; draw(); return; }
+    if (zoom.scale > 1) { zoom.moveBy(event.movementX, event.movementY); return; }
     const box = view.getBoundingClientRect();
-    change({ split: clamp(100 * (event.clientX - box.left) / shownWidth(), 0, 100) });
+    change({ split: clamp(100 * (event.clientX - box.left) / zoom.width(), 0, 100) });
   });
   view.addEventListener("keydown", event => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (step && event.shiftKey) { x -= PAN_PX * step[0]; y -= PAN_PX * step[1]; draw(); }
+    if (step && event.shiftKey) zoom.moveBy(-PAN_PX * step[0], -PAN_PX * step[1]);
     else if (step && step[0]) change({ split: clamp(now.split + 2 * step[0], 0, 100) });
     else if (event.key === "b" || event.key === "B") change({ blinking: !now.blinking });
-    else if (event.key === "+" || event.key === "=") zoomTo(scale * 2);
-    else if (event.key === "-") zoomTo(scale / 2);
-    else if (event.key === "0") zoomTo(1);
-    else return;
+    else if (!zoom.takesKey(event.key)) return;
     // Notebooks have keys of their own.
     event.preventDefault();
     event.stopPropagation();

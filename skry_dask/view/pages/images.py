@@ -25,7 +25,7 @@ class ImageComparison(JSComponent):
     blinking = param.Boolean(default=False, doc="Whether they are shown in turn.")
 
     _esm = (
-        static_text("comparison.js")
+        static_text("picture.js", "comparison.js")
         + """
 export function render({ model }) {
   const root = document.createElement("div");
@@ -42,7 +42,7 @@ export function render({ model }) {
 }
 """
     )
-    _stylesheets = [static_text("comparison.css"), STYLE]  # noqa: RUF012 as Panel has it
+    _stylesheets = [static_text("picture.css", "comparison.css"), STYLE]  # noqa: RUF012 as Panel has it
 
     def show(self, pictures: dict[str, str]) -> None:
         """Show pictures, data URIs by title; of two that are seen, those stay that still exist."""

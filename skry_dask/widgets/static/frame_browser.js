@@ -1,22 +1,12 @@
 // Frames of a capture, one at a time. Python reads the frame at `position` and sends it as `png`,
-// with its position in `shown`; the next one is asked for when the last one has come.
+// with its position in `shown`; the next one is asked for when the last one has come. It needs
+// picture.js before it.
 
 const PLAY_MS = 80;
-const MOST_ZOOM = 32; // screen pixels for a pixel of the frame
-
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 function render({ model, el }) {
   let wanted = null; // what the user asks for, until it is shown
   let playing = false, timer = null, url = null;
-  let scale = 1, x = 0, y = 0;
 
   const button = (label, words) => element("button", { type: "button", "aria-label": words }, label);
   const before = button("‹", "Frame before"), after = button("›", "Next frame");
@@ -30,19 +20,20 @@ function render({ model, el }) {
   const light = element("input",
     { type: "range", min: 25, max: 800, value: 100, "aria-label": "Brightness" });
   const picture = element("img", { alt: "", draggable: "false" });
-  const view = element("div", { class: "skry-frame", tabindex: 0, role: "group",
+  const view = element("div", { class: "skry-view", tabindex: 0, role: "group",
     "aria-label": "A frame: arrow keys step, Home and End go to the first and last, space plays, " +
       "+ and − zoom" }, picture);
   const graph = element("canvas", { class: "skry-curve", role: "img",
     "aria-label": "Quality of the frames in their order; a click goes to one" });
   const caption = element("div", { class: "skry-caption", "aria-live": "polite" });
-  el.classList.add("skry-frames");
+  el.classList.add("skry-widget", "skry-frames");
   el.append(
     element("div", { class: "skry-tools" }, before, play, after, slider, place, order, stabilised,
       out, into, fit, element("label", {}, "Brightness ", light)),
     view, graph, caption,
   );
 
+  const zoom = createZoom(view, () => picture, placeFrame);
   const last = () => model.get("n_frames") - 1;
   const isBusy = () => model.get("shown") !== model.get("position");
   const position = () => wanted ?? model.get("position");
@@ -92,20 +83,8 @@ function render({ model, el }) {
   }
 
   function placeFrame() {
-    const width = view.clientWidth || 1;
-    x = clamp(x, width * (1 - scale), 0);
-    y = clamp(y, view.clientHeight * (1 - scale), 0);
-    picture.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+    picture.style.transform = zoom.settle();
     picture.style.filter = `brightness(${light.value / 100})`;
-  }
-
-  function zoomTo(next, cx = view.clientWidth / 2, cy = view.clientHeight / 2) {
-    const most = MOST_ZOOM * (picture.naturalWidth || 1) / (view.clientWidth || 1);
-    next = clamp(next, 1, Math.max(1, most));
-    x = cx - (cx - x) * next / scale;
-    y = cy - (cy - y) * next / scale;
-    scale = next;
-    placeFrame();
   }
 
   function drawCurve() {
@@ -166,20 +145,11 @@ function render({ model, el }) {
     model.save_changes();
   });
   light.addEventListener("input", placeFrame);
-  out.addEventListener("click", () => zoomTo(scale / 2));
-  into.addEventListener("click", () => zoomTo(scale * 2));
-  fit.addEventListener("click", () => zoomTo(1));
-  view.addEventListener("wheel", event => {
-    event.preventDefault();
-    const box = view.getBoundingClientRect();
-    zoomTo(scale * (event.deltaY < 0 ? 1.25 : 0.8), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
-  view.addEventListener("pointerdown", event => view.setPointerCapture(event.pointerId));
+  out.addEventListener("click", () => zoom.to(zoom.scale / 2));
+  into.addEventListener("click", () => zoom.to(zoom.scale * 2));
+  fit.addEventListener("click", () => zoom.to(1));
   view.addEventListener("pointermove", event => {
-    if (!view.hasPointerCapture(event.pointerId)) return;
-    x += event.movementX;
-    y += event.movementY;
-    placeFrame();
+    if (view.hasPointerCapture(event.pointerId)) zoom.moveBy(event.movementX, event.movementY);
   });
   graph.addEventListener("click", event => {
     const box = graph.getBoundingClientRect();
@@ -190,10 +160,7 @@ function render({ model, el }) {
       PageDown: position() + 10, Home: 0, End: last() };
     if (event.key in steps) go(steps[event.key]);
     else if (event.key === " ") setPlaying(!playing);
-    else if (event.key === "+" || event.key === "=") zoomTo(scale * 2);
-    else if (event.key === "-") zoomTo(scale / 2);
-    else if (event.key === "0") zoomTo(1);
-    else return;
+    else if (!zoom.takesKey(event.key)) return;
     // Notebooks have keys of their own.
     event.preventDefault();
     event.stopPropagation();

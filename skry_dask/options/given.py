@@ -160,10 +160,15 @@ def without_rivals(
     choices
         Names of the others.
     rivals
-        By the name of one of these, the names of options that contradict it.
+        By the name of one of these, the names of options that contradict it, or NAME=VALUE where
+        only one value does.
     """
     gone = set(choices).union(*(rivals.get(name, ()) for name in choices))
-    return {name: value for name, value in before.items() if name not in gone}
+    return {
+        name: value
+        for name, value in before.items()
+        if name not in gone and f"{name}={value}" not in gone
+    }
 
 
 def plain_values(choices: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,11 @@ OF_STACK: dict[str, Set[str]] = {
 
 OF_JOB: dict[str, Set[str]] = {
     **OF_STACK,
-    "quick": {"choose"},
+    "quick": {"choose=weights"},
     "points_file": {"points"},
     "anchors_file": {"anchors"},
 }
-"""The same for the options of a whole job."""
+"""The same for the options of a whole job; NAME=VALUE is an option with that value only."""
 
 OF_SHARPENING: dict[str, Set[str]] = {"method": _OF_METHOD}
 """The same for `SharpenOptions`."""

@@ -17,6 +17,7 @@ import xarray as xr
 
 from skry_dask.graph.datasets import image_variable
 from skry_dask.graph.frame_parts import FrameParts
+from skry_dask.kernels.stacking.row_spans import FULL_WEIGHT
 from skry_dask.options import StackOptions
 from skry_dask.phases.stacking.corner_motion import motion_of
 from skry_dask.phases.stacking.fragment_selection import unpack_selection
@@ -26,9 +27,6 @@ from skry_dask.phases.stacking.stack_plan import StackPlan
 
 if TYPE_CHECKING:
     from skry_dask.types import AnyArray, Float32Array, FloatArray, IntArray
-
-FULL_WEIGHT = 255
-"""Weight of a frame that counts fully at a point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

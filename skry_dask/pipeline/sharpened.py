@@ -159,15 +159,28 @@ def write_sharpened(
     bool
         Whether the file was written.
     """
-    pixels, pair = stack["stack"].to_numpy(), None
-    if "half_stack" in stack and options.uses_halves:
-        even, odd = (stack["half_stack"].sel(half=half).to_numpy() for half in HALVES)
-        pair = None if missing_in_halves((even, odd), pixels) > MAX_MISSING else (even, odd)
+    pixels = stack["stack"].to_numpy()
+    pair = halves_of(stack) if options.uses_halves else None
     about = sharpened_metadata(metadata, options, tone, source, HALVES if pair else ())
     if _holds(path, about):
         return False
     image = sharpen(pixels, options, halves=pair, **blur_of(metadata))
     return write_image(path, adjust_tone(image, tone), kind=kind, metadata=about)
+
+
+def halves_of(stack: xr.Dataset) -> tuple[AnyArray, AnyArray] | None:
+    """Take the half stacks, even and odd, if there are any and they show enough.
+
+    Parameters
+    ----------
+    stack
+        Result of the stack phase, computed.
+    """
+    if "half_stack" not in stack:
+        return None
+    even, odd = (stack["half_stack"].sel(half=half).to_numpy() for half in HALVES)
+    missing = missing_in_halves((even, odd), stack["stack"].to_numpy())
+    return None if missing > MAX_MISSING else (even, odd)
 
 
 def missing_in_halves(halves: tuple[AnyArray, AnyArray], image: AnyArray) -> float:

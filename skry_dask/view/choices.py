@@ -10,7 +10,7 @@ import numpy as np
 from skry_dask.capture.select import named_frames, select
 from skry_dask.errors import OptionsError
 from skry_dask.graph.datasets import excluded_frames
-from skry_dask.options import OF_PHASES, Options
+from skry_dask.options import Options
 from skry_dask.view.exclusion import exclusion_text
 from skry_dask.view.positions import on_whole_frame, to_options, with_region
 
@@ -68,22 +68,14 @@ class Choices:
         self._on_change()
 
     def change(self, **choices: Any) -> None:
-        """Change single options of the next job, by their names.
+        """Change single options of the next job, by their names; those that contradict them go.
 
         Raises
         ------
         OptionsError
             If there is no such option, or a value is out of range; nothing is changed then.
         """
-        changed = {}
-        for kind in OF_PHASES:
-            of_phase = getattr(self._options, kind.phase)
-            own = {name: choices.pop(name) for name in list(choices) if hasattr(of_phase, name)}
-            if own:
-                changed[kind.phase] = replace(of_phase, **own)
-        if choices:
-            raise OptionsError(f"no option is called {', '.join(choices)}")
-        self.take(replace(self._options, **changed))
+        self.take(Options.of(self._options, **choices))
 
     @property
     def excluded(self) -> BoolArray:

@@ -10,7 +10,7 @@ from skry_dask.finishing.sharpening.sharpen import measure_image, sharpen, sharp
 from skry_dask.finishing.tone.tone import adjust_tone
 from skry_dask.io.images.write import image_kind_for
 from skry_dask.pipeline.outputs import Outputs, software
-from skry_dask.pipeline.sharpened import blur_of, write_sharpened
+from skry_dask.pipeline.sharpened import blur_of, halves_of, write_sharpened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,17 +38,14 @@ class SharpenTrial:
     def __init__(self, stacked: xr.Dataset, metadata: dict[str, Any]) -> None:
         self.stacked, self.metadata = stacked, metadata
         self.image: Float32Array = stacked["stack"].to_numpy()
+        self._measured = cache(self._measure)
 
     @cached_property
     def halves(self) -> tuple[AnyArray, AnyArray] | None:
-        """Half stacks of even and odd frames, if there are any."""
-        if "half_stack" not in self.stacked:
-            return None
-        even, odd = self.stacked["half_stack"].to_numpy()
-        return even, odd
+        """Half stacks of even and odd frames, if they tell the noise."""
+        return halves_of(self.stacked)
 
-    @cache  # noqa: B019 - a trial lives as long as the view
-    def _measured(self, sampling: float | None) -> Measured:
+    def _measure(self, sampling: float | None) -> Measured:
         return measure_image(self.image, self.halves, sampling=sampling, **self._air)
 
     @property

@@ -75,7 +75,6 @@ class FrameBrowser(Widget):
         n_frames = capture.sizes["frame"]
         if n_frames == 0:
             raise OptionsError("the capture has no frames: select some")
-        _check_same(capture, alignment=alignment, quality=quality)
         self._capture, self._developer = capture, Developer.of(capture)
         self._alignment = alignment
         self._region = None if alignment is None else region_of(alignment, capture)
@@ -166,17 +165,6 @@ class FrameBrowser(Widget):
         """Return a picture of the frame that is shown."""
         index = int(self._orders[self.order][self.position])
         return {self.caption: to_still(self._image(index), self._white)}
-
-
-def _check_same(capture: xr.Dataset, **results: xr.Dataset | None) -> None:
-    """Refuse results of other frames."""
-    n_frames = capture.sizes["frame"]
-    for name, of_phase in results.items():
-        if of_phase is not None and of_phase.sizes.get("frame") != n_frames:
-            raise OptionsError(
-                f"{name} is of {of_phase.sizes.get('frame')} frames, the capture has {n_frames}: "
-                "give the results of this capture"
-            )
 
 
 def _relative_quality(quality: xr.Dataset | None, n_frames: int) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skry_dask.errors import OptionsError, SkryError
-from skry_dask.graph.phase_inputs import check_capture
+from skry_dask.graph.phase_inputs import Given, check_inputs
 from skry_dask.options.given import article
 
 if TYPE_CHECKING:
@@ -95,7 +95,12 @@ def browse_frames(
     2
     """
     _require_anywidget()
-    check_capture("browse_frames", capture)
+    given = []
+    if alignment is not None:
+        given.append(Given("alignment", alignment, ("offset", "active", "reason")))
+    if quality is not None:
+        given.append(Given("quality", quality, ("frame_quality",)))
+    check_inputs("browse_frames", capture, *given)
     from skry_dask.widgets.frame_browser import FrameBrowser
 
     return FrameBrowser(capture, alignment, quality)

@@ -148,6 +148,7 @@ def test_frames_are_browsed_by_slider_keys_graph_and_order(chromium: Any) -> Non
     frames = np.array([scene * (1 - 0.1 * i) for i in range(5)]).astype(np.uint8)
     capture = capture_of(frames)
     quality = capture[[]].assign(frame_quality=("frame", [0.2, 0.6, 1.0, 0.4, np.nan]))
+    quality = quality.assign_attrs(options={})
     browser = skry.browse_frames(capture, quality=quality)
     with quiet_page(chromium) as page:
         open_widget(page, browser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,9 @@ from skry_dask.errors import SkryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+log = logging.getLogger(__name__)
 
 
 class _Request(NamedTuple):
@@ -71,6 +75,10 @@ class Background:
                 result = request.work()
             except SkryError as error:
                 self.tell(request.failed, error)
+            except Exception as error:  # a fault of the program: the page goes on
+                log.exception("a fault of the program")
+                fault = f"a fault of the program ({type(error).__name__}: {error})"
+                self.tell(request.failed, SkryError(fault))
             else:
                 self.tell(request.then, result)
 

@@ -64,10 +64,12 @@ class CriteriaSliders:
         self.quick = pn.widgets.Checkbox(label="quick: without the second pass", margin=(28, 10))
         self.words = pn.pane.HTML("", margin=(5, 10), sizing_mode="stretch_width")
         self._shows = False
-        for widget in (self.choose, self.criterion, self.quick):
-            widget.param.watch(lambda _: self._set(), "value")
+        # Each changes what it shows: several percentages, of which sliders show one, stay.
+        self.choose.param.watch(lambda _: self._set(choose=CHOICES[self.choose.value]), "value")
+        self.quick.param.watch(lambda _: self._set(quick=self.quick.value), "value")
+        self.criterion.param.watch(lambda _: self._set(**self._criterion()), "value")
         for slider in self.sliders.values():
-            slider.param.watch(lambda _: self._set(), "value_throttled")
+            slider.param.watch(lambda _: self._set(**self._criterion()), "value_throttled")
         for topic in (Topic.OPTIONS, Topic.RESULTS):
             tab.follow(topic, self.show)
         self.show()
@@ -108,13 +110,13 @@ class CriteriaSliders:
             f"{taken.of_fragments} fragments</b>"
         )
 
-    def _set(self) -> None:
+    def _criterion(self) -> dict[str, Any]:
+        name = CRITERIA[self.criterion.value]
+        values = {} if name is None else {name: self.sliders[name].value}
+        return {**dict.fromkeys(self.sliders), **values}
+
+    def _set(self, **changes: Any) -> None:
         if self._shows:
             return
-        changes: dict[str, Any] = dict.fromkeys(self.sliders)
-        changes |= {"choose": CHOICES[self.choose.value], "quick": self.quick.value}
-        name = CRITERIA[self.criterion.value]
-        if name is not None:
-            changes[name] = self.sliders[name].value
         self._tab.attempt(lambda: self._session.choices.change(**changes))
         self.show()

@@ -47,7 +47,7 @@ class SharpenTab(Tab):
         self.trial: SharpenTrial | None = None
         self._digest: str | None = None
         self._white = 1.0
-        self._background = Background()
+        self._background, self._saving = Background(), Background()  # no crop replaces a save
         self.words = pn.pane.HTML(NO_STACK, sizing_mode="stretch_width", margin=(4, 10))
         self.controls = SharpeningControls(self._show)
         self.size = pn.widgets.RadioButtonGroup(
@@ -189,7 +189,7 @@ class SharpenTab(Tab):
             self.told.visible = False
             self.words.object = words
 
-        self._background.submit(work, then, self._fail)
+        self._saving.submit(work, then, self._fail)
 
     def _fail(self, error: SkryError) -> None:
         self.told.object, self.told.visible = str(error), True

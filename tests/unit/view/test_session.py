@@ -115,8 +115,12 @@ def test_options_that_contradict_each_other_are_refused_and_changed_together(
             choices.change(**wrong)
     assert choices.options == before
     choices.change(quick=False, choose="weights")
-    choices.change(quick=True, choose=None, percent=10)
-    assert choices.options.stack.percent == 10
+    choices.change(quick=True, percent=10)  # which weights contradict
+    assert (choices.options.stack.choose, choices.options.stack.percent) == (None, 10)
+    choices.change(choose="frames", number=5)
+    choices.change(quick=True, percent=(5, 20))
+    stack = choices.options.stack
+    assert (stack.choose, stack.number, stack.percent) == ("frames", None, (5, 20))
 
 
 def test_a_run_uses_the_choices_and_the_next_one_reuses_what_has_not_changed(

@@ -17,8 +17,7 @@ CHANNEL: NDArray[np.str_] = np.array(["red", "green", "blue"])
 """Labels of the dim ``channel``."""
 
 HALF: NDArray[np.str_] = np.array(["even", "odd"])
-"""Labels of the dim ``half``: every second frame of a capture, beginning with the first, and the
-others."""
+"""Labels of the dim ``half``: the frames of a capture with even numbers, and the others."""
 
 AnyArray: TypeAlias = NDArray[Any]
 """Any dtype: structured, or one of several that the docstring names."""

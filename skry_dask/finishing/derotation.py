@@ -49,7 +49,8 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
 
     Returns
     -------
-    float32, of the same shape. Near limb and terminator the image stays as it was.
+    float32, of the same shape. Near limb and terminator the image stays as it was, and NaN
+    where it has no value.
     """
     grid = np.moveaxis(np.indices(image.shape[:2], np.float64), 0, -1)
     disc = globe.disc
@@ -61,15 +62,17 @@ def derotated(image: Float32Array, globe: Globe, turned: FloatArray) -> Float32A
     share = _surface_share(disc, points, sources)
     planes = image[..., None] if image.ndim == 2 else image
     out = planes.copy()
+    beside = disc.distance_to_limb(grid) < 0
     for channel in range(planes.shape[2]):
         plane = np.nan_to_num(planes[..., channel].astype(np.float64))
-        outside = plane[disc.distance_to_limb(grid) < 0]
+        outside = plane[beside]
         sky = float(np.median(outside)) if outside.size else 0.0
         power = here.power(plane[seen] - sky)
         moved = ndimage.map_coordinates(plane, sources.T, order=3, mode="nearest")
         ratio = here.brightness(power) / there.brightness(power)
         shown = sky + (moved - sky) * ratio
         out[seen, channel] = plane[seen] + share * (shown - plane[seen])
+    out[np.isnan(planes)] = np.nan
     return out.reshape(image.shape)
 
 

@@ -38,6 +38,9 @@ MADE_BY = {
 IMAGES = ("stack", "image", "composite", "reference", "master")
 """Names of images in results."""
 
+SEVERAL = ("percent", "step")
+"""Dims that number several images of one result."""
+
 
 class Given(NamedTuple):
     """A result of an earlier phase that a phase is given.
@@ -147,6 +150,15 @@ def check_image(function: str, image: Any) -> None:
         )
     if not hasattr(image, "ndim"):
         raise OptionsError(f"image of {function} is {article(image)}: give an array (y, x)")
+    if isinstance(image, xr.DataArray):
+        _refuse_several(f"image of {function}", "image", image)
+
+
+def _refuse_several(what: str, name: str, value: xr.DataArray | xr.Dataset) -> None:
+    """Refuse several images, such as stacks of several percentages, where one is meant."""
+    along = next((dim for dim in SEVERAL if dim in value.dims), None)
+    if along is not None:
+        raise OptionsError(f"{what} holds several images: give one, {name}.isel({along}=0)")
 
 
 def name_of(capture: xr.Dataset) -> str | None:
@@ -216,6 +228,8 @@ def _check_kind(function: str, result: Given) -> None:
         elif phase not in phases:
             found = f"a result of the phase {phase}"
         raise OptionsError(f"{what} is {found}: give what {call} returns")
+    if result.name != "steps":
+        _refuse_several(what, result.name, value)
     if result.name == "quality" and "options" not in value.attrs:
         raise OptionsError(
             f"{what} has lost its attributes, as by arithmetic: give what {call} returns, or keep "

@@ -4,7 +4,7 @@ A file that was saved is complete: all values are there, also those that were no
 means the same when defaults change::
 
     [sharpen]
-    version = 2
+    version = 3
     method = "wavelets"
     gains = [2.5, 3.5, 2.5, 1.5, 1.0, 1.0]
 

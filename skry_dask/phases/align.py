@@ -128,7 +128,7 @@ def align(
     (8, 2)
     """
     options = options_of(AlignOptions, options, choices, "align")
-    check_inputs("align", capture, *_given(key_frames))
+    check_inputs("align", capture, *_given(key_frames, kept=pieces is not None))
     reference = choose_reference(capture, options) if key_frames is None else key_frames
     frames = whole_frames(capture)
     indices = np.searchsorted(capture["frame"].to_numpy(), reference["key_frame"].to_numpy())
@@ -172,11 +172,12 @@ def align(
     )
 
 
-def _given(key_frames: xr.Dataset | None) -> list[Given]:
+def _given(key_frames: xr.Dataset | None, *, kept: bool) -> list[Given]:
+    """Check key frames; rows that are kept depend on all of them, others on their number alone."""
     if key_frames is None:
         return []
     needed = ("key_frame", "key_offset", "reference", "method")
-    return [Given("key_frames", key_frames, needed, needed[:2])]
+    return [Given("key_frames", key_frames, needed, needed if kept else needed[:1])]
 
 
 def _kept(

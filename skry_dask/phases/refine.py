@@ -161,7 +161,7 @@ def refine(
     options = options_of(RefineOptions, options, choices, "refine")
     given = [aligned(alignment), tracked(points)]
     if stacked is not None:
-        given.append(Given("stacked", stacked, ("stack",), ("stack",)))
+        given.append(Given("stacked", stacked, ("stack", "count"), ("stack",)))
     check_inputs("refine", capture, *given)
     frames = whole_frames(capture)
     active = measured_frames(alignment, capture, region_of(alignment, capture))

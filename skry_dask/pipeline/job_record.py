@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -128,8 +128,11 @@ def keep_record(
     with contextlib.suppress(SkryError):  # damaged: it is replaced
         if entries and entries[-1].digest == digest:
             newest = read_record(job.store, digest)
-            if not record.sharpened or record.sharpened == newest.sharpened:
+            # Not in the digest, as no bit of an image depends on it.
+            same_scale = record.about.get("pixel_scale") == newest.about.get("pixel_scale")
+            if same_scale and (not record.sharpened or record.sharpened == newest.sharpened):
                 return newest
+            record = replace(record, sharpened=record.sharpened or newest.sharpened)
     attrs = {"phase": PHASE, "version": VERSION, **as_json(record)}
     phases.keep(PHASE, digest, xr.Dataset(attrs=attrs))
     return record

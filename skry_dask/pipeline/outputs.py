@@ -118,8 +118,8 @@ class Outputs:
         """
         if self.image is None:
             raise OptionsError(
-                "a composite, tables, steps, a sharpened image and a report go beside the output: "
-                "give an output"
+                "a composite, tables, steps, a sharpened image and a report go beside the output, "
+                "and a stretch changes it: give an output"
             )
         image = self.image
         if FIELD.search(image.name):
@@ -198,12 +198,7 @@ class Outputs:
         """
         for image in self.stacks:
             _check_suffix(image, self.kind)
-            kind = self.kind or image_kind_for(image)
-            if self.stretch is not None and kind in FLOATS:
-                raise OptionsError(
-                    f"stretch is for images of 8 and 16 bits, but {image} is {kind}, which keeps "
-                    "all brightness: leave out one of them"
-                )
+        self._check_stretch()
         if self.report:
             check_libraries()
         if isinstance(self.image, RemotePath):
@@ -221,6 +216,18 @@ class Outputs:
             if not can_write_in(folder):
                 raise StoreError(
                     f"{path}: folder {folder} is read-only: give another place with -o"
+                )
+
+    def _check_stretch(self) -> None:
+        if self.stretch is None:
+            return
+        self.beside("")
+        for image in self.stacks:
+            kind = self.kind or image_kind_for(image)
+            if kind in FLOATS:
+                raise OptionsError(
+                    f"stretch is for images of 8 and 16 bits, but {image} is {kind}, which keeps "
+                    "all brightness: leave out one of them"
                 )
 
     def check_inputs(self, source: Source, *others: str | os.PathLike[str] | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from skry_dask.errors import ReaderError
 from skry_dask.io.images.formats import image_format_of
 from skry_dask.io.images.image_format import parse_description
-from skry_dask.options import as_json
+from skry_dask.options import OPTION_NAMES, as_json
 from skry_dask.options.tone import ToneOptions
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skry_dask.options.phases import StackOptions
     from skry_dask.pipeline.outputs import Outputs
 
-SAME_IMAGE = {"halves", "verify"}
+SAME_IMAGE = {"halves", "pixel_scale", "verify"}
 """Options that change no bit of an image."""
 
 OTHER_NAME = "give another name with -o"
@@ -161,8 +161,11 @@ def _other_image(path: Location, others: Mapping[str, Any], outputs: Outputs) ->
     listed = [f"{name} {_word(was)}, now {_word(now)}" for name, (was, now) in others.items()]
     named = "; ".join(listed[:NAMED]) + ("; ..." if len(listed) > NAMED else "")
     remedy = OTHER_NAME
-    words = [name for name, (_, now) in others.items() if isinstance(now, str | int | float)]
-    words = [name for name in words if not isinstance(others[name][1], bool)]
+    words = [
+        name
+        for name, (_, now) in others.items()
+        if name in OPTION_NAMES and isinstance(now, str | int | float) and not isinstance(now, bool)
+    ]
     if words and outputs.image is not None and path in outputs.stacks:
         end = "".join(f"-{name}{{{name}}}" for name in words[:2])
         remedy = f"give a name that tells them apart, such as --name '{{stem}}{end}{{suffix}}'"

@@ -164,7 +164,7 @@ def _options_of_stacks(job: FinishedJob) -> dict[str, Any]:
 def _charts_of_frames(job: FinishedJob) -> list[Chart]:
     """Draw what half stacks and steps tell, where there are any."""
     drawn = []
-    if "resolution" in job.record.about:
+    if "resolution" in job.record.stacks[-1]:
         from skry_dask.finishing.resolution.measurement import measure_resolution
 
         drawn += charts_of_halves(job.stacked, measure_resolution(job.stacked))

@@ -113,4 +113,4 @@ def _image_of(stack: xr.Dataset, name: str) -> tuple[AnyArray, str | None]:
     if name == "stack":
         return stack["stack"].to_numpy(), None
     half = stack["half_stack"].sel(half=name).to_numpy()
-    return half, f"half stack: every second frame, the {name} ones counted from 0"
+    return half, f"half stack: the frames with {name} numbers"

@@ -6,7 +6,7 @@ their number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,10 +27,11 @@ from skry_dask.finishing.timelapse.placement import (
 from skry_dask.finishing.timelapse.times import in_order, in_words, time_of
 from skry_dask.io.images.formats import has_image_suffix
 from skry_dask.io.remote import is_url, located
-from skry_dask.options import StackOptions, as_json
-from skry_dask.options.given import options_of, split_choices
+from skry_dask.options import OPTION_NAMES, Options, as_json
+from skry_dask.options.given import check_names, options_of, split_choices
 from skry_dask.options.timelapse import TimelapseOptions
 from skry_dask.pipeline.batch import run_many
+from skry_dask.pipeline.job import ARGUMENTS
 from skry_dask.pipeline.movie_files import MovieFile
 from skry_dask.pipeline.outputs import software
 from skry_dask.pipeline.progress import Progress, report_nothing, shows_progress
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from skry_dask.finishing.stacked_images import StackedImage
     from skry_dask.geometry.canvas import Region
     from skry_dask.io.remote import Location, RemotePath
-    from skry_dask.options import Options
     from skry_dask.pipeline.outcome import Outcome
     from skry_dask.pipeline.progress import Report
     from skry_dask.types import Float32Array
@@ -169,12 +169,15 @@ def timelapse(
     (2, [])
     """
     check_list("timelapse", sources)
+    names = [field.name for field in fields(TimelapseOptions)]
+    names += [*OPTION_NAMES, *ARGUMENTS, "name", "in_flight"]  # of run_many
+    check_names(choices, names, "timelapse")
     of_movie, stacking = split_choices(TimelapseOptions, choices)
     options = options_of(TimelapseOptions, options, of_movie, "timelapse")
     report = progress or report_nothing
     target = MovieFile.of(located(output))
-    percent = None if stacking_options is None else stacking_options.stack.percent
-    if several := StackOptions(percent=stacking.get("percent", percent)).several:
+    single = {name: value for name, value in stacking.items() if name in OPTION_NAMES}
+    if several := Options.of(stacking_options, **single).stack.several:
         listed = ", ".join(f"{percent:g}" for percent in several)
         raise OptionsError(f"percent is {listed}: a movie is made of one stack of each capture")
     target.check([first_name(source) for source in sources])

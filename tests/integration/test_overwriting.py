@@ -22,7 +22,10 @@ MADE = ("--quick", "--percent", "20", "--sharpen", "auto")
 def test_images_of_other_options_are_refused_with_what_differs_and_a_name(
     kind: str, moon_ser: Path, cli: CommandLine
 ) -> None:
-    flags, more = ("moon.ser", "--output-format", kind), ("--halves", "--memory-limit", "4GiB")
+    flags, more = (
+        ("moon.ser", "--output-format", kind),
+        ("--halves", "--memory-limit", "4GiB", "--pixel-scale", 0.2),
+    )
     assert cli("stack", *flags, *MADE)[0] == 0
     (image,) = cli.folder.glob("moon-stack.*")
     # The same options, and options that do not change the image.

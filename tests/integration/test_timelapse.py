@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 import skry_dask as skry
+from skry_dask.errors import OptionsError
 from skry_dask.io.images.read import read_image
 from skry_dask.io.images.write import write_image
 from tests.filter_images import Filter, disc, surface, through
@@ -149,3 +150,10 @@ def test_captures_are_stacked_first(cli: CommandLine, moon_file: Path) -> None:
         first[: height - 20].astype(float), stack.data[: height - 20, :width], atol=2
     )
     assert first[height - 20 :].max() > 60_000  # the time, in white
+
+
+def test_a_misspelt_option_is_refused_whatever_the_inputs_are(tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match=r"timelapse has no option fsp: .*fps"):
+        skry.timelapse(["a.tif", "b.tif"], tmp_path / "ab.gif", fsp=25)
+    with pytest.raises(OptionsError, match="options of a job are a dict"):
+        skry.timelapse(["a.tif", "b.tif"], tmp_path / "ab.gif", stacking_options={"percent": 20})

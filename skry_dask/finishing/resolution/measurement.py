@@ -133,11 +133,6 @@ def resolution_of(halves: Float32Array) -> FloatArray:
 
 def _half_stacks(stack: xr.Dataset) -> Float32Array:
     """Take the half stacks: float32 (half, y, x[, channel])."""
-    if "half_stack" not in stack:
-        raise OptionsError(
-            f"the stack has no half_stack (only {', '.join(map(str, stack.data_vars))}): make it "
-            "with halves=True"
-        )
     halves = stack["half_stack"]
     if min(halves.sizes["y"], halves.sizes["x"]) < LEAST_SIDE_PX:
         raise OptionsError(

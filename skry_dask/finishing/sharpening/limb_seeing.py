@@ -107,7 +107,11 @@ def _energies_of_square(
         return energies
     near, far = BAND_PX
     beside = np.zeros(padded.shape, bool)
-    inner = (slice(MARGIN, MARGIN + SIDE),) * 2
+    # Beyond the border of the image, the same sky is mirrored.
+    inner = tuple(
+        slice(MARGIN, min(MARGIN + SIDE, first + size))
+        for first, size in zip(before, square.shape, strict=True)
+    )
     beside[inner] = (distance[inner] < -near) & (distance[inner] > -far)
     away = distance < -far
     if min(beside.sum(), away.sum()) < LEAST_SKY:

@@ -37,6 +37,7 @@ def tiles_of_stack(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles |
     OptionsError
         If the stack is drizzled.
     """
+    stacked[["stack", "count"]].load()  # both from one pass over the frames
     y, x = (stacked[name].to_numpy() for name in "yx")
     step = float(y[1] - y[0]) if len(y) > 1 else 1.0
     if step != 1:
@@ -44,7 +45,7 @@ def tiles_of_stack(stacked: xr.Dataset, capture: xr.Dataset) -> ReferenceTiles |
             f"the first stack has {1 / step:g} px for each pixel of the camera: give one without "
             "drizzle"
         )
-    count = stacked["count"].load().to_numpy()
+    count = stacked["count"].to_numpy()
     return ReferenceTiles.of_stack(grey_stack(stacked, capture), count, (int(y[0]), int(x[0])))
 
 

@@ -78,7 +78,11 @@ OPTIONAL = {("align", "key_frames"), ("refine", "stacked")}
 def test_what_is_no_dataset_is_refused_with_what_to_call(right, phase, name, wrong):
     given = WRONG[wrong](right)
     says = rf"{name} of {phase} is (the path '{re.escape(str(given))}'|None|an? \w+): "
-    says += r".*(open_capture|give the Dataset)" if name == "capture" else f".*({CALLS[name]}|give)"
+    says += (
+        r".*(open_capture|give the Dataset)"
+        if name == "capture"
+        else rf".*(give what {CALLS[name]} returns|results\[)"
+    )
     with pytest.raises(OptionsError, match=says) as caught:
         call(phase, {**right, name: given})
     assert "\n" not in str(caught.value)
@@ -93,7 +97,7 @@ def test_the_result_of_another_phase_is_refused_with_what_to_call(right, phase, 
         call(phase, {**right, name: right[given]})
     message = str(caught.value)
     assert "is a capture" in message or f"phase {right[given].attrs.get('phase')}" in message
-    assert message.endswith("open_capture returns" if name == "capture" else "returns")
+    assert re.search(rf"{CALLS.get(name, 'open_capture')} returns$", message)
 
 
 @pytest.mark.parametrize(("phase", "name"), [pair for pair in ARGUMENTS if pair[1] != "capture"])

@@ -13,6 +13,7 @@ import tifffile
 import skry_dask as skry
 from skry_dask.capture.source import resolve
 from skry_dask.errors import OptionsError, StoreError
+from skry_dask.options.tone import ToneOptions
 from skry_dask.pipeline.outputs import Outputs, brightness_scale
 from skry_dask.pipeline.results_place import ResultsPlace, place_of_results
 from tests.stores import INFO, decoded_frames, write_frames
@@ -43,8 +44,13 @@ def test_other_files_are_named_after_the_image(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.tif").mkdir()
     for outputs, kind, words in (
-        (Outputs(composite=True), OptionsError, "go beside the output: give"),
-        (Outputs(table=True), OptionsError, "go beside the output: give"),
+        (Outputs(composite=True), OptionsError, "go beside the output, and"),
+        (Outputs(table=True), OptionsError, "go beside the output, and"),
+        (
+            Outputs(stretch=ToneOptions(stretch="5,98")),
+            OptionsError,
+            "a stretch changes it: give an output",
+        ),
         (Outputs(image=tmp_path / "a.jpg"), OptionsError, "'.jpg', which names no image format"),
         (Outputs(image=tmp_path / "no" / "a.tif"), StoreError, "create it first"),
         (Outputs(image=tmp_path / "folder.tif"), StoreError, "folder.tif is a folder: give"),
